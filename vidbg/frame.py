@@ -1,0 +1,87 @@
+"""What flows between the rooms: frames, and what is known of the stream they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""uint8 (H, W, 3), BGR, C-contiguous."""
+
+Alpha = NDArray[np.float32]
+"""float32 (H, W) in [0, 1]; 1 is the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture and its time.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR, C-contiguous. Whoever receives the frame must not write to it.
+        pts: presentation time in seconds; it grows from frame to frame of one source.
+        index: 0 for the source's first frame, then counting every frame the source gave.
+        alpha: float32 (H, W) in [0, 1] where the picture is transparent (`image` is then the
+            foreground, not multiplied by alpha); None where it is opaque.
+    """
+
+    image: Image
+    pts: float
+    index: int
+    alpha: Alpha | None = None
+
+    @property
+    def height(self) -> int:
+        return int(self.image.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.image.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """How a video's YUV samples are to be read, in FFmpeg's numbers (ITU-T H.273).
+
+    2 means "unspecified": such a file is read as BT.601 below 720 lines and as BT.709 from there,
+    and written unspecified again.
+
+    Attributes:
+        matrix: 1 BT.709, 5 and 6 BT.601, 9 BT.2020, 2 unspecified.
+        primaries, transfer: copied from input to output unread.
+        full_range: True for 0-255 ("JPEG"), False for 16-235 ("MPEG").
+    """
+
+    matrix: int = 2
+    primaries: int = 2
+    transfer: int = 2
+    full_range: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What a source knows of its frames before the first one is read.
+
+    Attributes:
+        width, height: size of the frames as given (upright, after any rotation), in pixels.
+        frame_rate: nominal frames per second; None where there is none (a single picture).
+        time_base: the unit in which the source counts time, in seconds: every pts is a whole
+            multiple of it. None where time is a clock's.
+        frame_count: number of frames, None where unknown (live, or not stored in the file).
+        duration_s: length in seconds, None where unknown.
+        colour: how the frames were stored, so that a sink can store them the same way.
+        live: frames come at their own pace and the newest matters most.
+        stills: the frames are unrelated pictures, possibly of different sizes.
+    """
+
+    width: int
+    height: int
+    frame_rate: Fraction | None = None
+    time_base: Fraction | None = None
+    frame_count: int | None = None
+    duration_s: float | None = None
+    colour: Colour = field(default_factory=Colour)
+    live: bool = False
+    stills: bool = False

@@ -1,0 +1,31 @@
+"""Compressed packets on their way, unread, from a file that is read to a file that is written."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+
+class PacketRelay:
+    """Hands packets of the copied streams (audio, subtitles) from the source to the sink.
+
+    The source fills it while it demultiplexes, the sink empties it while it multiplexes; one
+    thread each. Holds compressed packets only: as many as the source is ahead of the sink.
+
+    Attributes:
+        streams: the input's streams that are copied (PyAV's Stream objects).
+    """
+
+    def __init__(self, streams: list[Any]) -> None:
+        self.streams = streams
+        self._packets: deque[Any] = deque()
+
+    def push(self, packet: Any) -> None:
+        self._packets.append(packet)
+
+    def pop(self) -> Any | None:
+        """The oldest packet, None when there is none now."""
+        try:
+            return self._packets.popleft()
+        except IndexError:
+            return None

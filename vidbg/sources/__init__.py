@@ -1,0 +1,33 @@
+"""Where frames come from: one interface, one module per kind, one factory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from vidbg.frame import Frame, StreamInfo
+
+
+class Source(Protocol):
+    """Gives frames in order of time.
+
+    Iterating ends with the stream; a failure raises SourceError. close() may be called from
+    another thread and more than once; iteration then ends soon.
+    """
+
+    @property
+    def info(self) -> StreamInfo: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
