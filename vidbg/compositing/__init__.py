@@ -1,0 +1,1 @@
+"""Laying the person over another background."""
