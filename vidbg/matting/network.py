@@ -21,9 +21,6 @@ from torchvision.models.resnet import Bottleneck
 INPUT_CHANNELS = 4
 """Normalised R, G and B, then the previous frame's alpha (zeros when there is none)."""
 
-SIZE_DIVISOR = 32
-"""Both sides of the network's input are multiples of this."""
-
 _ENCODER_CHANNELS = (64, 256, 512, 1024, 2048)
 _CONTEXT_CHANNELS = 256
 _DECODER_CHANNELS = (192, 128, 64, 32)
@@ -79,9 +76,13 @@ class ResNet50Encoder(nn.Module):
         if conv1.shape[1] < INPUT_CHANNELS:
             missing = INPUT_CHANNELS - conv1.shape[1]
             state["conv1.weight"] = functional.pad(conv1, (0, 0, 0, 0, 0, missing))
-        # Files from Keras lack the counters that torch's batch norm carries beside its statistics.
-        counters = {n: v for n, v in self.state_dict().items() if n.endswith("num_batches_tracked")}
-        self.load_state_dict({**counters, **state})
+        _load(self, state)
+
+
+def _load(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """load_state_dict, without asking for the counters that torch's batch norm carries along."""
+    counters = {n: v for n, v in module.state_dict().items() if n.endswith("num_batches_tracked")}
+    module.load_state_dict({**counters, **weights})
 
 
 def _layer(in_channels: int, width: int, blocks: int, stride: int) -> nn.Sequential:
@@ -167,6 +168,10 @@ class MattingNetwork(nn.Module):
             conv_bn_relu(_DECODER_CHANNELS[-1] + INPUT_CHANNELS, _HEAD_CHANNELS, 3),
             nn.Conv2d(_HEAD_CHANNELS, 1, 3, padding=1),
         )
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the whole network's weights by name, in any floating type."""
+        _load(self, {name: value.float() for name, value in weights.items()})
 
     def logits(self, x: Tensor) -> Tensor:
         """Alpha before the sigmoid, float (N, 1, H, W)."""

@@ -1,0 +1,65 @@
+"""Weights and training state on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vidbg.matting.network import MattingNetwork
+
+
+def shipped_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The network's numbers as they ship: convolutions in fp16, batch norm in fp32.
+
+    Some running variances exceed what fp16 holds. torch's batch counters are left out.
+    """
+    norms = {
+        f"{name}.{key}"
+        for name, module in network.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for key in module.state_dict()
+    }
+    return {
+        name: (value.float() if name in norms else value.half()).contiguous()
+        for name, value in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    _replace(path, lambda temporary: save_file(shipped_weights(network), temporary))
+
+
+def load_init(network: MattingNetwork, path: Path) -> str:
+    """Start from weights of the whole network, or of a torchvision ResNet-50 for the encoder.
+
+    Returns:
+        What was loaded, for the log.
+    """
+    weights = load_file(path)
+    if "conv1.weight" in weights:
+        network.encoder.load_imagenet(weights)
+        return f"encoder from {path.name}"
+    network.load_weights(weights)
+    return f"whole network from {path.name}"
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    _replace(path, lambda temporary: torch.save(dict(state), temporary))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Write beside the file and rename, so that an interruption leaves the old one whole."""
+    temporary = path.with_name(path.name + ".part")
+    write(temporary)
+    temporary.replace(path)

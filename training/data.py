@@ -1,0 +1,143 @@
+"""Picture sets on disk, and how they are split.
+
+A set is a folder with `images/` and, where people are in it, `masks/` of the same file names
+(suffixes may differ). Masks are 8-bit, hard or soft, 0 background, 255 person, of any size. A set
+without masks holds either cut-outs (pictures with an alpha channel, which is the mask) or
+pictures without a person.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.errors import ConfigError
+from vidbg.frame import Image
+
+Mask = NDArray[np.uint8]
+"""uint8 (H, W), 0 background, 255 person."""
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture; `mask` is None where the picture's own alpha is it, or nobody is in it."""
+
+    image: Path
+    mask: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSet:
+    """Pictures of one origin.
+
+    Attributes:
+        name: the folder's path below the root, with `/`.
+        people: somebody is in every picture.
+        cutouts: the pictures carry alpha and have no background of their own.
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    people: bool
+    cutouts: bool
+
+
+def find_sets(root: Path) -> list[PictureSet]:
+    """Every set below a folder (or the folder itself), sorted by name.
+
+    Raises:
+        ConfigError: there is none, or a picture lacks its mask.
+    """
+    folders = sorted(path.parent for path in root.rglob("images") if path.is_dir())
+    if not folders:
+        raise ConfigError(f"no data in {root}: it needs a folder `images`, with `masks` beside it")
+    return [_read_set(folder, folder.relative_to(root).as_posix()) for folder in folders]
+
+
+def _read_set(folder: Path, name: str) -> PictureSet:
+    images = sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in SUFFIXES)
+    if not images:
+        raise ConfigError(f"no pictures in {folder / 'images'}; read are {sorted(SUFFIXES)}")
+    if not (folder / "masks").is_dir():
+        cutouts = _read(images[0], cv2.IMREAD_UNCHANGED).shape[2:] == (4,)
+        return PictureSet(name, tuple(Sample(p, None) for p in images), cutouts, cutouts)
+    masks = {path.stem: path for path in (folder / "masks").iterdir()}
+    missing = [path.name for path in images if path.stem not in masks]
+    if missing:
+        raise ConfigError(f"{len(missing)} pictures of {folder} have no mask, first {missing[0]}")
+    return PictureSet(name, tuple(Sample(p, masks[p.stem]) for p in images), True, False)
+
+
+def split_set(
+    pictures: PictureSet, fraction: float, seed: int
+) -> tuple[PictureSet, PictureSet | None]:
+    """Training and validation part, the latter `fraction` of the pictures, chosen by the seed."""
+    names = sorted(sample.image.stem for sample in pictures.samples)
+    random.Random(f"{seed} {pictures.name}").shuffle(names)
+    return split_by_names(pictures, names[: round(len(names) * fraction)])
+
+
+def split_by_names(
+    pictures: PictureSet, validation: Iterable[str]
+) -> tuple[PictureSet, PictureSet | None]:
+    """Training and validation part, the latter the pictures whose names (stems) are listed."""
+    chosen = set(validation)
+    parts: list[list[Sample]] = [[], []]
+    for sample in pictures.samples:
+        parts[sample.image.stem in chosen].append(sample)
+    if not parts[0]:
+        raise ConfigError(f"nothing is left to train on in set {pictures.name!r}")
+    training, held_out = (
+        PictureSet(pictures.name, tuple(part), pictures.people, pictures.cutouts) for part in parts
+    )
+    return training, held_out if held_out.samples else None
+
+
+def read_sample(sample: Sample) -> tuple[Image, Mask]:
+    """The picture, uint8 (H, W, 3) BGR, and its mask at the same size (zeros: nobody)."""
+    if sample.mask is not None:
+        image = _read(sample.image, cv2.IMREAD_COLOR)
+        return image, _at_size(_read(sample.mask, cv2.IMREAD_GRAYSCALE), image)
+    image = _read(sample.image, cv2.IMREAD_UNCHANGED)
+    if image.ndim == 3 and image.shape[2] == 4:
+        return np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3])
+    image = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return image, np.zeros(image.shape[:2], np.uint8)
+
+
+def _at_size(mask: Mask, image: Image) -> Mask:
+    if mask.shape == image.shape[:2]:
+        return mask
+    resized: Mask = cv2.resize(
+        mask, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR
+    )
+    return resized
+
+
+def _read(path: Path, flags: int) -> NDArray[np.uint8]:
+    picture: NDArray[np.uint8] | None = cv2.imread(str(path), flags)
+    if picture is None:
+        raise ConfigError(f"{path} is not a picture that OpenCV reads")
+    return picture
+
+
+def sampling_weights(
+    sets: Sequence[PictureSet], overrides: dict[str, float]
+) -> NDArray[np.float64]:
+    """How often each set is drawn: the square root of its size, unless given by name; sums to 1.
+
+    Few people stand behind some large sets; the square root keeps them from leading.
+    """
+    unknown = set(overrides) - {pictures.name for pictures in sets}
+    if unknown:
+        raise ConfigError(f"no set named {sorted(unknown)}; there are {[s.name for s in sets]}")
+    weights = np.array([overrides.get(s.name, len(s.samples) ** 0.5) for s in sets], np.float64)
+    return weights / weights.sum()

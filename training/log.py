@@ -1,0 +1,70 @@
+"""Training logs: a CSV, TensorBoard events and curves as a PNG."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+Row = dict[str, float]
+
+
+class TrainingLog:
+    """Appends one row an epoch to `log.csv` and TensorBoard, and redraws `curves.png`.
+
+    A resumed training goes on in the same files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._csv = folder / "log.csv"
+        self._plot = folder / "curves.png"
+        self._board = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+
+    def append(self, step: int, row: Row) -> None:
+        rows = [*read_log(self._csv), {"step": float(step), **row}]
+        with self._csv.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[-1]), extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+        for name, value in row.items():
+            self._board.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+        self._board.flush()  # type: ignore[no-untyped-call]
+        draw_curves(rows, self._plot)
+
+    def close(self) -> None:
+        self._board.close()  # type: ignore[no-untyped-call]
+
+
+def read_log(path: Path) -> list[Row]:
+    """The rows of a log so far; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def draw_curves(rows: list[Row], path: Path) -> None:
+    """Losses, IoU, boundary F and learning rate over steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    axes = figure.subplots(2, 2)
+    panels = {
+        "loss": lambda name: name.startswith("loss/"),
+        "IoU": lambda name: name.endswith("/iou"),
+        "boundary F": lambda name: name.endswith("/boundary_f"),
+        "learning rate": lambda name: name == "learning_rate",
+    }
+    for axis, (title, wanted) in zip(axes.flat, panels.items(), strict=True):
+        names = [name for name in rows[-1] if wanted(name)]
+        for name in names:
+            points = [(row["step"], row[name]) for row in rows if name in row]
+            axis.plot(*zip(*points, strict=True), marker=".", label=name)
+        axis.set_title(title)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.3)
+        if names:
+            axis.legend(fontsize="small")
+    figure.savefig(path, dpi=80)

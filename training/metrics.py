@@ -1,0 +1,96 @@
+"""The field's measures of a matte, on one picture.
+
+Alphas are float32 (H, W) in [0, 1]: `alpha` the prediction, `truth` the true one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.frame import Alpha
+
+THRESHOLD = 0.5
+FALSE_PERSON_SHARE = 0.01
+BOUNDARY_TOLERANCE = 0.008
+"""Of the picture's diagonal: how far two boundaries may lie apart (Perazzi et al., DAVIS, 2016)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationScores:
+    """Agreement of the masks alpha >= 0.5."""
+
+    iou: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def segmentation_scores(alpha: Alpha, truth: Alpha) -> SegmentationScores:
+    """IoU, precision, recall and F1; each 1 where both masks are empty."""
+    predicted, true = alpha >= THRESHOLD, truth >= THRESHOLD
+    both = int(np.count_nonzero(predicted & true))
+    n_predicted, n_true = int(np.count_nonzero(predicted)), int(np.count_nonzero(true))
+    either = n_predicted + n_true - both
+    if either == 0:
+        return SegmentationScores(1.0, 1.0, 1.0, 1.0)
+    return SegmentationScores(
+        iou=both / either,
+        precision=both / n_predicted if n_predicted else 0.0,
+        recall=both / n_true if n_true else 0.0,
+        f1=2 * both / (n_predicted + n_true),
+    )
+
+
+def boundary_f(alpha: Alpha, truth: Alpha) -> float:
+    """F-measure of the masks' outlines, matched within 0.008 of the diagonal."""
+    edges = [_boundary(a >= THRESHOLD) for a in (alpha, truth)]
+    if not edges[0].any() or not edges[1].any():
+        return float(edges[0].any() == edges[1].any())
+    radius = int(np.ceil(BOUNDARY_TOLERANCE * np.hypot(*alpha.shape)))
+    span = np.arange(-radius, radius + 1)
+    disk = ((span[:, None] ** 2 + span[None] ** 2) <= radius**2).astype(np.uint8)
+    near = [cv2.dilate(edge.astype(np.uint8), disk) > 0 for edge in edges]
+    precision = np.count_nonzero(edges[0] & near[1]) / np.count_nonzero(edges[0])
+    recall = np.count_nonzero(edges[1] & near[0]) / np.count_nonzero(edges[1])
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def _boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels whose right, lower or lower right neighbour is of the other kind (DAVIS' seg2bmap)."""
+    right, below, beyond = mask.copy(), mask.copy(), mask.copy()
+    right[:, :-1], below[:-1] = mask[:, 1:], mask[1:]
+    beyond[:-1, :-1] = mask[1:, 1:]
+    edge = (mask ^ right) | (mask ^ below) | (mask ^ beyond)
+    edge[-1], edge[:, -1] = (mask ^ right)[-1], (mask ^ below)[:, -1]
+    edge[-1, -1] = False
+    return edge
+
+
+def mad(alpha: Alpha, truth: Alpha) -> float:
+    """Mean absolute difference, in thousandths."""
+    return float(np.abs(alpha - truth).mean()) * 1e3
+
+
+def mse(alpha: Alpha, truth: Alpha) -> float:
+    """Mean squared difference, in thousandths."""
+    return float(np.square(alpha - truth).mean()) * 1e3
+
+
+def dtssd(alphas: NDArray[np.float32], truths: NDArray[np.float32]) -> float:
+    """Stillness of a clip, float32 (T, H, W): root mean square error of the changes, x 100.
+
+    Averaged over the frames, the first of which counts as 0 (Erofeev et al., 2015, as Robust Video
+    Matting's evaluation does it).
+    """
+    errors = np.diff(alphas, axis=0) - np.diff(truths, axis=0)
+    per_frame = np.sqrt(np.square(errors).mean(axis=(1, 2))) * 1e2
+    return float(per_frame.sum() / len(alphas))
+
+
+def is_false_person(alpha: Alpha) -> bool:
+    """Of a picture without people: more than 1 % of it is called person."""
+    return float((alpha >= THRESHOLD).mean()) > FALSE_PERSON_SHARE

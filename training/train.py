@@ -1,0 +1,360 @@
+"""Train the network: `python -m training.train --data FOLDER --init WEIGHTS`.
+
+Give `--steps` or `--minutes`: the cosine schedule ends with either. A run that is stopped, by
+Ctrl-C or worse, goes on from its last checkpoint when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset
+
+from training.augment import AugmentConfig, PairMaker
+from training.checkpoint import load_init, load_state, save_state, save_weights
+from training.data import (
+    PictureSet,
+    find_sets,
+    sampling_weights,
+    split_by_names,
+    split_set,
+)
+from training.log import TrainingLog
+from training.losses import matting_loss
+from training.validate import Scores, score_set, summary
+from vidbg.errors import ConfigError
+from vidbg.matting.network import MattingNetwork
+from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD
+
+logger = logging.getLogger(__name__)
+
+SIZES = (
+    (224, 224), (256, 256), (192, 320), (224, 384), (320, 256),
+    (288, 384), (384, 288), (256, 448), (288, 512), (352, 352),
+)  # fmt: skip
+"""Training sizes (height, width): the shapes of frames around the sizes the program works at."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How to train; see the command's help for each."""
+
+    steps: int | None
+    minutes: float | None
+    learning_rate: float
+    decoder_factor: float
+    weight_decay: float
+    warmup_steps: int
+    clip_norm: float
+    ema_decay: float
+    batch_pixels: int
+    train_stem: bool
+    epoch_steps: int
+    patience: int
+    validation_pixels: int
+    seed: int
+
+
+class Batches(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint8]]]):
+    """Batch number i as a function of (seed, i): every batch has one size, drawn from SIZES."""
+
+    def __init__(self, maker: PairMaker, pixels: int, seed: int, length: int) -> None:
+        self._maker = maker
+        self._pixels = pixels
+        self._seed = seed
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        rng = np.random.default_rng((self._seed, step))
+        height, width = SIZES[rng.integers(len(SIZES))]
+        count = max(2, round(self._pixels / (height * width)))
+        pairs = [self._maker.make(rng, height, width) for _ in range(count)]
+        return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+
+
+def to_input(images: Tensor) -> Tensor:
+    """uint8 (N, H, W, 3) BGR to float (N, 4, H, W), normalised, no prior, channels last."""
+    rgb = images.flip(-1).permute(0, 3, 1, 2).float() / 255
+    mean = rgb.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
+    std = rgb.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    batch = nn.functional.pad((rgb - mean) / std, (0, 0, 0, 0, 0, 1))
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+class Trainer:
+    """The network, its optimiser and its averaged copy, and the state of a run on disk."""
+
+    def __init__(
+        self, config: TrainConfig, folder: Path, init: Path | None, device: torch.device
+    ) -> None:
+        self.config, self.folder, self.device = config, folder, device
+        self.network = MattingNetwork()
+        if init is not None:
+            logger.info("starting from %s", load_init(self.network, init))
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = AveragedModel(
+            self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
+        )
+        self.optimizer = self._optimizer()
+        self.step, self.elapsed_s, self.best, self.stale = 0, 0.0, 0.0, 0
+        self.log = TrainingLog(folder)
+        self._resume()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """AdamW: the pretrained encoder at the base rate, the new decoder faster."""
+        encoder = self.network.encoder
+        if not self.config.train_stem:
+            for frozen in (encoder.conv1, encoder.bn1, encoder.layer1):
+                frozen.requires_grad_(False)
+        old = [p for p in encoder.parameters() if p.requires_grad]
+        known = {id(p) for p in encoder.parameters()}
+        new = [p for p in self.network.parameters() if id(p) not in known]
+        rate = self.config.learning_rate
+        groups = [
+            {"params": old, "base_rate": rate},
+            {"params": new, "base_rate": rate * self.config.decoder_factor},
+        ]
+        return torch.optim.AdamW(groups, lr=rate, weight_decay=self.config.weight_decay)
+
+    def progress(self) -> float:
+        """How much of the run is done, 0 to 1, by whichever limit comes first."""
+        parts = [0.0]
+        if self.config.steps is not None:
+            parts.append(self.step / self.config.steps)
+        if self.config.minutes is not None:
+            parts.append(self.elapsed_s / (60 * self.config.minutes))
+        return max(parts)
+
+    def learning_factor(self) -> float:
+        """Linear warm-up, then half a cosine down to 1 %."""
+        warmup = min(1.0, (self.step + 1) / self.config.warmup_steps)
+        cosine = 0.5 * (1 + float(np.cos(np.pi * min(1.0, self.progress()))))
+        return warmup * (0.01 + 0.99 * cosine)
+
+    def train_step(self, images: Tensor, masks: Tensor) -> dict[str, float]:
+        start = time.monotonic()
+        factor = self.learning_factor()
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_rate"] * factor
+        target = masks.to(self.device).unsqueeze(1).float() / 255
+        with torch.autocast(self.device.type, torch.bfloat16):
+            logits = self.network.logits(to_input(images.to(self.device)))
+        terms = matting_loss(logits, target)
+        loss = torch.stack(list(terms.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+            self.averaged.update_parameters(self.network)
+        else:
+            logger.warning("step %d: gradient not finite, left out", self.step)
+        self.step += 1
+        self.elapsed_s += time.monotonic() - start
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def train_mode(self) -> None:
+        """Batch norm of the pretrained encoder keeps ImageNet's statistics: small batches of few
+        sizes would only blur them, and it trains twice as fast on a CPU."""
+        self.network.train()
+        self.network.encoder.eval()
+
+    def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Alpha (h, w) of one input (1, 4, h, w) by the averaged network."""
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16):
+            inputs = torch.from_numpy(batch).to(self.device)
+            logits = self.averaged.module.logits(
+                inputs.contiguous(memory_format=torch.channels_last)
+            )
+        alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
+        return alpha
+
+    def validate(self, sets: list[PictureSet], losses: dict[str, float]) -> bool:
+        """Score, log and keep the weights if they are the best; True when patience has run out."""
+        self.averaged.eval()
+        scores = {s.name: score_set(self.infer, s, self.config.validation_pixels) for s in sets}
+        score = summary(scores)
+        self.stale = 0 if score > self.best else self.stale + 1
+        if score > self.best:
+            self.best = score
+            save_weights(self.averaged.module, self.folder / "best.safetensors")
+        self.log.append(self.step, _row(self, losses, scores, score))
+        self.save()
+        logger.info("step %d, %.1f min: %s", self.step, self.elapsed_s / 60, _one_line(scores))
+        return self.stale >= self.config.patience
+
+    def save(self) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "best": self.best,
+            "stale": self.stale,
+            "config": asdict(self.config),
+        }
+        save_state(self.folder / "checkpoint.pt", state)
+
+    def _resume(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            return
+        state = load_state(path)
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        self.best, self.stale = state["best"], state["stale"]
+        logger.info("going on from step %d of %s", self.step, path)
+
+
+def _row(
+    trainer: Trainer, losses: dict[str, float], scores: dict[str, Scores], score: float
+) -> dict[str, float]:
+    row = {"minutes": trainer.elapsed_s / 60, "score": score}
+    row["learning_rate"] = trainer.optimizer.param_groups[0]["lr"]
+    row |= {f"loss/{name}": value for name, value in losses.items()}
+    return row | {f"{s}/{name}": value for s, part in scores.items() for name, value in part.items()}
+
+
+def _one_line(scores: dict[str, Scores]) -> str:
+    shown = ("iou", "f1", "boundary_f", "mad", "false_person")
+    parts = (
+        f"{name} " + " ".join(f"{key} {part[key]:.4f}" for key in shown if key in part)
+        for name, part in scores.items()
+    )
+    return "; ".join(parts)
+
+
+def run(trainer: Trainer, maker: PairMaker, validation: list[PictureSet], workers: int) -> None:
+    """Train until the schedule ends, patience runs out, or the process is told to stop."""
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: stopping.append(received))
+    sums: dict[str, float] = {}
+    last_save = time.monotonic()
+    trainer.train_mode()
+    for images, masks in _batches(trainer, maker, workers):
+        for name, value in trainer.train_step(images, masks).items():
+            sums[name] = sums.get(name, 0.0) + value
+        if stopping:
+            trainer.save()
+            logger.info("stopped by signal %d at step %d; saved", stopping[0], trainer.step)
+            return
+        if time.monotonic() - last_save > 120:
+            trainer.save()
+            last_save = time.monotonic()
+        over = trainer.progress() >= 1
+        if over or trainer.step % trainer.config.epoch_steps == 0:
+            means = {name: value / trainer.config.epoch_steps for name, value in sums.items()}
+            sums.clear()
+            if trainer.validate(validation, means) or over:
+                break
+            trainer.train_mode()
+    trainer.log.close()
+
+
+def _batches(trainer: Trainer, maker: PairMaker, workers: int) -> Iterator[Any]:
+    config = trainer.config
+    limit = config.steps if config.steps is not None else 10_000_000
+    dataset = Batches(maker, config.batch_pixels, config.seed, limit)
+    loader: DataLoader[Any] = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(trainer.step, limit),
+        num_workers=workers,
+        worker_init_fn=_init_worker,
+        prefetch_factor=4 if workers else None,
+    )
+    return iter(loader)
+
+
+def _init_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def load_data(
+    data: Path, validation: Path | None, fraction: float, lists: Path | None, seed: int
+) -> tuple[list[PictureSet], list[PictureSet]]:
+    """Training and validation sets: another folder, a list of names, or a share of each set."""
+    sets = find_sets(data)
+    if validation is not None:
+        return sets, find_sets(validation)
+    if lists is not None:
+        names = lists.read_text().split()
+        parts = [split_by_names(s, names) for s in sets]
+    else:
+        parts = [split_set(s, fraction, seed) for s in sets]
+    return [p[0] for p in parts], [p[1] for p in parts if p[1] is not None]
+
+
+def _overrides(set_weight: list[str]) -> dict[str, float]:
+    try:
+        return {name: float(value) for name, value in (item.split("=") for item in set_weight)}
+    except ValueError:
+        raise ConfigError(f"--set-weight {set_weight}: each must be NAME=NUMBER") from None
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
+    val: Annotated[Path | None, typer.Option(help="Folder with validation sets.")] = None,
+    val_fraction: Annotated[float, typer.Option(help="Share held out without --val.")] = 0.2,
+    val_list: Annotated[Path | None, typer.Option(help="File naming the held-out pictures.")] = None,
+    out: Annotated[Path, typer.Option(help="Checkpoints, logs, curves.")] = Path("runs/train"),
+    set_weight: Annotated[list[str] | None, typer.Option(help="NAME=WEIGHT of a set.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Minutes of training.")] = None,
+    lr: Annotated[float, typer.Option(help="Peak learning rate of the encoder.")] = 1e-4,
+    decoder_factor: Annotated[float, typer.Option(help="The decoder's rate over it.")] = 6.0,
+    weight_decay: Annotated[float, typer.Option()] = 1e-2,
+    warmup: Annotated[int, typer.Option(help="Steps of linear warm-up.")] = 200,
+    clip: Annotated[float, typer.Option(help="Largest gradient norm.")] = 3.0,
+    ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.998,
+    batch_pixels: Annotated[int, typer.Option(help="Pixels in a batch.")] = 16 * 224 * 224,
+    train_stem: Annotated[bool, typer.Option(help="Train conv1 and layer1 too.")] = False,
+    epoch_steps: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
+    patience: Annotated[int, typer.Option(help="Validations without gain before the end.")] = 8,
+    val_pixels: Annotated[int, typer.Option(help="Network size in validation.")] = 256 * 256,
+    workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Train the matting network."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    if steps is None and minutes is None:
+        raise typer.BadParameter("give --steps or --minutes")
+    torch.manual_seed(seed)
+    config = TrainConfig(
+        steps, minutes, lr, decoder_factor, weight_decay, warmup, clip, ema, batch_pixels,
+        train_stem, epoch_steps, patience, val_pixels, seed,
+    )  # fmt: skip
+    training, validation = load_data(data, val, val_fraction, val_list, seed)
+    people = [s for s in training if s.people]
+    weights = sampling_weights(people, _overrides(set_weight or []))
+    for pictures, weight in zip(people, weights, strict=True):
+        logger.info("%-28s %5d pictures, %.3f of the draws", pictures.name, len(pictures.samples), weight)  # fmt: skip
+    maker = PairMaker(people, weights, [s for s in training if not s.people], AugmentConfig())
+    run(Trainer(config, out, init, torch.device(device)), maker, validation, workers)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,120 @@
+"""From a frame to the network's input, and from the network's output back.
+
+The picture keeps its aspect: it is resized to fit a size whose sides are multiples of 32, and what
+is left over at the right and the bottom is filled by repeating the last column and row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.errors import ConfigError
+from vidbg.frame import Alpha, Image
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of R, G and B in [0, 1]: what the public ResNet-50 weights were trained with."""
+
+SIZE_DIVISOR = 32
+"""Both sides of the network's input are multiples of this."""
+
+MIN_PIXELS, MAX_PIXELS = 128 * 128, 2048 * 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How frames of one size lie in the network's input.
+
+    Attributes:
+        frame_height, frame_width: the frame's size in pixels.
+        height, width: the network input's size, multiples of 32.
+        content_height, content_width: the part of it, at the top left, that the frame fills.
+    """
+
+    frame_height: int
+    frame_width: int
+    height: int
+    width: int
+    content_height: int
+    content_width: int
+
+
+def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
+    """The network size of at most `pixels` pixels that shows the frame largest.
+
+    Args:
+        frame_height, frame_width: in pixels, at least 1.
+        pixels: the budget for height x width of the network's input.
+    Raises:
+        ConfigError: the budget is outside [MIN_PIXELS, MAX_PIXELS].
+    """
+    if not MIN_PIXELS <= pixels <= MAX_PIXELS:
+        raise ConfigError(
+            f"network size of {pixels} pixels; allowed are {MIN_PIXELS} to {MAX_PIXELS}"
+        )
+    best_scale, best = 0.0, (SIZE_DIVISOR, SIZE_DIVISOR)
+    for height in range(SIZE_DIVISOR, pixels // SIZE_DIVISOR + 1, SIZE_DIVISOR):
+        width = pixels // height // SIZE_DIVISOR * SIZE_DIVISOR
+        fitting = -(-int(height * frame_width / frame_height) // SIZE_DIVISOR) * SIZE_DIVISOR
+        width = max(min(width, fitting), SIZE_DIVISOR)
+        scale = min(height / frame_height, width / frame_width)
+        if scale > best_scale * 1.001:
+            best_scale, best = scale, (height, width)
+    height, width = best
+    return Geometry(
+        frame_height,
+        frame_width,
+        height,
+        width,
+        content_height=max(1, min(height, round(frame_height * best_scale))),
+        content_width=max(1, min(width, round(frame_width * best_scale))),
+    )
+
+
+def shrink(image: Image, geometry: Geometry) -> Image:
+    """The frame at the size of the network's content, uint8 (content_height, content_width, 3)."""
+    size = (geometry.content_width, geometry.content_height)
+    if (image.shape[1], image.shape[0]) == size:
+        return image
+    smaller = geometry.content_height < geometry.frame_height
+    small: Image = cv2.resize(
+        image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    )
+    return small
+
+
+def network_input(small: Image, prior: Alpha | None, geometry: Geometry) -> NDArray[np.float32]:
+    """Normalise and pad.
+
+    Args:
+        small: uint8 (content_height, content_width, 3), BGR, as `shrink` gives it.
+        prior: the previous frame's alpha at the same size, float32 in [0, 1]; None when there is
+            none.
+    Returns:
+        float32 (1, 4, height, width): normalised R, G, B and the prior; a new array.
+    """
+    content_height, content_width = small.shape[:2]
+    batch = np.zeros((1, 4, geometry.height, geometry.width), np.float32)
+    planes = batch[0]
+    for channel, (mean, std) in enumerate(zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)):
+        plane = planes[channel, :content_height, :content_width]
+        np.multiply(small[..., 2 - channel], np.float32(1 / (255 * std)), out=plane)
+        plane -= np.float32(mean / std)
+    if prior is not None:
+        planes[3, :content_height, :content_width] = prior
+    _repeat_border(planes, content_height, content_width)
+    return batch
+
+
+def _repeat_border(planes: NDArray[np.float32], height: int, width: int) -> None:
+    planes[:, :height, width:] = planes[:, :height, width - 1 : width]
+    planes[:, height:, :] = planes[:, height - 1 : height, :]
+
+
+def content(alpha: Alpha, geometry: Geometry) -> Alpha:
+    """The part of the network's alpha (height, width) that the frame fills; a view."""
+    return alpha[: geometry.content_height, : geometry.content_width]
