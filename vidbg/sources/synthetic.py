@@ -1,0 +1,194 @@
+"""A source that needs no camera: a person drawn before a wall, or a loop of one's own pictures."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+
+from vidbg.errors import ConfigError
+from vidbg.frame import Alpha, Frame, Image, StreamInfo
+
+_LOOP_BYTES = 96 * 2**20  # what the pre-rendered loop may take, so that 4K does not eat the memory
+_LOOP_FRAMES = (8, 48)
+
+
+class SyntheticSource:
+    """Gives the frames of a pre-rendered loop: the same ones in every run.
+
+    Not live, frames come as fast as they are read, `frame_rate` apart in pts. Live, a clock paces
+    them as a camera would: a reader that is late misses frames, their time is left out of the pts.
+    The images are read-only and shared: the loop comes round again.
+
+    Args:
+        width, height: size of the frames in pixels.
+        frame_rate: frames per second.
+        frame_count: frames to give; None goes on until closed.
+        live: paced by a clock.
+        pictures: a loop of one's own, uint8 (height, width, 3) BGR each; None draws a person who
+            sways before a wall.
+    Raises:
+        ConfigError: a size, rate or count is not positive; no pictures, or of another size.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        frame_rate: Fraction,
+        frame_count: int | None = None,
+        live: bool = False,
+        *,
+        pictures: Sequence[Image] | None = None,
+    ) -> None:
+        _check(width, height, frame_rate, frame_count)
+        self._loop = (
+            swaying_person(width, height) if pictures is None else _own(pictures, width, height)
+        )
+        self._closed = threading.Event()
+        self._info = StreamInfo(
+            width=width,
+            height=height,
+            frame_rate=frame_rate,
+            time_base=None if live else 1 / frame_rate,
+            frame_count=frame_count,
+            duration_s=None if frame_count is None else float(frame_count / frame_rate),
+            live=live,
+        )
+
+    @property
+    def info(self) -> StreamInfo:
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, slot in enumerate(self._slots()):
+            if self._closed.is_set() or index == self._info.frame_count:
+                return
+            pts = float(slot / self._rate)
+            yield Frame(self._loop[slot % len(self._loop)], pts, index)
+
+    @property
+    def _rate(self) -> Fraction:
+        return self._info.frame_rate or Fraction(1)
+
+    def _slots(self) -> Iterator[int]:
+        """The numbers of the frame periods in which a frame is given."""
+        return self._clocked_slots() if self._info.live else iter(range(2**63))
+
+    def _clocked_slots(self) -> Iterator[int]:
+        start, slot = time.monotonic(), 0
+        while True:
+            due = start + float(slot / self._rate)
+            if self._closed.wait(max(0.0, due - time.monotonic())):
+                return
+            yield slot
+            slot = max(slot + 1, math.floor((time.monotonic() - start) * self._rate))
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _check(width: int, height: int, frame_rate: Fraction, frame_count: int | None) -> None:
+    if width < 1 or height < 1:
+        raise ConfigError(f"a synthetic source of {width}x{height} pixels: both must be 1 or more")
+    if frame_rate <= 0:
+        raise ConfigError(f"a synthetic source at {frame_rate} frames per second: give more than 0")
+    if frame_count is not None and frame_count < 0:
+        raise ConfigError(f"a synthetic source of {frame_count} frames: give 0 or more, or None")
+
+
+def _own(pictures: Sequence[Image], width: int, height: int) -> list[Image]:
+    """The user's loop as read-only views, checked."""
+    if not pictures:
+        raise ConfigError("a synthetic source got an empty list of pictures: give at least one")
+    for picture in pictures:
+        if picture.shape != (height, width, 3) or picture.dtype != np.uint8:
+            raise ConfigError(
+                f"a picture of the loop is {picture.dtype} {picture.shape}, "
+                f"but must be uint8 {(height, width, 3)} (height, width, BGR)"
+            )
+    return [_frozen(np.ascontiguousarray(picture).view()) for picture in pictures]
+
+
+def _frozen(image: Image) -> Image:
+    image.setflags(write=False)
+    return image
+
+
+def swaying_person(width: int, height: int) -> list[Image]:
+    """A seamless loop of a drawn person who sways and nods before a textured wall.
+
+    Returns:
+        8 to 48 read-only images, uint8 (height, width, 3) BGR; fewer the larger they are.
+    """
+    fewest, most = _LOOP_FRAMES
+    count = min(most, max(fewest, _LOOP_BYTES // (width * height * 3)))
+    wall, (person, alpha) = _wall(width, height), _person(width, height)
+    return [_frozen(_pose(wall, person, alpha, n / count)) for n in range(count)]
+
+
+def _pose(wall: Image, person: Image, alpha: Alpha, phase: float) -> Image:
+    """The person over the wall at `phase` (0 to 1) of the sway."""
+    height, width = alpha.shape
+    angle = 2 * math.pi * phase
+    turn = cv2.getRotationMatrix2D((width / 2, float(height)), 2.5 * math.sin(angle), 1.0)
+    turn[:, 2] += (0.05 * width * math.sin(angle), 0.01 * height * (1 - math.cos(2 * angle)))
+    moved = cv2.warpAffine(person, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    weight = cv2.warpAffine(alpha, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.blendLinear(moved, wall, weight, 1 - weight), np.uint8)
+
+
+def _wall(width: int, height: int) -> Image:
+    """A lit wall with a shelf of books and fine grain, so that it is not trivial to compress."""
+    light = np.linspace(215, 150, width, dtype=np.float32)[None, :, None]
+    grain = np.random.default_rng(0).normal(0, 3, (height, width, 1)).astype(np.float32)
+    wall: Image = np.clip(light * (0.9, 0.97, 1.0) + grain, 0, 255).astype(np.uint8)
+    shelf, book = int(0.42 * height), max(2, width // 40)
+    for number, left in enumerate(range(0, width // 3, book)):
+        top = shelf - int(height * (0.16 + 0.03 * (number * 7 % 5)))
+        colour = (40 + 50 * (number % 4), 60 + 40 * (number % 3), 90 + 30 * (number % 5))
+        cv2.rectangle(wall, (left, top), (left + book - 2, shelf), colour, -1)
+    cv2.rectangle(wall, (0, shelf), (width // 3, shelf + max(1, height // 60)), (50, 80, 110), -1)
+    return wall
+
+
+def _person(width: int, height: int) -> tuple[Image, Alpha]:
+    """Head, hair, neck and shoulders, and where they are; the outline is soft over ~2 pixels."""
+    image = np.full((height, width, 3), (120, 70, 40), np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    unit, centre = min(width, height * 16 // 9) / 16, width / 2
+
+    def ellipse(x: float, y: float, across: float, down: float, colour: tuple[int, ...]) -> None:
+        middle = (int(centre + x * unit), int(y * height))
+        size = (max(1, int(across * unit)), max(1, int(down * unit)))
+        wider = (size[0] + 2, size[1] + 2)  # the colour reaches past the soft outline
+        cv2.ellipse(image, middle, wider, 0, 0, 360, colour, -1, cv2.LINE_AA)
+        cv2.ellipse(mask, middle, size, 0, 0, 360, 255, -1, cv2.LINE_AA)
+
+    ellipse(0, 1.05, 3.6, 3.4, (120, 70, 40))  # shoulders
+    ellipse(0, 0.66, 0.8, 1.3, (130, 160, 205))  # neck
+    ellipse(0, 0.36, 1.5, 1.9, (35, 45, 60))  # hair
+    ellipse(0, 0.42, 1.25, 1.6, (150, 180, 225))  # face
+    for side in (-0.5, 0.5):
+        ellipse(side, 0.39, 0.14, 0.1, (60, 50, 40))
+    ellipse(0, 0.52, 0.4, 0.08, (90, 90, 180))
+    alpha = cv2.GaussianBlur(mask, (0, 0), max(0.6, width / 1600))
+    return image, np.asarray(alpha, np.float32) / np.float32(255)
