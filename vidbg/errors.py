@@ -5,6 +5,7 @@
     VidbgError
       ConfigError        what the user asked for cannot be (an option, a background, a size)
       SourceError        a camera, file or pipe cannot be read
+        SourceIncomplete it was read, but broke off early or has damaged places
       SinkError          a file, virtual camera or window cannot be written
       BackendError       the network cannot be run
         EngineMismatch   a file in engines/ or the cache is not what its card says
@@ -26,6 +27,14 @@ class ConfigError(VidbgError, ValueError):
 
 class SourceError(VidbgError):
     """A source cannot be opened or read."""
+
+
+class SourceIncomplete(SourceError):
+    """A source broke off early or has damaged places; raised after its last frame.
+
+    Every frame that it gave is good: what was made of them is worth keeping (close the sink, do
+    not abort it), and the user is told.
+    """
 
 
 class SinkError(VidbgError):

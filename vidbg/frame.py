@@ -59,6 +59,11 @@ class Colour:
     transfer: int = 2
     full_range: bool = False
 
+    def matrix_at(self, height: int) -> int:
+        """The matrix to convert with in a picture stored in `height` lines: 1, 4, 5, 7 or 9."""
+        same = {6: 5, 10: 9}.get(self.matrix, self.matrix)
+        return same if same in (1, 4, 5, 7, 9) else (5 if height < 720 else 1)
+
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
@@ -72,6 +77,7 @@ class StreamInfo:
         frame_count: number of frames, None where unknown (live, or not stored in the file).
         duration_s: length in seconds, None where unknown.
         colour: how the frames were stored, so that a sink can store them the same way.
+        sample_aspect_ratio: width of a pixel over its height, upright; 1 where unknown.
         live: frames come at their own pace and the newest matters most.
         stills: the frames are unrelated pictures, possibly of different sizes.
     """
@@ -83,5 +89,6 @@ class StreamInfo:
     frame_count: int | None = None
     duration_s: float | None = None
     colour: Colour = field(default_factory=Colour)
+    sample_aspect_ratio: Fraction = Fraction(1)
     live: bool = False
     stills: bool = False
