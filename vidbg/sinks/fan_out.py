@@ -1,0 +1,57 @@
+"""One sink that writes to several: the virtual camera and a preview, for example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from vidbg.frame import Frame
+from vidbg.sinks import Sink
+
+
+class FanOutSink:
+    """Hands each frame to every sink, in their order.
+
+    The first that fails ends the write with its error; the sinks behind it do not get that frame.
+    Closing and aborting reach all of them, then raise the first error.
+    """
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
+
+    def write(self, frame: Frame) -> None:
+        for sink in self._sinks:
+            sink.write(frame)
+
+    def close(self) -> None:
+        _all([sink.close for sink in self._sinks])
+
+    def abort(self) -> None:
+        _all([sink.abort for sink in self._sinks])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()
+
+
+def _all(calls: Sequence[Callable[[], None]]) -> None:
+    """Make every call, then raise the first error of them."""
+    errors: list[Exception] = []
+    for call in calls:
+        try:
+            call()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]

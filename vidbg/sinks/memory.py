@@ -1,0 +1,56 @@
+"""A sink that keeps frames in memory: for tests, and for programs that want the frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import TracebackType
+from typing import Literal, Self
+
+from vidbg.errors import SinkError
+from vidbg.frame import Frame
+
+
+class MemorySink:
+    """Keeps the frames it is given, of any size, with or without alpha.
+
+    Args:
+        max_frames: keep only the newest so many; None keeps all.
+
+    Attributes:
+        frames: the frames kept, oldest first, not copied.
+        written: how many frames came in all.
+        state: "open", "closed" or "aborted".
+    """
+
+    def __init__(self, max_frames: int | None = None) -> None:
+        self.frames: deque[Frame] = deque(maxlen=max_frames)
+        self.written = 0
+        self.state: Literal["open", "closed", "aborted"] = "open"
+
+    def write(self, frame: Frame) -> None:
+        if self.state != "open":
+            raise SinkError(f"the memory sink was written to after it was {self.state}")
+        self.frames.append(frame)
+        self.written += 1
+
+    def close(self) -> None:
+        if self.state == "open":
+            self.state = "closed"
+
+    def abort(self) -> None:
+        if self.state == "open":
+            self.state = "aborted"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()

@@ -1,0 +1,115 @@
+"""Uncompressed video into a pipe, for programs that read it from there: `ffmpeg -i -`, `mpv -`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from fractions import Fraction
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+
+from vidbg.errors import SinkError
+from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.sinks.live import LiveSink
+
+RawFormat = Literal["y4m", "bgr24"]
+
+
+class RawPipeSink(LiveSink):
+    """Writes frames to a binary stream at a constant rate.
+
+    Neither format has times of its own, so a frame is repeated while the next one is late, and
+    left out where two fall into one period: what comes out lasts as long as what went in.
+
+    Args:
+        info: of the frames; 30 frames per second where it gives no rate.
+        stream: None takes standard output.
+        raw_format: "y4m" describes itself, in 4:2:0 and limited range, BT.709 from 720 lines and
+            BT.601 below; "bgr24" is bare pixels, whose size and rate the reader must be told.
+    Raises:
+        SinkError: standard output is a terminal; or, while writing, the reader has gone.
+    """
+
+    def __init__(
+        self, info: StreamInfo, stream: BinaryIO | None = None, *, raw_format: RawFormat = "y4m"
+    ) -> None:
+        super().__init__("the raw pipe", info.width, info.height)
+        self._stream = _standard_output() if stream is None else stream
+        self._rate = info.frame_rate or Fraction(30)
+        self._start: float | None = None
+        self._periods = 0
+        self._encode = _Y4M(info.height) if raw_format == "y4m" else _bgr24
+        if raw_format == "y4m":
+            self._send(_header(info, self._rate))
+
+    def _show(self, frame: Frame) -> None:
+        if self._start is None:
+            self._start = frame.pts
+        due = round((frame.pts - self._start) * self._rate) + 1
+        if due <= self._periods:
+            return
+        data = self._encode(frame.image)
+        for _ in range(due - self._periods):
+            self._send(data)
+        self._periods = due
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._stream.write(data)
+            self._stream.flush()
+        except (OSError, ValueError) as error:  # ValueError: the stream is closed
+            self._abandon()
+            raise SinkError(
+                f"the program that reads the raw pipe has gone ({error}) after {self._periods} "
+                "frames: keep it running for as long as vidbg writes"
+            ) from error
+
+    def _release(self) -> None:
+        """The stream stays open: it is the caller's, and every frame was flushed."""
+
+    def _abandon(self) -> None:
+        """Let Python's own flush at exit find an open stream, or it would complain once more."""
+        if self._stream is sys.stdout.buffer:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _standard_output() -> BinaryIO:
+    if sys.stdout.isatty():
+        raise SinkError(
+            "raw video would go to this terminal: pipe it into a program, as in "
+            "`vidbg run -o - | mpv -`"
+        )
+    return sys.stdout.buffer
+
+
+def _header(info: StreamInfo, rate: Fraction) -> bytes:
+    size = f"W{info.width} H{info.height} F{rate.numerator}:{rate.denominator}"
+    return f"YUV4MPEG2 {size} Ip A1:1 C420mpeg2 XCOLORRANGE=LIMITED\n".encode()
+
+
+def _bgr24(image: Image) -> bytes:
+    return image.tobytes()
+
+
+class _Y4M:
+    """Turns BGR images into the FRAME records of a y4m stream."""
+
+    def __init__(self, height: int) -> None:
+        from av.video.reformatter import Colorspace, VideoReformatter
+
+        self._reformatter = VideoReformatter()
+        self._matrix = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
+
+    def __call__(self, image: Image) -> bytes:
+        import av
+
+        bgr = av.VideoFrame.from_ndarray(image, format="bgr24")
+        yuv = self._reformatter.reformat(bgr, format="yuv420p", dst_colorspace=self._matrix)
+        return b"FRAME\n" + b"".join(_plane(plane) for plane in yuv.planes)
+
+
+def _plane(plane: Any) -> bytes:
+    """The samples of a PyAV plane without the padding of its rows."""
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width].tobytes()
