@@ -1,0 +1,35 @@
+"""Settings, built once and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vidbg.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class MattingConfig:
+    """How alpha is computed.
+
+    Attributes:
+        device: one of `vidbg.matting.backends.Device`.
+        precision: one of `vidbg.matting.backends.Precision`.
+        threads: CPU threads of the network; None for one per physical core.
+        network_pixels: pixels of the network's input, shared between the sides by the frame's
+            aspect. More is sharper and slower.
+        smoothing_s: how long a still pixel's alpha remembers, in seconds; 0 is off.
+        refine: follow the frame's own edges when alpha is brought to the frame's size.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    network_pixels: int = 288 * 512
+    smoothing_s: float = 0.15
+    refine: bool = True
+
+    def __post_init__(self) -> None:
+        if self.smoothing_s < 0:
+            raise ConfigError(f"smoothing of {self.smoothing_s} s; allowed are 0 and more")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"{self.threads} threads; allowed are 1 and more")

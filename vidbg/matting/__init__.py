@@ -1,0 +1,1 @@
+"""From a frame to the person's alpha: network, backends, temporal smoothing, upsampling."""

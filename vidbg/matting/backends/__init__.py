@@ -1,0 +1,134 @@
+"""What runs the network: one interface, one module per library, one factory.
+
+`auto` tries CANDIDATES in their order. A device that is named is taken or refused, never replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.errors import BackendError, ConfigError
+
+logger = logging.getLogger(__name__)
+
+Device = Literal["auto", "cuda", "mps", "xpu", "cpu", "intel-gpu", "torch-cpu"]
+Precision = Literal["auto", "int8", "bf16", "fp16", "fp32"]
+
+
+class Backend(Protocol):
+    """Runs the network.
+
+    Attributes:
+        name: device and library for people, such as "OpenVINO CPU".
+        precision: what it computes in.
+    """
+
+    name: str
+    precision: str
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (1, 4, h, w), sides multiples of 32, to alpha, float32 (h, w) in [0, 1].
+
+        The result is a new array that the caller owns. The first call at a size may take seconds.
+
+        Raises:
+            BackendError: the device failed.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    module: str
+    target: str
+
+
+CANDIDATES = {
+    "cuda": _Candidate("pytorch", "cuda"),
+    "mps": _Candidate("pytorch", "mps"),
+    "xpu": _Candidate("pytorch", "xpu"),
+    "cpu": _Candidate("openvino", "CPU"),
+    "torch-cpu": _Candidate("pytorch", "cpu"),
+    "intel-gpu": _Candidate("openvino", "GPU"),
+}
+"""Devices in the order in which `auto` tries them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendReport:
+    """Whether a device can be used here; `reason` says why not, or what it would run."""
+
+    name: str
+    usable: bool
+    reason: str
+    chosen: bool
+
+
+def load_backend(
+    device: str = "auto", precision: str = "auto", threads: int | None = None
+) -> Backend:
+    """The backend for a device.
+
+    Args:
+        device: one of `Device`.
+        precision: one of `Precision`; auto is the fastest that the device is good at.
+        threads: of the CPU; None for one per physical core.
+    Raises:
+        ConfigError: a name that is not known, or a precision that the device does not have.
+        BackendError: the named device, or with auto every device, cannot be used; the message
+            gives each reason.
+    """
+    _check_choice("device", device, get_args(Device))
+    _check_choice("precision", precision, get_args(Precision))
+    if device != "auto":
+        return _load(device, precision, threads)
+    refusals = []
+    for name in CANDIDATES:
+        try:
+            backend = _load(name, precision, threads)
+        except (BackendError, ConfigError) as error:
+            refusals.append(f"{name}: {error}")
+            continue
+        logger.info("backend %s, %s", backend.name, backend.precision)
+        for refusal in refusals:
+            logger.info("not %s", refusal)
+        return backend
+    raise BackendError("no backend can be used here; " + "; ".join(refusals))
+
+
+def survey() -> list[BackendReport]:
+    """Every device in the order of choice, and the one that `auto` would take."""
+    reports: list[BackendReport] = []
+    for name, candidate in CANDIDATES.items():
+        probe: Callable[[str], str] = _module(candidate).probe
+        try:
+            usable, reason = True, probe(candidate.target)
+        except BackendError as error:
+            usable, reason = False, str(error)
+        chosen = usable and not any(report.chosen for report in reports)
+        reports.append(BackendReport(name, usable, reason, chosen))
+    return reports
+
+
+def _load(name: str, precision: str, threads: int | None) -> Backend:
+    candidate = CANDIDATES[name]
+    load: Callable[[str, str, int | None], Backend] = _module(candidate).load
+    return load(candidate.target, precision, threads)
+
+
+def _module(candidate: _Candidate):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    return import_module(f"{__name__}.{candidate.module}")
+
+
+def _check_choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{what} {value!r} is not known; allowed are {', '.join(allowed)}")

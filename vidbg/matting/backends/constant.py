@@ -1,0 +1,33 @@
+"""A backend for tests and examples: the same alpha everywhere, or what a function gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ConstantBackend:
+    """Answers without a network.
+
+    Args:
+        alpha: the answer everywhere, or a function from the input, float32 (1, 4, h, w), to alpha,
+            float32 (h, w).
+    """
+
+    name = "constant"
+    precision = "fp32"
+
+    def __init__(
+        self, alpha: float | Callable[[NDArray[np.float32]], NDArray[np.float32]] = 1.0
+    ) -> None:
+        self._alpha = alpha
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        if callable(self._alpha):
+            return self._alpha(batch)
+        return np.full(batch.shape[2:], self._alpha, np.float32)
+
+    def close(self) -> None:
+        """Nothing to close."""

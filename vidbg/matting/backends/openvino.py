@@ -1,0 +1,123 @@
+"""OpenVINO on the CPU or an Intel GPU."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.engines import QUANTISED, WEIGHTS, engine_file
+
+logger = logging.getLogger(__name__)
+
+PRECISIONS = {"int8": "INT8", "bf16": "BF16", "fp16": "FP16", "fp32": "FP32"}
+"""Ours, fastest first, and OpenVINO's names of what a device is good at."""
+
+_ELEMENT = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
+
+
+def probe(target: str) -> str:
+    """What OpenVINO would run on this device.
+
+    Raises:
+        BackendError: OpenVINO is not installed or does not see the device.
+    """
+    core = _core(target)
+    name = core.get_property(target, "FULL_DEVICE_NAME").strip()
+    return f"OpenVINO, {_choose(core, target, 'auto')}, {name}"
+
+
+def load(target: str, precision: str, threads: int | None) -> OpenVinoBackend:
+    """The backend on OpenVINO's device `target` ("CPU", "GPU").
+
+    Raises:
+        BackendError: the device is not there, or a shipped file is damaged.
+        ConfigError: the device does not have the precision.
+    """
+    core = _core(target)
+    chosen = _choose(core, target, precision)
+    return OpenVinoBackend(core, target, chosen, threads)
+
+
+def _core(target: str) -> Any:
+    try:
+        from openvino import Core
+    except ImportError as error:
+        raise BackendError(f"OpenVINO cannot be loaded ({error}); pip install openvino") from None
+    core = Core()
+    if target not in core.available_devices:
+        raise BackendError(f"OpenVINO sees no {target} here, only {core.available_devices}")
+    return core
+
+
+def _choose(core: Any, target: str, precision: str) -> str:
+    capabilities = core.get_property(target, "OPTIMIZATION_CAPABILITIES")
+    offered = [ours for ours, theirs in PRECISIONS.items() if theirs in capabilities]
+    if precision == "auto":
+        return offered[0]
+    if precision not in offered:
+        raise ConfigError(
+            f"OpenVINO on this {target} has no {precision}; allowed are {', '.join(offered)}"
+        )
+    return precision
+
+
+class OpenVinoBackend:
+    """Compiles the network for each input size that it meets, and keeps it."""
+
+    def __init__(self, core: Any, target: str, precision: str, threads: int | None) -> None:
+        self.name = f"OpenVINO {target}"
+        self.precision = precision
+        self._core = core
+        self._target = target
+        self._options = _options(target, precision, threads)
+        self._model = _read(core, precision)
+        self._requests: dict[tuple[int, ...], Any] = {}
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            request = self._requests.get(batch.shape) or self._compile(batch.shape)
+            request.infer([batch], share_inputs=True)
+            alpha: NDArray[np.float32] = np.array(request.get_output_tensor().data[0, 0])
+        except RuntimeError as error:
+            raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
+        return alpha
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        model = self._model.clone()
+        model.reshape(list(shape))
+        request = self._core.compile_model(
+            model, self._target, self._options
+        ).create_infer_request()
+        self._requests[shape] = request
+        return request
+
+    def close(self) -> None:
+        self._requests.clear()
+
+
+def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if precision != "int8":
+        options["INFERENCE_PRECISION_HINT"] = _ELEMENT[precision]
+    if target == "CPU" and threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    return options
+
+
+def _read(core: Any, precision: str) -> Any:
+    if precision == "int8":
+        path = engine_file(QUANTISED, ".xml")
+    else:
+        path = engine_file(WEIGHTS, ".onnx")
+    try:
+        return core.read_model(path)
+    except RuntimeError as error:
+        raise BackendError(f"OpenVINO cannot read {path}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]

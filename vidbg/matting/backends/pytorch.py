@@ -1,0 +1,104 @@
+"""PyTorch on CUDA, Apple's GPUs (MPS), Intel's GPUs (XPU) or the CPU: the reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.engines import WEIGHTS, engine_file
+
+PRECISIONS = {
+    "cuda": ("fp16", "bf16", "fp32"),
+    "mps": ("fp16", "fp32"),
+    "xpu": ("fp16", "bf16", "fp32"),
+    "cpu": ("fp32", "bf16"),
+}
+"""By device; the first is what `auto` takes."""
+
+
+def probe(target: str) -> str:
+    """What PyTorch would run on this device.
+
+    Raises:
+        BackendError: PyTorch is not installed or does not see the device.
+    """
+    torch = _torch(target)
+    name = torch.cuda.get_device_name() if target == "cuda" else target
+    return f"PyTorch {torch.__version__}, {PRECISIONS[target][0]}, {name}"
+
+
+def load(target: str, precision: str, threads: int | None) -> PyTorchBackend:
+    """The backend on torch's device `target` ("cuda", "mps", "xpu", "cpu").
+
+    Raises:
+        BackendError: torch or the device is not there, or the shipped weights are damaged.
+        ConfigError: the device does not have the precision.
+    """
+    torch = _torch(target)
+    allowed = PRECISIONS[target]
+    if precision not in ("auto", *allowed):
+        raise ConfigError(
+            f"PyTorch on {target} has no {precision}; allowed are {', '.join(allowed)}"
+        )
+    if target == "cpu" and threads is not None:
+        torch.set_num_threads(threads)
+    return PyTorchBackend(target, allowed[0] if precision == "auto" else precision)
+
+
+def _torch(target: str) -> Any:
+    try:
+        import torch
+        import torchvision  # noqa: F401  (the network's blocks)
+    except ImportError as error:
+        raise BackendError(f"PyTorch is not installed ({error}); pip install 'vidbg[torch]'") from None
+    available = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "xpu": torch.xpu.is_available,
+        "cpu": lambda: True,
+    }
+    if not available[target]():
+        raise BackendError(f"PyTorch {torch.__version__} sees no {target} device here")
+    return torch
+
+
+class PyTorchBackend:
+    """The network as a torch module, channels last, without gradients."""
+
+    def __init__(self, target: str, precision: str) -> None:
+        import torch
+        from safetensors.torch import load_file
+
+        from vidbg.matting.network import MattingNetwork
+
+        self.name = f"PyTorch {target}"
+        self.precision = precision
+        self._torch = torch
+        self._type = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[
+            precision
+        ]
+        network = MattingNetwork()
+        network.load_weights(load_file(engine_file(WEIGHTS, ".safetensors")))
+        network.eval().requires_grad_(False)
+        self._device = torch.device(target)
+        self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        torch = self._torch
+        mixed = torch.autocast(
+            self._device.type, self._type, enabled=self._type != torch.float32
+        )
+        try:
+            with torch.inference_mode(), mixed:
+                inputs = torch.from_numpy(batch).to(self._device)
+                logits = self._network.logits(inputs.contiguous(memory_format=torch.channels_last))
+                alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
+        except RuntimeError as error:
+            raise BackendError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
+        return alpha
+
+    def close(self) -> None:
+        del self._network

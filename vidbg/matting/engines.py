@@ -1,0 +1,97 @@
+"""What ships in engines/: the weights and the networks made of them, each with its card.
+
+A card is a JSON file beside what it describes: `files` maps each file's name to its `sha256` and
+`bytes`; the rest says how it was made and what it scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vidbg.errors import EngineMismatch
+
+WEIGHTS = "vidbg-r50"
+"""Card of the weights (fp16 safetensors) and of the ONNX graph that points into them."""
+
+QUANTISED = "vidbg-r50-int8"
+"""Card of the INT8 network for OpenVINO."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReport:
+    """Whether the files of one card are what the card says."""
+
+    name: str
+    path: Path
+    ok: bool
+    detail: str
+
+
+def engine_folder() -> Path:
+    """Inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "engines"
+    return installed if installed.is_dir() else package.parent / "engines"
+
+
+def engine_file(card: str, suffix: str) -> Path:
+    """The file of a card with this suffix, its hash checked against the card.
+
+    Raises:
+        EngineMismatch: card or file is missing, unreadable or not what the card says.
+    """
+    folder = engine_folder()
+    entries = _read_card(folder, card)["files"]
+    for name in entries:
+        _check(folder / name, entries[name])
+    found = [name for name in entries if name.endswith(suffix)]
+    if not found:
+        raise EngineMismatch(f"{folder / card}.json lists no {suffix} file, only {list(entries)}")
+    return folder / found[0]
+
+
+def verify() -> list[EngineReport]:
+    """Check every card in the engine folder that the program uses."""
+    return [_verify(engine_folder(), card) for card in (WEIGHTS, QUANTISED)]
+
+
+def _verify(folder: Path, card: str) -> EngineReport:
+    path = folder / f"{card}.json"
+    try:
+        entries = _read_card(folder, card)["files"]
+        for name, entry in entries.items():
+            _check(folder / name, entry)
+    except EngineMismatch as error:
+        return EngineReport(card, path, ok=False, detail=str(error))
+    detail = ", ".join(f"{name} {entry['sha256'][:12]}" for name, entry in entries.items())
+    return EngineReport(card, path, ok=True, detail=detail)
+
+
+def _read_card(folder: Path, card: str) -> dict[str, Any]:
+    path = folder / f"{card}.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EngineMismatch(f"cannot read the card {path}: {error}; install vidbg again") from None
+    return content
+
+
+def _check(path: Path, entry: dict[str, Any]) -> None:
+    if not path.is_file():
+        raise EngineMismatch(f"{path} is missing though its card lists it; install vidbg again")
+    digest = file_hash(path)
+    if digest != entry["sha256"]:
+        raise EngineMismatch(
+            f"{path} is damaged: sha256 {digest[:12]}…, its card says {entry['sha256'][:12]}…; "
+            "install vidbg again"
+        )
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,124 @@
+"""The matter: frames in, alpha out."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+
+from vidbg.config import MattingConfig
+from vidbg.frame import Alpha, Image
+from vidbg.matting.backends import Backend, load_backend
+from vidbg.matting.preprocess import Geometry, content, network_input, plan_geometry, shrink
+from vidbg.matting.temporal import TemporalFilter
+from vidbg.matting.upsample import upsample
+from vidbg.timing import StageClock
+
+NOMINAL_INTERVAL_S = 1 / 30
+
+
+class Matter:
+    """Computes the alpha of a stream of pictures, one after the other.
+
+    Keeps temporal state between calls: one matter serves one stream, from one thread. Loading
+    takes about a second, the first call at a new picture size another.
+
+    Args:
+        device: "auto", or a device by name: cuda, mps, xpu, cpu, intel-gpu, torch-cpu.
+        precision: "auto", int8, bf16, fp16 or fp32.
+        config: everything else; device and precision given beside it win.
+        backend: a backend of your own instead of the device's.
+    Raises:
+        ConfigError: a name or number that is not allowed.
+        BackendError: the device cannot be used; the message gives the reason.
+    """
+
+    def __init__(
+        self,
+        device: str | None = None,
+        precision: str | None = None,
+        *,
+        config: MattingConfig | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        self._config = config = config or MattingConfig()
+        self._backend = backend or load_backend(
+            device or config.device, precision or config.precision, config.threads
+        )
+        self._filter = TemporalFilter(config.smoothing_s)
+        self._geometry: Geometry | None = None
+        self._pts = 0.0
+        self.clock = StageClock()
+
+    @property
+    def backend(self) -> Backend:
+        return self._backend
+
+    def __call__(self, image: Image, pts: float | None = None) -> Alpha:
+        """Alpha of the next picture.
+
+        Args:
+            image: uint8 (H, W, 3), BGR, at least 1 x 1. Another size than the last resets.
+            pts: its time in seconds; None for 1/30 s after the last.
+        Returns:
+            float32 (H, W) in [0, 1]; 1 is the person; a new array.
+        Raises:
+            ValueError: not such an array; the message says what came.
+            BackendError: the device failed.
+        """
+        _check(image)
+        self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
+        geometry = self._plan(image)
+        with self.clock.stage("resize"):
+            small = shrink(image, geometry)
+            batch = network_input(small, None, geometry)
+        with self.clock.stage("network"):
+            alpha = content(self._backend(batch), geometry)
+        with self.clock.stage("smooth"):
+            alpha = self._filter(small, alpha, self._pts)
+        with self.clock.stage("upsample"):
+            return self._enlarge(alpha, small, image)
+
+    def reset(self) -> None:
+        """Forget the past: call it at a seek and between unrelated pictures."""
+        self._filter.reset()
+
+    def _plan(self, image: Image) -> Geometry:
+        height, width = image.shape[:2]
+        geometry = self._geometry
+        if geometry is None or (geometry.frame_height, geometry.frame_width) != (height, width):
+            geometry = plan_geometry(height, width, self._config.network_pixels)
+            self._geometry = geometry
+            self.reset()
+        return geometry
+
+    def _enlarge(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
+        if self._config.refine:
+            return upsample(alpha, small, image)
+        height, width = image.shape[:2]
+        return np.asarray(cv2.resize(alpha, (width, height)), np.float32)
+
+    def close(self) -> None:
+        """Free the device; the matter cannot be called afterwards."""
+        self._backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _check(image: Image) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise ValueError(f"a picture must be a uint8 array, not {kind}")
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"a picture must have the shape (H, W, 3), not {image.shape}")

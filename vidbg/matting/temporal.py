@@ -1,0 +1,83 @@
+"""Temporal smoothing of alpha: strong where the picture is still, off where it moves.
+
+A recursive mean over frames whose weight falls with the local change of the picture, so that
+flicker goes and nothing trails. Works at the network's size, by differences in pts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.frame import Alpha, Image
+
+MAX_GAP_S = 0.5
+"""A longer gap between frames, or a step back, is a seek: nothing is carried over."""
+
+CUT_CHANGE, CUT_SHARE = 24.0, 0.6
+"""A scene cut: this share of the pixels changes by this many grey levels."""
+
+NOISE_LEVELS, MAX_NOISE_LEVELS, MOTION_LEVELS = 1.5, 5.0, 6.0
+"""Grey levels: change taken for noise in a clean picture, the most that is taken for noise in a
+grainy one, and how far above it a pixel counts as moving."""
+
+MOTION_REACH = 5
+"""Side in pixels of the square around a moving pixel that counts as moving with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    alpha: Alpha
+    luma: NDArray[np.float32]
+    pts: float
+
+
+class TemporalFilter:
+    """Smooths the alphas of one stream.
+
+    Args:
+        time_constant_s: how long a still pixel remembers, in seconds; 0 switches the filter off.
+    """
+
+    def __init__(self, time_constant_s: float) -> None:
+        self._time_constant_s = time_constant_s
+        self._state: _State | None = None
+
+    def reset(self) -> None:
+        """Forget the past: at a seek, a scene cut, another stream."""
+        self._state = None
+
+    def __call__(self, small: Image, alpha: Alpha, pts: float) -> Alpha:
+        """The smoothed alpha of the next frame.
+
+        Args:
+            small: uint8 (h, w, 3), BGR, the frame at the alpha's size.
+            alpha: float32 (h, w) in [0, 1].
+            pts: seconds.
+        Returns:
+            float32 (h, w) in [0, 1]; a new array.
+        """
+        luma = np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.float32)
+        past = self._state
+        smoothed = alpha.copy()
+        if past is not None and self._time_constant_s > 0:
+            change = np.abs(luma - past.luma) if past.luma.shape == luma.shape else None
+            if change is not None and not _is_cut(change) and 0 < pts - past.pts <= MAX_GAP_S:
+                keep = float(np.exp(-(pts - past.pts) / self._time_constant_s))
+                smoothed += keep * stillness(change) * (past.alpha - alpha)
+        self._state = _State(smoothed, luma, pts)
+        return smoothed.copy()
+
+
+def stillness(change: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How still each pixel is, 1 still to 0 moving, from grey-level changes, float32 (h, w)."""
+    noise = min(NOISE_LEVELS + 2 * float(np.median(change)), MAX_NOISE_LEVELS)
+    reach = cv2.dilate(change, np.ones((MOTION_REACH, MOTION_REACH), np.uint8))
+    return np.clip((noise + MOTION_LEVELS - reach) * (1 / MOTION_LEVELS), 0, 1)
+
+
+def _is_cut(change: NDArray[np.float32]) -> bool:
+    return float((change > CUT_CHANGE).mean()) > CUT_SHARE

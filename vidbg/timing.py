@@ -1,0 +1,37 @@
+"""How long each stage takes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+KEPT = 4096
+"""Measurements kept a stage: the last minutes of a live run."""
+
+
+class StageClock:
+    """Collects the durations of named stages; each stage is timed by one thread."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        self._seconds.setdefault(name, deque(maxlen=KEPT)).append(seconds)
+
+    def clear(self) -> None:
+        """Forget everything, after a warm-up."""
+        self._seconds.clear()
+
+    def seconds(self) -> dict[str, list[float]]:
+        """The last durations of each stage, in seconds, stages in order of first use."""
+        return {name: list(values) for name, values in self._seconds.items()}
