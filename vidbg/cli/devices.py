@@ -1,0 +1,95 @@
+"""`vidbg devices`: the cameras to read from and the virtual cameras to write to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vidbg.sinks.virtual_camera import VirtualCameraReport
+    from vidbg.sources.v4l2 import CameraInfo
+
+NO_CAMERA = "no camera was found: plug one in, or open what blocks it (lid, switch, shutter)"
+
+_STYLES = {"ok": "bold green", "no": "bold red", "-": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a section: `mark` is "ok", "no" where something is to be done, "-" otherwise."""
+
+    mark: Literal["ok", "no", "-"]
+    name: str
+    detail: str
+
+
+def devices(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object for scripts.")
+    ] = False,
+) -> None:
+    """List the cameras and the virtual cameras of this computer."""
+    from vidbg.sinks.virtual_camera import virtual_camera_report
+    from vidbg.sources.camera import list_cameras
+
+    cameras, virtual = list_cameras(), virtual_camera_report()
+    if as_json:
+        found = {"cameras": [asdict(c) for c in cameras], "virtual_camera": asdict(virtual)}
+        typer.echo(json.dumps(found))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(section("Cameras", camera_rows(cameras)))
+    console.print(section("Virtual camera", virtual_camera_rows(virtual)))
+    for step in device_steps(cameras, virtual):
+        console.print(f"- {step}", soft_wrap=True, markup=False, highlight=False)
+
+
+def camera_rows(cameras: Iterable[CameraInfo]) -> list[Row]:
+    return [
+        Row("no" if c.problem else "ok", c.device, f"{c.name} (virtual)" if c.virtual else c.name)
+        for c in cameras
+    ] or [Row("-", "none", "")]
+
+
+def virtual_camera_rows(report: VirtualCameraReport) -> list[Row]:
+    mark: Literal["ok", "no"] = "ok" if report.usable else "no"
+    return [Row(mark, *_split(line)) for line in report.found]
+
+
+def _split(line: str) -> tuple[str, str]:
+    name, _, state = line.partition(": ")
+    return name, state
+
+
+def device_steps(cameras: Iterable[CameraInfo], virtual: VirtualCameraReport) -> list[str]:
+    """What to do before `vidbg run` can work; empty if nothing."""
+    cameras = list(cameras)
+    steps = [camera.problem for camera in cameras if camera.problem]
+    if not cameras:
+        steps.append(NO_CAMERA)
+    if virtual.next_step:
+        steps.append(virtual.next_step)
+    return steps
+
+
+def section(title: str, rows: Iterable[Row]) -> Table:
+    """A titled block of rows; long details fold under themselves."""
+    from rich.table import Table
+    from rich.text import Text
+
+    block = Table(title=title, title_justify="left", title_style="bold", box=None)
+    block.show_header, block.pad_edge = False, True
+    block.add_column(width=2)
+    block.add_column(min_width=22, overflow="fold")
+    block.add_column(overflow="fold")
+    for row in rows:
+        block.add_row(Text(row.mark, _STYLES[row.mark]), Text(row.name), Text(row.detail))
+    return block
