@@ -1,0 +1,80 @@
+"""The network's input: sizes, aspect, normalisation, border."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidbg.errors import ConfigError
+from vidbg.matting.preprocess import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    content,
+    network_input,
+    plan_geometry,
+    shrink,
+)
+
+
+@given(
+    height=st.integers(1, 4000), width=st.integers(1, 4000), pixels=st.integers(128**2, 1024**2)
+)
+def test_geometry_fits_the_budget_and_keeps_the_aspect(
+    height: int, width: int, pixels: int
+) -> None:
+    plan = plan_geometry(height, width, pixels)
+    assert plan.height % 32 == 0
+    assert plan.width % 32 == 0
+    assert plan.height * plan.width <= pixels
+    assert 1 <= plan.content_height <= plan.height
+    assert 1 <= plan.content_width <= plan.width
+    if max(height, width) < 20 * min(height, width):
+        scales = plan.content_height / height, plan.content_width / width
+        # Rounding moves each side by at most half a pixel.
+        slack = 1 / min(plan.content_height, plan.content_width)
+        assert scales[0] == pytest.approx(scales[1], rel=slack)
+
+
+@pytest.mark.parametrize(
+    ("frame", "pixels", "expected"),
+    [
+        ((720, 1280), 256 * 256, (192, 320)),
+        ((720, 1280), 288 * 512, (288, 512)),
+        ((1920, 1080), 288 * 512, (512, 288)),
+        ((480, 480), 256 * 256, (256, 256)),
+    ],
+)
+def test_usual_frames_fill_the_budget(
+    frame: tuple[int, int], pixels: int, expected: tuple[int, int]
+) -> None:
+    plan = plan_geometry(*frame, pixels)
+    assert (plan.height, plan.width) == expected
+
+
+def test_a_senseless_budget_is_refused() -> None:
+    with pytest.raises(ConfigError, match="100 pixels"):
+        plan_geometry(720, 1280, 100)
+
+
+def test_input_is_normalised_rgb_with_repeated_border_and_prior() -> None:
+    plan = plan_geometry(720, 1280, 256 * 256)
+    image = np.zeros((720, 1280, 3), np.uint8)
+    image[:] = (10, 100, 200)  # B, G, R
+    small = shrink(image, plan)
+    prior = np.full(small.shape[:2], 0.25, np.float32)
+    batch = network_input(small, prior, plan)
+    assert batch.shape == (1, 4, 192, 320)
+    assert small.shape == (180, 320, 3)
+    for channel, value in enumerate((200, 100, 10)):
+        expected = (value / 255 - IMAGENET_MEAN[channel]) / IMAGENET_STD[channel]
+        np.testing.assert_allclose(batch[0, channel], expected, atol=1e-5)
+    np.testing.assert_array_equal(batch[0, 3], 0.25)
+    assert content(batch[0, 3], plan).shape == (180, 320)
+
+
+def test_without_a_prior_its_channel_is_zero() -> None:
+    plan = plan_geometry(64, 64, 128 * 128)
+    batch = network_input(np.full((128, 128, 3), 9, np.uint8), None, plan)
+    assert not batch[0, 3].any()

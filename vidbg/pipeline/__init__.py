@@ -1,0 +1,1 @@
+"""Joins the rooms: streams from sources over matting and compositing to sinks."""

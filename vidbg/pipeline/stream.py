@@ -1,0 +1,169 @@
+"""One stream from source to sink: reading, matting and writing overlap in three threads.
+
+Live and file differ in one place only: between reader and matter a live stream keeps the newest
+frame and counts what it dropped, a file drops nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vidbg.errors import SourceIncomplete
+from vidbg.frame import Alpha, Frame
+from vidbg.matting.matter import Matter
+from vidbg.pipeline.mailbox import Abandoned, Mailbox
+from vidbg.sinks import Sink
+from vidbg.sources import Source
+from vidbg.timing import StageClock
+
+READ_AHEAD, WRITE_BEHIND = 4, 2
+"""Frames held between the threads: enough to overlap, few enough to be late by little."""
+
+Compose = Callable[[Frame, Alpha], Frame]
+"""From a frame and its alpha to what the sink gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What a stream did.
+
+    Attributes:
+        frames: frames written.
+        dropped: frames that a live stream left out.
+        seconds: wall time.
+        latencies_s: of the last frames, from read to written, in seconds.
+    """
+
+    frames: int
+    dropped: int
+    seconds: float
+    latencies_s: list[float]
+
+
+class Stream:
+    """Reads a source, mats, composes and writes until the source ends or stop() is called.
+
+    Opens and closes neither end: the caller's `with` blocks do.
+
+    Args:
+        matter: None for passthrough, when `compose` does not look at alpha.
+        on_frame: called after each written frame with the number written, in the writer's thread.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        matter: Matter | None,
+        compose: Compose,
+        sink: Sink,
+        *,
+        clock: StageClock | None = None,
+        on_frame: Callable[[int], None] | None = None,
+    ) -> None:
+        self._source, self._matter, self._compose, self._sink = source, matter, compose, sink
+        self._clock = clock or StageClock()
+        self._on_frame = on_frame
+        live = source.info.live
+        self._inbox: Mailbox[tuple[Frame, float]] = Mailbox(
+            1 if live else READ_AHEAD, newest=live
+        )
+        self._outbox: Mailbox[tuple[Frame, Alpha, float]] = Mailbox(WRITE_BEHIND)
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._latencies_s: list[float] = []
+        self._frames = 0
+
+    def stop(self) -> None:
+        """End soon, as if the source had ended; from any thread."""
+        self._stopping.set()
+
+    def run(self) -> StreamReport:
+        """Run to the end.
+
+        Raises:
+            VidbgError: whatever failed in any of the threads. After SourceIncomplete every frame
+                that could be read has been written.
+        """
+        start = time.perf_counter()
+        threads = [
+            threading.Thread(target=work, name=f"vidbg-{work.__name__.strip('_')}", daemon=True)
+            for work in (self._read, self._write)
+        ]
+        for thread in threads:
+            thread.start()
+        incomplete: SourceIncomplete | None = None
+        try:
+            self._mat()
+        except SourceIncomplete as error:
+            incomplete = error
+        except BaseException as error:
+            self._abandon()
+            self._join(threads)
+            raise self._failure or error from None
+        self._outbox.close()
+        self._join(threads)
+        if self._failure or incomplete:
+            raise self._failure or incomplete  # type: ignore[misc]
+        seconds = time.perf_counter() - start
+        return StreamReport(self._frames, self._inbox.dropped, seconds, self._latencies_s)
+
+    def _read(self) -> None:
+        frames = iter(self._source)
+        try:
+            while not self._stopping.is_set():
+                with self._clock.stage("read"):
+                    frame = next(frames, None)
+                if frame is None:
+                    break
+                self._inbox.put((frame, time.perf_counter()))
+            self._inbox.close()
+        except Abandoned:
+            pass
+        except BaseException as error:
+            self._inbox.close(error)
+
+    def _mat(self) -> None:
+        stills = self._source.info.stills
+        for frame, arrived in self._inbox:
+            if stills and self._matter is not None:
+                self._matter.reset()
+            self._outbox.put((frame, self._alpha(frame), arrived))
+
+    def _alpha(self, frame: Frame) -> Alpha:
+        if self._matter is None:
+            return np.ones(frame.image.shape[:2], np.float32)
+        return self._matter(frame.image, frame.pts)
+
+    def _write(self) -> None:
+        try:
+            for frame, alpha, arrived in self._outbox:
+                with self._clock.stage("composite"):
+                    composed = self._compose(frame, alpha)
+                with self._clock.stage("write"):
+                    self._sink.write(composed)
+                self._frames += 1
+                self._latencies_s.append(time.perf_counter() - arrived)
+                if self._on_frame is not None:
+                    self._on_frame(self._frames)
+        except Abandoned:
+            pass
+        except BaseException as error:
+            self._failure = error
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self._inbox.abandon()
+        self._outbox.abandon()
+
+    def _join(self, threads: list[threading.Thread]) -> None:
+        """Wait for the threads; a source that blocks while reading is closed to wake it."""
+        self._stopping.set()
+        if self._failure is not None or threads[0].is_alive():
+            self._source.close()
+        for thread in threads:
+            thread.join()
