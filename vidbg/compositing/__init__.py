@@ -1,6 +1,22 @@
 """Laying the person over another background."""
 
+from vidbg.compositing.backgrounds import Background, FrameStream, OpenFrames, open_background
 from vidbg.compositing.composite import composite
+from vidbg.compositing.compositor import CompositingConfig, Compositor
+from vidbg.compositing.edges import adjust_alpha
 from vidbg.compositing.foreground import estimate_foreground
+from vidbg.compositing.specs import BackgroundSpec, parse_background
 
-__all__ = ["composite", "estimate_foreground"]
+__all__ = [
+    "Background",
+    "BackgroundSpec",
+    "CompositingConfig",
+    "Compositor",
+    "FrameStream",
+    "OpenFrames",
+    "adjust_alpha",
+    "composite",
+    "estimate_foreground",
+    "open_background",
+    "parse_background",
+]

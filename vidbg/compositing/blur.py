@@ -12,6 +12,7 @@ from vidbg.frame import Alpha, Image
 FULL_SIGMA = 0.06  # Gaussian sigma at strength 100, as a share of the picture's shorter side
 COARSE, FINE = 90, 180  # least lines of the grid on which is blurred, so that the cost is flat
 LEAST_SIGMA_PX = 2.0  # on a grid where the sigma is smaller the enlarged result shows its pixels
+MARGIN = 0.011  # share of the shorter side by which the person's colours may pass their matte
 REACH = 0.25  # share of the shorter side that the fallback's window spans
 FAINT = 1e-3  # weight of the fallback where a window holds nothing of the room
 EMPTY = 1e-6  # keeps a window without any weight from dividing by zero
@@ -44,8 +45,9 @@ def blur_background(image: Image, alpha: Alpha, strength: float) -> Image:
 
 
 def _room(alpha: Alpha) -> Colours:
-    """Weight (h, w, 3) of each pixel as the room's: none where the matte is soft or errs by one."""
-    person = cv2.dilate(alpha, np.ones((3, 3), np.uint8))
+    """Weight (h, w, 3) of each pixel as the room's, drawn back from where the matte is soft."""
+    side = 2 * max(1, round(MARGIN * min(alpha.shape))) + 1
+    person = cv2.dilate(alpha, np.ones((side, side), np.uint8))
     return np.repeat(np.square(1 - person)[:, :, np.newaxis], 3, axis=2).astype(np.float32)
 
 

@@ -1,0 +1,300 @@
+"""Backgrounds: what each gives, what the words mean, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vidbg.compositing.backgrounds import (
+    Background,
+    FrameStream,
+    Moving,
+    Solid,
+    Still,
+    open_background,
+)
+from vidbg.compositing.blur import blur_background
+from vidbg.compositing.scaling import Fit, fill
+from vidbg.compositing.specs import (
+    BackgroundSpec,
+    BlurSpec,
+    ColourSpec,
+    FileSpec,
+    PassthroughSpec,
+    TransparentSpec,
+    parse_background,
+)
+from vidbg.errors import ConfigError, SourceError
+from vidbg.frame import Alpha, Frame, Image
+
+RED = (0, 0, 255)
+
+
+class Clip:
+    """A stream of plain frames; frame number i is wholly of code i."""
+
+    opened = 0
+
+    def __init__(self, times: Sequence[float]) -> None:
+        type(self).opened += 1
+        self.closed = False
+        self._times = times
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, pts in enumerate(self._times):
+            yield Frame(np.full((8, 8, 3), index, np.uint8), pts, index)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def at(background: Background, pts: float = 0.0, height: int = 90, width: int = 160) -> Image:
+    frame = Frame(np.zeros((height, width, 3), np.uint8), pts, 0)
+    return background.at(frame, np.zeros((height, width), np.float32))
+
+
+def moving(times: Sequence[float]) -> Moving:
+    return Moving(lambda: Clip(times), "cover", (0, 0, 0))
+
+
+def shown(background: Moving, *times: float) -> list[int]:
+    return [int(at(background, pts)[0, 0, 0]) for pts in times]
+
+
+def unreadable(path: Path) -> FrameStream:
+    raise SourceError(f"no video stream in {path.name}")
+
+
+def open_file(path: Path, fit: Fit = "cover") -> Background:
+    return open_background(FileSpec(path), fit=fit, bars=RED, open_frames=unreadable)
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("blur", BlurSpec(50)),
+        ("blur:40", BlurSpec(40)),
+        ("blur:0", BlurSpec(0)),
+        ("#00ff00", ColourSpec((0, 255, 0))),
+        ("#f80", ColourSpec((0, 136, 255))),
+        ("color:navy", ColourSpec((128, 0, 0))),
+        ("colour:#0000ff", ColourSpec((255, 0, 0))),
+        ("green", ColourSpec((0x40, 0xB1, 0))),
+        ("transparent", TransparentSpec()),
+        ("none", PassthroughSpec()),
+        ("./green", FileSpec(Path("green"))),
+        ("beach.jpg", FileSpec(Path("beach.jpg"))),
+        ("C:/rooms/a.png", FileSpec(Path("C:/rooms/a.png"))),
+    ],
+)
+def test_words_and_paths(text: str, spec: BackgroundSpec) -> None:
+    assert parse_background(text) == spec
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "blur:", "blur:101", "blur:-1", "blur:nan", "blur:x", "#12", "color:sky", "#"]
+)
+def test_bad_words_are_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"give|allowed") as refused:
+        parse_background(text)
+    assert "\n" not in str(refused.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(*[st.integers(1, 60)] * 4, st.sampled_from(["cover", "fit"]))
+def test_filled_pictures_have_the_frames_size(h: int, w: int, th: int, tw: int, fit: Fit) -> None:
+    filled = fill(np.full((h, w, 3), 9, np.uint8), th, tw, fit, RED)
+    assert filled.shape == (th, tw, 3)
+    assert filled.flags.c_contiguous
+    if fit == "cover":
+        assert (filled == 9).all()
+
+
+def test_fit_shows_all_between_bars_and_cover_cuts() -> None:
+    square = np.full((40, 40, 3), 200, np.uint8)
+    square[:, :4] = 0
+    fitted = at(Still(square, "fit", RED))
+    assert (fitted[:, :35] == RED).all()
+    assert (fitted[:, 125:] == RED).all()
+    assert (fitted[:, 35:43] < 10).all()
+    covered = at(Still(square, "cover", RED))
+    assert (covered[:, :14] < 10).all()
+    assert (covered[:, 20:] == 200).all()
+
+
+def test_a_still_is_resized_once_a_size() -> None:
+    still = Still(np.zeros((10, 10, 3), np.uint8), "cover", RED)
+    assert at(still) is at(still, 5.0)
+    assert at(still, height=30).shape == (30, 160, 3)
+
+
+def test_pictures_are_turned_upright(tmp_path: Path) -> None:
+    picture = np.zeros((40, 80, 3), np.uint8)
+    picture[:, :40] = 255
+    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+    orientation_6 = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    exif = b"Exif\0\0" + orientation_6
+    marker = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    (tmp_path / "phone.jpg").write_bytes(jpeg[:2] + marker + jpeg[2:])
+    upright = at(open_file(tmp_path / "phone.jpg"), height=80, width=40)
+    assert upright[:36].min() > 240
+    assert upright[44:].max() < 15
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_transparent_pictures_are_laid_over_the_bars_colour(tmp_path: Path, depth: type) -> None:
+    bgra: NDArray[Any] = np.zeros((9, 16, 4), depth)
+    bgra[:, 8:] = np.iinfo(depth).max
+    cv2.imwrite(str(tmp_path / "logo.png"), bgra)
+    flat = at(open_file(tmp_path / "logo.png"), height=9, width=16)
+    assert (flat[:, :8] == RED).all()
+    assert (flat[:, 8:] == 255).all()
+
+
+def test_grey_pictures_have_three_channels(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((9, 16), 77, np.uint8))
+    assert (at(open_file(tmp_path / "grey.png")) == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "does not exist"), (b"", "is empty"), (b"hello\n" * 9, "neither")],
+)
+@pytest.mark.parametrize("name", ["room.png", "room.gif", "room"])
+def test_unreadable_files_are_refused_in_one_line(
+    tmp_path: Path, name: str, content: bytes | None, reason: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=reason) as refused:
+        open_file(tmp_path / name)
+    assert name in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        open_file(tmp_path)
+
+
+def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"not a picture")
+    with pytest.raises(ConfigError, match="no frames"):
+        open_background(FileSpec(tmp_path / "a.mp4"), open_frames=lambda _path: Clip([]))
+
+
+def test_a_gif_is_read_as_a_stream_of_frames(tmp_path: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(b"GIF89a")
+    clip = open_background(FileSpec(tmp_path / "a.gif"), open_frames=lambda _path: Clip([0, 0.5]))
+    assert [int(at(clip, pts)[0, 0, 0]) for pts in (3.0, 3.5, 4.0)] == [0, 1, 0]
+
+
+def test_a_moving_background_follows_time_and_loops() -> None:
+    clip = moving([10.0, 10.1, 10.2, 10.3])
+    assert shown(clip, 5.0, 5.05, 5.15, 5.21, 5.35) == [0, 0, 1, 2, 3]
+    assert shown(clip, 5.41, 5.55, 5.85) == [0, 1, 0]
+
+
+def test_jumps_skip_forward_and_restart_backward() -> None:
+    clip = moving([0.0, 1.0, 2.0])
+    assert shown(clip, 0.0, 2.5, 3000.5, 3001.5, 3000.5) == [0, 2, 0, 1, 0]
+    assert shown(clip, -50.0, -48.5) == [0, 1]
+
+
+def test_variable_frame_times_are_kept() -> None:
+    assert shown(moving([0.0, 0.1, 1.0]), 0.0, 0.5, 0.99, 1.01, 1.85, 1.95) == [0, 1, 1, 2, 2, 0]
+
+
+def test_a_single_frame_stands_still_and_is_read_once() -> None:
+    before = Clip.opened
+    clip = moving([3.0])
+    assert shown(clip, 0.0, 9.0, 1e6, 2.0) == [0, 0, 0, 0]
+    assert Clip.opened == before + 1
+    assert at(clip, 10.0) is at(clip, 11.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 6), st.lists(st.integers(0, 400), min_size=1, max_size=12))
+def test_at_any_time_the_frame_due_is_shown(count: int, hundredths: list[int]) -> None:
+    clip = moving([index / 4 for index in range(count)])
+    shown(clip, 0.0)
+    for moment in hundredths:
+        # a millisecond off the frame's own time, where floating point may fall on either side
+        due = int((moment / 100 + 0.001) * 4) % count
+        assert shown(clip, moment / 100 + 0.001) == [due]
+
+
+def test_streams_are_closed_at_each_restart_and_at_the_end() -> None:
+    opened: list[Clip] = []
+
+    def open_clip() -> Clip:
+        opened.append(Clip([0.0, 1.0]))
+        return opened[-1]
+
+    clip = Moving(open_clip, "cover", RED)
+    shown(clip, 0.0, 2.5)
+    assert [each.closed for each in opened] == [True, False]
+    clip.close()
+    clip.close()
+    assert opened[-1].closed
+
+
+def test_a_colour_is_that_colour_at_every_size() -> None:
+    solid = Solid((1, 2, 3))
+    for height in (4, 5):
+        assert (at(solid, height=height) == (1, 2, 3)).all()
+
+
+def person_in_a_room(height: int, width: int) -> tuple[Image, Alpha]:
+    """A red person in a green room, with a matte that is softer than the person."""
+    hard = np.zeros((height, width), np.float32)
+    cv2.circle(hard, (width // 2, height // 2), height // 4, 1.0, -1)
+    image = np.where(hard[..., np.newaxis] > 0.5, (30, 30, 220), (60, 200, 60)).astype(np.uint8)
+    return image, np.asarray(cv2.GaussianBlur(hard, (0, 0), height / 240), np.float32)
+
+
+@pytest.mark.parametrize("strength", [5, 20, 50, 100])
+def test_the_persons_colour_does_not_shine_into_the_room(strength: float) -> None:
+    image, alpha = person_in_a_room(720, 1280)
+    blurred = blur_background(image, alpha, strength)
+    seen = alpha < 0.9
+    np.testing.assert_allclose(blurred[seen], np.full_like(blurred[seen], (60, 200, 60)), atol=2)
+
+
+def test_blur_of_a_constant_is_that_constant() -> None:
+    image = np.full((100, 130, 3), 90, np.uint8)
+    blurred = blur_background(image, np.zeros((100, 130), np.float32), 70)
+    np.testing.assert_allclose(blurred, image, atol=1)
+
+
+def test_blur_grows_with_strength_and_is_off_at_zero() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    empty = np.zeros((360, 640), np.float32)
+    spreads = [blur_background(image, empty, strength).std() for strength in (5, 20, 50, 100)]
+    assert spreads == sorted(spreads, reverse=True)
+    assert blur_background(image, empty, 0) is image
+
+
+def test_blur_looks_the_same_at_720_and_1080_lines() -> None:
+    small = np.zeros((720, 1280, 3), np.uint8)
+    small[:, 640:] = 255
+    large = np.zeros((1080, 1920, 3), np.uint8)
+    large[:, 960:] = 255
+    for strength in (20, 50, 100):
+        a = blur_background(small, np.zeros((720, 1280), np.float32), strength)
+        b = blur_background(large, np.zeros((1080, 1920), np.float32), strength)
+        shrunk = cv2.resize(b, (1280, 720), interpolation=cv2.INTER_AREA)
+        assert np.abs(shrunk.astype(int) - a).max() < 20  # of a step of 255 codes
+
+
+def test_a_frame_wholly_person_is_no_error() -> None:
+    image = np.full((50, 60, 3), 90, np.uint8)
+    assert blur_background(image, np.ones((50, 60), np.float32), 50).shape == image.shape

@@ -1,0 +1,195 @@
+"""The blend, the matte's edge, and the stage that joins them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidbg.compositing import CompositingConfig, Compositor, adjust_alpha, composite
+from vidbg.compositing.backgrounds import FrameStream, OpenFrames
+from vidbg.compositing.edges import wrap_light
+from vidbg.compositing.specs import (
+    BackgroundSpec,
+    BlurSpec,
+    ColourSpec,
+    PassthroughSpec,
+    TransparentSpec,
+)
+from vidbg.errors import ConfigError
+from vidbg.frame import Alpha, Frame, Image
+
+SIZES = st.integers(1, 150)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def noise(height: int, width: int, seed: int) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def soft_alpha(height: int, width: int, seed: int) -> Alpha:
+    values = np.random.default_rng(seed).uniform(-0.5, 1.5, (height, width))
+    return np.clip(values, 0, 1).astype(np.float32)
+
+
+def soft_disc(height: int, width: int, blur_px: float = 3) -> Alpha:
+    alpha = np.zeros((height, width), np.float32)
+    cv2.circle(alpha, (width // 2, height // 2), min(height, width) // 4, 1.0, -1)
+    return np.asarray(cv2.GaussianBlur(alpha, (0, 0), blur_px), np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, SIZES, SEEDS)
+def test_blend_is_exact_at_both_ends_and_rounds_to_nearest(
+    height: int, width: int, seed: int
+) -> None:
+    image, background = noise(height, width, seed), noise(height, width, seed + 1)
+    alpha = soft_alpha(height, width, seed)
+    result = composite(image, alpha, background)
+    np.testing.assert_array_equal(result[alpha == 0], background[alpha == 0])
+    np.testing.assert_array_equal(result[alpha == 1], image[alpha == 1])
+    weight = alpha[..., np.newaxis].astype(np.float64)
+    truth = weight * image + (1 - weight) * background
+    # half a code is rounding; the rest is blendLinear's division by 1.00001 in float32
+    assert np.abs(result - truth).max() <= 0.5 + 0.005
+
+
+def test_blend_writes_to_a_new_array() -> None:
+    image, background = noise(70, 70, 0), noise(70, 70, 1)
+    kept = image.copy(), background.copy()
+    for value in (0.0, 0.5, 1.0):
+        composite(image, np.full((70, 70), value, np.float32), background)[:] = 7
+    np.testing.assert_array_equal(image, kept[0])
+    np.testing.assert_array_equal(background, kept[1])
+
+
+def test_blend_refuses_differing_sizes_with_both() -> None:
+    image = noise(4, 4, 0)
+    with pytest.raises(ValueError, match=r"\(4, 4, 3\).*\(4, 5, 3\)"):
+        composite(image, np.zeros((4, 4), np.float32), noise(4, 5, 0))
+    with pytest.raises(ValueError, match=r"\(4, 4, 3\).*\(5, 4\)"):
+        composite(image, np.zeros((5, 4), np.float32), image)
+
+
+def test_alpha_is_left_alone_without_offset_and_feather() -> None:
+    alpha = soft_disc(40, 60)
+    assert adjust_alpha(alpha, 0, 0) is alpha
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS, st.floats(-6, 6), st.floats(0, 6))
+def test_adjusted_alpha_stays_in_range_and_moves_the_way_of_the_sign(
+    seed: int, offset_px: float, feather_px: float
+) -> None:
+    alpha = soft_alpha(50, 40, seed)
+    moved = adjust_alpha(alpha, offset_px, 0)
+    assert ((moved - alpha) * np.sign(offset_px) >= -1e-6).all()
+    soft = adjust_alpha(alpha, offset_px, feather_px)
+    assert soft.dtype == np.float32
+    assert soft.min() >= 0
+    assert soft.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("offset_px", [-7.0, -2.5, 1.0, 4.5])
+def test_the_edge_moves_by_the_pixels_asked_for(offset_px: float) -> None:
+    alpha = np.zeros((200, 200), np.float32)
+    alpha[60:140, 60:140] = 1
+    moved = adjust_alpha(alpha, offset_px, 0)
+    assert moved[100].sum() == pytest.approx(80 + 2 * offset_px)
+
+
+def test_feather_softens_without_moving_the_middle_of_the_edge() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[:, 50:] = 1
+    soft = adjust_alpha(alpha, 0, 4)
+    assert soft[50, 49] + soft[50, 50] == pytest.approx(1, abs=1e-4)
+    assert 0.1 < soft[50, 46] < 0.3
+
+
+def test_light_wrap_brightens_the_edge_only() -> None:
+    image = np.full((180, 180, 3), 60, np.uint8)
+    alpha = soft_disc(180, 180)
+    lit = wrap_light(image, alpha, np.full_like(image, 255), 0.5)
+    assert (lit >= image).all()
+    assert lit[90, 90 - 43].min() > 80
+    np.testing.assert_array_equal(lit[90, 90], image[90, 90])
+    assert wrap_light(image, alpha, image, 0) is image
+
+
+def no_frames(_path: object) -> FrameStream:
+    raise NotImplementedError
+
+
+OPEN: OpenFrames = no_frames
+
+
+def person(height: int = 96, width: int = 128) -> tuple[Frame, Alpha]:
+    return Frame(noise(height, width, 5), pts=1.25, index=7), soft_disc(height, width)
+
+
+@pytest.mark.parametrize(
+    "spec", [ColourSpec((1, 2, 3)), BlurSpec(), TransparentSpec(), PassthroughSpec()]
+)
+def test_the_stage_keeps_size_time_and_index(spec: BackgroundSpec) -> None:
+    frame, alpha = person()
+    done = Compositor(CompositingConfig(spec), OPEN)(frame, alpha)
+    assert done.image.shape == frame.image.shape
+    assert (done.pts, done.index) == (frame.pts, frame.index)
+    assert (done.alpha is not None) == isinstance(spec, TransparentSpec)
+
+
+def test_a_colour_shows_where_the_person_is_not_and_the_person_where_they_are() -> None:
+    frame, alpha = person()
+    image = Compositor(CompositingConfig(ColourSpec((1, 2, 3))), OPEN)(frame, alpha).image
+    assert (image[alpha == 0] == (1, 2, 3)).all()
+    np.testing.assert_array_equal(image[alpha == 1], frame.image[alpha == 1])
+
+
+def test_a_transparent_frame_holds_no_pixel_of_the_room() -> None:
+    frame, alpha = person(720, 720)
+    room = replace(frame, image=np.full_like(frame.image, 255))
+    done = Compositor(CompositingConfig(TransparentSpec()), OPEN)(room, alpha)
+    assert done.alpha is alpha
+    assert not done.image[:60].any()
+
+
+def test_none_gives_the_very_frame() -> None:
+    frame, alpha = person()
+    assert Compositor(CompositingConfig(PassthroughSpec()), OPEN)(frame, alpha) is frame
+
+
+@pytest.mark.parametrize("edge", [{"offset_px": 3.0}, {"feather_px": 5.0}])
+def test_edge_options_reach_the_picture(edge: dict[str, float]) -> None:
+    frame, alpha = person()
+    config = CompositingConfig(TransparentSpec())
+    plain = Compositor(config, OPEN)(frame, alpha)
+    options = CompositingConfig(config.background, **edge)  # type: ignore[arg-type]
+    edged = Compositor(options, OPEN)(frame, alpha)
+    assert edged.alpha is not None
+    assert plain.alpha is not None
+    expected = adjust_alpha(alpha, edge.get("offset_px", 0), edge.get("feather_px", 0))
+    np.testing.assert_array_equal(edged.alpha, expected)
+
+
+def test_light_wrap_reaches_the_picture() -> None:
+    frame, alpha = person()
+    config = CompositingConfig(ColourSpec((255, 255, 255)))
+    lit = Compositor(replace(config, light_wrap=0.8), OPEN)(frame, alpha).image
+    assert lit.mean() > Compositor(config, OPEN)(frame, alpha).image.mean()
+
+
+@pytest.mark.parametrize("option", [{"offset_px": 101}, {"feather_px": -1}, {"light_wrap": 1.5}])
+def test_numbers_out_of_range_are_refused_with_their_range(option: dict[str, float]) -> None:
+    (name,) = option
+    with pytest.raises(ConfigError, match=f"{name} is .*allowed are"):
+        CompositingConfig(PassthroughSpec(), **option)  # type: ignore[arg-type]
+
+
+def test_a_matte_of_another_size_is_refused() -> None:
+    frame, _ = person()
+    with pytest.raises(ValueError, match="differ"):
+        Compositor(CompositingConfig(ColourSpec((0, 0, 0))), OPEN)(frame, soft_disc(20, 20))

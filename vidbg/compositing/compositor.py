@@ -1,0 +1,94 @@
+"""The room's one stage: a frame and its matte in, the person elsewhere out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vidbg.compositing.backgrounds import Background, OpenFrames, open_background
+from vidbg.compositing.composite import composite
+from vidbg.compositing.edges import adjust_alpha, wrap_light
+from vidbg.compositing.foreground import estimate_foreground
+from vidbg.compositing.scaling import Fit
+from vidbg.compositing.specs import BackgroundSpec, Bgr, PassthroughSpec, TransparentSpec
+from vidbg.errors import ConfigError
+from vidbg.frame import Alpha, Frame
+
+LIMITS = {"offset_px": (-100.0, 100.0), "feather_px": (0.0, 100.0), "light_wrap": (0.0, 1.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class CompositingConfig:
+    """How the person is laid over what.
+
+    Attributes:
+        background: see `parse_background`.
+        fit: "cover" fills the frame with the background and cuts what is over; "fit" shows all.
+        bars: BGR of the bars beside a fitted background and behind a transparent picture.
+        offset_px: moves the matte's edge, in pixels of the frame; above 0 the person grows.
+        feather_px: softens the matte's edge: a Gaussian's sigma, in pixels of the frame.
+        light_wrap: 0 to 1, how much of the background's light falls on the person's edge (there
+            is none without a background).
+
+    Raises:
+        ConfigError: a number is out of its range.
+    """
+
+    background: BackgroundSpec
+    fit: Fit = "cover"
+    bars: Bgr = (0, 0, 0)
+    offset_px: float = 0.0
+    feather_px: float = 0.0
+    light_wrap: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ConfigError(f"{name} is {value}; allowed are {least:g} to {most:g}")
+
+
+class Compositor:
+    """Replaces the background of frames, as one config says.
+
+    Raises:
+        ConfigError: the background cannot be read.
+    """
+
+    def __init__(self, config: CompositingConfig, open_frames: OpenFrames) -> None:
+        self._config = config
+        self._background: Background | None = None
+        if not isinstance(config.background, PassthroughSpec | TransparentSpec):
+            self._background = open_background(
+                config.background, fit=config.fit, bars=config.bars, open_frames=open_frames
+            )
+
+    def __call__(self, frame: Frame, alpha: Alpha) -> Frame:
+        """Replace one frame's background.
+
+        Args:
+            frame: what the camera saw.
+            alpha: float32 (H, W) in [0, 1], computed from that very frame.
+        Returns:
+            A frame of the same size, pts and index: opaque over the background; for `transparent`
+            the foreground with its alpha; for `none` the frame itself.
+        Raises:
+            ValueError: frame and alpha differ in size.
+            SourceError: a moving background cannot be read on.
+        """
+        if isinstance(self._config.background, PassthroughSpec):
+            return frame
+        moved = adjust_alpha(alpha, self._config.offset_px, 0)
+        foreground = estimate_foreground(frame.image, moved)
+        soft = adjust_alpha(moved, 0, self._config.feather_px)
+        if self._background is None:
+            return replace(frame, image=foreground, alpha=soft)
+        behind = self._background.at(frame, alpha if soft is alpha else np.maximum(alpha, soft))
+        foreground = wrap_light(foreground, soft, behind, self._config.light_wrap)
+        return replace(frame, image=composite(foreground, soft, behind), alpha=None)
+
+    def close(self) -> None:
+        """Release the background's file; may be called more than once."""
+        if self._background is not None:
+            self._background.close()

@@ -1,0 +1,134 @@
+"""What the user asks for as a background, in words and as a type."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidbg.errors import ConfigError
+
+Bgr = tuple[int, int, int]
+
+CHROMA_GREEN = "#00b140"
+"""What `green` means: the green of chroma-key cloth, which keyers expect."""
+
+NAMED_COLOURS = {
+    "black": "#000000",
+    "white": "#ffffff",
+    "gray": "#808080",
+    "grey": "#808080",
+    "silver": "#c0c0c0",
+    "red": "#ff0000",
+    "maroon": "#800000",
+    "orange": "#ffa500",
+    "yellow": "#ffff00",
+    "olive": "#808000",
+    "lime": "#00ff00",
+    "green": CHROMA_GREEN,
+    "teal": "#008080",
+    "cyan": "#00ffff",
+    "blue": "#0000ff",
+    "navy": "#000080",
+    "magenta": "#ff00ff",
+    "purple": "#800080",
+    "pink": "#ffc0cb",
+}
+"""CSS's basic names, except that `green` is chroma-key green (CSS's is #008000)."""
+
+DEFAULT_BLUR = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpec:
+    """A picture, a video or an animated GIF."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class BlurSpec:
+    """The room itself, blurred; strength 0 to 100."""
+
+    strength: float = DEFAULT_BLUR
+
+
+@dataclass(frozen=True, slots=True)
+class ColourSpec:
+    """One colour, 0 to 255 each of blue, green, red."""
+
+    bgr: Bgr
+
+
+@dataclass(frozen=True, slots=True)
+class TransparentSpec:
+    """No background: frames carry their alpha."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassthroughSpec:
+    """The camera's own picture, the room included: only ever on explicit request."""
+
+
+BackgroundSpec = FileSpec | BlurSpec | ColourSpec | TransparentSpec | PassthroughSpec
+
+
+def parse_background(spec: str) -> BackgroundSpec:
+    """Read what the user wrote after `--background`.
+
+    `blur`, `blur:40`, `#rgb`, `#rrggbb`, `color:NAME`, `green`, `transparent` and `none` are words;
+    anything else is a path. A file with such a name is meant by `./green`. Whether a path can be
+    read is seen by `open_background`.
+
+    Raises:
+        ConfigError: the text is empty, or a colour or strength cannot be used.
+    """
+    match spec.strip().partition(":"):
+        case "", "", "":
+            raise ConfigError(f"no background given; {ALLOWED}")
+        case "none", "", "":
+            return PassthroughSpec()
+        case "transparent", "", "":
+            return TransparentSpec()
+        case "blur", colon, strength:
+            return BlurSpec(_parse_strength(strength) if colon else DEFAULT_BLUR)
+        case "green", "", "":
+            return ColourSpec(parse_colour(CHROMA_GREEN))
+        case "color" | "colour", ":", colour:
+            return ColourSpec(parse_colour(colour))
+    if spec.strip().startswith("#"):
+        return ColourSpec(parse_colour(spec))
+    return FileSpec(Path(spec).expanduser())
+
+
+ALLOWED = (
+    "allowed are the path of a picture, video or GIF, blur, blur:0 to blur:100, "
+    "#rrggbb, color:NAME, green, transparent, none"
+)
+
+
+def parse_colour(text: str) -> Bgr:
+    """Read `#rgb`, `#rrggbb` or a name as (blue, green, red).
+
+    Raises:
+        ConfigError: it is none of these; the message lists the names.
+    """
+    code = NAMED_COLOURS.get(text.strip().lower(), text.strip())
+    if re.fullmatch(r"#[0-9a-fA-F]{3}", code):
+        code = "#" + "".join(2 * digit for digit in code[1:])
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
+        raise ConfigError(
+            f"colour {text!r} is not known; allowed are #rgb, #rrggbb, {', '.join(NAMED_COLOURS)}"
+        )
+    red, green, blue = bytes.fromhex(code[1:])
+    return blue, green, red
+
+
+def _parse_strength(text: str) -> float:
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 100:
+        raise ConfigError(f"blur strength {text!r} cannot be used; give a number from 0 to 100")
+    return strength
