@@ -1,0 +1,115 @@
+"""From BGR frames to the pictures that a video encoder takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from vidbg.frame import Alpha, Colour, Frame, Image, StreamInfo
+from vidbg.sinks.formats import OutputKind
+
+Content = Literal["opaque", "transparent", "mask"]
+
+# Averages chroma over the pixels that share it: 1.6 ms at 720p, at most 0.6 code off on flat
+# patches. FFmpeg's fast path (1.2 ms) takes one pixel of four, and darkens by a code.
+_ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+_WRITABLE_MATRICES = (1, 2, 4, 5, 6, 7, 9)
+
+
+class EncoderPictures:
+    """Converts the frames of one stream.
+
+    H.264 players need even sizes in 4:2:0: an odd side grows by one repeated row or column. A mask
+    is the luma of a limited-range picture, 16 + 219 * alpha, with no colour: a reader that ignores
+    range flags reads it as limited, too, at half a step (1 / 438) off at most.
+
+    Args:
+        info: of the frames.
+        kind: the video to write.
+        content: what of the frames to write.
+
+    Attributes:
+        width, height: size of the pictures.
+        pixel_format: FFmpeg's name.
+        colour: how the pixels are converted, and what the file should say of it.
+    """
+
+    def __init__(self, info: StreamInfo, kind: OutputKind, content: Content) -> None:
+        even = kind is OutputKind.H264
+        self.width = info.width + info.width % 2 if even else info.width
+        self.height = info.height + info.height % 2 if even else info.height
+        self.pixel_format = _pixel_format(kind, content)
+        self.colour = _writable(
+            info.colour, limited=kind is OutputKind.PRORES_4444 or content == "mask"
+        )
+        self._content = content
+        self._reformatter = VideoReformatter()
+
+    def convert(self, frame: Frame) -> VideoFrame:
+        """The frame's picture, without a time; a new one."""
+        if self._content == "mask":
+            return self._mask(self._alpha(frame))
+        picture = self._coloured(self._padded(frame.image))
+        if self._content == "transparent":
+            _write_alpha(picture, self._alpha(frame))
+        return picture
+
+    def _coloured(self, image: Image) -> VideoFrame:
+        return self._reformatter.reformat(
+            VideoFrame.from_numpy_buffer(image, format="bgr24"),
+            format=self.pixel_format,
+            dst_colorspace=self.colour.matrix_at(self.height),
+            dst_color_range=ColorRange.JPEG if self.colour.full_range else ColorRange.MPEG,
+            interpolation=_ACCURATE,
+            threads=1,
+        )
+
+    def _mask(self, alpha: Alpha) -> VideoFrame:
+        picture = VideoFrame(self.width, self.height, self.pixel_format)
+        luma, *chroma = (_samples(plane, np.uint8) for plane in picture.planes)
+        cv2.convertScaleAbs(self._padded(alpha), alpha=219.0, beta=16.0, dst=luma)
+        for plane in chroma:
+            plane.fill(128)
+        return picture
+
+    def _alpha(self, frame: Frame) -> Alpha:
+        if frame.alpha is not None:
+            return frame.alpha
+        return np.ones(frame.image.shape[:2], np.float32)
+
+    def _padded(self, pixels: Any) -> Any:
+        height, width = pixels.shape[:2]
+        below, right = self.height - height, self.width - width
+        if not below and not right:
+            return np.ascontiguousarray(pixels)
+        return cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+
+
+def _pixel_format(kind: OutputKind, content: Content) -> str:
+    if kind is OutputKind.PRORES_4444:
+        return "yuva444p10le"
+    return "yuva420p" if content == "transparent" else "yuv420p"
+
+
+def _writable(colour: Colour, *, limited: bool) -> Colour:
+    matrix = colour.matrix if colour.matrix in _WRITABLE_MATRICES else 2
+    return replace(colour, matrix=matrix, full_range=colour.full_range and not limited)
+
+
+def _write_alpha(picture: VideoFrame, alpha: Alpha) -> None:
+    """Fills the alpha plane at its own depth; alpha has no limited range."""
+    deep = picture.format.components[3].bits > 8
+    plane = _samples(picture.planes[3], np.uint16 if deep else np.uint8)
+    plane[:] = np.rint(alpha * np.float32(1023 if deep else 255))
+
+
+def _samples(plane: Any, kind: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
+    """A plane's samples, (height, width), to be written to."""
+    rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
+    return rows[:, : plane.width]

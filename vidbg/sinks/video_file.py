@@ -1,0 +1,196 @@
+"""Video files: H.264, or with transparency ProRes 4444 and VP9; audio and subtitles copied."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, cast
+
+import av
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.packets import PacketRelay
+from vidbg.sinks.copied_streams import CopiedStreams
+from vidbg.sinks.encoder_pictures import Content, EncoderPictures
+from vidbg.sinks.formats import CONTAINERS, Encoding, OutputKind, codec_for, output_kind
+from vidbg.sinks.partial_file import PartialFile
+
+log = logging.getLogger(__name__)
+
+_CLOCK = Fraction(1, 90_000)  # time unit for frames that carry a clock's time
+
+
+class VideoFileSink:
+    """Encodes frames with their own times, and copies audio and subtitles beside them.
+
+    .mp4 and .mov keep every pts exactly; .mkv and .webm count in milliseconds and, where audio
+    starts before 0, move everything by that much. Frames with a clock's time (`info.time_base`
+    None) start at 0. An odd width or height grows by one in H.264 (see EncoderPictures).
+
+    The file is written under a hidden name in the same folder, and takes its own when it is
+    complete.
+
+    Args:
+        path: ending in .mp4, .m4v, .mov, .mkv or .webm.
+        info: of the frames: size, time unit, colour, pixel aspect ratio.
+        content: "opaque" for the pictures; "transparent" for pictures with alpha (.mov or .webm);
+            "mask" for the alpha alone, as a grey video. Frames without alpha count as opaque.
+        encoding: quality and speed.
+        relay: the packets to copy.
+        overwrite: replace an existing file.
+    Raises:
+        ConfigError: the suffix, the content or the encoding do not go together.
+        SinkError: the file cannot be written; or, while writing, a frame has another size than
+            `info`, its time does not grow, the disk is full, or the encoder fails.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: StreamInfo,
+        *,
+        content: Content = "opaque",
+        encoding: Encoding | None = None,
+        relay: PacketRelay | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        kind = output_kind(path, alpha=content == "transparent")
+        if kind is OutputKind.PICTURES:
+            raise ConfigError(f"{path} is no video; allowed are {', '.join(CONTAINERS)}")
+        codec = codec_for(kind, encoding or Encoding())
+        self._info = info
+        self._pictures = EncoderPictures(info, kind, content)
+        self._time_base = info.time_base or _CLOCK
+        self._first_pts: float | None = None
+        self._last_tick: int | None = None
+        self._state: Literal["open", "closed", "aborted"] = "open"
+        self._file = PartialFile(path, overwrite=overwrite)
+        self._container = _container(self._file)
+        with self._failing("opened"):
+            rate = info.frame_rate or Fraction(30)
+            stream = self._container.add_stream(codec.name, rate=rate, options=codec.options)
+            self._stream = cast(VideoStream, stream)
+            self._describe(self._stream, codec.threads)
+            self._copied = CopiedStreams(self._container, relay, self._file.path.suffix)
+            self._container.start_encoding()
+        if (self._pictures.width, self._pictures.height) != (info.width, info.height):
+            log.info(
+                "%s is %dx%d, not %dx%d: H.264 needs even sides, the last row or column is doubled",
+                *(path, self._pictures.width, self._pictures.height, info.width, info.height),
+            )
+
+    def write(self, frame: Frame) -> None:
+        if self._state != "open":
+            raise SinkError(f"{self._file.path} was written to after it was {self._state}")
+        self._check_shape(frame)
+        tick = self._tick(frame.pts)
+        with self._failing("written"):
+            picture = self._pictures.convert(frame)
+            picture.pts, picture.time_base = tick, self._time_base
+            self._container.mux(self._stream.encode(picture))
+            self._copied.mux()
+
+    def close(self) -> None:
+        if self._state != "open":
+            return
+        if self._last_tick is None:
+            self.abort()
+            raise SinkError(f"{self._file.path}: no frame came, so there is no video to write")
+        with self._failing("completed"):
+            self._container.mux(self._stream.encode(None))
+            self._copied.mux()
+            self._container.close()
+        self._state = "closed"
+        self._file.commit()
+
+    def abort(self) -> None:
+        if self._state != "open":
+            return
+        self._state = "aborted"
+        self._file.discard()
+        with suppress(av.FFmpegError, OSError):  # PyAV writes the file's end: into nothing
+            self._container.close()
+        self._file.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()
+
+    def _describe(self, stream: VideoStream, threads: int) -> None:
+        """Sets what the encoder and the container's header say of the pictures."""
+        context, colour = stream.codec_context, self._pictures.colour
+        context.width, context.height = self._pictures.width, self._pictures.height
+        context.pix_fmt = self._pictures.pixel_format
+        context.time_base = stream.time_base = self._time_base
+        context.sample_aspect_ratio = self._info.sample_aspect_ratio
+        context.thread_count = threads
+        context.colorspace = colour.matrix
+        context.color_primaries = colour.primaries
+        context.color_trc = colour.transfer
+        context.color_range = 2 if colour.full_range else 1
+
+    def _check_shape(self, frame: Frame) -> None:
+        expected = (self._info.height, self._info.width, 3)
+        if frame.image.shape != expected:
+            self.abort()
+            raise SinkError(
+                f"{self._file.path}: unexpected frame shape {frame.image.shape}; all frames of "
+                f"this video are {expected}"
+            )
+
+    def _tick(self, pts: float) -> int:
+        if self._first_pts is None:
+            self._first_pts = pts
+        elapsed = pts if self._info.time_base is not None else pts - self._first_pts
+        tick = round(elapsed * self._time_base.denominator / self._time_base.numerator)
+        if self._last_tick is not None and tick <= self._last_tick:
+            self.abort()
+            raise SinkError(
+                f"{self._file.path}: a frame at {pts} s came after one at "
+                f"{float(self._last_tick * self._time_base)} s; times must grow by at least "
+                f"{float(self._time_base)} s"
+            )
+        self._last_tick = tick
+        return tick
+
+    @contextmanager
+    def _failing(self, action: str) -> Iterator[None]:
+        """Removes the temporary file and raises SinkError where FFmpeg or the disk fails."""
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self.abort()
+            raise SinkError(
+                f"{self._file.path} cannot be {action}: {reason}; is the disk full, or has it "
+                "gone? what was written is removed"
+            ) from error
+
+
+def _container(file: PartialFile) -> OutputContainer:
+    """A container for the temporary file, which is opened when the header is written."""
+    suffix = file.path.suffix.lower()
+    index_in_front = {"movflags": "+faststart"} if suffix in (".mp4", ".m4v", ".mov") else {}
+    return av.open(
+        str(file.temporary.absolute()),
+        "w",
+        format=CONTAINERS[suffix],
+        container_options=index_in_front,
+    )
