@@ -435,6 +435,35 @@ def test_the_user_closes_the_window(windows: FakeWindows, key: int, visible: flo
     assert (len(windows.shown), windows.destroyed) == (1, 1)
 
 
+def test_a_window_is_destroyed_by_the_thread_that_drew_it_only(windows: FakeWindows) -> None:
+    sink = WindowSink(INFO)
+    writer = threading.Thread(target=sink.write, args=(frame(0),))
+    writer.start()
+    writer.join()
+    sink.close()
+    assert (len(windows.shown), windows.destroyed, sink.closed) == (1, 0, True)
+
+
+def test_macos_draws_from_the_main_thread_only(
+    windows: FakeWindows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    sink, errors = WindowSink(INFO), []
+
+    def write() -> None:
+        try:
+            sink.write(frame(0))
+        except SinkError as error:
+            errors.append(str(error))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join()
+    assert "main thread only" in errors[0]
+    sink.write(frame(0))
+    assert len(windows.shown) == 1
+
+
 def test_opencv_without_windows(windows: FakeWindows, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: Any) -> None:
         raise cv2.error("The function is not implemented")
@@ -484,8 +513,14 @@ def test_ffmpeg_reads_the_y4m_stream(width: int, height: int) -> None:
     matrix = "ITU709" if height >= 720 else "ITU601"
     pictures = [f.to_ndarray(format="bgr24", src_colorspace=matrix) for f in frames]
     assert [p.shape for p in pictures] == [(height, width, 3)] * 3
-    # 8-bit YUV in limited range and FFmpeg's fast conversion, there and back
+    # 8-bit YUV in limited range, and FFmpeg's fast conversion back
     assert np.abs(pictures[0].astype(int) - colour).max() <= 4
+
+
+def test_y4m_keeps_the_shape_of_pixels() -> None:
+    pipe = io.BytesIO()
+    RawPipeSink(StreamInfo(64, 48, sample_aspect_ratio=Fraction(16, 11)), pipe)
+    assert pipe.getvalue() == (b"YUV4MPEG2 W64 H48 A16:11 F30:1 Ip C420mpeg2 XCOLORRANGE=LIMITED\n")
 
 
 def test_bgr24_is_bare_pixels() -> None:

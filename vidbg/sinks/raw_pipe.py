@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from vidbg.errors import SinkError
-from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.frame import Colour, Frame, Image, StreamInfo
 from vidbg.sinks.live import LiveSink
 
 RawFormat = Literal["y4m", "bgr24"]
@@ -84,8 +84,10 @@ def _standard_output() -> BinaryIO:
 
 
 def _header(info: StreamInfo, rate: Fraction) -> bytes:
-    size = f"W{info.width} H{info.height} F{rate.numerator}:{rate.denominator}"
-    return f"YUV4MPEG2 {size} Ip A1:1 C420mpeg2 XCOLORRANGE=LIMITED\n".encode()
+    pixel = info.sample_aspect_ratio
+    size = f"W{info.width} H{info.height} A{pixel.numerator}:{pixel.denominator}"
+    speed = f"F{rate.numerator}:{rate.denominator}"
+    return f"YUV4MPEG2 {size} {speed} Ip C420mpeg2 XCOLORRANGE=LIMITED\n".encode()
 
 
 def _bgr24(image: Image) -> bytes:
@@ -96,16 +98,25 @@ class _Y4M:
     """Turns BGR images into the FRAME records of a y4m stream."""
 
     def __init__(self, height: int) -> None:
-        from av.video.reformatter import Colorspace, VideoReformatter
+        from av.video.reformatter import Interpolation, VideoReformatter
 
         self._reformatter = VideoReformatter()
-        self._matrix = Colorspace.ITU709 if height >= 720 else Colorspace.ITU601
+        self._matrix = Colour().matrix_at(height)  # the format has no word for it
+        self._accurate = (
+            Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+        )
 
     def __call__(self, image: Image) -> bytes:
         import av
 
         bgr = av.VideoFrame.from_ndarray(image, format="bgr24")
-        yuv = self._reformatter.reformat(bgr, format="yuv420p", dst_colorspace=self._matrix)
+        yuv = self._reformatter.reformat(
+            bgr,
+            format="yuv420p",
+            dst_colorspace=self._matrix,
+            interpolation=self._accurate,
+            threads=1,
+        )
         return b"FRAME\n" + b"".join(_plane(plane) for plane in yuv.planes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 
 from vidbg.errors import SinkError
@@ -18,10 +19,11 @@ class WindowSink(LiveSink):
     """Shows frames in a window until the user closes it with q, Esc or its button.
 
     From then on `closed` is True and frames are ignored. The window belongs to the thread that
-    writes the first frame (macOS allows the main thread only).
+    writes; closed from another thread, the sink leaves it to that thread's or the process's end.
 
     Raises:
-        SinkError: there is no display, or OpenCV was built without windows.
+        SinkError: there is no display, OpenCV was built without windows, or on macOS, which draws
+            from the main thread only, another thread writes.
     """
 
     def __init__(self, info: StreamInfo, *, title: str = "vidbg") -> None:
@@ -30,7 +32,7 @@ class WindowSink(LiveSink):
         if problem is not None:
             raise SinkError(problem)
         self._title = title
-        self._shown = False
+        self._drawer: threading.Thread | None = None
         self._dismissed = False
 
     @property
@@ -50,10 +52,11 @@ class WindowSink(LiveSink):
     def _draw(self, frame: Frame) -> None:
         import cv2
 
-        if not self._shown:
+        if self._drawer is None:
+            _require_thread(sys.platform)
             cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
             cv2.resizeWindow(self._title, frame.width, frame.height)
-            self._shown = True
+            self._drawer = threading.current_thread()
         cv2.imshow(self._title, frame.image)
         key = cv2.waitKey(1) & 0xFF
         visible = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
@@ -64,8 +67,8 @@ class WindowSink(LiveSink):
     def _destroy(self) -> None:
         import cv2
 
-        if self._shown:
-            self._shown = False
+        if self._drawer is threading.current_thread():
+            self._drawer = None
             try:
                 cv2.destroyWindow(self._title)
                 cv2.waitKey(1)  # lets the window system take it down
@@ -74,6 +77,14 @@ class WindowSink(LiveSink):
 
     def _release(self) -> None:
         self._destroy()
+
+
+def _require_thread(platform: str) -> None:
+    if platform == "darwin" and threading.current_thread() is not threading.main_thread():
+        raise SinkError(
+            "macOS draws windows from a program's main thread only, and the preview is written "
+            "from another: run without --show"
+        )
 
 
 def _no_windows(error: Exception) -> str:
