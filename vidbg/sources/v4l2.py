@@ -137,7 +137,7 @@ def _no_permission(device: str) -> str:
 
 def holders(device: str, proc: Path = Path("/proc")) -> list[str]:
     """The programs that have the node open, as "name (pid 123)"; only those that we may look at."""
-    found = []
+    found, device = [], str(Path(device).resolve())  # /dev/v4l/by-id/... are links
     for process in proc.glob("[0-9]*"):
         if int(process.name) != os.getpid() and _holds(process, device):
             found.append(f"{_content(process / 'comm') or '?'} (pid {process.name})")
