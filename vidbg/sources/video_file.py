@@ -67,7 +67,7 @@ class VideoFileSource:
         try:
             self._stream = video_stream(self._container, self._name)
             self._stream.thread_type = "AUTO"
-            self.relay = _relay(self._container) if copy_streams else None
+            self.relay = self._relay_of_copies() if copy_streams else None
             self._free_clock = self._container.format.name in _FREE_CLOCK
             self._origin_s = self._start_s() if self._free_clock else Fraction(0)
             self._health = Health(self._name)
@@ -127,6 +127,14 @@ class VideoFileSource:
         self._decoded.close()
         self._container.close()
 
+    def _relay_of_copies(self) -> PacketRelay | None:
+        copied = [s for s in self._container.streams if s.type in ("audio", "subtitle")]
+        lost = [s for s in self._container.streams if s not in (self._stream, *copied)]
+        if lost:
+            names = ", ".join(f"{s.type} stream {s.index}" for s in lost)
+            log.warning("%s: audio and subtitles are copied, %s not", self._name, names)
+        return PacketRelay(list(copied)) if copied else None
+
     def _first_frame(self) -> VideoFrame:
         first = next(self._decoded, None)
         if first is None:
@@ -178,11 +186,6 @@ class VideoFileSource:
         ticks = round(self._origin_s / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - ticks
         packet.dts = None if packet.dts is None else packet.dts - ticks
-
-
-def _relay(container: InputContainer) -> PacketRelay | None:
-    streams = [*container.streams.audio, *container.streams.subtitles]
-    return PacketRelay(list(streams)) if streams else None
 
 
 def _stored_end_s(container: InputContainer) -> Fraction | None:
