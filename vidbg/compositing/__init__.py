@@ -1,7 +1,7 @@
 """Laying the person over another background."""
 
 from vidbg.compositing.backgrounds import Background, FrameStream, OpenFrames, open_background
-from vidbg.compositing.composite import composite
+from vidbg.compositing.blend import composite
 from vidbg.compositing.compositor import CompositingConfig, Compositor
 from vidbg.compositing.edges import adjust_alpha
 from vidbg.compositing.foreground import estimate_foreground

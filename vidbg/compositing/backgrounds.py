@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vidbg.compositing.blur import blur_background
 from vidbg.compositing.scaling import Fit, fill
-from vidbg.compositing.specs import Bgr, BlurSpec, ColourSpec, FileSpec
+from vidbg.compositing.specs import ALLOWED, Bgr, BlurSpec, ColourSpec, FileSpec
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Alpha, Frame, Image
 
@@ -80,7 +80,7 @@ def _check_file(path: Path) -> None:
         reason = "is empty"
     else:
         return
-    raise ConfigError(f"background {str(path)!r} {reason}; give a picture, a video or a GIF")
+    raise ConfigError(f"background {str(path)!r} {reason}; {ALLOWED}")
 
 
 def _read_picture(path: Path, behind: Bgr) -> Image | None:

@@ -26,7 +26,7 @@ def blur_background(image: Image, alpha: Alpha, strength: float) -> Image:
     Each pixel becomes blur(image * room) / blur(room), where room is 1 - alpha drawn back a little
     from the person, so that their colours do not shine into the room around them (Knutsson and
     Westin, "Normalized and Differential Convolution", CVPR 1993). Under the person lies what
-    surrounds them. It takes 1.6 ms at 1280x720 on one core of a Xeon, at any strength.
+    surrounds them. At 1280x720 it takes 1.6 ms on one core of a Xeon, below strength 37 2.5.
 
     Args:
         image: uint8 (H, W, 3), BGR.

@@ -7,13 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vidbg.compositing.backgrounds import Background, OpenFrames, open_background
-from vidbg.compositing.composite import composite
+from vidbg.compositing.blend import composite
 from vidbg.compositing.edges import adjust_alpha, wrap_light
 from vidbg.compositing.foreground import estimate_foreground
 from vidbg.compositing.scaling import Fit
-from vidbg.compositing.specs import BackgroundSpec, Bgr, PassthroughSpec, TransparentSpec
+from vidbg.compositing.specs import (
+    BackgroundSpec,
+    Bgr,
+    BlurSpec,
+    PassthroughSpec,
+    TransparentSpec,
+)
 from vidbg.errors import ConfigError
-from vidbg.frame import Alpha, Frame
+from vidbg.frame import Alpha, Frame, Image
 
 LIMITS = {"offset_px": (-100.0, 100.0), "feather_px": (0.0, 100.0), "light_wrap": (0.0, 1.0)}
 
@@ -80,13 +86,22 @@ class Compositor:
         if isinstance(self._config.background, PassthroughSpec):
             return frame
         moved = adjust_alpha(alpha, self._config.offset_px, 0)
-        foreground = estimate_foreground(frame.image, moved)
         soft = adjust_alpha(moved, 0, self._config.feather_px)
+        foreground = self._foreground(frame.image, moved)
         if self._background is None:
             return replace(frame, image=foreground, alpha=soft)
         behind = self._background.at(frame, alpha if soft is alpha else np.maximum(alpha, soft))
         foreground = wrap_light(foreground, soft, behind, self._config.light_wrap)
         return replace(frame, image=composite(foreground, soft, behind), alpha=None)
+
+    def _foreground(self, image: Image, alpha: Alpha) -> Image:
+        """The person's colours; over their own blurred room the observed ones look best.
+
+        There the estimate would draw a shade of hair or skin wherever the matte is too wide.
+        """
+        if isinstance(self._config.background, BlurSpec):
+            return image
+        return estimate_foreground(image, alpha)
 
     def close(self) -> None:
         """Release the background's file; may be called more than once."""

@@ -26,7 +26,8 @@ def adjust_alpha(alpha: Alpha, offset_px: float, feather_px: float) -> Alpha:
     if offset_px:
         alpha = _move_edge(alpha, offset_px)
     if feather_px:
-        alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), feather_px), np.float32)
+        blurred = cv2.GaussianBlur(alpha, (0, 0), feather_px)
+        alpha = np.minimum(blurred, 1.0, dtype=np.float32)  # rounding may pass 1
     return alpha
 
 

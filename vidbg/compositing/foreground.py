@@ -31,7 +31,7 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
 
     Blur fusion in two passes (Marco Forte, "Approximate Fast Foreground Colour Estimation",
     ICIP 2021). Around the person the edge's colours are carried on for about a twentieth of the
-    picture's height; beyond that the result is black: no pixel of the room remains in it.
+    picture's height, as means; beyond that the result is black. The room's pixels do not remain.
 
     Args:
         image: uint8 (H, W, 3), BGR.

@@ -38,6 +38,11 @@ NAMED_COLOURS = {
 
 DEFAULT_BLUR = 50.0
 
+ALLOWED = (
+    "allowed are the path of a picture, video or GIF, blur, blur:0 to blur:100, "
+    "#rrggbb, color:NAME, green, transparent, none"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FileSpec:
@@ -99,12 +104,6 @@ def parse_background(spec: str) -> BackgroundSpec:
     if spec.strip().startswith("#"):
         return ColourSpec(parse_colour(spec))
     return FileSpec(Path(spec).expanduser())
-
-
-ALLOWED = (
-    "allowed are the path of a picture, video or GIF, blur, blur:0 to blur:100, "
-    "#rrggbb, color:NAME, green, transparent, none"
-)
 
 
 def parse_colour(text: str) -> Bgr:
