@@ -80,11 +80,7 @@ class VideoFileSink:
             self._describe(self._stream, codec.threads)
             self._copied = CopiedStreams(self._container, relay, self._file.path.suffix)
             self._container.start_encoding()
-        if (self._pictures.width, self._pictures.height) != (info.width, info.height):
-            log.info(
-                "%s is %dx%d, not %dx%d: H.264 needs even sides, the last row or column is doubled",
-                *(path, self._pictures.width, self._pictures.height, info.width, info.height),
-            )
+        self._tell_of_changes(kind)
 
     def write(self, frame: Frame) -> None:
         if self._state != "open":
@@ -145,6 +141,20 @@ class VideoFileSink:
         context.color_primaries = colour.primaries
         context.color_trc = colour.transfer
         context.color_range = 2 if colour.full_range else 1
+
+    def _tell_of_changes(self, kind: OutputKind) -> None:
+        info, pictures = self._info, self._pictures
+        if (pictures.width, pictures.height) != (info.width, info.height):
+            log.info(
+                "%s is %dx%d instead of %dx%d: H.264 needs even sides; the last one is doubled",
+                *(self._file.path, pictures.width, pictures.height, info.width, info.height),
+            )
+        if kind is OutputKind.VP9 and info.sample_aspect_ratio != 1:
+            log.warning(
+                "%s: pixels that are %s as wide as high are not marked in .webm, so the picture "
+                "will look squeezed; .mov and .mp4 mark them",
+                *(self._file.path, info.sample_aspect_ratio),
+            )
 
     def _check_shape(self, frame: Frame) -> None:
         expected = (self._info.height, self._info.width, 3)
