@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vidbg.compositing.foreground import OPAQUE, estimate_foreground
+from vidbg.compositing.blend import composite
+from vidbg.compositing.foreground import OPAQUE, composite_foreground, estimate_foreground
 from vidbg.frame import Alpha, Image
 
 RED, GREEN = (40, 50, 200), (60, 220, 80)
@@ -97,6 +98,26 @@ def test_a_matte_without_edges(value: float) -> None:
     np.testing.assert_array_equal(estimate, image * np.uint8(value))
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32 - 1))
+def test_estimate_and_blend_in_one_step_give_the_same(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    image, behind = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    alpha = np.clip(rng.uniform(-0.5, 1.5, (height, width)), 0, 1).astype(np.float32)
+    at_once = composite_foreground(image, alpha, behind)
+    in_steps = composite(estimate_foreground(image, alpha), alpha, behind)
+    # 0.01 of 255 codes where a pixel counts as clear or opaque, and rounding
+    assert np.abs(at_once.astype(int) - in_steps).max() <= 3
+    np.testing.assert_array_equal(at_once[alpha == 0], behind[alpha == 0])
+    np.testing.assert_array_equal(at_once[alpha == 1], image[alpha == 1])
+
+
 def test_differing_sizes_are_refused_with_both() -> None:
     with pytest.raises(ValueError, match=r"\(4, 4, 3\).*\(4, 5\)"):
         estimate_foreground(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.float32))
+    with pytest.raises(ValueError, match=r"\(4, 3, 3\).*\(4, 4\)"):
+        composite_foreground(
+            np.zeros((4, 4, 3), np.uint8),
+            np.zeros((4, 4), np.float32),
+            np.zeros((4, 3, 3), np.uint8),
+        )

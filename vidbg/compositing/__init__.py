@@ -4,7 +4,7 @@ from vidbg.compositing.backgrounds import Background, FrameStream, OpenFrames, o
 from vidbg.compositing.blend import composite
 from vidbg.compositing.compositor import CompositingConfig, Compositor
 from vidbg.compositing.edges import adjust_alpha
-from vidbg.compositing.foreground import estimate_foreground
+from vidbg.compositing.foreground import composite_foreground, estimate_foreground
 from vidbg.compositing.specs import BackgroundSpec, parse_background
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "OpenFrames",
     "adjust_alpha",
     "composite",
+    "composite_foreground",
     "estimate_foreground",
     "open_background",
     "parse_background",

@@ -9,7 +9,7 @@ import numpy as np
 from vidbg.compositing.backgrounds import Background, OpenFrames, open_background
 from vidbg.compositing.blend import composite
 from vidbg.compositing.edges import adjust_alpha, wrap_light
-from vidbg.compositing.foreground import estimate_foreground
+from vidbg.compositing.foreground import composite_foreground, estimate_foreground
 from vidbg.compositing.scaling import Fit
 from vidbg.compositing.specs import (
     BackgroundSpec,
@@ -87,21 +87,22 @@ class Compositor:
             return frame
         moved = adjust_alpha(alpha, self._config.offset_px, 0)
         soft = adjust_alpha(moved, 0, self._config.feather_px)
-        foreground = self._foreground(frame.image, moved)
         if self._background is None:
-            return replace(frame, image=foreground, alpha=soft)
+            return replace(frame, image=estimate_foreground(frame.image, moved), alpha=soft)
         behind = self._background.at(frame, alpha if soft is alpha else np.maximum(alpha, soft))
-        foreground = wrap_light(foreground, soft, behind, self._config.light_wrap)
-        return replace(frame, image=composite(foreground, soft, behind), alpha=None)
+        return replace(frame, image=self._lay_over(behind, frame.image, moved, soft), alpha=None)
 
-    def _foreground(self, image: Image, alpha: Alpha) -> Image:
-        """The person's colours; over their own blurred room the observed ones look best.
-
-        There the estimate would draw a shade of hair or skin wherever the matte is too wide.
-        """
+    def _lay_over(self, behind: Image, image: Image, moved: Alpha, soft: Alpha) -> Image:
+        """Over their own blurred room a person's observed colours look best: there the estimate
+        would draw a shade of hair or skin wherever the matte is too wide."""
+        wrap = self._config.light_wrap
         if isinstance(self._config.background, BlurSpec):
-            return image
-        return estimate_foreground(image, alpha)
+            foreground = image
+        elif soft is moved and not wrap:
+            return composite_foreground(image, moved, behind)
+        else:
+            foreground = estimate_foreground(image, moved)
+        return composite(wrap_light(foreground, soft, behind, wrap), soft, behind)
 
     def close(self) -> None:
         """Release the background's file; may be called more than once."""

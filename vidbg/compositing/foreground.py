@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,8 @@ CLEAR = 0.01  # up to this alpha a pixel shows nothing of the person: only colou
 
 # The layers' mean colours are smooth, so they are found on a grid of 90 to 179 lines, the wide
 # window on one of half as many. Mean error at soft edges of 720p composites of known layers, in
-# codes, and time on one core of a Xeon: this grid 3.4 and 3.2 ms; 180 lines (windows 5 and 9) 3.0
-# and 4.6 ms; the full picture with windows of 6 and 90 pixels as published 3.7 and 250 ms;
+# codes, and time on one core of a Xeon: this grid 3.4 and 3.5 ms; 180 lines (windows 5 and 9) 3.0
+# and 4.9 ms; the full picture with windows of 6 and 90 pixels as published 3.7 and 250 ms;
 # untreated 10.1.
 GRID_LINES = 90
 NARROW, WIDE = 3, 5  # window sides in pixels of their grids: 24 and 80 pixels of a 720p picture
@@ -41,41 +43,95 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     Raises:
         ValueError: shapes differ; the message gives both.
     """
-    if image.shape[:2] != alpha.shape:
-        raise ValueError(f"image {image.shape} and alpha {alpha.shape} differ in size")
-    foreground, background = _layer_means(image, alpha)
-    result = resize(foreground, *alpha.shape)
-    opaque = alpha >= OPAQUE
-    cv2.copyTo(image, opaque.view(np.uint8), result)
-    _refine_edges(result, image, alpha, background, np.flatnonzero((alpha > CLEAR) & ~opaque))
+    _check_sizes(image, alpha)
+    means = _layer_means(image, alpha)
+    result = resize(means[0].copy(), *alpha.shape)  # at the grid's own size it is no copy
+    opaque, soft = _regions(alpha)
+    cv2.copyTo(image, opaque, result)
+    if soft.size:
+        _store(result, soft, _edge_colours(image, alpha, means, soft)[0])
     return result
 
 
-def _refine_edges(
-    result: Image, image: Image, alpha: Alpha, background: Image, soft: NDArray[np.intp]
-) -> None:
-    """Add to the mean colours in `result`, at soft pixels, what they do not explain of `image`."""
-    flat = result.reshape(-1, 3)
-    mean = flat.take(soft, axis=0).astype(np.float32)
-    behind = _sample(background, soft, alpha.shape)
-    weight = np.repeat(alpha.reshape(-1, 1).take(soft, axis=0), 3, axis=1)
-    observed = image.reshape(-1, 3).take(soft, axis=0)
-    refined = mean + weight * (observed - weight * mean - (1 - weight) * behind)
-    refined = np.rint(np.clip(refined, 0, 255)).astype(np.uint8)
-    flat.view("V3")[soft] = refined.view("V3")  # a fifth of the time of storing channels
+def composite_foreground(image: Image, alpha: Alpha, background: Image) -> Image:
+    """Blend the estimated foreground over a background: both steps in one.
+
+    The same, within 3 codes, as `composite(estimate_foreground(image, alpha), alpha, background)`
+    in two thirds of its time, because only soft pixels are estimated; up to alpha 0.01 the
+    background and from 0.99 on the image is shown unmixed.
+
+    Args:
+        image: uint8 (H, W, 3), BGR.
+        alpha: float32 (H, W) in [0, 1].
+        background: uint8 (H, W, 3), BGR: the new one.
+    Returns:
+        uint8 (H, W, 3), BGR; a new array.
+    Raises:
+        ValueError: shapes differ; the message gives both.
+    """
+    _check_sizes(image, alpha)
+    _check_sizes(background, alpha)
+    means = _layer_means(image, alpha)
+    opaque, soft = _regions(alpha)
+    result = background.copy()
+    cv2.copyTo(image, opaque, result)
+    if soft.size:
+        colours, weight = _edge_colours(image, alpha, means, soft)
+        behind = _take(background, soft)
+        _store(result, soft, cv2.blendLinear(colours, behind, weight, 1 - weight))
+    return result
 
 
-def _sample(small: Image, pixels: NDArray[np.intp], shape: tuple[int, ...]) -> Image:
-    """The colours (N, 3) that a small picture has at flat pixel indices of a large one.
+def _check_sizes(image: Image, alpha: Alpha) -> None:
+    if image.shape[:2] != alpha.shape:
+        raise ValueError(f"image {image.shape} and alpha {alpha.shape} differ in size")
 
-    Smooth to half the large picture's size, nearest from there: a third of a resize's cost.
+
+def _regions(alpha: Alpha) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """A mask of the opaque pixels, and the flat indices of the soft ones."""
+    opaque = alpha >= OPAQUE
+    return opaque.view(np.uint8), np.flatnonzero((alpha > CLEAR) & ~opaque)
+
+
+def _edge_colours(
+    image: Image, alpha: Alpha, means: tuple[Image, Image], soft: NDArray[np.intp]
+) -> tuple[Image, Alpha]:
+    """Foreground (1, N, 3) and weight (1, N) of the soft pixels, from the layers' means.
+
+    To the mean is added, by weight, what both means do not explain of the observed colour.
+    """
+    mean, behind = _sample(means, soft, alpha.shape)
+    weight = alpha.reshape(-1).take(soft)[np.newaxis]
+    explained = cv2.blendLinear(mean, behind, weight, 1 - weight)
+    residual = cv2.subtract(_take(image, soft), explained, dtype=cv2.CV_32F)
+    added = cv2.multiply(residual, np.repeat(weight[..., np.newaxis], 3, axis=2))
+    return np.asarray(cv2.add(mean, added, dtype=cv2.CV_8U), np.uint8), weight
+
+
+def _take(picture: Image, pixels: NDArray[np.intp]) -> Image:
+    """The colours (1, N, 3) at flat pixel indices."""
+    return picture.reshape(-1, 3).take(pixels, axis=0)[np.newaxis]
+
+
+def _store(picture: Image, pixels: NDArray[np.intp], colours: NDArray[Any]) -> None:
+    """Write colours (1, N, 3) at flat pixel indices, whole pixels at once: five times as fast."""
+    picture.reshape(-1, 3).view("V3")[pixels] = colours.reshape(-1, 3).view("V3")
+
+
+def _sample(
+    means: tuple[Image, Image], pixels: NDArray[np.intp], shape: tuple[int, ...]
+) -> tuple[Image, Image]:
+    """The colours (1, N, 3) that small pictures have at flat pixel indices of a large one.
+
+    Smooth to half the large picture's size, nearest from there: a third of a whole resize's cost.
     """
     height, width = shape
     half = max(1, height // 2), max(1, width // 2)
     rows, columns = np.divmod(pixels.astype(np.int32), np.int32(width))
     row_starts = np.arange(height) * half[0] // height * half[1]
     nearest = row_starts.take(rows) + (np.arange(width) * half[1] // width).take(columns)
-    return resize(small, *half).reshape(-1, 3).take(nearest, axis=0)
+    foreground, background = means
+    return _take(resize(foreground, *half), nearest), _take(resize(background, *half), nearest)
 
 
 def _layer_means(image: Image, alpha: Alpha) -> tuple[Image, Image]:
