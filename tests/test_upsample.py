@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Image
 from vidbg.matting.upsample import upsample
+
+
+def shrunk(picture: NDArray[Any], side: int) -> NDArray[Any]:
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
 
 
 def disk(size: int = 512) -> tuple[Image, Alpha]:
@@ -16,7 +23,7 @@ def disk(size: int = 512) -> tuple[Image, Alpha]:
     rng = np.random.default_rng(0)
     canvas = np.zeros((size * 2, size * 2), np.uint8)
     cv2.circle(canvas, (size, size), size // 2, 255, -1)
-    alpha = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    alpha = shrunk(canvas, size).astype(np.float32) * np.float32(1 / 255)
     wall = rng.normal(190, 6, (size, size, 1))
     image = wall * (1 - alpha[..., None]) + rng.normal(60, 6, (size, size, 1)) * alpha[..., None]
     return np.repeat(np.clip(image, 0, 255).astype(np.uint8), 3, axis=2), alpha
@@ -24,8 +31,8 @@ def disk(size: int = 512) -> tuple[Image, Alpha]:
 
 def test_edges_are_nearer_to_the_truth_than_bilinear() -> None:
     image, truth = disk()
-    small = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
-    coarse = cv2.resize(truth, (128, 128), interpolation=cv2.INTER_AREA)
+    small = shrunk(image, 128)
+    coarse = shrunk(truth, 128)
     bilinear = cv2.resize(coarse, (512, 512), interpolation=cv2.INTER_LINEAR)
     errors = [float(np.abs(a - truth).mean()) for a in (upsample(coarse, small, image), bilinear)]
     assert errors[0] < 0.7 * errors[1]
@@ -34,15 +41,15 @@ def test_edges_are_nearer_to_the_truth_than_bilinear() -> None:
 @given(value=st.sampled_from([0.0, 0.25, 1.0]))
 def test_a_constant_stays_constant(value: float) -> None:
     image, _ = disk(128)
-    small = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA)
+    small = shrunk(image, 32)
     out = upsample(np.full((32, 32), value, np.float32), small, image)
     np.testing.assert_allclose(out, value, atol=1e-4)  # rounding of the fit in float32
 
 
 def test_inside_and_outside_stay_as_they_are() -> None:
     image, truth = disk()
-    small = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
-    coarse = cv2.resize(truth, (128, 128), interpolation=cv2.INTER_AREA)
+    small = shrunk(image, 128)
+    coarse = shrunk(truth, 128)
     out = upsample(coarse, small, image)
     assert out[250:262, 250:262].min() == 1
     assert out[:40, :40].max() == 0

@@ -108,7 +108,7 @@ class PairMaker:
         window = _anywhere(rng, image.shape[0], image.shape[1], width / height)
         room, _ = _cut(rng, image, mask, window, height, width, cv2.BORDER_REFLECT_101)
         if rng.random() < 0.25:
-            room = cv2.GaussianBlur(room, (0, 0), rng.uniform(0.8, 5.0))
+            room = _gaussian(room, rng.uniform(0.8, 5.0))
         return room
 
 
@@ -171,13 +171,16 @@ def _cut(
     matrix = _placing(window, height, width, _rotation(rng))
     shrinking = window.height / height
     if shrinking > 1.5:  # bilinear sampling alone would alias
-        image = cv2.GaussianBlur(image, (0, 0), 0.35 * shrinking)
-        mask = cv2.GaussianBlur(mask, (0, 0), 0.35 * shrinking)
+        image, mask = _gaussian(image, 0.35 * shrinking), _gaussian(mask, 0.35 * shrinking)
     size = (width, height)
     reflect = cv2.BORDER_REFLECT_101
     cut = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=reflect)
     alpha = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
-    return cut, alpha
+    return np.asarray(cut, np.uint8), np.asarray(alpha, np.uint8)
+
+
+def _gaussian(picture: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
 
 
 def _rotation(rng: Generator) -> float:
@@ -186,9 +189,9 @@ def _rotation(rng: Generator) -> float:
 
 def _placing(window: Window, height: int, width: int, rotation_deg: float) -> Matrix:
     scale = height / window.height
-    centre_x, centre_y = window.x + window.width / 2, window.y + window.height / 2
-    matrix: Matrix = cv2.getRotationMatrix2D((centre_x, centre_y), rotation_deg, scale)
-    matrix[:, 2] += (width / 2 - centre_x, height / 2 - centre_y)
+    centre = (window.x + window.width / 2, window.y + window.height / 2)
+    matrix = np.asarray(cv2.getRotationMatrix2D(centre, rotation_deg, scale), np.float64)
+    matrix[:, 2] += (width / 2 - centre[0], height / 2 - centre[1])
     return matrix
 
 
@@ -212,8 +215,7 @@ def relight(rng: Generator, image: Image) -> Image:
     gamma = np.exp(rng.normal(0, 0.18))
     levels = np.linspace(0, 1, 256)[:, None] ** gamma * gains + rng.uniform(-0.06, 0.06)
     table = np.clip(levels * 255 + 0.5, 0, 255).astype(np.uint8)
-    lit: Image = cv2.LUT(image, table.reshape(1, 256, 3))
-    return lit
+    return np.asarray(cv2.LUT(image, table.reshape(1, 256, 3)), np.uint8)
 
 
 def damage(rng: Generator, image: Image) -> Image:
@@ -226,7 +228,7 @@ def damage(rng: Generator, image: Image) -> Image:
     if rng.random() < 0.12:
         image = _coarsen(image, rng.uniform(1.3, 2.5))
     if rng.random() < 0.12:
-        image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.25, 0.6))
+        image = np.asarray(cv2.convertScaleAbs(image, alpha=rng.uniform(0.25, 0.6)), np.uint8)
     if rng.random() < 0.4:
         image = _noise(rng, image, abs(rng.normal(0, 8)) + 1)
     if rng.random() < 0.3:
@@ -236,20 +238,18 @@ def damage(rng: Generator, image: Image) -> Image:
 
 def _saturate(image: Image, factor: float) -> Image:
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    out: Image = cv2.addWeighted(image, factor, grey, 1 - factor, 0)
-    return out
+    return np.asarray(cv2.addWeighted(image, factor, grey, 1 - factor, 0), np.uint8)
 
 
 def _blur(rng: Generator, image: Image) -> Image:
     if rng.random() < 0.5:
-        return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.6))
+        return _gaussian(image, rng.uniform(0.5, 1.6))
     length = int(rng.integers(3, 10))
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
     turn = cv2.getRotationMatrix2D(((length - 1) / 2,) * 2, rng.uniform(0, 180), 1)
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
-    moved: Image = cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))
-    return moved
+    kernel = np.asarray(cv2.warpAffine(kernel, turn, (length, length)), np.float32)
+    return np.asarray(cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6)), np.uint8)
 
 
 def _coarsen(image: Image, factor: float) -> Image:
@@ -257,18 +257,16 @@ def _coarsen(image: Image, factor: float) -> Image:
     small = cv2.resize(
         image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA
     )
-    out: Image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    return out
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _noise(rng: Generator, image: Image, sigma: float) -> Image:
     noise = rng.standard_normal(image.shape, np.float32) * np.float32(sigma)
     if rng.random() < 0.5:  # sensors' noise after demosaicking is coarser than a pixel
-        noise = cv2.GaussianBlur(noise, (0, 0), 0.8) * 2
+        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.8), np.float32) * np.float32(2)
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def _compress(image: Image, quality: int) -> Image:
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded: Image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return decoded
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

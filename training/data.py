@@ -109,24 +109,23 @@ def read_sample(sample: Sample) -> tuple[Image, Mask]:
     image = _read(sample.image, cv2.IMREAD_UNCHANGED)
     if image.ndim == 3 and image.shape[2] == 4:
         return np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3])
-    image = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
     return image, np.zeros(image.shape[:2], np.uint8)
 
 
 def _at_size(mask: Mask, image: Image) -> Mask:
     if mask.shape == image.shape[:2]:
         return mask
-    resized: Mask = cv2.resize(
-        mask, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR
-    )
-    return resized
+    size = (image.shape[1], image.shape[0])
+    return np.asarray(cv2.resize(mask, size), np.uint8)
 
 
 def _read(path: Path, flags: int) -> NDArray[np.uint8]:
-    picture: NDArray[np.uint8] | None = cv2.imread(str(path), flags)
+    picture = cv2.imread(str(path), flags)
     if picture is None:
         raise ConfigError(f"{path} is not a picture that OpenCV reads")
-    return picture
+    return np.asarray(picture, np.uint8)
 
 
 def sampling_weights(
@@ -140,4 +139,4 @@ def sampling_weights(
     if unknown:
         raise ConfigError(f"no set named {sorted(unknown)}; there are {[s.name for s in sets]}")
     weights = np.array([overrides.get(s.name, len(s.samples) ** 0.5) for s in sets], np.float64)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())

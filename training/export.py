@@ -170,8 +170,7 @@ def score_all(precision: str, val: Path, pixels: int) -> dict[str, Scores]:
     scores = {s.name: score_set(backend, s, pixels) for s in find_sets(val)}
     backend.close()
     rounded = {
-        name: {key: round(value, 4) for key, value in part.items()}
-        for name, part in scores.items()
+        name: {key: round(value, 4) for key, value in part.items()} for name, part in scores.items()
     }
     logger.info("%s: %s", precision, rounded)
     return rounded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -20,7 +21,7 @@ class TrainingLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._csv = folder / "log.csv"
         self._plot = folder / "curves.png"
-        self._board = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(folder / "tensorboard"))
 
     def append(self, step: int, row: Row) -> None:
         rows = [*read_log(self._csv), {"step": float(step), **row}]
@@ -29,12 +30,12 @@ class TrainingLog:
             writer.writeheader()
             writer.writerows(rows)
         for name, value in row.items():
-            self._board.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
-        self._board.flush()  # type: ignore[no-untyped-call]
+            self._board.add_scalar(name, value, step)
+        self._board.flush()
         draw_curves(rows, self._plot)
 
     def close(self) -> None:
-        self._board.close()  # type: ignore[no-untyped-call]
+        self._board.close()
 
 
 def read_log(path: Path) -> list[Row]:
@@ -51,7 +52,7 @@ def draw_curves(rows: list[Row], path: Path) -> None:
 
     figure = Figure(figsize=(12, 8), layout="constrained")
     axes = figure.subplots(2, 2)
-    panels = {
+    panels: dict[str, Callable[[str], bool]] = {
         "loss": lambda name: name.startswith("loss/"),
         "IoU": lambda name: name.endswith("/iou"),
         "boundary F": lambda name: name.endswith("/boundary_f"),

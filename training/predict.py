@@ -20,7 +20,5 @@ def predict(infer: Infer, image: Image, pixels: int) -> Alpha:
     height, width = image.shape[:2]
     geometry = plan_geometry(height, width, pixels)
     small = infer(network_input(shrink(image, geometry), None, geometry))
-    alpha: Alpha = cv2.resize(
-        np.ascontiguousarray(content(small, geometry)), (width, height), cv2.INTER_LINEAR
-    )
-    return alpha
+    visible = np.ascontiguousarray(content(small, geometry))
+    return np.asarray(cv2.resize(visible, (width, height)), np.float32)

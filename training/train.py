@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from training.augment import AugmentConfig, PairMaker
@@ -97,6 +97,25 @@ def to_input(images: Tensor) -> Tensor:
     return batch.contiguous(memory_format=torch.channels_last)
 
 
+def warm_ema(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential moving average that starts short, so that the first weights are soon forgotten.
+
+    The decay after n updates is min(decay, (1 + n) / (10 + n)).
+    """
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        count = float(updates)
+        weight = 1 - min(decay, (1 + count) / (10 + count))
+        for kept, new in zip(averaged, current, strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, weight)
+            else:
+                kept.copy_(new)
+
+    return update
+
+
 class Trainer:
     """The network, its optimiser and its averaged copy, and the state of a run on disk."""
 
@@ -109,7 +128,7 @@ class Trainer:
             logger.info("starting from %s", load_init(self.network, init))
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
+            self.network, multi_avg_fn=warm_ema(config.ema_decay), use_buffers=True
         )
         self.optimizer = self._optimizer()
         self.step, self.elapsed_s, self.best, self.stale = 0, 0.0, 0.0, 0
@@ -179,9 +198,8 @@ class Trainer:
         """Alpha (h, w) of one input (1, 4, h, w) by the averaged network."""
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16):
             inputs = torch.from_numpy(batch).to(self.device)
-            logits = self.averaged.module.logits(
-                inputs.contiguous(memory_format=torch.channels_last)
-            )
+            averaged = cast(MattingNetwork, self.averaged.module)
+            logits = averaged.logits(inputs.contiguous(memory_format=torch.channels_last))
         alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
         return alpha
 
@@ -231,7 +249,9 @@ def _row(
     row = {"minutes": trainer.elapsed_s / 60, "score": score}
     row["learning_rate"] = trainer.optimizer.param_groups[0]["lr"]
     row |= {f"loss/{name}": value for name, value in losses.items()}
-    return row | {f"{s}/{name}": value for s, part in scores.items() for name, value in part.items()}
+    return row | {
+        f"{s}/{name}": value for s, part in scores.items() for name, value in part.items()
+    }
 
 
 def _one_line(scores: dict[str, Scores]) -> str:
@@ -318,7 +338,9 @@ def main(
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     val: Annotated[Path | None, typer.Option(help="Folder with validation sets.")] = None,
     val_fraction: Annotated[float, typer.Option(help="Share held out without --val.")] = 0.2,
-    val_list: Annotated[Path | None, typer.Option(help="File naming the held-out pictures.")] = None,
+    val_list: Annotated[
+        Path | None, typer.Option(help="File naming the held-out pictures.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Checkpoints, logs, curves.")] = Path("runs/train"),
     set_weight: Annotated[list[str] | None, typer.Option(help="NAME=WEIGHT of a set.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
@@ -351,7 +373,8 @@ def main(
     people = [s for s in training if s.people]
     weights = sampling_weights(people, _overrides(set_weight or []))
     for pictures, weight in zip(people, weights, strict=True):
-        logger.info("%-28s %5d pictures, %.3f of the draws", pictures.name, len(pictures.samples), weight)  # fmt: skip
+        count = len(pictures.samples)
+        logger.info("%-28s %5d pictures, %.3f of the draws", pictures.name, count, weight)
     maker = PairMaker(people, weights, [s for s in training if not s.people], AugmentConfig())
     run(Trainer(config, out, init, torch.device(device)), maker, validation, workers)
 

@@ -47,10 +47,12 @@ def predictions(
     out = []
     for sample in pictures.samples:
         image, mask = read_sample(sample)
-        out.append((image, predict(infer, image, pixels), mask.astype(np.float32) / 255))
+        out.append((image, predict(infer, image, pixels), np.float32(1 / 255) * mask))
     return out
 
 
 def summary(scores: dict[str, Scores]) -> float:
     """One number to select weights by: the mean over sets of IoU or (1 - false persons)."""
-    return float(np.mean([s["iou"] if "iou" in s else 1 - s["false_person"] for s in scores.values()]))
+    return float(
+        np.mean([s["iou"] if "iou" in s else 1 - s["false_person"] for s in scores.values()])
+    )

@@ -48,7 +48,7 @@ def engine_file(card: str, suffix: str) -> Path:
     entries = _read_card(folder, card)["files"]
     for name in entries:
         _check(folder / name, entries[name])
-    found = [name for name in entries if name.endswith(suffix)]
+    found = [str(name) for name in entries if name.endswith(suffix)]
     if not found:
         raise EngineMismatch(f"{folder / card}.json lists no {suffix} file, only {list(entries)}")
     return folder / found[0]

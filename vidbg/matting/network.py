@@ -123,7 +123,8 @@ class Context(nn.Module):
         x = self.reduce(x)
         branches = [x, *(branch(x) for branch in self.atrous), self.average(x), self.maximum(x)]
         local: Tensor = self.project(torch.cat(branches, dim=1))
-        return local + self.everywhere(x.mean(dim=(2, 3), keepdim=True))
+        everywhere: Tensor = self.everywhere(x.mean(dim=(2, 3), keepdim=True))
+        return local + everywhere
 
 
 class UpBlock(nn.Module):

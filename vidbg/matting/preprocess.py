@@ -81,10 +81,8 @@ def shrink(image: Image, geometry: Geometry) -> Image:
     if (image.shape[1], image.shape[0]) == size:
         return image
     smaller = geometry.content_height < geometry.frame_height
-    small: Image = cv2.resize(
-        image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    )
-    return small
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
 def network_input(small: Image, prior: Alpha | None, geometry: Geometry) -> NDArray[np.float32]:

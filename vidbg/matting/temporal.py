@@ -76,7 +76,8 @@ def stillness(change: NDArray[np.float32]) -> NDArray[np.float32]:
     """How still each pixel is, 1 still to 0 moving, from grey-level changes, float32 (h, w)."""
     noise = min(NOISE_LEVELS + 2 * float(np.median(change)), MAX_NOISE_LEVELS)
     reach = cv2.dilate(change, np.ones((MOTION_REACH, MOTION_REACH), np.uint8))
-    return np.clip((noise + MOTION_LEVELS - reach) * (1 / MOTION_LEVELS), 0, 1)
+    still = (noise + MOTION_LEVELS - reach) * (1 / MOTION_LEVELS)
+    return np.asarray(np.clip(still, 0, 1), np.float32)
 
 
 def _is_cut(change: NDArray[np.float32]) -> bool:

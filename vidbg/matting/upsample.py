@@ -36,18 +36,25 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
     size = (image.shape[1], image.shape[0])
     if size == (alpha.shape[1], alpha.shape[0]):
         return alpha.copy()
-    full: Alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR)
+    full = _enlarge(alpha, size)
     rows = _band_rows(alpha)
     if rows is None:
         return full
-    slope, offset = _fit(alpha, cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
-    guide = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    bent = cv2.resize(slope, size, interpolation=cv2.INTER_LINEAR)
-    bent = cv2.multiply(bent, guide, dst=bent, dtype=cv2.CV_32F)
-    bent += cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
+    slope, offset = _fit(alpha, _grey(small))
+    bent = _enlarge(slope, size)
+    cv2.multiply(bent, _grey(image), dst=bent, dtype=cv2.CV_32F)
+    bent += _enlarge(offset, size)
     edge = (full > BAND[0]) & (full < BAND[1])
     np.copyto(full, np.clip(bent, 0, 1), where=edge)
     return full
+
+
+def _enlarge(picture: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _grey(image: Image) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _band_rows(alpha: Alpha) -> NDArray[np.intp] | None:
@@ -57,7 +64,7 @@ def _band_rows(alpha: Alpha) -> NDArray[np.intp] | None:
 
 def _fit(alpha: Alpha, guide: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Slope (per grey level) and offset of alpha over the guide, float32 (h, w) each."""
-    grey = guide.astype(np.float32) * np.float32(1 / 255)
+    grey: NDArray[np.float32] = guide * np.float32(1 / 255)
     mean_grey, mean_alpha = _mean(grey), _mean(alpha)
     variance = _mean(grey * grey) - mean_grey * mean_grey
     covariance = _mean(grey * alpha) - mean_grey * mean_alpha

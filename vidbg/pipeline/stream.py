@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -53,6 +54,7 @@ class Stream:
     Args:
         matter: None for passthrough, when `compose` does not look at alpha.
         on_frame: called after each written frame with the number written, in the writer's thread.
+        frame_limit: end after reading so many frames.
     """
 
     def __init__(
@@ -62,16 +64,15 @@ class Stream:
         compose: Compose,
         sink: Sink,
         *,
-        clock: StageClock | None = None,
         on_frame: Callable[[int], None] | None = None,
+        frame_limit: int | None = None,
     ) -> None:
         self._source, self._matter, self._compose, self._sink = source, matter, compose, sink
-        self._clock = clock or StageClock()
+        self._clock = StageClock() if matter is None else matter.clock
         self._on_frame = on_frame
+        self._frame_limit = frame_limit
         live = source.info.live
-        self._inbox: Mailbox[tuple[Frame, float]] = Mailbox(
-            1 if live else READ_AHEAD, newest=live
-        )
+        self._inbox: Mailbox[tuple[Frame, float]] = Mailbox(1 if live else READ_AHEAD, newest=live)
         self._outbox: Mailbox[tuple[Frame, Alpha, float]] = Mailbox(WRITE_BEHIND)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
@@ -113,7 +114,7 @@ class Stream:
         return StreamReport(self._frames, self._inbox.dropped, seconds, self._latencies_s)
 
     def _read(self) -> None:
-        frames = iter(self._source)
+        frames = islice(self._source, self._frame_limit)
         try:
             while not self._stopping.is_set():
                 with self._clock.stage("read"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -31,3 +32,20 @@ class Source(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def open_source(name: str | Path) -> Source:
+    """Open a picture, a video, or standard input ("-").
+
+    Raises:
+        SourceError: it cannot be read; the message says why.
+    """
+    from vidbg.sources.images import PICTURE_SUFFIXES, ImagesSource, is_animated_webp
+
+    path = Path(name)
+    picture = path.suffix.lower() in PICTURE_SUFFIXES
+    if picture and not (path.is_file() and is_animated_webp(path)):
+        return ImagesSource([path])
+    from vidbg.sources.video_file import VideoFileSource
+
+    return VideoFileSource(str(name))

@@ -109,10 +109,8 @@ def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]
 
 
 def _read(core: Any, precision: str) -> Any:
-    if precision == "int8":
-        path = engine_file(QUANTISED, ".xml")
-    else:
-        path = engine_file(WEIGHTS, ".onnx")
+    card, suffix = (QUANTISED, ".xml") if precision == "int8" else (WEIGHTS, ".onnx")
+    path = engine_file(card, suffix)
     try:
         return core.read_model(path)
     except RuntimeError as error:

@@ -53,8 +53,10 @@ def _torch(target: str) -> Any:
         import torch
         import torchvision  # noqa: F401  (the network's blocks)
     except ImportError as error:
-        raise BackendError(f"PyTorch is not installed ({error}); pip install 'vidbg[torch]'") from None
-    available = {
+        raise BackendError(
+            f"PyTorch is not installed ({error}); pip install 'vidbg[torch]'"
+        ) from None
+    available: dict[str, Any] = {
         "cuda": torch.cuda.is_available,
         "mps": torch.backends.mps.is_available,
         "xpu": torch.xpu.is_available,
@@ -88,9 +90,7 @@ class PyTorchBackend:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         torch = self._torch
-        mixed = torch.autocast(
-            self._device.type, self._type, enabled=self._type != torch.float32
-        )
+        mixed = torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32)
         try:
             with torch.inference_mode(), mixed:
                 inputs = torch.from_numpy(batch).to(self._device)

@@ -1,0 +1,255 @@
+"""Data sets, augmentation, losses, metrics and a whole training in small."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+import typer  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
+
+from training.augment import AugmentConfig, PairMaker, Window, _cut, frame_person  # noqa: E402
+from training.data import (  # noqa: E402
+    find_sets,
+    read_sample,
+    sampling_weights,
+    split_by_names,
+    split_set,
+)
+from training.losses import edge_loss, matting_loss, soft_jaccard_loss  # noqa: E402
+from training.metrics import (  # noqa: E402
+    boundary_f,
+    dtssd,
+    is_false_person,
+    mad,
+    mse,
+    segmentation_scores,
+)
+from training.train import Batches  # noqa: E402
+from vidbg.errors import ConfigError  # noqa: E402
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Path:
+    """Ten people, four cut-outs and three rooms, 96 x 80."""
+    rng = np.random.default_rng(0)
+    for name in ("people/images", "people/masks", "cutouts/images", "rooms/images"):
+        (tmp_path / name).mkdir(parents=True)
+    for index in range(10):
+        image, mask = rng.integers(0, 255, (80, 96, 3), np.uint8), np.zeros((40, 48), np.uint8)
+        cv2.circle(mask, (24, 20), 6 + index, 255, -1)
+        cv2.imwrite(str(tmp_path / f"people/images/{index}.jpg"), image)
+        cv2.imwrite(str(tmp_path / f"people/masks/{index}.png"), mask)  # half the picture's size
+        if index < 4:
+            rgba = np.dstack([image, cv2.resize(mask, (96, 80))])
+            cv2.imwrite(str(tmp_path / f"cutouts/images/{index}.png"), rgba)
+        if index < 3:
+            cv2.imwrite(str(tmp_path / f"rooms/images/{index}.jpg"), image)
+    return tmp_path
+
+
+def test_sets_are_found_with_their_kinds(sets: Path) -> None:
+    found = {s.name: (len(s.samples), s.people, s.cutouts) for s in find_sets(sets)}
+    assert found == {
+        "people": (10, True, False),
+        "cutouts": (4, True, True),
+        "rooms": (3, False, False),
+    }
+
+
+def test_masks_take_the_pictures_size(sets: Path) -> None:
+    for pictures in find_sets(sets):
+        image, mask = read_sample(pictures.samples[0])
+        assert image.shape == (80, 96, 3)
+        assert mask.shape == (80, 96)
+        assert bool(mask.any()) == pictures.people
+
+
+def test_a_missing_mask_is_named(sets: Path) -> None:
+    (sets / "people/masks/3.png").unlink()
+    with pytest.raises(ConfigError, match=r"1 pictures .* first 3\.jpg"):
+        find_sets(sets)
+
+
+def test_no_data_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="images"):
+        find_sets(tmp_path)
+
+
+def test_split_is_80_to_20_disjoint_and_fixed(sets: Path) -> None:
+    people = next(s for s in find_sets(sets) if s.name == "people")
+    training, held_out = split_set(people, 0.2, seed=3)
+    assert held_out is not None
+    assert (len(training.samples), len(held_out.samples)) == (8, 2)
+    assert set(training.samples).isdisjoint(held_out.samples)
+    assert split_set(people, 0.2, seed=3) == (training, held_out)
+    _, listed = split_by_names(people, ["1", "7"])
+    assert listed is not None
+    assert [s.image.stem for s in listed.samples] == ["1", "7"]
+
+
+def test_weights_sum_to_one_and_unknown_names_are_refused(sets: Path) -> None:
+    found = find_sets(sets)
+    weights = sampling_weights(found, {"people": 30.0})
+    assert weights.sum() == pytest.approx(1)
+    with pytest.raises(ConfigError, match="nobody"):
+        sampling_weights(found, {"nobody": 1.0})
+
+
+def maker(sets: Path, **shares: float) -> PairMaker:
+    found = find_sets(sets)
+    people = [s for s in found if s.people]
+    rooms = [s for s in found if not s.people]
+    return PairMaker(people, sampling_weights(people, {}), rooms, AugmentConfig(**shares))
+
+
+def test_batches_are_a_function_of_seed_and_step(sets: Path) -> None:
+    batches = Batches(maker(sets), 4 * 224 * 224, seed=5, length=10)
+    first, again, other = batches[4], batches[4], batches[5]
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert first[0].shape[:3] == first[1].shape
+    assert first[0].shape != other[0].shape or (first[0] != other[0]).any()
+
+
+def test_a_picture_of_nobody_has_an_empty_mask(sets: Path) -> None:
+    image, mask = maker(sets, nobody=1.0).make(np.random.default_rng(0), 64, 96)
+    assert image.shape == (64, 96, 3)
+    assert not mask.any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), inside=st.booleans(), webcam=st.booleans())
+def test_windows_never_open_a_side_where_the_person_is_cut(
+    seed: int, inside: bool, webcam: bool
+) -> None:
+    mask = np.zeros((80, 60), np.uint8)
+    mask[30:, 20:50] = 255  # cut by the lower side
+    window = frame_person(np.random.default_rng(seed), mask, 4 / 3, webcam, inside=inside)
+    assert window.y + window.height <= 80 + 1e-6
+    assert window.width / window.height == pytest.approx(4 / 3)
+    if inside:
+        assert window.x >= -1e-6
+        assert window.y >= -1e-6
+        assert window.x + window.width <= 60 + 1e-6
+
+
+def test_a_cut_shows_the_window() -> None:
+    image = np.tile(np.arange(100, dtype=np.uint8)[None, :, None], (100, 1, 3))
+    mask = image[..., 0].copy()
+    window = Window(20, 10, 40, 40)
+    never = _Upright()
+    cut, alpha = _cut(never, image, mask, window, 40, 40, cv2.BORDER_REPLICATE)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(cut[..., 0], image[10:50, 20:60, 0])
+    np.testing.assert_array_equal(alpha, mask[10:50, 20:60])
+
+
+class _Upright:
+    """A generator that never rotates."""
+
+    def random(self) -> float:
+        return 0.99
+
+
+def test_losses_vanish_at_the_truth_and_grow_with_error() -> None:
+    target = torch.zeros(2, 1, 32, 32)
+    target[:, :, 8:24, 8:24] = 1
+    right, wrong = (target * 2 - 1) * 20, (0.5 - target) * 4
+    good = sum(float(v) for v in matting_loss(right, target).values())
+    bad = sum(float(v) for v in matting_loss(wrong, target).values())
+    assert good < 1e-3 < bad
+    soft = target * 0.5
+    assert float(soft_jaccard_loss(soft, soft)) == 0
+    assert float(edge_loss(soft, soft)) == 0
+
+
+def test_segmentation_scores_by_hand() -> None:
+    truth, alpha = np.zeros((10, 10), np.float32), np.zeros((10, 10), np.float32)
+    truth[:, :4], alpha[:, 2:6] = 1, 0.9
+    scores = segmentation_scores(alpha, truth)
+    assert scores.iou == pytest.approx(20 / 60)
+    assert (scores.precision, scores.recall, scores.f1) == (0.5, 0.5, 0.5)
+    assert segmentation_scores(truth * 0, truth * 0).iou == 1
+
+
+def test_boundary_f_forgives_a_pixel_and_no_more() -> None:
+    truth = np.zeros((300, 400), np.float32)
+    truth[100:200, 100:300] = 1
+    assert boundary_f(truth, truth) == 1
+    assert boundary_f(np.roll(truth, 3, axis=1), truth) == 1  # within 0.008 x 500 = 4
+    assert boundary_f(np.roll(truth, 30, axis=1), truth) < 0.75
+    assert boundary_f(truth * 0, truth) == 0
+
+
+def test_false_person_is_more_than_a_hundredth() -> None:
+    alpha = np.zeros((10, 20), np.float32)
+    alpha[0, :2] = 0.7
+    assert not is_false_person(alpha)
+    alpha[0, 2] = 0.7
+    assert is_false_person(alpha)
+
+
+@pytest.mark.data
+def test_metrics_equal_the_golden_numbers() -> None:
+    """MAD, MSE and dtSSD as Robust Video Matting's evaluation computes them."""
+    folder = SHARED / "metrics"
+    if not folder.is_dir():
+        pytest.skip("the golden metrics of ../shared are absent")
+    arrays = np.load(folder / "golden_alpha.npz")
+    pred, true = (arrays[name].astype(np.float32) / 255 for name in ("pred", "true"))
+    golden = json.loads((folder / "golden_metrics.json").read_text())
+    for name, metric in (("mad", mad), ("mse", mse)):
+        values = [metric(a, g) for a, g in zip(pred, true, strict=True)]
+        np.testing.assert_allclose(values, golden["per_frame"][name], rtol=1e-4)
+    assert dtssd(pred, true) == pytest.approx(golden["mean"]["dtssd"], rel=1e-4)
+
+
+@pytest.mark.timeout(300)
+def test_one_command_trains_logs_and_resumes(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import train
+
+    monkeypatch.setattr(train, "SIZES", ((64, 64), (32, 64)))
+    monkeypatch.setattr(train, "signal", _NoSignals())
+    out = tmp_path / "run"
+    app = typer.Typer()
+    app.command()(train.main)
+
+    def command(steps: int) -> None:
+        words = ["--data", sets, "--out", out, "--steps", steps, "--epoch-steps", 2]
+        words += ["--batch-pixels", 2 * 64 * 64, "--val-pixels", 128 * 128, "--workers", 0]
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        assert result.exit_code == 0, result.output
+
+    command(2)
+    assert (out / "best.safetensors").exists()
+    assert (out / "curves.png").exists()
+    command(4)
+    with (out / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["step"]) for row in rows] == [2, 4]
+    for name in ("loss/bce", "people/iou", "people/precision", "people/recall", "people/f1"):
+        assert np.isfinite(float(rows[-1][name]))
+    assert list((out / "tensorboard").iterdir())
+
+
+class _NoSignals:
+    """Stands in for the signal module: a test must not take over Ctrl-C."""
+
+    SIGINT, SIGTERM = 2, 15
+
+    def signal(self, *_: object) -> None:
+        return None

@@ -1,0 +1,95 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidbg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vidbg.compositing import CompositingConfig
+    from vidbg.config import MattingConfig
+
+Background = Annotated[
+    str,
+    typer.Option(
+        "--background",
+        "-b",
+        help="Picture, video or GIF; blur, blur:0 to blur:100; #rrggbb, color:NAME, green; "
+        "transparent; none (shows the room).",
+    ),
+]
+Fit = Annotated[str, typer.Option(help="cover: fill the frame; fit: show all of the background.")]
+Offset = Annotated[float, typer.Option(help="Move the person's edge, in pixels; above 0 outward.")]
+Feather = Annotated[float, typer.Option(help="Soften the person's edge, in pixels.")]
+LightWrap = Annotated[
+    float, typer.Option(help="How much background light falls on the edge, 0 to 1.")
+]
+Device = Annotated[str, typer.Option(help="auto, cuda, mps, xpu, cpu, intel-gpu or torch-cpu.")]
+Precision = Annotated[str, typer.Option(help="auto, int8, bf16, fp16 or fp32.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of the network.")]
+NetworkSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WxH",
+        help="Size of the network's input: its pixels count, the frame's aspect is kept.",
+    ),
+]
+Smoothing = Annotated[float | None, typer.Option(help="Memory of still pixels in seconds; 0: off.")]
+Refine = Annotated[bool, typer.Option(help="Follow the frame's own edges.")]
+
+
+def parse_size(text: str, what: str) -> tuple[int, int]:
+    """ "1280x720" as (width, height).
+
+    Raises:
+        ConfigError: it is no size.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text.strip().lower())
+    if match is None:
+        raise ConfigError(f"{what} {text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
+    return int(match[1]), int(match[2])
+
+
+def matting_config(
+    device: str,
+    precision: str,
+    threads: int | None,
+    network_size: str | None,
+    smoothing: float | None,
+    refine: bool,
+) -> MattingConfig:
+    from vidbg.config import MattingConfig
+
+    usual = MattingConfig()
+    pixels = usual.network_pixels
+    if network_size is not None:
+        width, height = parse_size(network_size, "--network-size")
+        pixels = width * height
+    return MattingConfig(
+        device,
+        precision,
+        threads,
+        pixels,
+        usual.smoothing_s if smoothing is None else smoothing,
+        refine,
+    )
+
+
+def compositing_config(
+    background: str, fit: str, offset: float, feather: float, light_wrap: float
+) -> CompositingConfig:
+    from vidbg.compositing import CompositingConfig, parse_background
+
+    if fit not in ("cover", "fit"):
+        raise ConfigError(f"--fit {fit!r} is not known; allowed are cover and fit")
+    return CompositingConfig(
+        parse_background(background),
+        fit="cover" if fit == "cover" else "fit",
+        offset_px=offset,
+        feather_px=feather,
+        light_wrap=light_wrap,
+    )

@@ -1,0 +1,113 @@
+"""`vidbg run`: camera in, virtual camera out."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidbg.cli import options
+from vidbg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vidbg.sources import Source
+
+SYNTHETIC = "synthetic"
+REPORT_INTERVAL_S = 2.0
+
+
+def run(
+    background: options.Background = "blur",
+    camera: Annotated[
+        str, typer.Option("--camera", "-c", help="Index, path, or synthetic for a test picture.")
+    ] = "0",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Virtual camera (default: the first free one), - for raw video on stdout, none.",
+        ),
+    ] = None,
+    size: Annotated[
+        str, typer.Option(metavar="WxH", help="Size to ask the camera for.")
+    ] = "1280x720",
+    fps: Annotated[float, typer.Option(help="Frame rate to ask the camera for.")] = 30.0,
+    pixel_format: Annotated[str, typer.Option("--format", help="auto, MJPG or YUYV.")] = "auto",
+    show: Annotated[bool, typer.Option("--show", help="Preview window.")] = False,
+    frames: Annotated[int | None, typer.Option(help="End after so many frames.")] = None,
+    fit: options.Fit = "cover",
+    offset: options.Offset = 0.0,
+    feather: options.Feather = 0.0,
+    light_wrap: options.LightWrap = 0.0,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    network_size: options.NetworkSize = None,
+    smoothing: options.Smoothing = None,
+    refine: options.Refine = True,
+) -> None:
+    """Run a virtual webcam with another background, until Ctrl-C."""
+    from vidbg.compositing.specs import PassthroughSpec
+    from vidbg.matting.matter import Matter
+    from vidbg.pipeline.live import open_live_sink, run_live
+
+    compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
+    matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
+    source = _open_source(camera, size, fps, pixel_format)
+    status = Status()
+    with source:
+        sink, closed = open_live_sink(output, source.info, show=show)
+        passthrough = isinstance(compositing.background, PassthroughSpec)
+        with sink:
+            matter = None if passthrough else Matter(config=matting)
+            report = run_live(
+                source,
+                matter,
+                compositing,
+                sink,
+                ended=closed,
+                on_frame=status.count,
+                frame_limit=frames,
+            )
+    typer.echo(f"{report.frames} frames, {report.dropped} dropped", err=True)
+
+
+def _open_source(camera: str, size: str, fps: float, pixel_format: str) -> Source:
+    if pixel_format not in ("auto", "MJPG", "YUYV"):
+        raise ConfigError(f"--format {pixel_format!r} is not known; allowed are auto, MJPG, YUYV")
+    if fps <= 0:
+        raise ConfigError(f"--fps {fps} must be above 0")
+    width, height = options.parse_size(size, "--size")
+    rate = Fraction(fps).limit_denominator(1001)
+    if camera == SYNTHETIC:
+        from vidbg.sources.synthetic import SyntheticSource
+
+        return SyntheticSource(width, height, rate, live=True)
+    from vidbg.sources.camera import CameraSource
+
+    source = CameraSource(
+        int(camera) if camera.isdecimal() else camera,
+        width=width,
+        height=height,
+        frame_rate=rate,
+        pixel_format=pixel_format,  # type: ignore[arg-type]  # checked above
+    )
+    typer.echo(f"camera {camera}: {source.mode}", err=True)
+    return source
+
+
+class Status:
+    """Says the frame rate on standard error every two seconds."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._counted = 0
+
+    def count(self, frames: int) -> None:
+        elapsed = time.monotonic() - self._since
+        if elapsed >= REPORT_INTERVAL_S:
+            typer.echo(f"\r{(frames - self._counted) / elapsed:5.1f} FPS", err=True, nl=False)
+            self._since, self._counted = time.monotonic(), frames

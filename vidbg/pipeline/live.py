@@ -1,0 +1,97 @@
+"""A camera on another background, live: to a virtual camera, a window, a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
+
+from vidbg.compositing import CompositingConfig, Compositor
+from vidbg.compositing.specs import TransparentSpec
+from vidbg.errors import ConfigError
+from vidbg.frame import StreamInfo
+from vidbg.matting.matter import Matter
+from vidbg.pipeline.jobs import PIPE
+from vidbg.pipeline.stream import Stream, StreamReport
+from vidbg.sinks import Sink
+from vidbg.sinks.fan_out import FanOutSink
+from vidbg.sources import Source, open_source
+
+NO_OUTPUT = "none"
+"""Output name for a preview alone."""
+
+
+def run_live(
+    source: Source,
+    matter: Matter | None,
+    compositing: CompositingConfig,
+    sink: Sink,
+    *,
+    ended: Callable[[], bool] = lambda: False,
+    on_frame: Callable[[int], None] | None = None,
+    frame_limit: int | None = None,
+) -> StreamReport:
+    """Run until the source ends, `ended` says so (asked after each frame), or Ctrl-C.
+
+    Source and sink are closed at the end. Only composited frames reach the sink: before the first
+    alpha there is none, and after a failure none follows.
+
+    Args:
+        matter: None for passthrough.
+    Raises:
+        VidbgError: whatever failed.
+    """
+    if isinstance(compositing.background, TransparentSpec):
+        raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
+
+    def after_frame(count: int) -> None:
+        if on_frame is not None:
+            on_frame(count)
+        if ended():
+            stream.stop()
+
+    with ExitStack() as stack:
+        stack.enter_context(source)
+        stack.enter_context(sink)
+        compositor = stack.enter_context(closing(Compositor(compositing, open_source)))
+        stream = Stream(
+            source, matter, compositor, sink, on_frame=after_frame, frame_limit=frame_limit
+        )
+        return stream.run()
+
+
+def open_live_sink(
+    output: str | None, info: StreamInfo, *, show: bool
+) -> tuple[Sink, Callable[[], bool]]:
+    """The sinks of a live run, and whether the user closed the preview.
+
+    Args:
+        output: a virtual camera's name or path, None for the first that is free, "-" for raw
+            video on standard output, "none" for a preview alone.
+    Raises:
+        SinkError: it cannot be opened; the message says what to do on this system.
+    """
+    sinks: list[Sink] = []
+    ended: Callable[[], bool] = lambda: False  # noqa: E731
+    try:
+        if output == PIPE:
+            from vidbg.sinks.raw_pipe import RawPipeSink
+
+            sinks.append(RawPipeSink(info))
+        elif output != NO_OUTPUT:
+            from vidbg.sinks.virtual_camera import VirtualCameraSink
+
+            sinks.append(VirtualCameraSink(info, device=output))
+        if show:
+            from vidbg.sinks.window import WindowSink
+
+            window = WindowSink(info)
+            sinks.append(window)
+            ended = lambda: window.closed  # noqa: E731
+    except BaseException:
+        for sink in sinks:
+            with suppress(Exception):
+                sink.abort()
+        raise
+    if not sinks:
+        raise ConfigError("nothing would be shown; give an output, or --show for a preview")
+    return FanOutSink(sinks), ended
