@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -24,6 +25,7 @@ from vidbg.sinks.partial_file import PartialFile
 
 log = logging.getLogger(__name__)
 
+_MP4 = (".mp4", ".m4v", ".mov")
 _CLOCK = Fraction(1, 90_000)  # time unit for frames that carry a clock's time
 
 
@@ -72,7 +74,7 @@ class VideoFileSink:
         self._last_tick: int | None = None
         self._state: Literal["open", "closed", "aborted"] = "open"
         self._file = PartialFile(path, overwrite=overwrite)
-        self._container = _container(self._file)
+        self._container = _container(self._file, self._time_base, relay)
         with self._failing("opened"):
             rate = info.frame_rate or Fraction(30)
             stream = self._container.add_stream(codec.name, rate=rate, options=codec.options)
@@ -194,13 +196,22 @@ class VideoFileSink:
             ) from error
 
 
-def _container(file: PartialFile) -> OutputContainer:
+def _container(
+    file: PartialFile, time_base: Fraction, relay: PacketRelay | None
+) -> OutputContainer:
     """A container for the temporary file, which is opened when the header is written."""
     suffix = file.path.suffix.lower()
-    index_in_front = {"movflags": "+faststart"} if suffix in (".mp4", ".m4v", ".mov") else {}
     return av.open(
         str(file.temporary.absolute()),
         "w",
         format=CONTAINERS[suffix],
-        container_options=index_in_front,
+        container_options=_mp4_options(time_base, relay) if suffix in _MP4 else {},
     )
+
+
+def _mp4_options(time_base: Fraction, relay: PacketRelay | None) -> dict[str, str]:
+    """The index in front, and a clock on which the first pts of every stream is a whole number."""
+    units = [Fraction(s.time_base or 1) for s in (relay.streams if relay is not None else [])]
+    exact = math.lcm(time_base.denominator, *(unit.denominator for unit in units))
+    timescale = exact if exact < 2**31 else time_base.denominator
+    return {"movflags": "+faststart", "movie_timescale": str(timescale)}

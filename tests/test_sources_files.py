@@ -1,0 +1,491 @@
+"""Reading video files, streams, animations and pictures."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import av
+import cv2
+import numpy as np
+import pytest
+from clips import (
+    SIZE,
+    THIRTIETH,
+    middles,
+    number_of,
+    numbered,
+    patches,
+    write_clip,
+    yuv_frame,
+)
+from contracts import (
+    check_source_closes,
+    check_source_closes_from_another_thread,
+    check_source_gives_frames_in_order,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vidbg.errors import SourceError, SourceIncomplete
+from vidbg.frame import Colour, Frame
+from vidbg.sources import Source
+from vidbg.sources.images import ImagesSource
+from vidbg.sources.upright import Orientation
+from vidbg.sources.video_file import VideoFileSource
+
+B_FRAMES = {"bf": "3", "b_strategy": "0", "crf": "10"}
+UNEVEN = [0, 1, 2, 5, 6, 11, 30, 31, 33, 90]
+
+
+class Pipe(io.RawIOBase):
+    """A file that cannot be rewound, as standard input is."""
+
+    def __init__(self, path: Path) -> None:
+        self._data = io.BytesIO(path.read_bytes())
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._data.read(size)
+
+
+def pipe(path: Path) -> BinaryIO:
+    return cast(BinaryIO, Pipe(path))
+
+
+def write_animation(path: Path) -> Path:
+    animation = cv2.Animation()
+    pictures = [numbered(index, *SIZE) for index in range(5)]
+    animation.frames = [cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA) for picture in pictures]
+    animation.durations = cast(Any, np.array([100, 200, 100, 50, 100]))
+    cv2.imwriteanimation(str(path), animation)
+    return path
+
+
+def write_pictures(folder: Path) -> list[Path]:
+    paths = [folder / f"{index}.png" for index in range(3)]
+    for index, path in enumerate(paths):
+        cv2.imwrite(str(path), numbered(index, 40 + index, 30))
+    return paths
+
+
+MEMBERS: dict[str, Callable[[Path], Source]] = {
+    "mp4": lambda folder: VideoFileSource(write_clip(folder / "a.mp4", options=B_FRAMES)),
+    "mkv": lambda folder: VideoFileSource(write_clip(folder / "a.mkv", options=B_FRAMES)),
+    "odd size": lambda folder: VideoFileSource(
+        write_clip(folder / "a.mp4", size=(65, 47), pixel_format="yuv444p")
+    ),
+    "10 bit": lambda folder: VideoFileSource(
+        write_clip(folder / "a.mkv", codec="libx265", pixel_format="yuv420p10le")
+    ),
+    "gif": lambda folder: VideoFileSource(write_animation(folder / "a.gif")),
+    "webp": lambda folder: VideoFileSource(write_animation(folder / "a.webp")),
+    "ts pipe": lambda folder: VideoFileSource(pipe(write_clip(folder / "a.ts"))),
+    "images": lambda folder: ImagesSource(write_pictures(folder)),
+}
+
+
+@pytest.fixture(params=MEMBERS)
+def open_source(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Source]:
+    return lambda: MEMBERS[request.param](tmp_path)
+
+
+def test_source_gives_frames_in_order(open_source: Callable[[], Source]) -> None:
+    check_source_gives_frames_in_order(open_source)
+
+
+def test_source_closes(open_source: Callable[[], Source]) -> None:
+    check_source_closes(open_source)
+
+
+def test_source_closes_from_another_thread(open_source: Callable[[], Source]) -> None:
+    check_source_closes_from_another_thread(open_source)
+
+
+@pytest.mark.parametrize(
+    ("name", "ticks", "time_base", "options"),
+    [
+        ("b.mp4", list(range(20)), THIRTIETH, B_FRAMES),
+        ("ntsc.mov", [1001 * n for n in range(20)], Fraction(1, 30000), B_FRAMES),
+        ("vfr.mp4", UNEVEN, THIRTIETH, B_FRAMES),
+        ("late.mp4", [500 + 512 * n for n in range(9)], Fraction(1, 15360), {}),
+        ("ms.mkv", [0, 33, 67, 100, 950], Fraction(1, 1000), B_FRAMES),
+    ],
+)
+def test_times_are_the_files_own(
+    tmp_path: Path, name: str, ticks: list[int], time_base: Fraction, options: dict[str, str]
+) -> None:
+    clip = write_clip(tmp_path / name, ticks=ticks, time_base=time_base, options=options)
+    with VideoFileSource(clip) as source:
+        frames = list(source)
+        own_ticks = [frame.pts / float(source.info.time_base or 1) for frame in frames]
+    assert [frame.pts for frame in frames] == pytest.approx([float(t * time_base) for t in ticks])
+    assert own_ticks == pytest.approx(np.rint(own_ticks), abs=1e-6)
+    assert [number_of(frame.image) for frame in frames] == [n % 24 for n in range(len(ticks))]
+
+
+def test_what_an_edit_list_cuts_off_is_not_given(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "cut.mp4", ticks=range(20), cut_ticks=5)
+    with VideoFileSource(clip) as source:
+        frames = list(source)
+    assert [number_of(frame.image) for frame in frames] == list(range(5, 20))
+    assert frames[0].pts == 0
+
+
+def test_transport_stream_is_counted_from_its_start(tmp_path: Path) -> None:
+    hour = 90_000 * 3600
+    clip = write_clip(
+        tmp_path / "a.ts",
+        ticks=[hour + 3000 * n for n in range(9)],
+        time_base=Fraction(1, 90_000),
+        audio="aac",
+    )
+    with VideoFileSource(clip) as source:
+        times = [frame.pts for frame in source]
+        assert source.relay is not None
+        packet = source.relay.pop()
+    assert 3599 < times[0] < 3601  # the sound starts at 0, the picture an hour later
+    assert packet is not None
+    assert abs(packet.pts * packet.time_base) < 0.1
+
+
+@pytest.mark.parametrize("signs", [*itertools.product((1, -1), (1, -1), (False, True))])
+def test_display_matrix_turns_pictures_upright(
+    tmp_path: Path, signs: tuple[int, int, bool]
+) -> None:
+    one = 1 << 16
+    first, second, swapped = signs[0] * one, signs[1] * one, signs[2]
+    linear = (0, first, second, 0) if swapped else (first, 0, 0, second)
+    matrix = [linear[0], linear[1], 0, linear[2], linear[3], 0, 0, 0, 1 << 30]
+    upright = numbered(3, *(SIZE[::-1] if swapped else SIZE))
+    stored = _stored(upright, np.array(linear).reshape(2, 2) / one)
+    clip = write_clip(
+        tmp_path / "a.mp4", ticks=range(2), matrix=matrix, options={"crf": "1"},
+        pixel_format="yuv444p", colour=Colour(matrix=5),
+        frame_of=lambda _: yuv_frame(stored, 0.299, 0.114, full_range=False),
+    )  # fmt: skip
+    with VideoFileSource(clip) as source:
+        frame = next(iter(source))
+        assert (source.info.width, source.info.height) == (upright.shape[1], upright.shape[0])
+    assert np.abs(frame.image.astype(int) - upright).mean() < 3
+
+
+def _stored(upright: NDArray[Any], matrix: NDArray[Any]) -> Any:
+    """By the definition: a stored (x, y) is shown at (x, y) @ matrix, moved into view."""
+    height, width = upright.shape[:2]
+    size = np.abs(matrix) @ (width, height)  # of the stored picture
+    grid = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), axis=-1)
+    shown = grid @ matrix
+    shown -= shown.min(axis=(0, 1))
+    x, y = shown[..., 0].astype(int), shown[..., 1].astype(int)
+    return np.ascontiguousarray(upright[y, x])
+
+
+@given(st.booleans(), st.booleans(), st.booleans())
+def test_orientation_moves_pixels_and_loses_none(swap: bool, across: bool, down: bool) -> None:
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    turned = Orientation(swap, across, down).apply(image)
+    back = turned[:: -1 if down else 1, :: -1 if across else 1]
+    assert np.array_equal(back.transpose(1, 0, 2) if swap else back, image)
+
+
+@pytest.mark.parametrize(
+    ("colour", "kr", "kb"),
+    [
+        (Colour(matrix=1), 0.2126, 0.0722),
+        (Colour(matrix=1, full_range=True), 0.2126, 0.0722),
+        (Colour(matrix=5), 0.299, 0.114),
+        (Colour(matrix=6, full_range=True), 0.299, 0.114),
+        (Colour(matrix=9), 0.2627, 0.0593),
+        (Colour(), 0.299, 0.114),  # unspecified, below 720 lines
+    ],
+)
+def test_colours_are_right_to_one_code(
+    tmp_path: Path, colour: Colour, kr: float, kb: float
+) -> None:
+    image = patches(240, 144)
+    frame = yuv_frame(image, kr, kb, full_range=colour.full_range)
+    clip = write_clip(
+        tmp_path / "a.mp4", ticks=range(2), size=(240, 144), pixel_format="yuv444p",
+        options={"qp": "0"}, colour=colour, frame_of=lambda _: frame,
+    )  # fmt: skip
+    with VideoFileSource(clip) as source:
+        error = middles(next(iter(source)).image).astype(int) - middles(image)
+        assert source.info.colour == colour
+    assert np.abs(error).max() <= 2  # half a code in, one from rounding chroma, half out
+    assert abs(error.mean()) < 0.6
+
+
+def test_unspecified_colour_of_720_lines_is_bt709(tmp_path: Path) -> None:
+    image = patches(128, 720)
+    clip = write_clip(
+        tmp_path / "a.mp4", ticks=[0], size=(128, 720), pixel_format="yuv444p",
+        options={"qp": "0"}, frame_of=lambda _: yuv_frame(image, 0.2126, 0.0722, full_range=False),
+    )  # fmt: skip
+    with VideoFileSource(clip) as source:
+        assert np.abs(middles(next(iter(source)).image).astype(int) - middles(image)).max() <= 2
+
+
+def test_pixel_aspect_ratio_is_kept_and_turned(tmp_path: Path) -> None:
+    wide = write_clip(tmp_path / "wide.mp4", aspect=Fraction(4, 3))
+    quarter = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    turned = write_clip(tmp_path / "turned.mp4", aspect=Fraction(4, 3), matrix=quarter)
+    with VideoFileSource(wide) as source:
+        assert source.info.sample_aspect_ratio == Fraction(4, 3)
+    with VideoFileSource(turned) as source:
+        assert source.info.sample_aspect_ratio == Fraction(3, 4)
+
+
+def test_transparent_animation_has_alpha(tmp_path: Path) -> None:
+    picture = np.zeros((20, 30, 4), np.uint8)
+    picture[:, :15] = (10, 20, 200, 255)
+    animation = cv2.Animation()
+    animation.frames = [picture, picture[:, ::-1]]
+    animation.durations = cast(Any, np.array([50, 50]))
+    cv2.imwriteanimation(str(tmp_path / "a.webp"), animation)
+    with VideoFileSource(tmp_path / "a.webp") as source:
+        frame = next(iter(source))
+    assert frame.alpha is not None
+    assert frame.alpha[:, :15].min() == 1
+    assert frame.alpha[:, 15:].max() == 0
+    assert np.abs(frame.image[:, :15].astype(int) - (10, 20, 200)).max() <= 3
+
+
+def test_cover_picture_is_not_the_video(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no video stream, only audio, cover picture"):
+        VideoFileSource(_with_cover(tmp_path / "a.m4a", video=False))
+    with VideoFileSource(_with_cover(tmp_path / "a.mp4", video=True)) as source:
+        assert (source.info.width, source.info.height) == SIZE
+        assert len(list(source)) == 3
+
+
+def _with_cover(path: Path, *, video: bool) -> Path:
+    with av.open(str(path), "w", format="mp4") as container:
+        cover: Any = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        stream: Any = container.add_stream(
+            "libx264" if video else "aac", rate=30 if video else 8000
+        )
+        if video:
+            stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        else:
+            stream.layout = "mono"
+        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="bgr24")
+        container.mux(cover.encode(picture.reformat(format="yuvj420p")))
+        for _ in range(3):
+            if video:
+                frame: Any = av.VideoFrame.from_ndarray(numbered(0, *SIZE), format="bgr24")
+            else:
+                silence = np.zeros((1, 1024), np.float32)
+                frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+                frame.sample_rate = 8000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.y4m", "a.mkv", "a.ts", "a.mjpeg"])
+def test_pipes_are_read(tmp_path: Path, name: str) -> None:
+    codec, pixel_format = {
+        ".y4m": ("wrapped_avframe", "yuv420p"),
+        ".mjpeg": ("mjpeg", "yuvj420p"),
+    }.get(Path(name).suffix, ("libx264", "yuv420p"))
+    file_format = {".y4m": "yuv4mpegpipe", ".mjpeg": "mjpeg"}.get(Path(name).suffix)
+    options = {"qmin": "2", "qmax": "2"} if codec == "mjpeg" else {}
+    clip = write_clip(
+        tmp_path / name, codec=codec, pixel_format=pixel_format, file_format=file_format,
+        options=options,
+    )  # fmt: skip
+    with VideoFileSource(pipe(clip)) as source:
+        assert [number_of(frame.image) for frame in source] == list(range(12))
+
+
+def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = write_clip(tmp_path / "a.mkv")
+    with clip.open("rb") as file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(file))
+        with VideoFileSource("-") as source:
+            assert len(list(source)) == 12
+
+
+def test_relay_gets_every_packet_of_the_sound(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mkv", audio="libopus")
+    with VideoFileSource(clip) as source:
+        for _ in source:
+            pass
+        assert source.relay is not None
+        relayed = list(iter(source.relay.pop, None))
+    with av.open(str(clip)) as container:
+        stored = [packet for packet in container.demux(audio=0) if packet.size]
+    assert [bytes(packet) for packet in relayed] == [bytes(packet) for packet in stored]
+    assert [packet.pts for packet in relayed] == [packet.pts for packet in stored]
+
+
+def test_no_relay_without_sound_or_wish(tmp_path: Path) -> None:
+    with VideoFileSource(write_clip(tmp_path / "a.mp4")) as source:
+        assert source.relay is None
+    clip = write_clip(tmp_path / "b.mp4", audio="aac")
+    with VideoFileSource(clip, copy_streams=False) as source:
+        assert source.relay is None
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, transfer: int, name: str
+) -> None:
+    clip = write_clip(tmp_path / "a.mp4", colour=Colour(9, 9, transfer))
+    with caplog.at_level(logging.WARNING), VideoFileSource(clip) as source:
+        list(source)
+    assert [name in record.message for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.mp4", None, "there is no file"),
+        ("empty.mp4", b"", "is empty"),
+        ("words.txt", b"a letter, not a video\n" * 40, "is a text file"),
+        ("words.mp4", b"a letter, not a video\n" * 40, "is not a video"),
+        ("noise.mkv", bytes(range(256)) * 40, "is not a video"),
+        ("headless.mp4", b"\0\0\0\x18ftypisom" + bytes(400), "without its index"),
+    ],
+)
+def test_what_is_no_video_is_told(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        VideoFileSource(path)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_folder_sound_and_pipe_that_are_no_video_are_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is a folder"):
+        VideoFileSource(tmp_path)
+    with pytest.raises(SourceError, match="from a pipe"):
+        VideoFileSource(io.BytesIO(b"not a video" * 99))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_file_that_breaks_off_gives_what_there_is(tmp_path: Path, name: str) -> None:
+    clip = write_clip(tmp_path / name, ticks=range(90), options={"crf": "10"}, size=(256, 192))
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    given: list[Frame] = []
+    with VideoFileSource(clip) as source:
+        with pytest.raises(SourceIncomplete, match=r"breaks off at .* of 3\.0 s"):
+            given.extend(source)
+        assert next(iter(source), None) is None
+    assert 20 < len(given) < 80
+    assert [number_of(f.image) for f in given] == [round(f.pts * 30) % 24 for f in given]
+
+
+def test_damaged_place_is_left_out_and_told(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mov", codec="png", pixel_format="rgb24", ticks=range(20))
+    data = bytearray(clip.read_bytes())
+    fifth = [n for n in range(len(data)) if data[n : n + 4] == b"\x89PNG"][5]
+    data[fifth : fifth + 40] = bytes(40)
+    clip.write_bytes(data)
+    given: list[Frame] = []
+    with VideoFileSource(clip) as source, pytest.raises(SourceIncomplete, match="1 packets"):
+        given.extend(source)
+    assert [number_of(frame.image) for frame in given] == [n for n in range(20) if n != 5]
+    assert [frame.index for frame in given] == list(range(19))
+
+
+def test_close_does_not_wait_for_a_pipe_that_hangs(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mkv", ticks=range(400), options={"crf": "1"})
+    reading, writing = os.pipe()
+    feeder = threading.Thread(target=lambda: os.write(writing, clip.read_bytes()))
+    feeder.start()
+    with os.fdopen(reading, "rb") as stream:
+        source = VideoFileSource(stream)
+        reader = threading.Thread(target=lambda: list(source))
+        reader.start()
+        time.sleep(0.3)
+        start = time.monotonic()
+        source.close()
+        assert time.monotonic() - start < 3
+        os.close(writing)
+        for thread in (feeder, reader):
+            thread.join(timeout=10)
+            assert not thread.is_alive()
+
+
+def test_first_frames_number_for_bad_times(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.avi", options=B_FRAMES)  # AVI stores no presentation times
+    with VideoFileSource(clip) as source:
+        frames = list(source)
+    gaps = np.diff([frame.pts for frame in frames])
+    assert gaps == pytest.approx(np.full(len(frames) - 1, 1 / 30))
+    assert [number_of(frame.image) for frame in frames] == list(range(12))
+
+
+def _exif(jpeg: bytes, orientation: int) -> bytes:
+    tiff = (
+        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01" + bytes([0, orientation, 0, 0]) + bytes(4)
+    )
+    body = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + jpeg[2:]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+    upright = numbered(3, 48, 32)
+    stored = upright.transpose(1, 0, 2) if orientation > 4 else upright
+    mirrored = {1: "", 2: "x", 3: "xy", 4: "y", 5: "", 6: "y", 7: "xy", 8: "x"}[orientation]
+    stored = stored[:: -1 if "y" in mirrored else 1, :: -1 if "x" in mirrored else 1]
+    jpeg = cv2.imencode(".jpg", np.ascontiguousarray(stored))[1].tobytes()
+    (tmp_path / "a.jpg").write_bytes(_exif(jpeg, orientation))
+    with ImagesSource([tmp_path / "a.jpg"]) as source:
+        frame = next(iter(source))
+    assert frame.image.shape == upright.shape
+    assert np.abs(frame.image.astype(int) - upright).mean() < 6
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_deep_grey_and_transparent_pictures_become_bgr(tmp_path: Path, suffix: str) -> None:
+    image = numbered(5, 40, 32)
+    deep = image.astype(np.uint16) * 257
+    alpha = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (32, 1))
+    stored: list[Any] = [deep, image[..., 0], image[..., 0].astype(np.uint16) * 257]
+    stored += [np.dstack([image, alpha]), np.dstack([deep, alpha.astype(np.uint16) * 257])]
+    paths = [tmp_path / f"{index}{suffix}" for index in range(len(stored))]
+    for path, picture in zip(paths, stored, strict=True):
+        cv2.imwrite(str(path), picture)
+    with ImagesSource(paths) as source:
+        frames = list(source)
+        assert source.info.stills
+    grey = np.dstack([image[..., 0]] * 3)
+    for frame, expected in zip(frames, [image, grey, grey, image, image], strict=True):
+        assert np.array_equal(frame.image, expected)
+    assert [frame.alpha is not None for frame in frames] == [False, False, False, True, True]
+    for frame in frames[3:]:
+        assert frame.alpha is not None
+        assert np.abs(frame.alpha * 255 - alpha).max() < 0.01
+    assert [frame.pts for frame in frames] == [0, 1, 2, 3, 4]
+
+
+def test_unreadable_pictures_are_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no picture to read"):
+        ImagesSource([])
+    with pytest.raises(SourceError, match=r"missing\.png cannot be read"):
+        ImagesSource([tmp_path / "missing.png"])
+    for content in (b"", b"not a picture"):
+        (tmp_path / "bad.png").write_bytes(content)
+        with pytest.raises(SourceError, match=r"bad\.png is not a picture"):
+            ImagesSource([tmp_path / "bad.png"])
