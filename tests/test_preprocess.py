@@ -18,9 +18,7 @@ from vidbg.matting.preprocess import (
 )
 
 
-@given(
-    height=st.integers(1, 4000), width=st.integers(1, 4000), pixels=st.integers(128**2, 1024**2)
-)
+@given(height=st.integers(1, 4000), width=st.integers(1, 4000), pixels=st.integers(128**2, 1024**2))
 def test_geometry_fits_the_budget_and_keeps_the_aspect(
     height: int, width: int, pixels: int
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -275,8 +274,9 @@ def test_vp9_keeps_alpha(tmp_path: Path) -> None:
     decoder = av.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own decoder drops the alpha
     decoded = [frame for packet in packets for frame in decoder.decode(packet)]
     plane = decoded[1].planes[3]
-    found = np.frombuffer(memoryview(plane), np.uint8).reshape(144, -1)[:, :240]
-    _check_alpha(found.astype(np.float32) / 255, alpha, worst=8 / 255)  # VP9 is lossy there, too
+    stored = np.frombuffer(memoryview(plane), np.uint8).reshape(144, -1)[:, :240]
+    found: Alpha = stored.astype(np.float32)
+    _check_alpha(found / np.float32(255), alpha, worst=8 / 255)  # VP9 is lossy there, too
 
 
 def _check_alpha(found: Alpha | None, expected: Alpha, worst: float) -> None:
@@ -496,6 +496,7 @@ def test_places_that_cannot_be_written_are_told(tmp_path: Path) -> None:
 @pytest.fixture
 def full_disk() -> Iterator[None]:
     """No file may grow beyond 64 KiB."""
+    resource = pytest.importorskip("resource", reason="Windows knows no such limit")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.data import Mask, PictureSet, read_sample
+from training.data import Mask, PictureSet, read_sample, sampling_weights
 from vidbg.compositing.foreground import estimate_foreground
 from vidbg.frame import Image
 
@@ -29,7 +29,7 @@ _TOUCHING_SHARE = 0.01
 class AugmentConfig:
     """Shares of training pairs that get each treatment."""
 
-    nobody: float = 0.12
+    nobody: float = 0.18
     composite: float = 0.55
     second_person: float = 0.12
     webcam_framing: float = 0.6
@@ -62,7 +62,8 @@ class PairMaker:
     ) -> None:
         self._people = people
         self._weights = weights
-        self._rooms = [sample for pictures in rooms for sample in pictures.samples]
+        self._rooms = rooms
+        self._room_weights = sampling_weights(rooms, {}) if rooms else None
         self._config = config
 
     def make(self, rng: Generator, height: int, width: int) -> tuple[Image, Mask]:
@@ -76,7 +77,7 @@ class PairMaker:
         return damage(rng, np.ascontiguousarray(image)), np.ascontiguousarray(mask)
 
     def _with_people(self, rng: Generator, height: int, width: int) -> tuple[Image, Mask]:
-        pictures, image, mask = self._person(rng)
+        pictures, image, mask = _draw(rng, self._people, self._weights)
         framed = rng.random() < self._config.webcam_framing
         if self._rooms and (pictures.cutouts or rng.random() < self._config.composite):
             return self._composited(rng, image, mask, framed, height, width)
@@ -89,7 +90,7 @@ class PairMaker:
         canvas, total = self._room(rng, height, width), np.zeros((height, width), np.uint8)
         people = [(image, mask, framed)]
         if rng.random() < self._config.second_person:
-            _, other, other_mask = self._person(rng)
+            _, other, other_mask = _draw(rng, self._people, self._weights)
             people.insert(0, (other, other_mask, False))
         for picture, alpha, webcam in people:
             window = frame_person(rng, alpha, width / height, webcam, inside=False)
@@ -99,17 +100,20 @@ class PairMaker:
             canvas, total = _paste(rng, canvas, total, person, cut)
         return canvas, total
 
-    def _person(self, rng: Generator) -> tuple[PictureSet, Image, Mask]:
-        pictures = self._people[rng.choice(len(self._people), p=self._weights)]
-        return pictures, *read_sample(pictures.samples[rng.integers(len(pictures.samples))])
-
     def _room(self, rng: Generator, height: int, width: int) -> Image:
-        image, mask = read_sample(self._rooms[rng.integers(len(self._rooms))])
+        _, image, mask = _draw(rng, self._rooms, self._room_weights)
         window = _anywhere(rng, image.shape[0], image.shape[1], width / height)
         room, _ = _cut(rng, image, mask, window, height, width, cv2.BORDER_REFLECT_101)
         if rng.random() < 0.25:
             room = _gaussian(room, rng.uniform(0.8, 5.0))
         return room
+
+
+def _draw(
+    rng: Generator, sets: Sequence[PictureSet], weights: NDArray[np.float64] | None
+) -> tuple[PictureSet, Image, Mask]:
+    pictures = sets[rng.choice(len(sets), p=weights)]
+    return pictures, *read_sample(pictures.samples[rng.integers(len(pictures.samples))])
 
 
 def frame_person(

@@ -10,6 +10,7 @@ import typer
 
 import vidbg
 from vidbg.cli.bench import bench
+from vidbg.cli.demo import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
 from vidbg.cli.process import process
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (process, run, bench, devices, doctor):
+for command in (process, run, bench, devices, doctor, demo):
     app.command()(command)
 
 

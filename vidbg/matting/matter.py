@@ -18,6 +18,9 @@ from vidbg.timing import StageClock
 
 NOMINAL_INTERVAL_S = 1 / 30
 
+SETTLED = (0.03, 0.97)
+"""Alphas up to the first are nobody, from the second on the person."""
+
 
 class Matter:
     """Computes the alpha of a stream of pictures, one after the other.
@@ -77,7 +80,7 @@ class Matter:
         with self.clock.stage("network"):
             alpha = content(self._backend(batch), geometry)
         with self.clock.stage("smooth"):
-            alpha = self._filter(small, alpha, self._pts)
+            alpha = settle(self._filter(small, alpha, self._pts))
         with self.clock.stage("upsample"):
             return self._enlarge(alpha, small, image)
 
@@ -114,6 +117,16 @@ class Matter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def settle(alpha: Alpha) -> Alpha:
+    """Make the last few hundredths at both ends exactly 0 and 1.
+
+    A network is never quite sure; left so, the room would shine through the person by a grey level
+    and later stages would take the whole picture for an edge.
+    """
+    low, high = SETTLED
+    return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)
 
 
 def _check(image: Image) -> None:

@@ -68,8 +68,8 @@ def _fit(alpha: Alpha, guide: NDArray[np.uint8]) -> tuple[NDArray[np.float32], N
     mean_grey, mean_alpha = _mean(grey), _mean(alpha)
     variance = _mean(grey * grey) - mean_grey * mean_grey
     covariance = _mean(grey * alpha) - mean_grey * mean_alpha
-    slope = covariance / (variance + np.float32(EPSILON))
-    offset = mean_alpha - slope * mean_grey
+    slope = np.asarray(covariance / (variance + np.float32(EPSILON)), np.float32)
+    offset = np.asarray(mean_alpha - slope * mean_grey, np.float32)
     return _mean(slope) * np.float32(1 / 255), _mean(offset)
 
 

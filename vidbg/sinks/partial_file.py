@@ -28,7 +28,8 @@ class PartialFile:
         self._overwrite = overwrite
         self._check()
         token = secrets.token_hex(4)
-        self.temporary = self.path.with_name(f".{self.path.stem}.{token}.partial{self.path.suffix}")
+        stem = self.path.stem[:40]  # so that a name as long as allowed does not become too long
+        self.temporary = self.path.with_name(f".{stem}.{token}.partial{self.path.suffix}")
         try:
             self.temporary.touch(exist_ok=False)
         except OSError as error:

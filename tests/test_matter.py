@@ -1,0 +1,93 @@
+"""The matter: what it takes, gives and remembers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vidbg.config import MattingConfig
+from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.backends import CANDIDATES, load_backend, survey
+from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.matter import Matter, settle
+
+
+def picture(height: int = 72, width: int = 128, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("size", [(72, 128), (128, 72), (1, 1), (33, 500)])
+def test_alpha_has_the_pictures_size(size: tuple[int, int]) -> None:
+    with Matter(backend=ConstantBackend(0.6)) as matter:
+        alpha = matter(picture(*size))
+    assert alpha.dtype == np.float32
+    assert alpha.shape == size
+    np.testing.assert_allclose(alpha, settle(np.float32(0.6)), atol=1e-5)
+
+
+def test_nearly_sure_is_sure() -> None:
+    alpha = settle(np.array([0, 0.02, 0.5, 0.98, 1], np.float32))
+    np.testing.assert_allclose(alpha, [0, 0, 0.5, 1, 1], atol=1e-6)
+
+
+def test_state_is_kept_until_reset_or_another_size() -> None:
+    answers = iter([1.0, 0.0, 0.0, 0.0])
+    matter = Matter(
+        backend=ConstantBackend(lambda batch: np.full(batch.shape[2:], next(answers), np.float32)),
+        config=MattingConfig(smoothing_s=1.0),
+    )
+    image = picture()
+    assert matter(image).min() == 1
+    assert 0.9 < matter(image).min() < 1  # still the same picture: remembered
+    matter.reset()
+    assert matter(image).max() == 0
+    assert matter(picture(64, 64)).max() == 0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), 5],
+)
+def test_what_is_no_picture_is_refused_by_name(bad: object) -> None:
+    with (
+        Matter(backend=ConstantBackend()) as matter,
+        pytest.raises(ValueError, match="a picture must"),
+    ):
+        matter(bad)  # type: ignore[arg-type]
+
+
+def test_unknown_names_list_what_is_allowed() -> None:
+    with pytest.raises(ConfigError, match=r"'gpu'.*allowed are auto, cuda"):
+        load_backend("gpu")
+    with pytest.raises(ConfigError, match=r"'int4'.*allowed are auto, int8"):
+        load_backend("cpu", "int4")
+
+
+def test_a_named_device_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidbg.matting.backends import openvino
+
+    def refuse(*_: object) -> None:
+        raise BackendError("no such device today")
+
+    monkeypatch.setattr(openvino, "load", refuse)
+    with pytest.raises(BackendError, match="no such device today"):
+        load_backend("cpu")
+
+
+def test_auto_names_every_refusal_when_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidbg.matting import backends
+
+    def refuse(name: str, *_: object) -> None:
+        raise BackendError(f"{name} is out")
+
+    monkeypatch.setattr(backends, "_load", refuse)
+    with pytest.raises(BackendError) as caught:
+        load_backend()
+    assert all(f"{name} is out" in str(caught.value) for name in CANDIDATES)
+
+
+def test_survey_has_one_choice_and_a_reason_for_each() -> None:
+    reports = survey()
+    assert [report.name for report in reports] == list(CANDIDATES)
+    assert sum(report.chosen for report in reports) == 1
+    assert all(report.reason for report in reports)

@@ -1,0 +1,62 @@
+"""A sample clip made of a public-domain portrait, for those who have no video at hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidbg.errors import ConfigError
+from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.sinks.formats import Encoding
+from vidbg.sinks.video_file import VideoFileSink
+from vidbg.sources.handheld import handheld
+
+WIDTH, HEIGHT = 854, 480
+FRAME_RATE = Fraction(30)
+FRAME_COUNT = 120
+
+
+def write_sample(folder: Path) -> tuple[Path, Path]:
+    """Write `sample.mp4`, filmed as if by hand, and a background picture `background.jpg`.
+
+    Both are made of pictures that scikit-image ships: NASA's portrait of the astronaut Eileen
+    Collins (public domain) and the Hubble Deep Field (NASA, public domain).
+
+    Returns:
+        The paths of the clip and of the background; existing files are replaced.
+    Raises:
+        ConfigError: scikit-image is not installed.
+    """
+    portrait, sky = _pictures()
+    folder.mkdir(parents=True, exist_ok=True)
+    clip, background = folder / "sample.mp4", folder / "background.jpg"
+    cv2.imwrite(str(background), sky)
+    info = StreamInfo(WIDTH, HEIGHT, frame_rate=FRAME_RATE, time_base=1 / FRAME_RATE)
+    frames = handheld(
+        portrait,
+        None,
+        WIDTH,
+        HEIGHT,
+        frame_count=FRAME_COUNT,
+        frame_rate=FRAME_RATE,
+        anchor=(0.5, 0.02),
+    )
+    with VideoFileSink(clip, info, encoding=Encoding(crf=16), overwrite=True) as sink:
+        for index, (image, _) in enumerate(frames):
+            sink.write(Frame(image, float(index / FRAME_RATE), index))
+    return clip, background
+
+
+def _pictures() -> tuple[Image, Image]:
+    try:
+        from skimage import data
+    except ImportError:
+        raise ConfigError(
+            "the sample clip is made of scikit-image's portrait, which is not installed; "
+            "pip install 'vidbg[demo]'"
+        ) from None
+    portrait, sky = (picture[..., ::-1] for picture in (data.astronaut(), data.hubble_deep_field()))
+    return np.ascontiguousarray(portrait), np.ascontiguousarray(sky)
