@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate, islice
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -423,6 +424,39 @@ def test_sound_that_does_not_fit_is_named(
         copy(clip, tmp_path / name)
     assert f"audio stream 1 ({codec.removeprefix('lib')}, und) is left out" in caplog.text
     assert len(read(tmp_path / name)) == 12
+
+
+def test_subtitles_are_copied_where_they_fit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = _with_subtitles(tmp_path / "in.mkv")
+    copy(clip, tmp_path / "out.mkv")
+    copy(clip, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        lines = [packet for packet in container.demux(subtitles=0) if packet.size]
+    assert [(bytes(line), line.pts, line.duration) for line in lines] == [
+        (b"one", 100, 150),
+        (b"two", 300, 50),
+    ]
+    assert "subtitle stream 1 (subrip, und) is left out: .mp4 cannot hold it" in caplog.text
+
+
+def _with_subtitles(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream("libx264", rate=30)
+        video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+        words = container.add_mux_stream("subrip")
+        for text, start, duration in [(b"one", 100, 150), (b"two", 300, 50)]:
+            packet = av.Packet(text)
+            packet.stream, packet.time_base = words, Fraction(1, 1000)
+            packet.pts = packet.dts = start
+            packet.duration = duration
+            container.mux(packet)
+        for index in range(12):
+            picture = av.VideoFrame.from_ndarray(numbered(index, *SIZE), format="bgr24")
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+    return path
 
 
 def test_language_is_kept(tmp_path: Path) -> None:

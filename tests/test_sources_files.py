@@ -312,6 +312,20 @@ def test_pipes_are_read(tmp_path: Path, name: str) -> None:
         assert [number_of(frame.image) for frame in source] == list(range(12))
 
 
+def test_mp4_with_its_index_behind_is_refused_from_a_pipe(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=30, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for seed in range(9):  # more than a reader can hold back
+            noise = np.random.default_rng(seed).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="bgr24")))
+        container.mux(stream.encode(None))
+    with pytest.raises(SourceError, match="needs its index in front"):
+        VideoFileSource(pipe(tmp_path / "a.mp4"))
+    with VideoFileSource(tmp_path / "a.mp4") as source:
+        assert len(list(source)) == 9
+
+
 def test_standard_input_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = write_clip(tmp_path / "a.mkv")
     with clip.open("rb") as file:

@@ -140,7 +140,8 @@ class VideoFileSource:
         if first is None:
             raise SourceError(
                 f"{self._name}: no frame of its {self._stream.codec_context.name} video can be "
-                f"decoded ({self._health.first or 'the stream is empty'}); is the file complete?"
+                f"decoded ({self._health.first or 'the stream is empty'}); is it complete? An MP4 "
+                "that comes through a pipe needs its index in front: else give the file's name"
             )
         self._health.forget()  # a stream that is joined midway starts with what it cannot decode
         return first
