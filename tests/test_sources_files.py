@@ -415,10 +415,61 @@ def test_damaged_place_is_left_out_and_told(tmp_path: Path) -> None:
     data[fifth : fifth + 40] = bytes(40)
     clip.write_bytes(data)
     given: list[Frame] = []
-    with VideoFileSource(clip) as source, pytest.raises(SourceIncomplete, match="1 packets"):
+    with (
+        VideoFileSource(clip) as source,
+        pytest.raises(SourceIncomplete, match=r"could not be read: 1, the first at 0\.17 s"),
+    ):
         given.extend(source)
     assert [number_of(frame.image) for frame in given] == [n for n in range(20) if n != 5]
     assert [frame.index for frame in given] == list(range(19))
+
+
+def test_size_that_changes_midway_is_scaled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = [
+        write_clip(
+            tmp_path / f"{width}.mjpeg", codec="mjpeg", pixel_format="yuvj420p",
+            file_format="mjpeg", size=(width, 48), ticks=range(3),
+        )
+        for width in (64, 128)
+    ]  # fmt: skip
+    whole = tmp_path / "whole.mjpeg"
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with VideoFileSource(whole) as source:
+        frames = list(source)
+    assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 6
+    assert caplog.text.count("changes to 128x48 midway") == 1
+
+
+def test_named_pipe_is_read(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mkv")
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    os.mkfifo(tmp_path / "pipe")
+    feeder = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(clip.read_bytes()))
+    feeder.start()
+    with VideoFileSource(tmp_path / "pipe") as source:
+        assert len(list(source)) == 12
+    feeder.join(timeout=5)
+
+
+def test_stream_that_fails_gives_what_there_is(tmp_path: Path) -> None:
+    class Failing(Pipe):
+        def read(self, size: int = -1) -> bytes:
+            data = super().read(size)
+            if not data:
+                raise OSError(5, "Input/output error")
+            return data
+
+    clip = write_clip(tmp_path / "a.mkv", ticks=range(90), options={"crf": "1"}, size=(256, 192))
+    given: list[Frame] = []
+    with (
+        pytest.raises(SourceIncomplete, match="Input/output error"),
+        VideoFileSource(cast(BinaryIO, Failing(clip))) as source,
+    ):
+        given.extend(source)
+    assert len(given) == 90
 
 
 def test_close_does_not_wait_for_a_pipe_that_hangs(tmp_path: Path) -> None:

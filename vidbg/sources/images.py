@@ -99,9 +99,15 @@ def read_picture(path: Path) -> tuple[Image, Alpha | None]:
 
 
 def is_animated_webp(path: Path) -> bool:
-    """Whether a file is a WebP with several frames, which VideoFileSource reads."""
-    with path.open("rb") as file:
-        head = file.read(21)
+    """Whether a file is a WebP with several frames, which VideoFileSource reads.
+
+    False also for a file that cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except OSError:
+        return False
     return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 0x02)
 
 

@@ -87,7 +87,7 @@ def _checked_path(path: Path, name: str) -> object:
         raise SourceError(f"{name} is a folder, not a video; name the file in it")
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{name} is empty (0 bytes); allowed is {_ALLOWED}")
-    if is_animated_webp(path):
+    if path.is_file() and is_animated_webp(path):
         return _repacked_webp(path, name)
     return str(path.absolute())  # absolute: a colon in the name must not look like a protocol
 

@@ -95,8 +95,8 @@ class Health:
             )
         if self.count:
             raise SourceIncomplete(
-                f"{self.name} is damaged: {self.count} packets could not be read (the first "
-                f"{self.first}); all other frames were read: get the file anew if you can"
+                f"{self.name} is damaged: packets that could not be read: {self.count}, the first "
+                f"{self.first}; all other frames were read: get the file anew if you can"
             )
 
 

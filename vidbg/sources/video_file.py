@@ -19,7 +19,7 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from vidbg.errors import SourceError
-from vidbg.frame import Colour, Frame, StreamInfo
+from vidbg.frame import Alpha, Colour, Frame, Image, StreamInfo
 from vidbg.packets import PacketRelay
 from vidbg.sources.opening import open_container, source_name, video_stream
 from vidbg.sources.timeline import Health, Timeline
@@ -27,10 +27,7 @@ from vidbg.sources.upright import UprightReader
 
 log = logging.getLogger(__name__)
 
-_FREE_CLOCK = (
-    "mpegts",
-    "mpeg",
-)  # their clock starts anywhere: time is counted from the file's start
+_FREE_CLOCK = ("mpegts", "mpeg")  # starts anywhere, so time is counted from the file's start
 _LENGTH_STORED = ("mov,mp4", "matroska", "asf", "flv")  # others leave it to be estimated
 _HDR = {16: "PQ", 18: "HLG"}
 _RGB_MATRIX = 0
@@ -45,8 +42,9 @@ class VideoFileSource:
     program streams counted from where the file starts). Iterating again goes on where the last
     iteration stopped. The images are new arrays.
 
-    Damaged places and a file that breaks off do not end the reading: what can be decoded is given,
-    and SourceIncomplete is raised after the last frame.
+    A stream whose size changes midway is scaled to its first size. Nothing is deinterlaced or tone
+    mapped. Damaged places and a file that breaks off do not end the reading: what can be decoded
+    is given, and SourceIncomplete is raised after the last frame.
 
     Args:
         file: a path, an URL that FFmpeg knows, "-" for standard input, or a binary stream.
@@ -148,9 +146,18 @@ class VideoFileSource:
 
     def _give(self, first: VideoFrame) -> Generator[Frame]:
         for index, frame in enumerate(itertools.chain([first], self._decoded)):
-            image, alpha = self._pixels.read(frame)
+            image, alpha = self._upright(frame)
             yield Frame(image, self._timeline.pts(frame), index, alpha)
         self._health.check_end(_stored_end_s(self._container))
+
+    def _upright(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
+        try:
+            return self._pixels.read(frame)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"{self._name}: {frame.format.name} pixels of {frame.width}x{frame.height} cannot "
+                f"be converted: {error.strerror}; convert the video to H.264 first"
+            ) from error
 
     def _decode(self) -> Generator[VideoFrame]:
         for packet in self._packets():
@@ -166,7 +173,7 @@ class VideoFileSource:
             for packet in self._container.demux():
                 self._health.reach(packet)
                 yield packet
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:  # or what a Python stream raises
             self._health.note(None, error)
             yield None
 
