@@ -1,0 +1,143 @@
+"""The shipped network gives the same alpha in every backend, and a sensible one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage import data
+
+from vidbg.errors import BackendError, ConfigError, EngineMismatch
+from vidbg.matting import engines
+from vidbg.matting.backends import load_backend
+from vidbg.matting.matter import Matter
+from vidbg.matting.preprocess import network_input, plan_geometry, shrink
+
+PIXELS = 256 * 256
+
+# From the fp32 reference on one portrait: what 99 of 100 pixels keep, and the largest error.
+# fp32 differs by the order of sums; bf16 has 8 bits of mantissa; INT8 is a quantised network,
+# whose errors lie at the edges and where the network is unsure.
+TOLERANCES = {"fp32": (1e-4, 1e-2), "bf16": (0.03, 0.5), "int8": (0.15, 0.8)}
+
+
+@pytest.fixture(scope="module")
+def portrait() -> NDArray[np.uint8]:
+    return np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(scope="module")
+def batch(portrait: NDArray[np.uint8]) -> NDArray[np.float32]:
+    plan = plan_geometry(*portrait.shape[:2], PIXELS)
+    return network_input(shrink(portrait, plan), None, plan)
+
+
+@pytest.fixture(scope="module")
+def reference(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    pytest.importorskip("torchvision")
+    return load_backend("torch-cpu", "fp32")(batch)
+
+
+@pytest.mark.parametrize("precision", list(TOLERANCES))
+def test_openvino_equals_the_reference(
+    precision: str, batch: NDArray[np.float32], reference: NDArray[np.float32]
+) -> None:
+    try:
+        backend = load_backend("cpu", precision)
+    except ConfigError as error:
+        pytest.skip(str(error))
+    error = np.abs(backend(batch) - reference)
+    most, largest = TOLERANCES[precision]
+    assert np.quantile(error, 0.99) < most
+    assert error.max() < largest
+    assert (error > 0.5).mean() < 1e-3
+
+
+def test_the_result_belongs_to_the_caller(batch: NDArray[np.float32]) -> None:
+    backend = load_backend("cpu", "fp32")
+    first = backend(batch)
+    kept = first.copy()
+    backend(np.zeros_like(batch))
+    np.testing.assert_array_equal(first, kept)
+    assert first.shape == batch.shape[2:]
+
+
+def test_the_portrait_is_cut_out(portrait: NDArray[np.uint8]) -> None:
+    with Matter("cpu") as matter:
+        alpha = matter(portrait)
+    assert alpha[120:200, 180:260].mean() > 0.99  # the face
+    assert alpha[420:, 150:300].mean() > 0.99  # the suit
+    assert alpha[:100, 20:100].mean() < 0.02  # the flag's pole and the wall
+    assert 0.3 < alpha.mean() < 0.7
+
+
+def test_shipped_files_are_what_their_cards_say() -> None:
+    reports = engines.verify()
+    assert [report.name for report in reports] == [engines.WEIGHTS, engines.QUANTISED]
+    assert all(report.ok for report in reports), reports
+
+
+def test_the_quantised_network_was_made_from_the_shipped_weights() -> None:
+    folder = engines.engine_folder()
+    card = json.loads((folder / f"{engines.QUANTISED}.json").read_text())
+    assert card["made_from"] == engines.file_hash(folder / f"{engines.WEIGHTS}.safetensors")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An engine folder with one right file."""
+    (tmp_path / "net.bin").write_bytes(b"right")
+    entry = {"sha256": engines.file_hash(tmp_path / "net.bin"), "bytes": 5}
+    card = json.dumps({"name": "net", "files": {"net.bin": entry}})
+    (tmp_path / "net.json").write_text(card)
+    monkeypatch.setattr(engines, "engine_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def test_a_right_file_is_found(folder: Path) -> None:
+    assert engines.engine_file("net", ".bin") == folder / "net.bin"
+
+
+def test_a_damaged_file_is_refused(folder: Path) -> None:
+    (folder / "net.bin").write_bytes(b"wrong")
+    with pytest.raises(EngineMismatch, match=r"net\.bin is damaged.*install vidbg again"):
+        engines.engine_file("net", ".bin")
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "net.bin").unlink()
+    with pytest.raises(EngineMismatch, match=r"net\.bin is missing"):
+        engines.engine_file("net", ".bin")
+
+
+@pytest.mark.parametrize("content", ["", "{", None])
+def test_a_card_that_cannot_be_read_is_named(folder: Path, content: str | None) -> None:
+    if content is None:
+        (folder / "net.json").unlink()
+    else:
+        (folder / "net.json").write_text(content)
+    with pytest.raises(EngineMismatch, match=r"net\.json"):
+        engines.engine_file("net", ".bin")
+
+
+def test_an_absent_device_says_so() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("torchvision")
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(BackendError, match="sees no cuda device"):
+        load_backend("cuda")
+
+
+@pytest.mark.gpu
+def test_cuda_equals_the_reference(
+    batch: NDArray[np.float32], reference: NDArray[np.float32]
+) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    error = np.abs(load_backend("cuda", "fp16")(batch) - reference)
+    assert np.quantile(error, 0.99) < 0.02  # fp16 has 11 bits of mantissa

@@ -1,0 +1,102 @@
+"""Score weights on picture sets and draw what they do.
+
+`python -m training.evaluate --data FOLDER --engine cpu:fp32 --engine cpu:int8`
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+
+from training.data import PictureSet, find_sets
+from training.predict import Infer
+from training.validate import Scores, predictions, score_set
+from vidbg.compositing import composite, estimate_foreground
+from vidbg.frame import Alpha, Image
+from vidbg.matting.backends import load_backend
+
+COLUMNS = ("iou", "precision", "recall", "f1", "boundary_f", "mad", "false_person")
+SHEET_BACKGROUND = (80, 177, 0)
+TILE_HEIGHT = 240
+
+
+def score_engine(name: str, sets: list[PictureSet], pixels: int) -> dict[str, Scores]:
+    """Scores per set of an engine given as DEVICE or DEVICE:PRECISION."""
+    device, _, precision = name.partition(":")
+    backend = load_backend(device, precision or "auto")
+    try:
+        return {pictures.name: score_set(backend, pictures, pixels) for pictures in sets}
+    finally:
+        backend.close()
+
+
+def table(results: dict[str, dict[str, Scores]]) -> str:
+    """A Markdown table: a row an engine and set."""
+    lines = ["| engine | set | " + " | ".join(COLUMNS) + " |", "|---" * (2 + len(COLUMNS)) + "|"]
+    for engine, scores in results.items():
+        for name, part in scores.items():
+            cells = (f"{part[c]:.4f}" if c in part else "–" for c in COLUMNS)
+            lines.append(f"| {engine} | {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def contact_sheet(infer: Infer, pictures: PictureSet, pixels: int, count: int) -> Image:
+    """Pictures spread over the set: each with its composite and its errors.
+
+    Returns:
+        uint8 (rows, columns, 3) BGR: picture, person on green, and errors: red where background
+        is kept, blue where the person is missing.
+    """
+    step = max(1, len(pictures.samples) // count)
+    chosen = PictureSet(pictures.name, pictures.samples[::step][:count], True, pictures.cutouts)
+    tiles = [_tile(*row) for row in predictions(infer, chosen, pixels)]
+    width = max(tile.shape[1] for tile in tiles)
+    padded = [np.pad(t, ((0, 4), (0, width - t.shape[1]), (0, 0))) for t in tiles]
+    rows = [np.hstack(padded[i : i + 2]) for i in range(0, len(padded) - 1, 2)]
+    return np.vstack(rows)
+
+
+def _tile(image: Image, alpha: Alpha, truth: Alpha) -> Image:
+    green = np.full_like(image, SHEET_BACKGROUND)
+    person = composite(estimate_foreground(image, alpha), alpha, green)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR) * 0.4
+    grey[..., 2] += 255 * np.clip(alpha - truth, 0, 1)
+    grey[..., 0] += 255 * np.clip(truth - alpha, 0, 1)
+    strip = np.hstack([image, person, np.clip(grey, 0, 255).astype(np.uint8)])
+    scale = TILE_HEIGHT / image.shape[0]
+    size = (round(strip.shape[1] * scale), TILE_HEIGHT)
+    return np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    engine: Annotated[list[str] | None, typer.Option(help="DEVICE:PRECISION; repeat.")] = None,
+    pixels: Annotated[int, typer.Option(help="Pixels of the network's input.")] = 288 * 512,
+    out: Annotated[Path, typer.Option(help="Table, JSON, contact sheets.")] = Path("runs/evaluate"),
+    count: Annotated[int, typer.Option(help="Pictures on a contact sheet.")] = 12,
+) -> None:
+    """Evaluate the shipped network."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    out.mkdir(parents=True, exist_ok=True)
+    sets = find_sets(data)
+    engines = engine or ["cpu:fp32", "cpu:int8"]
+    results = {name: score_engine(name, sets, pixels) for name in engines}
+    text = table(results)
+    (out / "scores.md").write_text(text + "\n", encoding="utf-8")
+    (out / "scores.json").write_text(json.dumps({"pixels": pixels, "engines": results}, indent=2))
+    device, _, precision = engines[-1].partition(":")
+    backend = load_backend(device, precision or "auto")
+    for pictures in (s for s in sets if s.people):
+        sheet = contact_sheet(backend, pictures, pixels, count)
+        cv2.imwrite(str(out / f"{pictures.name.replace('/', '_')}.jpg"), sheet)
+    typer.echo(text)
+
+
+if __name__ == "__main__":
+    typer.run(main)
