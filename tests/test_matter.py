@@ -22,7 +22,7 @@ def test_alpha_has_the_pictures_size(size: tuple[int, int]) -> None:
         alpha = matter(picture(*size))
     assert alpha.dtype == np.float32
     assert alpha.shape == size
-    np.testing.assert_allclose(alpha, settle(np.float32(0.6)), atol=1e-5)
+    np.testing.assert_allclose(alpha, 0.57 / 0.94, atol=1e-5)
 
 
 def test_nearly_sure_is_sure() -> None:

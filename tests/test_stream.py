@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vidbg.errors import SinkError, SourceError, SourceIncomplete
-from vidbg.frame import Alpha, Frame
+from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.matter import Matter
 from vidbg.pipeline.stream import Stream
@@ -138,7 +138,9 @@ def test_unrelated_pictures_share_no_state() -> None:
     from dataclasses import replace
 
     class Stills(SyntheticSource):
-        info = property(lambda self: replace(super(Stills, self).info, stills=True))  # type: ignore[assignment]
+        @property
+        def info(self) -> StreamInfo:
+            return replace(super().info, stills=True)
 
     answers = iter([1.0, 0.0, 1.0])
     matter = Matter(

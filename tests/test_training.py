@@ -19,6 +19,7 @@ import typer  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from training.augment import AugmentConfig, PairMaker, Window, _cut, frame_person  # noqa: E402
+from training.batches import Batches  # noqa: E402
 from training.data import (  # noqa: E402
     find_sets,
     read_sample,
@@ -35,7 +36,6 @@ from training.metrics import (  # noqa: E402
     mse,
     segmentation_scores,
 )
-from training.train import Batches  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -220,9 +220,9 @@ def test_metrics_equal_the_golden_numbers() -> None:
 def test_one_command_trains_logs_and_resumes(
     sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import train
+    from training import batches, train
 
-    monkeypatch.setattr(train, "SIZES", ((64, 64), (32, 64)))
+    monkeypatch.setattr(batches, "SIZES", ((64, 64), (32, 64)))
     monkeypatch.setattr(train, "signal", _NoSignals())
     out = tmp_path / "run"
     app = typer.Typer()

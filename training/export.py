@@ -29,9 +29,10 @@ from onnx import TensorProto, helper
 from safetensors.torch import load_file
 
 from training.augment import AugmentConfig, PairMaker
+from training.batches import SIZES
 from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
-from training.train import SIZES, to_input
+from training.trainer import to_input
 from training.validate import Scores, score_set
 from vidbg.matting.backends.openvino import load as load_openvino
 from vidbg.matting.engines import QUANTISED, WEIGHTS, file_hash

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 import cv2
 import numpy as np
 
+from vidbg.closing import Closing
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
@@ -22,7 +20,7 @@ SETTLED = (0.03, 0.97)
 """Alphas up to the first are nobody, from the second on the person."""
 
 
-class Matter:
+class Matter(Closing):
     """Computes the alpha of a stream of pictures, one after the other.
 
     Keeps temporal state between calls: one matter serves one stream, from one thread. Loading
@@ -106,17 +104,6 @@ class Matter:
     def close(self) -> None:
         """Free the device; the matter cannot be called afterwards."""
         self._backend.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def settle(alpha: Alpha) -> Alpha:

@@ -6,6 +6,7 @@ frame and counts what it dropped, a file drops nothing.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -22,8 +23,13 @@ from vidbg.sinks import Sink
 from vidbg.sources import Source
 from vidbg.timing import StageClock
 
+logger = logging.getLogger(__name__)
+
 READ_AHEAD, WRITE_BEHIND = 4, 2
 """Frames held between the threads: enough to overlap, few enough to be late by little."""
+
+PATIENCE_S = 5.0
+"""How long a failure or Ctrl-C waits for a thread that hangs in a pipe or a camera's driver."""
 
 Compose = Callable[[Frame, Alpha], Frame]
 """From a frame and its alpha to what the sink gets."""
@@ -97,16 +103,14 @@ class Stream:
         ]
         for thread in threads:
             thread.start()
-        incomplete: SourceIncomplete | None = None
         try:
-            self._mat()
-        except SourceIncomplete as error:
-            incomplete = error
+            incomplete = self._mat()
+            self._outbox.close()
+            self._drain(threads[1])
         except BaseException as error:
             self._abandon()
             self._join(threads)
             raise self._failure or error from None
-        self._outbox.close()
         self._join(threads)
         if self._failure or incomplete:
             raise self._failure or incomplete  # type: ignore[misc]
@@ -128,12 +132,17 @@ class Stream:
         except BaseException as error:
             self._inbox.close(error)
 
-    def _mat(self) -> None:
+    def _mat(self) -> SourceIncomplete | None:
+        """Alpha for every frame; returns what was amiss with a source that is worth keeping."""
         stills = self._source.info.stills
-        for frame, arrived in self._inbox:
-            if stills and self._matter is not None:
-                self._matter.reset()
-            self._outbox.put((frame, self._alpha(frame), arrived))
+        try:
+            for frame, arrived in self._inbox:
+                if stills and self._matter is not None:
+                    self._matter.reset()
+                self._outbox.put((frame, self._alpha(frame), arrived))
+        except SourceIncomplete as error:
+            return error
+        return None
 
     def _alpha(self, frame: Frame) -> Alpha:
         if self._matter is None:
@@ -161,10 +170,17 @@ class Stream:
         self._inbox.abandon()
         self._outbox.abandon()
 
+    def _drain(self, writer: threading.Thread) -> None:
+        """Wait as long as writing takes, in slices: Windows does not interrupt a join."""
+        while writer.is_alive():
+            writer.join(timeout=0.5)
+
     def _join(self, threads: list[threading.Thread]) -> None:
         """Wait for the threads; a source that blocks while reading is closed to wake it."""
         self._stopping.set()
         if self._failure is not None or threads[0].is_alive():
             self._source.close()
         for thread in threads:
-            thread.join()
+            thread.join(timeout=PATIENCE_S)
+            if thread.is_alive():
+                logger.warning("%s hangs and is left behind", thread.name)

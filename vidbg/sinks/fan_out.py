@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
 
+from vidbg.closing import Completing
 from vidbg.frame import Frame
 from vidbg.sinks import Sink
 
 
-class FanOutSink:
+class FanOutSink(Completing):
     """Hands each frame to every sink, in their order.
 
     The first that fails ends the write with its error; the sinks behind it do not get that frame.
@@ -29,20 +28,6 @@ class FanOutSink:
 
     def abort(self) -> None:
         _all([sink.abort for sink in self._sinks])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abort()
 
 
 def _all(calls: Sequence[Callable[[], None]]) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
+from vidbg.closing import Completing
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame
 from vidbg.sinks.formats import PICTURE_SUFFIXES, OutputKind, output_kind
 from vidbg.sinks.partial_file import PartialFile
 
 
-class ImagesSink:
+class ImagesSink(Completing):
     """Writes every frame as a picture of its own, each complete before it takes its name.
 
     Aborting leaves the pictures that are complete; there is never a part of one.
@@ -90,20 +90,6 @@ class ImagesSink:
     def abort(self) -> None:
         if self._state == "open":
             self._state = "aborted"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abort()
 
     def _path(self, index: int) -> Path:
         if not self._folder:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Self
+from abc import abstractmethod
 
 import numpy as np
 
+from vidbg.closing import Closing
 from vidbg.errors import SinkError
 from vidbg.frame import Frame
 
 
-class LiveSink(ABC):
+class LiveSink(Closing):
     """Opaque frames of one size, shown as they come; closing and aborting are the same.
 
     A frame with alpha is refused, for its image still holds the room that the alpha hides.
@@ -59,15 +58,4 @@ class LiveSink(ABC):
             self._release()
 
     def abort(self) -> None:
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
         self.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
+from vidbg.closing import Completing
 from vidbg.errors import SinkError
 from vidbg.frame import Frame
 
 
-class MemorySink:
+class MemorySink(Completing):
     """Keeps the frames it is given, of any size, with or without alpha.
 
     Args:
@@ -40,17 +40,3 @@ class MemorySink:
     def abort(self) -> None:
         if self.state == "open":
             self.state = "aborted"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abort()

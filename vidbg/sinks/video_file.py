@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Literal, cast
 
 import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from vidbg.closing import Completing
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.packets import PacketRelay
@@ -29,7 +29,7 @@ _MP4 = (".mp4", ".m4v", ".mov")
 _CLOCK = Fraction(1, 90_000)  # time unit for frames that carry a clock's time
 
 
-class VideoFileSink:
+class VideoFileSink(Completing):
     """Encodes frames with their own times, and copies audio and subtitles beside them.
 
     .mp4 and .mov keep every pts exactly; .mkv and .webm count in milliseconds and, where audio
@@ -116,20 +116,6 @@ class VideoFileSink:
         with suppress(av.FFmpegError, OSError):  # PyAV writes the file's end: into nothing
             self._container.close()
         self._file.discard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abort()
 
     def _describe(self, stream: VideoStream, threads: int) -> None:
         """Sets what the encoder and the container's header say of the pictures."""

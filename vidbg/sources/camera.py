@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
+from vidbg.closing import Closing
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.sources import v4l2
@@ -66,7 +66,7 @@ class CameraMode:
         return same_size and same_format and abs(self.frame_rate - asked.frame_rate) < 0.5
 
 
-class CameraSource:
+class CameraSource(Closing):
     """Gives a camera's frames as they come.
 
     pts is the monotonic clock's time since the first frame, taken when a frame has arrived.
@@ -171,17 +171,6 @@ class CameraSource:
                 self._capture.release()
             finally:
                 self._using.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def list_cameras() -> list[CameraInfo]:

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.closing import Closing
 from vidbg.errors import SourceError
 from vidbg.frame import Alpha, Frame, Image, StreamInfo
 
@@ -22,7 +22,7 @@ PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".
 _NEVER_TRANSPARENT = (".jpeg", ".jpg", ".ppm")
 
 
-class ImagesSource:
+class ImagesSource(Closing):
     """Gives pictures, possibly of different sizes; the nth has pts n, in seconds.
 
     Pictures are turned upright as their EXIF orientation says (those with an alpha channel are
@@ -65,17 +65,6 @@ class ImagesSource:
 
     def close(self) -> None:
         self._closed.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def read_picture(path: Path) -> tuple[Image, Alpha | None]:

@@ -7,12 +7,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
 
+from vidbg.closing import Closing
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image, StreamInfo
 
@@ -20,7 +19,7 @@ _LOOP_BYTES = 96 * 2**20  # what the pre-rendered loop may take, so that 4K does
 _LOOP_FRAMES = (8, 48)
 
 
-class SyntheticSource:
+class SyntheticSource(Closing):
     """Gives the frames of a pre-rendered loop: the same ones in every run.
 
     Not live, frames come as fast as they are read, `frame_rate` apart in pts. Live, a clock paces
@@ -93,17 +92,6 @@ class SyntheticSource:
 
     def close(self) -> None:
         self._closed.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _check(width: int, height: int, frame_rate: Fraction, frame_count: int | None) -> None:

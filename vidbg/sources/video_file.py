@@ -8,8 +8,7 @@ import threading
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import av
 from av.container import InputContainer
@@ -18,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
+from vidbg.closing import Closing
 from vidbg.errors import SourceError
 from vidbg.frame import Alpha, Colour, Frame, Image, StreamInfo
 from vidbg.packets import PacketRelay
@@ -34,7 +34,7 @@ _RGB_MATRIX = 0
 _UNSPECIFIED = 2
 
 
-class VideoFileSource:
+class VideoFileSource(Closing):
     """Gives every frame of a video, upright, in BGR, with its own time.
 
     The first frame is decoded when the source is opened. Every pts is a whole multiple of
@@ -100,17 +100,6 @@ class VideoFileSource:
                 self._release()
             finally:
                 self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _next(self) -> Frame | None:
         with self._lock:
