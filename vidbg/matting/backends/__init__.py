@@ -43,7 +43,9 @@ class Backend(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free the device; may be called more than once. A call after it is a BackendError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

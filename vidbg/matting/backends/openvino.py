@@ -87,6 +87,8 @@ class OpenVinoBackend:
         return alpha
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
+        if self._model is None:
+            raise BackendError(f"{self.name} was called after it was closed")
         model = self._model.clone()
         model.reshape(list(shape))
         request = self._core.compile_model(
@@ -97,6 +99,7 @@ class OpenVinoBackend:
 
     def close(self) -> None:
         self._requests.clear()
+        self._model = None
 
 
 def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]:

@@ -86,9 +86,11 @@ class PyTorchBackend:
         network.load_weights(load_file(engine_file(WEIGHTS, ".safetensors")))
         network.eval().requires_grad_(False)
         self._device = torch.device(target)
-        self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network: Any = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._network is None:
+            raise BackendError(f"{self.name} was called after it was closed")
         torch = self._torch
         mixed = torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32)
         try:
@@ -101,4 +103,4 @@ class PyTorchBackend:
         return alpha
 
     def close(self) -> None:
-        del self._network
+        self._network = None
