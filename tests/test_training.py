@@ -237,6 +237,9 @@ def test_one_command_trains_logs_and_resumes(
     command(2)
     assert (out / "best.safetensors").exists()
     assert (out / "curves.png").exists()
+    recipe = json.loads((out / "recipe.json").read_text())
+    assert recipe["people"]["people"]["pictures"] == 8
+    assert recipe["rooms"] == {"rooms": 2}
     command(4)
     with (out / "log.csv").open() as file:
         rows = list(csv.DictReader(file))

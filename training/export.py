@@ -32,8 +32,11 @@ from training.augment import AugmentConfig, PairMaker
 from training.batches import SIZES
 from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
+from training.log import read_log
+from training.train import RECIPE
 from training.trainer import to_input
 from training.validate import Scores, score_set
+from vidbg.errors import ConfigError
 from vidbg.matting.backends.openvino import load as load_openvino
 from vidbg.matting.engines import QUANTISED, WEIGHTS, file_hash
 from vidbg.matting.network import MattingNetwork
@@ -165,6 +168,20 @@ def write_card(folder: Path, name: str, files: list[str], facts: dict[str, Any])
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
+def read_recipe(weights: Path) -> dict[str, Any]:
+    """How weights were made: the recipe beside them, and how far training had come.
+
+    Raises:
+        ConfigError: there is no recipe.
+    """
+    path = weights.with_name(RECIPE)
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing; export from the folder that training wrote")
+    recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    best = max(read_log(weights.with_name("log.csv")), key=lambda row: row["score"])
+    return {"recipe": recipe, "steps": int(best["step"]), "minutes": round(best["minutes"], 1)}
+
+
 def score_all(precision: str, val: Path, pixels: int) -> dict[str, Scores]:
     """Scores of the shipped network in one precision, run by OpenVINO."""
     backend = load_openvino("CPU", precision, None)
@@ -181,7 +198,6 @@ def main(
     weights: Annotated[Path, typer.Option(help="Trained weights.")],
     data: Annotated[Path, typer.Option(help="Training sets, for calibration.")],
     val: Annotated[Path, typer.Option(help="Validation sets, for the scores.")],
-    recipe: Annotated[Path, typer.Option(help="JSON on how the weights were trained.")],
     pixels: Annotated[int, typer.Option(help="Network size of the scores.")] = 256 * 256,
     out: Annotated[Path, typer.Option(help="Where they go.")] = Path("engines"),
     seed: Annotated[int, typer.Option()] = 1,
@@ -192,7 +208,7 @@ def main(
     shipped, graph = out / f"{WEIGHTS}.safetensors", out / f"{WEIGHTS}.onnx"
     save_weights(load_network(weights), shipped)
     onnx_from_weights(shipped, graph)
-    facts: dict[str, Any] = {"training": json.loads(recipe.read_text()), "network_pixels": pixels}
+    facts: dict[str, Any] = {**read_recipe(weights), "network_pixels": pixels}
     write_card(out, WEIGHTS, [shipped.name, graph.name], facts)
     quantise(graph, calibration_batches(data, CALIBRATION_PICTURES, seed), out / f"{QUANTISED}.xml")
     made = {

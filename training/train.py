@@ -6,10 +6,12 @@ Ctrl-C or worse, goes on from its last checkpoint when the same command is given
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +21,7 @@ import typer
 from torch.utils.data import DataLoader
 
 from training.augment import AugmentConfig, PairMaker
-from training.batches import Batches
+from training.batches import SIZES, Batches
 from training.data import (
     PictureSet,
     find_sets,
@@ -29,8 +31,12 @@ from training.data import (
 )
 from training.trainer import TrainConfig, Trainer
 from vidbg.errors import ConfigError
+from vidbg.matting.engines import file_hash
 
 logger = logging.getLogger(__name__)
+
+RECIPE = "recipe.json"
+"""Beside the weights: the data, the augmentation and the settings that made them."""
 
 
 def run(trainer: Trainer, maker: PairMaker, validation: list[PictureSet], workers: int) -> None:
@@ -39,6 +45,7 @@ def run(trainer: Trainer, maker: PairMaker, validation: list[PictureSet], worker
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: stopping.append(received))
     sums: dict[str, float] = {}
+    since = trainer.step
     last_save = time.monotonic()
     trainer.train_mode()
     for images, masks in _batches(trainer, maker, workers):
@@ -53,8 +60,8 @@ def run(trainer: Trainer, maker: PairMaker, validation: list[PictureSet], worker
             last_save = time.monotonic()
         over = trainer.progress() >= 1
         if over or trainer.step % trainer.config.epoch_steps == 0:
-            means = {name: value / trainer.config.epoch_steps for name, value in sums.items()}
-            sums.clear()
+            means = {name: value / (trainer.step - since) for name, value in sums.items()}
+            sums, since = {}, trainer.step
             if trainer.validate(validation, means) or over:
                 break
             trainer.train_mode()
@@ -141,11 +148,23 @@ def main(
     )  # fmt: skip
     training, validation = load_data(data, val, val_fraction, val_list, seed)
     people = [s for s in training if s.people]
+    rooms = [s for s in training if not s.people]
     weights = sampling_weights(people, _overrides(set_weight or []))
-    for pictures, weight in zip(people, weights, strict=True):
-        count = len(pictures.samples)
-        logger.info("%-28s %5d pictures, %.3f of the draws", pictures.name, count, weight)
-    maker = PairMaker(people, weights, [s for s in training if not s.people], AugmentConfig())
+    augmentation = AugmentConfig()
+    recipe = {
+        "init": None if init is None else {"file": init.name, "sha256": file_hash(init)},
+        "people": {
+            s.name: {"pictures": len(s.samples), "share": round(float(weight), 4)}
+            for s, weight in zip(people, weights, strict=True)
+        },
+        "rooms": {s.name: len(s.samples) for s in rooms},
+        "augmentation": asdict(augmentation),
+        "sizes": SIZES,
+        "training": asdict(config),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RECIPE).write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+    maker = PairMaker(people, weights, rooms, augmentation)
     run(Trainer(config, out, init, torch.device(device)), maker, validation, workers)
 
 
