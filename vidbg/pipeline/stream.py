@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 READ_AHEAD, WRITE_BEHIND = 4, 2
 """Frames held between the threads: enough to overlap, few enough to be late by little."""
 
-PATIENCE_S = 5.0
+PATIENCE_S = 3.0
 """How long a failure or Ctrl-C waits for a thread that hangs in a pipe or a camera's driver."""
 
 Compose = Callable[[Frame, Alpha], Frame]
@@ -183,4 +183,4 @@ class Stream:
         for thread in threads:
             thread.join(timeout=PATIENCE_S)
             if thread.is_alive():
-                logger.warning("%s hangs and is left behind", thread.name)
+                logger.info("%s hangs and is left behind", thread.name)

@@ -77,7 +77,8 @@ def _readable(file: str | Path | BinaryIO, name: str) -> object:
 def _standard_input() -> object:
     if sys.stdin is None or sys.stdin.isatty():
         raise SourceError("standard input is no pipe; pipe a video into it, or give a file's name")
-    return _PipeReader(sys.stdin.buffer)
+    # unbuffered: Python cannot end while a thread that hangs in read() holds the buffer's lock
+    return _PipeReader(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
 def _checked_path(path: Path, name: str) -> object:
