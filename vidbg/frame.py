@@ -24,7 +24,8 @@ class Frame:
         pts: presentation time in seconds; it grows from frame to frame of one source.
         index: 0 for the source's first frame, then counting every frame the source gave.
         alpha: float32 (H, W) in [0, 1] where the picture is transparent (`image` is then the
-            foreground, not multiplied by alpha); None where it is opaque.
+            foreground, not multiplied by alpha), or beside a finished picture for a sink that
+            writes it apart; None otherwise.
     """
 
     image: Image

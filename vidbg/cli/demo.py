@@ -15,7 +15,7 @@ def demo(
     from vidbg.compositing import CompositingConfig, parse_background
     from vidbg.pipeline.api import process
     from vidbg.pipeline.demo import write_sample
-    from vidbg.pipeline.process import OutputConfig
+    from vidbg.pipeline.outputs import OutputConfig
 
     clip, picture = write_sample(folder)
     typer.echo(f"sample clip: {clip.resolve()}")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidbg.errors import ConfigError
-
 if TYPE_CHECKING:
     from vidbg.compositing import CompositingConfig
     from vidbg.config import MattingConfig
@@ -46,11 +44,11 @@ def parse_size(text: str, what: str) -> tuple[int, int]:
     """ "1280x720" as (width, height).
 
     Raises:
-        ConfigError: it is no size.
+        BadParameter: it is no size.
     """
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text.strip().lower())
     if match is None:
-        raise ConfigError(f"{what} {text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
+        raise typer.BadParameter(f"{what} {text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
     return int(match[1]), int(match[2])
 
 
@@ -85,7 +83,7 @@ def compositing_config(
     from vidbg.compositing import CompositingConfig, parse_background
 
     if fit not in ("cover", "fit"):
-        raise ConfigError(f"--fit {fit!r} is not known; allowed are cover and fit")
+        raise typer.BadParameter(f"--fit {fit!r} is not known; allowed are cover and fit")
     return CompositingConfig(
         parse_background(background),
         fit="cover" if fit == "cover" else "fit",

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vidbg.cli import options
-from vidbg.errors import ConfigError, SinkError, VidbgError
+from vidbg.errors import SinkError, VidbgError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from vidbg.compositing import CompositingConfig
     from vidbg.frame import StreamInfo
-    from vidbg.matting.matter import Matter
     from vidbg.pipeline.jobs import Job
-    from vidbg.pipeline.process import OutputConfig
+    from vidbg.pipeline.outputs import OutputConfig
+    from vidbg.pipeline.process import Processor
+    from vidbg.pipeline.stream import StreamReport
 
 
 def process(
@@ -56,82 +57,72 @@ def process(
     Audio, subtitles and every frame's time are kept. The file appears under its name when it is
     complete.
     """
-    from vidbg.compositing.specs import TransparentSpec
-    from vidbg.matting.matter import Matter
     from vidbg.pipeline.jobs import plan_jobs
-    from vidbg.pipeline.process import OutputConfig, needs_matter
+    from vidbg.pipeline.outputs import OutputConfig, check_jobs, existing_outputs, is_transparent
+    from vidbg.pipeline.process import Processor
     from vidbg.sinks.formats import Encoding
 
     if yes and no:
         raise typer.BadParameter("--yes and --no exclude one another")
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
-    transparent = isinstance(compositing.background, TransparentSpec)
-    jobs = plan_jobs(source, output, transparent=transparent)
-    if alpha_video is not None and len(jobs) > 1:
-        raise ConfigError(f"{len(jobs)} inputs cannot share the alpha video {alpha_video}")
-    jobs = _agreed(jobs, alpha_video, yes=yes, no=no)
-    if not jobs:
-        return
-    written = OutputConfig(Encoding(crf, preset), overwrite=True, alpha_video=alpha_video)
     matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
-    matter = Matter(config=matting) if needs_matter(compositing, written) else None
-    try:
-        _run(jobs, matter, compositing, written, quiet)
-    finally:
-        if matter is not None:
-            matter.close()
+    jobs = plan_jobs(source, output, transparent=is_transparent(compositing))
+    written = OutputConfig(Encoding(crf, preset), alpha_video=alpha_video)
+    check_jobs(jobs, compositing, written)
+    jobs = [job for job in jobs if yes or _agreed(job, written, keep=no)]
+    agreed = any(existing_outputs(job, written) for job in jobs)
+    written = replace(written, overwrite=yes or agreed)
+    with Processor(compositing, written, matting) as processor:
+        _run(jobs, processor, quiet)
 
 
-def _agreed(jobs: list[Job], alpha_video: Path | None, *, yes: bool, no: bool) -> list[Job]:
-    """The jobs whose outputs may be written; asks at a terminal about files that exist.
+def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
+    """Whether the outputs may be written; asks at a terminal about one that exists.
 
     Raises:
         SinkError: a file exists and nobody can be asked.
     """
     from vidbg.pipeline.jobs import PIPE
+    from vidbg.pipeline.outputs import existing_outputs
 
-    agreed = []
-    for job in jobs:
-        targets = [] if job.target == PIPE else [Path(job.target)]
-        targets += [alpha_video] if alpha_video else []
-        present = [path for path in targets if path.is_file()]
-        if yes or not present:
-            agreed.append(job)
-        elif no:
-            typer.echo(f"{present[0]} exists, left as it is", err=True)
-        elif not sys.stdin.isatty() or job.source == PIPE:
-            raise SinkError(f"{present[0]} exists; -y replaces it, -n leaves it, -o names another")
-        elif typer.confirm(f"{present[0]} exists. Replace it?", err=True):
-            agreed.append(job)
-    return agreed
+    present = existing_outputs(job, written)
+    if not present:
+        return True
+    if keep:
+        typer.echo(f"{present[0]} exists, left as it is", err=True)
+        return False
+    if not sys.stdin.isatty() or job.source == PIPE:
+        raise SinkError(f"{present[0]} exists; -y replaces it, -n leaves it, -o names another")
+    try:
+        return typer.confirm(f"{present[0]} exists. Replace it?", err=True)
+    except typer.Abort:  # Ctrl-C at the question
+        raise KeyboardInterrupt from None
 
 
-def _run(
-    jobs: list[Job],
-    matter: Matter | None,
-    compositing: CompositingConfig,
-    written: OutputConfig,
-    quiet: bool,
-) -> None:
+def _run(jobs: list[Job], processor: Processor, quiet: bool) -> None:
     """Every job in turn; of several, one that fails is told and does not stop the others."""
-    from vidbg.pipeline.process import process_file
-
     failed = 0
     for number, job in enumerate(jobs, 1):
-        with ProgressBar(f"{number}/{len(jobs)} " if len(jobs) > 1 else "", quiet) as bar:
-            try:
-                report = process_file(job, matter, compositing, written, bar)
-            except VidbgError as error:
-                if len(jobs) == 1:
-                    raise
-                failed += 1
-                typer.echo(f"vidbg: {error}", err=True)
-                continue
-        if not quiet:
-            rate = report.frames / report.seconds
-            typer.echo(f"{job.target}: {report.frames} frames, {rate:.1f} FPS", err=True)
+        try:
+            with ProgressBar(f"{number}/{len(jobs)} " if len(jobs) > 1 else "", quiet) as bar:
+                report = processor(job, bar)
+        except VidbgError as error:
+            if len(jobs) == 1:
+                raise
+            failed += 1
+            typer.echo(f"vidbg: {error}", err=True)
+        else:
+            if not quiet:
+                typer.echo(_summary(job, report), err=True)
     if failed:
         raise VidbgError(f"{failed} of {len(jobs)} files failed; the others are done")
+
+
+def _summary(job: Job, report: StreamReport) -> str:
+    name = "standard output" if job.target == "-" else job.target
+    if report.frames == 1:
+        return name
+    return f"{name}: {report.frames} frames, {report.frames / report.seconds:.1f} FPS"
 
 
 class ProgressBar:
@@ -139,7 +130,7 @@ class ProgressBar:
 
     def __init__(self, prefix: str, quiet: bool) -> None:
         self._prefix = prefix
-        self._bar: Progress | None = None if quiet else _bar()
+        self._bar: Progress | None = None if quiet or not sys.stderr.isatty() else _bar()
         self._task: TaskID | None = None
 
     def started(self, job: Job, info: StreamInfo) -> None:
@@ -158,9 +149,12 @@ class ProgressBar:
     def __enter__(self) -> ProgressBar:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._bar is None or self._task is None:
+            return
+        if kind is None:  # the length was a guess
+            self._bar.update(self._task, total=self._bar.tasks[0].completed)
+        self._bar.stop()
 
 
 def _bar() -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vidbg.cli import options
-from vidbg.errors import ConfigError
 
 if TYPE_CHECKING:
     from vidbg.sources import Source
@@ -37,7 +37,7 @@ def run(
     fps: Annotated[float, typer.Option(help="Frame rate to ask the camera for.")] = 30.0,
     pixel_format: Annotated[str, typer.Option("--format", help="auto, MJPG or YUYV.")] = "auto",
     show: Annotated[bool, typer.Option("--show", help="Preview window.")] = False,
-    frames: Annotated[int | None, typer.Option(help="End after so many frames.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="End after so many frames.")] = None,
     fit: options.Fit = "cover",
     offset: options.Offset = 0.0,
     feather: options.Feather = 0.0,
@@ -52,13 +52,13 @@ def run(
     """Run a virtual webcam with another background, until Ctrl-C."""
     from vidbg.compositing.specs import PassthroughSpec
     from vidbg.matting.matter import Matter
-    from vidbg.pipeline.live import open_live_sink, run_live
+    from vidbg.pipeline.live import check_live, open_live_sink, run_live
 
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
+    check_live(compositing)
     matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
     source = _open_source(camera, size, fps, pixel_format)
-    status = Status()
-    with source:
+    with source, Status() as status:
         sink, closed = open_live_sink(output, source.info, show=show)
         passthrough = isinstance(compositing.background, PassthroughSpec)
         with sink:
@@ -77,9 +77,11 @@ def run(
 
 def _open_source(camera: str, size: str, fps: float, pixel_format: str) -> Source:
     if pixel_format not in ("auto", "MJPG", "YUYV"):
-        raise ConfigError(f"--format {pixel_format!r} is not known; allowed are auto, MJPG, YUYV")
+        raise typer.BadParameter(
+            f"--format {pixel_format!r} is not known; allowed are auto, MJPG, YUYV"
+        )
     if fps <= 0:
-        raise ConfigError(f"--fps {fps} must be above 0")
+        raise typer.BadParameter(f"--fps {fps} must be above 0")
     width, height = options.parse_size(size, "--size")
     rate = Fraction(fps).limit_denominator(1001)
     if camera == SYNTHETIC:
@@ -100,14 +102,22 @@ def _open_source(camera: str, size: str, fps: float, pixel_format: str) -> Sourc
 
 
 class Status:
-    """Says the frame rate on standard error every two seconds."""
+    """Says the frame rate at the terminal every two seconds."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._counted = 0
+        self._told = False
 
     def count(self, frames: int) -> None:
         elapsed = time.monotonic() - self._since
-        if elapsed >= REPORT_INTERVAL_S:
-            typer.echo(f"\r{(frames - self._counted) / elapsed:5.1f} FPS", err=True, nl=False)
-            self._since, self._counted = time.monotonic(), frames
+        if elapsed >= REPORT_INTERVAL_S and sys.stderr.isatty():
+            typer.echo(f"\r{(frames - self._counted) / elapsed:5.1f} FPS ", err=True, nl=False)
+            self._since, self._counted, self._told = time.monotonic(), frames, True
+
+    def __enter__(self) -> Status:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._told:
+            typer.echo(err=True)

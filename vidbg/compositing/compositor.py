@@ -36,6 +36,7 @@ class CompositingConfig:
         feather_px: softens the matte's edge: a Gaussian's sigma, in pixels of the frame.
         light_wrap: 0 to 1, how much of the background's light falls on the person's edge (there
             is none without a background).
+        keep_alpha: opaque frames carry the alpha they were made with, for a sink that writes it.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -47,6 +48,7 @@ class CompositingConfig:
     offset_px: float = 0.0
     feather_px: float = 0.0
     light_wrap: float = 0.0
+    keep_alpha: bool = False
 
     def __post_init__(self) -> None:
         for name, (least, most) in LIMITS.items():
@@ -78,19 +80,24 @@ class Compositor:
             alpha: float32 (H, W) in [0, 1], computed from that very frame.
         Returns:
             A frame of the same size, pts and index: opaque over the background; for `transparent`
-            the foreground with its alpha; for `none` the frame itself.
+            the foreground with its alpha; for `none` the frame itself. With `keep_alpha` opaque
+            frames carry theirs, too: alpha is then to be written apart, not blended again.
         Raises:
             ValueError: frame and alpha differ in size.
             SourceError: a moving background cannot be read on.
         """
-        if isinstance(self._config.background, PassthroughSpec):
+        passthrough = isinstance(self._config.background, PassthroughSpec)
+        if passthrough and not self._config.keep_alpha:
             return frame
         moved = adjust_alpha(alpha, self._config.offset_px, 0)
         soft = adjust_alpha(moved, 0, self._config.feather_px)
+        if passthrough:
+            return replace(frame, alpha=soft)
         if self._background is None:
             return replace(frame, image=estimate_foreground(frame.image, moved), alpha=soft)
         behind = self._background.at(frame, alpha if soft is alpha else np.maximum(alpha, soft))
-        return replace(frame, image=self._lay_over(behind, frame.image, moved, soft), alpha=None)
+        image = self._lay_over(behind, frame.image, moved, soft)
+        return replace(frame, image=image, alpha=soft if self._config.keep_alpha else None)
 
     def _lay_over(self, behind: Image, image: Image, moved: Alpha, soft: Alpha) -> Image:
         """Over their own blurred room a person's observed colours look best: there the estimate

@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 
 from vidbg.compositing import CompositingConfig, parse_background
-from vidbg.compositing.specs import TransparentSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import SinkError
-from vidbg.matting.matter import Matter
 from vidbg.pipeline.jobs import plan_jobs
-from vidbg.pipeline.process import Observer, OutputConfig, needs_matter, process_file
+from vidbg.pipeline.outputs import OutputConfig, check_jobs, existing_outputs, is_transparent
+from vidbg.pipeline.process import Observer, Processor
 
 
 def process(
@@ -43,17 +42,13 @@ def process(
         else background
     )
     written = written or OutputConfig()
-    transparent = isinstance(compositing.background, TransparentSpec)
     target = None if output is None else os.fspath(output)
-    jobs = plan_jobs(os.fspath(source), target, transparent=transparent)
-    present = [job.target for job in jobs if Path(job.target).is_file()]
+    jobs = plan_jobs(os.fspath(source), target, transparent=is_transparent(compositing))
+    check_jobs(jobs, compositing, written)
+    present = [path for job in jobs for path in existing_outputs(job, written)]
     if present and not written.overwrite:
         raise SinkError(f"{present[0]} exists; pass OutputConfig(overwrite=True) to replace it")
-    matter = Matter(config=matting) if needs_matter(compositing, written) else None
-    try:
+    with Processor(compositing, written, matting) as processor:
         for job in jobs:
-            process_file(job, matter, compositing, written, observer)
-    finally:
-        if matter is not None:
-            matter.close()
+            processor(job, observer)
     return [Path(job.target) for job in jobs]

@@ -24,7 +24,7 @@ from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import plan_geometry
 from vidbg.pipeline.stream import Stream
 from vidbg.sinks.memory import MemorySink
-from vidbg.sources import Source, open_source
+from vidbg.sources import Source, open_frames
 from vidbg.sources.synthetic import SyntheticSource
 
 Times = dict[str, float]
@@ -60,7 +60,7 @@ class BenchmarkConfig:
 
     def open(self) -> Source:
         if self.path is not None:
-            return open_source(self.path)
+            return open_frames(self.path)
         rate = Fraction(self.live_fps or 30).limit_denominator(1001)
         live = self.live_fps is not None
         return SyntheticSource(self.width, self.height, rate, self.frames, live)
@@ -117,7 +117,7 @@ def run_benchmark(
     start = time.perf_counter()
     with (
         Matter(config=matting) as matter,
-        closing(Compositor(compositing, open_source)) as compositor,
+        closing(Compositor(compositing, open_frames)) as compositor,
     ):
         with config.open() as source:
             frame = next(iter(source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,40 +26,56 @@ SUFFIX_ADDED = "_vidbg"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to be made of another; either may be "-", standard input and output."""
+    """One file to be made of another; either may be "-", standard input and output.
+
+    Attributes:
+        makes_folder: the folder of the target is made where it is missing.
+    """
 
     source: str
     target: str
+    makes_folder: bool = False
 
 
 def plan_jobs(source: str, output: str | None, *, transparent: bool) -> list[Job]:
     """One job for a file, one a file for a folder or a glob pattern.
 
     Without an output the result goes beside its input: `talk.mp4` becomes `talk_vidbg.mp4`, the
-    folder `clips` becomes `clips_vidbg`.
+    folder `clips` becomes `clips_vidbg`. An output that exists as a folder, ends in "/" or has no
+    suffix is a folder for results; `%05d.png` is a sequence of pictures.
 
     Args:
         source: a file, a folder, a glob pattern or "-".
-        output: a file, a folder (one that exists, or with "/" at its end), "-", or None.
+        output: a file, a folder, "-", or None.
         transparent: results carry alpha, which decides their suffixes.
     Raises:
         SourceError: nothing matches.
-        ConfigError: several inputs for one output file, or standard input without an output.
+        ConfigError: several inputs for one output file, or standard input without an output name.
     """
     if source == PIPE:
-        if output is None:
-            raise ConfigError("standard input has no name to call the output by; give --output")
-        return [Job(PIPE, output)]
+        return [_pipe_job(output)]
     path = Path(source)
     if path.is_dir():
-        folder = output or f"{path.resolve()}{SUFFIX_ADDED}"
+        named = path if path.name not in ("", "..") else path.resolve()
+        folder = output or f"{named}{SUFFIX_ADDED}"
         return _batch(_media_in(sorted(path.iterdir()), source), folder, transparent)
     if not path.exists() and glob.has_magic(source):
         # pathlib's glob takes no absolute pattern
         found = glob.glob(source, recursive=True)  # noqa: PTH207
         matches = sorted(Path(match) for match in found)
         return _batch(_media_in(matches, source), output, transparent)
-    return [Job(source, _single_target(path, output, transparent))]
+    return [_single(path, source, output, transparent)]
+
+
+def numbered(path: Path) -> bool:
+    """Whether a name means a sequence of pictures, such as frame%05d.png."""
+    return path.suffix.lower() in WRITTEN_PICTURES and "%" in path.name
+
+
+def _pipe_job(output: str | None) -> Job:
+    if output is None or (output != PIPE and _is_folder(output)):
+        raise ConfigError("standard input has no name to call the output by; give --output NAME")
+    return Job(PIPE, output, numbered(Path(output)))
 
 
 def _media_in(paths: list[Path], source: str) -> list[Path]:
@@ -71,29 +88,45 @@ def _media_in(paths: list[Path], source: str) -> list[Path]:
     return media
 
 
-def _single_target(path: Path, output: str | None, transparent: bool) -> str:
+def _single(path: Path, source: str, output: str | None, transparent: bool) -> Job:
     if output is None:
-        return str(path.with_name(_result_name(path, transparent, SUFFIX_ADDED)))
-    if output != PIPE and path.suffix.lower() in PICTURE_SUFFIXES and _is_folder(output):
-        return str(Path(output) / _result_name(path, transparent))
-    if output != PIPE and Path(output).is_dir():
-        return str(Path(output) / _result_name(path, transparent))
-    return output
+        return Job(source, str(path.with_name(_result_name(path, transparent, SUFFIX_ADDED))))
+    if output != PIPE and _is_folder(output):
+        return Job(source, str(Path(output) / _result_name(path, transparent)), makes_folder=True)
+    pictures = path.suffix.lower() in PICTURE_SUFFIXES
+    return Job(source, output, makes_folder=not pictures and numbered(Path(output)))
 
 
 def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job]:
-    if output is not None and not _is_folder(output):
+    if output is not None and (output == PIPE or not _is_folder(output)):
         raise ConfigError(
             f"{len(paths)} files cannot all become {output}; give a folder, with / at its end"
         )
-    names = [_result_name(path, transparent, "" if output else SUFFIX_ADDED) for path in paths]
-    counts = Counter(names)
     jobs = []
-    for path, name in zip(paths, names, strict=True):
-        if counts[name] > 1:  # a.jpg and a.png would both become a.png
-            name = f"{path.stem}_{path.suffix[1:]}{Path(name).suffix}"
-        jobs.append(Job(str(path), str((Path(output) if output else path.parent) / name)))
-    return jobs
+    added = "" if output else SUFFIX_ADDED
+    wanted = [
+        (Path(output) if output else path.parent) / _result_name(path, transparent, added)
+        for path in paths
+    ]
+    for path, target in zip(paths, _told_apart(paths, wanted), strict=True):
+        jobs.append(Job(str(path), str(target), makes_folder=output is not None))
+    results = {job.target for job in jobs}
+    return [job for job in jobs if output or job.source not in results]  # of an earlier run
+
+
+def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
+    """Names for those that would become one file: a.jpg and a.bmp, or x/a.mp4 and y/a.mp4."""
+    counts = Counter(wanted)
+    named = [
+        target if counts[target] == 1 else target.with_stem(f"{path.stem}_{path.suffix[1:]}")
+        for path, target in zip(paths, wanted, strict=True)
+    ]
+    seen: Counter[Path] = Counter()
+    for number, target in enumerate(named):
+        seen[target] += 1
+        if seen[target] > 1:
+            named[number] = target.with_stem(f"{target.stem}_{seen[target]}")
+    return named
 
 
 def _result_name(path: Path, transparent: bool, added: str = "") -> str:
@@ -107,4 +140,4 @@ def _result_name(path: Path, transparent: bool, added: str = "") -> str:
 
 
 def _is_folder(output: str) -> bool:
-    return output.endswith("/") or Path(output).is_dir() or not Path(output).suffix
+    return output.endswith(("/", os.sep)) or Path(output).is_dir() or not Path(output).suffix

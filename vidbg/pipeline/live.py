@@ -14,7 +14,7 @@ from vidbg.pipeline.jobs import PIPE
 from vidbg.pipeline.stream import Stream, StreamReport
 from vidbg.sinks import Sink
 from vidbg.sinks.fan_out import FanOutSink
-from vidbg.sources import Source, open_source
+from vidbg.sources import Source, open_frames
 
 NO_OUTPUT = "none"
 """Output name for a preview alone."""
@@ -40,8 +40,6 @@ def run_live(
     Raises:
         VidbgError: whatever failed.
     """
-    if isinstance(compositing.background, TransparentSpec):
-        raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
 
     def after_frame(count: int) -> None:
         if on_frame is not None:
@@ -52,11 +50,21 @@ def run_live(
     with ExitStack() as stack:
         stack.enter_context(source)
         stack.enter_context(sink)
-        compositor = stack.enter_context(closing(Compositor(compositing, open_source)))
+        compositor = stack.enter_context(closing(Compositor(compositing, open_frames)))
         stream = Stream(
             source, matter, compositor, sink, on_frame=after_frame, frame_limit=frame_limit
         )
         return stream.run()
+
+
+def check_live(compositing: CompositingConfig) -> None:
+    """Refuse what no camera can show, before anything is opened.
+
+    Raises:
+        ConfigError: the background is transparent.
+    """
+    if isinstance(compositing.background, TransparentSpec):
+        raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
 
 
 def open_live_sink(

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from dataclasses import replace
+from typing import Protocol
 
+from vidbg.closing import Closing
 from vidbg.compositing import CompositingConfig, Compositor
-from vidbg.compositing.specs import PassthroughSpec, TransparentSpec
-from vidbg.errors import ConfigError, SourceIncomplete
+from vidbg.compositing.specs import PassthroughSpec
+from vidbg.config import MattingConfig
+from vidbg.errors import SourceIncomplete
 from vidbg.frame import StreamInfo
 from vidbg.matting.matter import Matter
-from vidbg.pipeline.jobs import PIPE, Job
+from vidbg.pipeline.jobs import Job
+from vidbg.pipeline.outputs import (
+    OutputConfig,
+    check_jobs,
+    is_transparent,
+    open_sink,
+    wants_streams,
+)
 from vidbg.pipeline.stream import Stream, StreamReport
 from vidbg.sinks import Sink
-from vidbg.sinks.fan_out import FanOutSink
-from vidbg.sinks.formats import Encoding, OutputKind, output_kind
-from vidbg.sources import Source, open_source
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class OutputConfig:
-    """How results are written.
-
-    Attributes:
-        encoding: quality and speed of the video encoder.
-        overwrite: replace a file that exists (never the input).
-        alpha_video: write the matte, too, as a grey video of this name.
-    """
-
-    encoding: Encoding = field(default_factory=Encoding)
-    overwrite: bool = False
-    alpha_video: Path | None = None
+from vidbg.sources import open_frames, open_source
 
 
 class Observer(Protocol):
@@ -59,117 +47,73 @@ class Silent:
         """Nothing to do."""
 
 
-def process_file(
-    job: Job,
-    matter: Matter | None,
-    compositing: CompositingConfig,
-    output: OutputConfig,
-    observer: Observer | None = None,
-) -> StreamReport:
-    """Make one file of another.
+class Processor(Closing):
+    """Makes files of files, one after the other, with one network for all.
+
+    The network is loaded when the first input and its output have been opened, so that what
+    cannot be read is told at once; passthrough gets by without one.
 
     Args:
-        matter: None for passthrough; its temporal state is forgotten first.
-    Raises:
-        VidbgError: what failed; no part of a file is left behind. After SourceIncomplete the
-            result of what could be read has been written.
+        compositing: what to lay the person over.
+        output: how results are written.
+        matting: device, precision, network size, smoothing.
     """
-    watcher = observer or Silent()
-    if matter is not None:
-        matter.reset()
-    check_target(job, output)
-    with ExitStack() as stack:
-        source = stack.enter_context(open_source(job.source))
-        compositor = stack.enter_context(closing(Compositor(compositing, open_source)))
-        sink = stack.enter_context(
-            _keeping_incomplete(_open_sink(job, source, compositing, output))
-        )
-        watcher.started(job, source.info)
-        stream = Stream(source, matter, compositor, sink, on_frame=watcher.advanced)
-        return stream.run()
 
+    def __init__(
+        self,
+        compositing: CompositingConfig,
+        output: OutputConfig | None = None,
+        matting: MattingConfig | None = None,
+    ) -> None:
+        self._output = output or OutputConfig()
+        wants_alpha = self._output.alpha_video is not None
+        self._compositing = replace(compositing, keep_alpha=wants_alpha)
+        self._needs_matter = wants_alpha or not isinstance(compositing.background, PassthroughSpec)
+        self._matting = matting
+        self._matter: Matter | None = None
 
-def needs_matter(compositing: CompositingConfig, output: OutputConfig) -> bool:
-    """Passthrough alone gets by without a network."""
-    return not isinstance(compositing.background, PassthroughSpec) or bool(output.alpha_video)
+    def __call__(self, job: Job, observer: Observer | None = None) -> StreamReport:
+        """Make one file of another.
 
+        Raises:
+            VidbgError: what failed; no part of a file is left behind. After SourceIncomplete the
+                result of what could be read has been written.
+        """
+        watcher = observer or Silent()
+        check_jobs([job], self._compositing, self._output)
+        transparent = is_transparent(self._compositing)
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(job.source, copy_streams=wants_streams(job)))
+            compositor = stack.enter_context(closing(Compositor(self._compositing, open_frames)))
+            sink = open_sink(job, source, transparent=transparent, output=self._output)
+            stack.enter_context(_keeping_incomplete(sink, job.target))
+            matter = self._fresh_matter()
+            watcher.started(job, source.info)
+            stream = Stream(source, matter, compositor, sink, on_frame=watcher.advanced)
+            return stream.run()
 
-def check_target(job: Job, output: OutputConfig) -> None:
-    """Refuse to write over the input, whatever is asked for.
+    def _fresh_matter(self) -> Matter | None:
+        if self._matter is None and self._needs_matter:
+            self._matter = Matter(config=self._matting)
+        if self._matter is not None:
+            self._matter.reset()
+        return self._matter
 
-    Raises:
-        ConfigError: the output, or the alpha video, is the input itself, or one the other.
-    """
-    targets = [Path(job.target)] if job.target != PIPE else []
-    targets += [output.alpha_video] if output.alpha_video else []
-    for target in targets:
-        if job.source != PIPE and target.exists() and target.samefile(job.source):
-            raise ConfigError(f"{target} is the input itself; give another name for the output")
-    if len(targets) == 2 and targets[0].resolve() == targets[1].resolve():
-        raise ConfigError(f"output and alpha video are both {targets[0]}; give two names")
-
-
-def _open_sink(
-    job: Job, source: Source, compositing: CompositingConfig, output: OutputConfig
-) -> Sink:
-    transparent = isinstance(compositing.background, TransparentSpec)
-    main = _main_sink(job, source, transparent, output)
-    if output.alpha_video is None:
-        return main
-    try:
-        return FanOutSink([main, _video(output.alpha_video, source, "mask", output, relay=None)])
-    except BaseException:
-        main.abort()
-        raise
-
-
-def _main_sink(job: Job, source: Source, transparent: bool, output: OutputConfig) -> Sink:
-    if job.target == PIPE:
-        from vidbg.sinks.raw_pipe import RawPipeSink
-
-        return RawPipeSink(source.info)
-    if output_kind(job.target, alpha=transparent) is OutputKind.PICTURES:
-        from vidbg.sinks.images import ImagesSink
-
-        return ImagesSink(
-            job.target,
-            names=[Path(job.source).stem] if source.info.stills else None,
-            alpha=transparent,
-            overwrite=output.overwrite,
-        )
-    content: Literal["transparent", "opaque"] = "transparent" if transparent else "opaque"
-    return _video(Path(job.target), source, content, output, getattr(source, "relay", None))
-
-
-def _video(
-    path: Path,
-    source: Source,
-    content: Literal["transparent", "opaque", "mask"],
-    output: OutputConfig,
-    relay: Any,
-) -> Sink:
-    from vidbg.sinks.video_file import VideoFileSink
-
-    if source.info.stills:
-        raise ConfigError(f"a picture cannot become the video {path}; give a picture's name")
-    return VideoFileSink(
-        path,
-        source.info,
-        content=content,
-        encoding=output.encoding,
-        relay=relay,
-        overwrite=output.overwrite,
-    )
+    def close(self) -> None:
+        """Free the device; may be called more than once."""
+        if self._matter is not None:
+            self._matter.close()
+            self._matter = None
 
 
 @contextmanager
-def _keeping_incomplete(sink: Sink) -> Iterator[Sink]:
+def _keeping_incomplete(sink: Sink, target: str) -> Iterator[Sink]:
     """Close the sink also after SourceIncomplete: what could be read is worth keeping."""
     try:
         yield sink
-    except SourceIncomplete:
+    except SourceIncomplete as error:
         sink.close()
-        raise
+        raise SourceIncomplete(f"{error}; what became of them is in {target}") from error
     except BaseException:
         sink.abort()
         raise

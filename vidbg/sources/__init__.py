@@ -34,9 +34,11 @@ class Source(Protocol):
     ) -> None: ...
 
 
-def open_source(name: str | Path) -> Source:
+def open_source(name: str | Path, *, copy_streams: bool = True) -> Source:
     """Open a picture, a video, or standard input ("-").
 
+    Args:
+        copy_streams: hand on the packets of sound and subtitles; somebody must take them.
     Raises:
         SourceError: it cannot be read; the message says why.
     """
@@ -48,4 +50,9 @@ def open_source(name: str | Path) -> Source:
         return ImagesSource([path])
     from vidbg.sources.video_file import VideoFileSource
 
-    return VideoFileSource(str(name))
+    return VideoFileSource(str(name), copy_streams=copy_streams)
+
+
+def open_frames(name: str | Path) -> Source:
+    """Open a picture or a video for its frames alone."""
+    return open_source(name, copy_streams=False)

@@ -1,0 +1,167 @@
+"""What a job writes: the checks before it starts, and the sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.specs import FileSpec, TransparentSpec
+from vidbg.errors import ConfigError, SinkError
+from vidbg.pipeline.jobs import PIPE, Job, numbered
+from vidbg.sinks import Sink
+from vidbg.sinks.fan_out import FanOutSink
+from vidbg.sinks.formats import Encoding, OutputKind, output_kind
+from vidbg.sinks.opaque import OpaqueSink
+from vidbg.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class OutputConfig:
+    """How results are written.
+
+    Attributes:
+        encoding: quality and speed of the video encoder.
+        overwrite: replace a file that exists (never an input).
+        alpha_video: write the matte, too, as a grey video of this name.
+    """
+
+    encoding: Encoding = field(default_factory=Encoding)
+    overwrite: bool = False
+    alpha_video: Path | None = None
+
+
+def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:
+    """Refuse what cannot be written, before anything is read.
+
+    Raises:
+        ConfigError: a name that cannot hold the result, that is an input itself, or is used twice.
+    """
+    if output.alpha_video is not None and len(jobs) > 1:
+        raise ConfigError(f"{len(jobs)} inputs cannot share the alpha video {output.alpha_video}")
+    for job in jobs:
+        _check_kinds(job, is_transparent(compositing), output.alpha_video)
+        _check_names(job, compositing, output.alpha_video)
+
+
+def _check_kinds(job: Job, transparent: bool, alpha_video: Path | None) -> None:
+    if job.target != PIPE:
+        output_kind(job.target, alpha=transparent)
+    elif transparent:
+        raise ConfigError(
+            "standard output carries no transparency; give -o NAME.mov, NAME.webm or %05d.png"
+        )
+    if alpha_video is not None and output_kind(alpha_video) is OutputKind.PICTURES:
+        raise ConfigError(f"the alpha video {alpha_video} is no video; give .mp4, .mov or .mkv")
+
+
+def _check_names(job: Job, compositing: CompositingConfig, alpha_video: Path | None) -> None:
+    targets = [] if job.target == PIPE else [Path(job.target)]
+    targets += [alpha_video] if alpha_video else []
+    for target in targets:
+        if job.source != PIPE and _same(target, Path(job.source)):
+            raise ConfigError(f"{target} is the input itself; give another name for the output")
+        background = compositing.background
+        if isinstance(background, FileSpec) and _same(target, background.path):
+            raise ConfigError(f"{target} is the background; give another name for the output")
+    if len(targets) == 2 and targets[0].resolve() == targets[1].resolve():
+        raise ConfigError(f"output and alpha video are both {targets[0]}; give two names")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
+    """The files of a job that are there already; of a numbered sequence the first picture."""
+    targets = [] if job.target == PIPE else [Path(job.target)]
+    targets = [path.with_name(path.name % 0) if numbered(path) else path for path in targets]
+    targets += [output.alpha_video] if output.alpha_video else []
+    return [path for path in targets if path.is_file()]
+
+
+def is_transparent(compositing: CompositingConfig) -> bool:
+    return isinstance(compositing.background, TransparentSpec)
+
+
+def wants_streams(job: Job) -> bool:
+    """Whether the output takes sound and subtitles."""
+    return job.target != PIPE and output_kind(job.target) is not OutputKind.PICTURES
+
+
+def open_sink(job: Job, source: Source, *, transparent: bool, output: OutputConfig) -> Sink:
+    """The output of a job, with the alpha video beside it where one is wanted.
+
+    Raises:
+        ConfigError: this source cannot become such an output.
+        SinkError: the output cannot be written.
+    """
+    if job.makes_folder:
+        _make_folder(Path(job.target).parent)
+    main = _main_sink(job, source, transparent, output)
+    if output.alpha_video is None:
+        return main
+    try:
+        mask = _video(output.alpha_video, source, "mask", output)
+    except BaseException:
+        main.abort()
+        raise
+    return FanOutSink([main if transparent else OpaqueSink(main), mask])
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"the folder {folder} cannot be made: {error.strerror}") from error
+
+
+def _main_sink(job: Job, source: Source, transparent: bool, output: OutputConfig) -> Sink:
+    if job.target == PIPE:
+        from vidbg.sinks.raw_pipe import RawPipeSink
+
+        return RawPipeSink(source.info)
+    if output_kind(job.target, alpha=transparent) is OutputKind.PICTURES:
+        return _pictures(Path(job.target), source, transparent, output)
+    return _video(Path(job.target), source, "transparent" if transparent else "opaque", output)
+
+
+def _pictures(path: Path, source: Source, transparent: bool, output: OutputConfig) -> Sink:
+    from vidbg.sinks.images import ImagesSink
+
+    if not source.info.stills:
+        if not numbered(path) and source.info.frame_count != 1:
+            raise ConfigError(
+                f"the frames of a video do not fit into the one picture {path}; give a name with "
+                f"a number, such as {path.stem}%05d{path.suffix}"
+            )
+        return ImagesSink(path, alpha=transparent, overwrite=output.overwrite)
+    if not path.parent.is_dir():
+        raise SinkError(f"there is no folder {path.parent} to write {path.name} to; make it")
+    # by folder and name, for a "%" in the name of a picture is no number
+    return ImagesSink(
+        path.parent,
+        names=[path.stem],
+        suffix=path.suffix,
+        alpha=transparent,
+        overwrite=output.overwrite,
+    )
+
+
+def _video(path: Path, source: Source, content: Any, output: OutputConfig) -> Sink:
+    from vidbg.sinks.video_file import VideoFileSink
+
+    if source.info.stills and content == "mask":
+        raise ConfigError(f"a picture has no alpha video {path}; -b transparent keeps its alpha")
+    if source.info.stills:
+        raise ConfigError(f"a picture cannot become the video {path}; give a picture's name")
+    return VideoFileSink(
+        path,
+        source.info,
+        content=content,
+        encoding=output.encoding,
+        relay=None if content == "mask" else getattr(source, "relay", None),
+        overwrite=output.overwrite,
+    )
