@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from typing import Annotated
 
@@ -45,20 +46,42 @@ def _globals(
         bool, typer.Option("--version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s" if verbose else "vidbg: %(message)s",
+    log = logging.getLogger("vidbg")
+    log.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    handler = _StandardError()
+    handler.setFormatter(
+        logging.Formatter(
+            "%(levelname)s %(name)s: %(message)s" if verbose else "vidbg: %(message)s"
+        )
     )
+    log.handlers = [handler]
+
+
+class _StandardError(logging.Handler):
+    """Looks standard error up for each line, for a progress bar puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(self.format(record), err=True)
 
 
 def main() -> None:
-    """Entry point: one line for an error and exit 1; 2 for wrong usage; 130 for Ctrl-C."""
+    """Entry point: one line for an error and exit 1; 2 for wrong usage; 130 for Ctrl-C.
+
+    Ended by SIGTERM or SIGHUP it removes what is incomplete, too: 143 and 129.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            signal.signal(number, _terminated)
     try:
         app(standalone_mode=True)
     except VidbgError as error:
-        if logging.getLogger().isEnabledFor(logging.DEBUG):
-            logging.getLogger(__name__).debug("failed", exc_info=error)
+        logging.getLogger(__name__).debug("failed", exc_info=error)
         typer.echo(f"vidbg: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _terminated(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
