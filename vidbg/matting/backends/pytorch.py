@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +51,27 @@ def load(target: str, precision: str, threads: int | None) -> PyTorchBackend:
     return PyTorchBackend(target, allowed[0] if precision == "auto" else precision)
 
 
+def _require_hardware(target: str) -> None:
+    """Refuse what cannot be there before torch is imported, which takes seconds and 600 MB."""
+    driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    if target == "cuda" and not _has_library(driver):
+        raise BackendError("there is no NVIDIA driver here, so PyTorch can use no cuda device")
+    if target == "mps" and sys.platform != "darwin":
+        raise BackendError("mps is for Apple's computers only")
+    if target == "xpu" and sys.platform == "linux" and not Path("/dev/dri").is_dir():
+        raise BackendError("there is no graphics device here (/dev/dri), so no xpu")
+
+
+def _has_library(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
 def _torch(target: str) -> Any:
+    _require_hardware(target)
     try:
         import torch
         import torchvision  # noqa: F401  (the network's blocks)
