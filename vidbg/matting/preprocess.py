@@ -78,11 +78,19 @@ def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
 def shrink(image: Image, geometry: Geometry) -> Image:
     """The frame at the size of the network's content, uint8 (content_height, content_width, 3)."""
     size = (geometry.content_width, geometry.content_height)
+    while _halves(image, size):  # 720 to 216 lines so takes 1.0 ms, at once 2.1
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
     if (image.shape[1], image.shape[0]) == size:
         return image
-    smaller = geometry.content_height < geometry.frame_height
-    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if size[1] < image.shape[0] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
+def _halves(image: Image, size: tuple[int, int]) -> bool:
+    """Whether the picture can be halved exactly and stays at least as large as `size`."""
+    height, width = image.shape[:2]
+    return height % 2 == width % 2 == 0 and width >= 2 * size[0] and height >= 2 * size[1]
 
 
 def network_input(small: Image, prior: Alpha | None, geometry: Geometry) -> NDArray[np.float32]:

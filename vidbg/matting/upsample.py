@@ -24,7 +24,12 @@ EPSILON = 2e-4
 """Variance of the picture (of [0, 1]) below which it is taken as flat and alpha is not bent."""
 
 BAND = (0.02, 0.98)
-"""Alphas between these are edge."""
+"""Alphas from the first to the second are edge."""
+
+GREY = np.array([0.114, 0.587, 0.299], np.float32)
+"""Weights of blue, green and red in the guide (ITU-R BT.601)."""
+
+SAMPLED_ROW = 1024
 
 
 def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
@@ -40,41 +45,44 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
     size = (image.shape[1], image.shape[0])
     if size == (alpha.shape[1], alpha.shape[0]):
         return alpha.copy()
-    full = _enlarge(alpha, size)
-    rows = _band_rows(alpha)
-    if rows is None:
-        return full
-    slope, offset = _fit(alpha, _grey(small))
-    bent = _enlarge(slope, size)
-    cv2.multiply(bent, _grey(image), dst=bent, dtype=cv2.CV_32F)
-    bent += _enlarge(offset, size)
-    edge = (full > BAND[0]) & (full < BAND[1])
-    np.copyto(full, np.clip(bent, 0, 1), where=edge)
+    full: Alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    points = cv2.findNonZero(cv2.inRange(full, *BAND))
+    if points is not None:
+        columns, rows = np.asarray(points, np.int32).reshape(-1, 2).T
+        line = _sample(_fit(alpha, small), columns, rows, full.shape)
+        where = rows * size[0] + columns  # flat: five times as fast as two indices
+        grey = np.take(image.reshape(-1, 3), where, axis=0) @ GREY
+        np.put(full, where, np.clip(line[:, 0] * grey + line[:, 1], 0, 1))
     return full
 
 
-def _enlarge(picture: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.float32)
+def _sample(
+    coarse: NDArray[np.float32],
+    columns: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    shape: tuple[int, ...],
+) -> NDArray[np.float32]:
+    """Bilinear values (N, C) of a coarse picture (h, w, C) at N pixels of a picture of `shape`."""
+    count = len(columns)
+    folded = (-(-count // SAMPLED_ROW), SAMPLED_ROW)  # cv2.remap takes no side above 32767
+    maps = np.zeros((2, folded[0] * folded[1]), np.float32)
+    for axis, (where, side) in enumerate(((columns, 1), (rows, 0))):
+        scale = coarse.shape[side] / shape[side]
+        maps[axis, :count] = (where + 0.5) * scale - 0.5
+    x, y = maps.reshape(2, *folded)
+    values = cv2.remap(coarse, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(values, np.float32).reshape(-1, coarse.shape[2])[:count]
 
 
-def _grey(image: Image) -> NDArray[np.uint8]:
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-
-
-def _band_rows(alpha: Alpha) -> NDArray[np.intp] | None:
-    soft = np.flatnonzero(((alpha > BAND[0]) & (alpha < BAND[1])).any(axis=1))
-    return soft if len(soft) else None
-
-
-def _fit(alpha: Alpha, guide: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Slope (per grey level) and offset of alpha over the guide, float32 (h, w) each."""
-    grey: NDArray[np.float32] = guide * np.float32(1 / 255)
+def _fit(alpha: Alpha, small: Image) -> NDArray[np.float32]:
+    """Slope (per grey level) and offset of alpha over the picture, float32 (h, w, 2)."""
+    grey = (small @ GREY) * np.float32(1 / 255)
     mean_grey, mean_alpha = _mean(grey), _mean(alpha)
     variance = _mean(grey * grey) - mean_grey * mean_grey
     covariance = _mean(grey * alpha) - mean_grey * mean_alpha
-    slope = np.asarray(covariance / (variance + np.float32(EPSILON)), np.float32)
-    offset = np.asarray(mean_alpha - slope * mean_grey, np.float32)
-    return _mean(slope) * np.float32(1 / 255), _mean(offset)
+    slope = covariance / (variance + np.float32(EPSILON))
+    offset = mean_alpha - slope * mean_grey
+    return _mean(np.dstack([slope * np.float32(1 / 255), offset]))
 
 
 def _mean(picture: NDArray[np.float32]) -> NDArray[np.float32]:
