@@ -90,7 +90,8 @@ def shrink(image: Image, geometry: Geometry) -> Image:
 def _halves(image: Image, size: tuple[int, int]) -> bool:
     """Whether the picture can be halved exactly and stays at least as large as `size`."""
     height, width = image.shape[:2]
-    return height % 2 == width % 2 == 0 and width >= 2 * size[0] and height >= 2 * size[1]
+    even = bool(height % 2 == width % 2 == 0)
+    return even and width >= 2 * size[0] and height >= 2 * size[1]
 
 
 def network_input(small: Image, prior: Alpha | None, geometry: Geometry) -> NDArray[np.float32]:
