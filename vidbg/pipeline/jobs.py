@@ -11,7 +11,7 @@ from pathlib import Path
 from vidbg.errors import ConfigError, SourceError
 from vidbg.sinks.formats import CONTAINERS
 from vidbg.sinks.formats import PICTURE_SUFFIXES as WRITTEN_PICTURES
-from vidbg.sources.images import PICTURE_SUFFIXES
+from vidbg.sources.images import PICTURE_SUFFIXES, is_picture
 
 PIPE = "-"
 
@@ -35,6 +35,12 @@ class Job:
     source: str
     target: str
     makes_folder: bool = False
+
+    @property
+    def is_sequence(self) -> bool:
+        """The target is a sequence of pictures, such as frame%05d.png."""
+        written = Path(self.target).suffix.lower() in WRITTEN_PICTURES
+        return written and "%" in Path(self.target).name and not is_picture(Path(self.source))
 
 
 def plan_jobs(source: str, output: str | None, *, transparent: bool) -> list[Job]:
@@ -67,15 +73,10 @@ def plan_jobs(source: str, output: str | None, *, transparent: bool) -> list[Job
     return [_single(path, source, output, transparent)]
 
 
-def numbered(path: Path) -> bool:
-    """Whether a name means a sequence of pictures, such as frame%05d.png."""
-    return path.suffix.lower() in WRITTEN_PICTURES and "%" in path.name
-
-
 def _pipe_job(output: str | None) -> Job:
     if output is None or (output != PIPE and _is_folder(output)):
         raise ConfigError("standard input has no name to call the output by; give --output NAME")
-    return Job(PIPE, output, numbered(Path(output)))
+    return Job(PIPE, output)
 
 
 def _media_in(paths: list[Path], source: str) -> list[Path]:
@@ -93,8 +94,7 @@ def _single(path: Path, source: str, output: str | None, transparent: bool) -> J
         return Job(source, str(path.with_name(_result_name(path, transparent, SUFFIX_ADDED))))
     if output != PIPE and _is_folder(output):
         return Job(source, str(Path(output) / _result_name(path, transparent)), makes_folder=True)
-    pictures = path.suffix.lower() in PICTURE_SUFFIXES
-    return Job(source, output, makes_folder=not pictures and numbered(Path(output)))
+    return Job(source, output)
 
 
 def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job]:
@@ -131,7 +131,7 @@ def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
 
 def _result_name(path: Path, transparent: bool, added: str = "") -> str:
     suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
+    if is_picture(path):
         keeps = suffix in WRITTEN_PICTURES and not (transparent and suffix in (".jpg", ".jpeg"))
         return f"{path.stem}{added}{path.suffix if keeps else '.png'}"
     if transparent:

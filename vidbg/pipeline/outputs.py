@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.specs import FileSpec, TransparentSpec
 from vidbg.errors import ConfigError, SinkError
-from vidbg.pipeline.jobs import PIPE, Job, numbered
+from vidbg.pipeline.jobs import PIPE, Job
 from vidbg.sinks import Sink
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sinks.formats import Encoding, OutputKind, output_kind
@@ -77,7 +78,9 @@ def _same(one: Path, other: Path) -> bool:
 def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
     """The files of a job that are there already; of a numbered sequence the first picture."""
     targets = [] if job.target == PIPE else [Path(job.target)]
-    targets = [path.with_name(path.name % 0) if numbered(path) else path for path in targets]
+    if job.is_sequence:
+        with suppress(TypeError, ValueError):  # ImagesSink tells what is wrong with the number
+            targets = [path.with_name(path.name % 0) for path in targets]
     targets += [output.alpha_video] if output.alpha_video else []
     return [path for path in targets if path.is_file()]
 
@@ -98,7 +101,7 @@ def open_sink(job: Job, source: Source, *, transparent: bool, output: OutputConf
         ConfigError: this source cannot become such an output.
         SinkError: the output cannot be written.
     """
-    if job.makes_folder:
+    if job.makes_folder or job.is_sequence:
         _make_folder(Path(job.target).parent)
     main = _main_sink(job, source, transparent, output)
     if output.alpha_video is None:
@@ -124,15 +127,16 @@ def _main_sink(job: Job, source: Source, transparent: bool, output: OutputConfig
 
         return RawPipeSink(source.info)
     if output_kind(job.target, alpha=transparent) is OutputKind.PICTURES:
-        return _pictures(Path(job.target), source, transparent, output)
+        return _pictures(job, source, transparent, output)
     return _video(Path(job.target), source, "transparent" if transparent else "opaque", output)
 
 
-def _pictures(path: Path, source: Source, transparent: bool, output: OutputConfig) -> Sink:
+def _pictures(job: Job, source: Source, transparent: bool, output: OutputConfig) -> Sink:
     from vidbg.sinks.images import ImagesSink
 
+    path = Path(job.target)
     if not source.info.stills:
-        if not numbered(path) and source.info.frame_count != 1:
+        if not job.is_sequence and source.info.frame_count != 1:
             raise ConfigError(
                 f"the frames of a video do not fit into the one picture {path}; give a name with "
                 f"a number, such as {path.stem}%05d{path.suffix}"

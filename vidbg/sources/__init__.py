@@ -42,12 +42,10 @@ def open_source(name: str | Path, *, copy_streams: bool = True) -> Source:
     Raises:
         SourceError: it cannot be read; the message says why.
     """
-    from vidbg.sources.images import PICTURE_SUFFIXES, ImagesSource, is_animated_webp
+    from vidbg.sources.images import ImagesSource, is_picture
 
-    path = Path(name)
-    picture = path.suffix.lower() in PICTURE_SUFFIXES
-    if picture and not (path.is_file() and is_animated_webp(path)):
-        return ImagesSource([path])
+    if is_picture(Path(name)):
+        return ImagesSource([name])
     from vidbg.sources.video_file import VideoFileSource
 
     return VideoFileSource(str(name), copy_streams=copy_streams)

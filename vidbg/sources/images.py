@@ -87,6 +87,12 @@ def read_picture(path: Path) -> tuple[Image, Alpha | None]:
     return _eight_bits(picture), None
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a name is a picture's; an animated WebP counts as a video."""
+    named = path.suffix.lower() in PICTURE_SUFFIXES
+    return named and not (path.is_file() and is_animated_webp(path))
+
+
 def is_animated_webp(path: Path) -> bool:
     """Whether a file is a WebP with several frames, which VideoFileSource reads.
 
