@@ -15,6 +15,9 @@ from vidbg.frame import StreamInfo
 
 log = logging.getLogger(__name__)
 
+_MOST_MISSING_S = 5.0
+"""So much may a long file end before its header says; a short one by 2 % or half a second."""
+
 
 class Timeline:
     """Gives frames times that grow: the stream's own, repaired where they are missing or equal.
@@ -88,7 +91,8 @@ class Health:
     def check_end(self, stored_end_s: Fraction | None) -> None:
         """Raises SourceIncomplete if anything was amiss."""
         end_s = self.end_s if stored_end_s is None else stored_end_s
-        if end_s - self.end_s > max(Fraction(1), end_s / 50):
+        spare_s = min(max(0.5, float(end_s) / 50), _MOST_MISSING_S)
+        if end_s - self.end_s > spare_s:
             raise SourceIncomplete(
                 f"{self.name} breaks off at {float(self.end_s):.1f} s of {float(end_s):.1f} s; "
                 "all frames up to there were read: is the recording or the download complete?"
