@@ -239,6 +239,17 @@ def test_a_picture_becomes_a_picture(name: str, tmp_path: Path) -> None:
     assert np.abs(image[:, 44:].astype(int) - (0, 0, 255)).mean() < 6
 
 
+def test_a_cut_out_picture_stays_cut_out(tmp_path: Path) -> None:
+    """Where the input is transparent there is nobody, whatever the network sees."""
+    stored = np.dstack([numbered(3, 64, 48), np.full((48, 64), 255, np.uint8)])
+    stored[24:, :, 3] = 0
+    cv2.imwrite(str(tmp_path / "in.png"), stored)
+    process(tmp_path / "in.png", tmp_path / "out.png", "#ff0000")
+    image = frames_of(tmp_path / "out.png")[0].image
+    assert np.array_equal(image[30:, :24], np.broadcast_to((0, 0, 255), (18, 24, 3)))
+    assert np.array_equal(image[4:16, :24], numbered(3, 64, 48)[4:16, :24])
+
+
 def test_what_a_picture_cannot_become_is_told(tmp_path: Path) -> None:
     picture, clip = tmp_path / "me.png", write_clip(tmp_path / "in.mp4")
     cv2.imwrite(str(picture), numbered(3, 64, 48))
@@ -356,6 +367,13 @@ def test_what_could_be_read_of_a_broken_file_is_kept(tmp_path: Path) -> None:
         process(clip, tmp_path / "out.mp4")
     assert 10 < len(frames_of(tmp_path / "out.mp4")) < 90
     assert names(tmp_path) == ["in.mkv", "out.mp4"]
+
+
+def test_a_little_that_is_missing_is_told_too(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "in.mkv", ticks=range(90), options={"crf": "10", "g": "1"})
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 7 // 10])
+    with pytest.raises(SourceIncomplete, match=r"breaks off at 2\.\d s of 3\.0 s"):
+        process(clip, tmp_path / "out.mp4")
 
 
 # --- a source that hangs --------------------------------------------------------------------------

@@ -89,6 +89,8 @@ class Compositor:
         passthrough = isinstance(self._config.background, PassthroughSpec)
         if passthrough and not self._config.keep_alpha:
             return frame
+        if frame.alpha is not None:  # a cut-out picture: there is nobody where it is transparent
+            alpha = alpha * frame.alpha
         moved = adjust_alpha(alpha, self._config.offset_px, 0)
         soft = adjust_alpha(moved, 0, self._config.feather_px)
         if passthrough:
