@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def bench(
     source: Annotated[
-        Path | None, typer.Argument(metavar="[INPUT]", help="Video; default: a synthetic person.")
+        Path | None, typer.Argument(metavar="INPUT", help="Video; default: a synthetic person.")
     ] = None,
     engine: Annotated[
         list[str] | None,

@@ -11,14 +11,13 @@ if TYPE_CHECKING:
     from vidbg.compositing import CompositingConfig
     from vidbg.config import MattingConfig
 
+_BACKGROUNDS = "Picture, video or GIF; blur, blur:0 to blur:100; #rrggbb, color:NAME, green"
 Background = Annotated[
     str,
-    typer.Option(
-        "--background",
-        "-b",
-        help="Picture, video or GIF; blur, blur:0 to blur:100; #rrggbb, color:NAME, green; "
-        "transparent; none (shows the room).",
-    ),
+    typer.Option("--background", "-b", help=f"{_BACKGROUNDS}; transparent; none: the room."),
+]
+LiveBackground = Annotated[
+    str, typer.Option("--background", "-b", help=f"{_BACKGROUNDS}; none: the room.")
 ]
 Fit = Annotated[str, typer.Option(help="cover: fill the frame; fit: show all of the background.")]
 Offset = Annotated[float, typer.Option(help="Move the person's edge, in pixels; above 0 outward.")]

@@ -30,7 +30,10 @@ def process(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", help="File, folder, or - for stdout. Default: beside INPUT."
+            "--output",
+            "-o",
+            help="File, folder, frame%05d.png for pictures of a video, or - for raw video on "
+            "stdout. Default: beside INPUT.",
         ),
     ] = None,
     alpha_video: Annotated[
@@ -48,14 +51,15 @@ def process(
     network_size: options.NetworkSize = None,
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
-    crf: Annotated[int | None, typer.Option(help="Quality, 0 (best) to 51; default 18.")] = None,
+    crf: Annotated[
+        int | None, typer.Option(help="Quality: 0 (best) to 51 (.webm: 63); default 18 (24).")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="x264's speed; default veryfast.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Replace the background of video files and pictures.
 
-    Audio, subtitles and every frame's time are kept. The file appears under its name when it is
-    complete.
+    Audio, subtitles and every frame's time are kept. A file appears when complete.
     """
     from vidbg.pipeline.jobs import plan_jobs
     from vidbg.pipeline.outputs import OutputConfig, check_jobs, existing_outputs, is_transparent

@@ -19,7 +19,7 @@ REPORT_INTERVAL_S = 2.0
 
 
 def run(
-    background: options.Background = "blur",
+    background: options.LiveBackground = "blur",
     camera: Annotated[
         str, typer.Option("--camera", "-c", help="Index, path, or synthetic for a test picture.")
     ] = "0",
