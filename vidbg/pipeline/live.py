@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.compositing.specs import TransparentSpec
@@ -78,28 +78,22 @@ def open_live_sink(
     Raises:
         SinkError: it cannot be opened; the message says what to do on this system.
     """
-    sinks: list[Sink] = []
-    ended: Callable[[], bool] = lambda: False  # noqa: E731
-    try:
-        if output == PIPE:
-            from vidbg.sinks.raw_pipe import RawPipeSink
+    from vidbg.sinks.window import WindowSink
 
-            sinks.append(RawPipeSink(info))
-        elif output != NO_OUTPUT:
-            from vidbg.sinks.virtual_camera import VirtualCameraSink
-
-            sinks.append(VirtualCameraSink(info, device=output))
-        if show:
-            from vidbg.sinks.window import WindowSink
-
-            window = WindowSink(info)
-            sinks.append(window)
-            ended = lambda: window.closed  # noqa: E731
-    except BaseException:
-        for sink in sinks:
-            with suppress(Exception):
-                sink.abort()
-        raise
-    if not sinks:
+    if output == NO_OUTPUT and not show:
         raise ConfigError("nothing would be shown; give an output, or --show for a preview")
-    return FanOutSink(sinks), ended
+    window = WindowSink(info) if show else None  # opens nothing before its first frame
+    sinks = [] if output == NO_OUTPUT else [_output(output, info)]
+    if window is None:
+        return FanOutSink(sinks), lambda: False
+    return FanOutSink([*sinks, window]), lambda: window.closed
+
+
+def _output(output: str | None, info: StreamInfo) -> Sink:
+    if output == PIPE:
+        from vidbg.sinks.raw_pipe import RawPipeSink
+
+        return RawPipeSink(info)
+    from vidbg.sinks.virtual_camera import VirtualCameraSink
+
+    return VirtualCameraSink(info, device=output)
