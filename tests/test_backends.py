@@ -128,7 +128,7 @@ def test_an_absent_device_says_so() -> None:
     pytest.importorskip("torchvision")
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
-    with pytest.raises(BackendError, match="no cuda device|no NVIDIA driver"):
+    with pytest.raises(BackendError, match=r"no cuda device|no NVIDIA driver"):
         load_backend("cuda")
 
 
