@@ -14,7 +14,7 @@ def demo(
     """Make a sample clip and replace its background."""
     from vidbg.compositing import CompositingConfig, parse_background
     from vidbg.pipeline.api import process
-    from vidbg.pipeline.demo import write_sample
+    from vidbg.pipeline.demo import write_comparison, write_sample
     from vidbg.pipeline.outputs import OutputConfig
 
     clip, picture = write_sample(folder)
@@ -24,3 +24,6 @@ def demo(
         compositing = CompositingConfig(parse_background(background))
         process(clip, target, background=compositing, written=OutputConfig(overwrite=True))
         typer.echo(f"{name}: {target.resolve()}")
+    comparison = folder / "before-after.jpg"
+    write_comparison(clip, folder / "replaced.mp4", comparison)
+    typer.echo(f"before and after: {comparison.resolve()}")

@@ -12,6 +12,7 @@ from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.sinks.formats import Encoding
 from vidbg.sinks.video_file import VideoFileSink
+from vidbg.sources import open_frames
 from vidbg.sources.handheld import handheld
 
 WIDTH, HEIGHT = 854, 480
@@ -48,6 +49,17 @@ def write_sample(folder: Path) -> tuple[Path, Path]:
         for index, (image, _) in enumerate(frames):
             sink.write(Frame(image, float(index / FRAME_RATE), index))
     return clip, background
+
+
+def write_comparison(before: Path, after: Path, target: Path) -> None:
+    """Write the first frames of two clips side by side as one picture."""
+    both = np.hstack([_first_image(before), _first_image(after)])
+    cv2.imwrite(str(target), both, [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+def _first_image(clip: Path) -> Image:
+    with open_frames(clip) as source:
+        return next(iter(source)).image
 
 
 def _pictures() -> tuple[Image, Image]:
