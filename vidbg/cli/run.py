@@ -63,6 +63,8 @@ def run(
         passthrough = isinstance(compositing.background, PassthroughSpec)
         with sink:
             matter = None if passthrough else Matter(config=matting)
+            if matter is not None:
+                typer.echo(f"network: {matter.backend.name}, {matter.backend.precision}", err=True)
             report = run_live(
                 source,
                 matter,
