@@ -18,12 +18,14 @@ from training.data import PictureSet, find_sets
 from training.predict import Infer
 from training.validate import Scores, predictions, score_set
 from vidbg.compositing import composite, estimate_foreground
+from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import load_backend
 
 COLUMNS = ("iou", "precision", "recall", "f1", "boundary_f", "mad", "false_person")
 SHEET_BACKGROUND = (80, 177, 0)
 TILE_HEIGHT = 240
+USUAL_PIXELS = MattingConfig().network_pixels
 
 
 def score_engine(name: str, sets: list[PictureSet], pixels: int) -> dict[str, Scores]:
@@ -77,7 +79,7 @@ def _tile(image: Image, alpha: Alpha, truth: Alpha) -> Image:
 def main(
     data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
     engine: Annotated[list[str] | None, typer.Option(help="DEVICE:PRECISION; repeat.")] = None,
-    pixels: Annotated[int, typer.Option(help="Pixels of the network's input.")] = 288 * 512,
+    pixels: Annotated[int, typer.Option(help="Pixels of the network's input.")] = USUAL_PIXELS,
     out: Annotated[Path, typer.Option(help="Table, JSON, contact sheets.")] = Path("runs/evaluate"),
     count: Annotated[int, typer.Option(help="Pictures on a contact sheet.")] = 12,
 ) -> None:

@@ -36,6 +36,7 @@ from training.log import read_log
 from training.train import RECIPE
 from training.trainer import to_input
 from training.validate import Scores, score_set
+from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
 from vidbg.matting.backends.openvino import load as load_openvino
 from vidbg.matting.engines import QUANTISED, WEIGHTS, file_hash
@@ -45,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 OPSET = 17
 CALIBRATION_PICTURES = 300
+USUAL_PIXELS = MattingConfig().network_pixels
 _ONNX_TYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
 
 
@@ -198,7 +200,7 @@ def main(
     weights: Annotated[Path, typer.Option(help="Trained weights.")],
     data: Annotated[Path, typer.Option(help="Training sets, for calibration.")],
     val: Annotated[Path, typer.Option(help="Validation sets, for the scores.")],
-    pixels: Annotated[int, typer.Option(help="Network size of the scores.")] = 256 * 256,
+    pixels: Annotated[int, typer.Option(help="Network size of the scores.")] = USUAL_PIXELS,
     out: Annotated[Path, typer.Option(help="Where they go.")] = Path("engines"),
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:

@@ -24,7 +24,7 @@ class MattingConfig:
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None
-    network_pixels: int = 288 * 512
+    network_pixels: int = 224 * 384
     smoothing_s: float = 0.15
     refine: bool = True
 
