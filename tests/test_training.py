@@ -31,6 +31,7 @@ from training.losses import edge_loss, matting_loss, soft_jaccard_loss  # noqa: 
 from training.metrics import (  # noqa: E402
     boundary_f,
     dtssd,
+    flicker,
     is_false_person,
     mad,
     mse,
@@ -191,6 +192,18 @@ def test_boundary_f_forgives_a_pixel_and_no_more() -> None:
     assert boundary_f(np.roll(truth, 3, axis=1), truth) == 1  # within 0.008 x 500 = 4
     assert boundary_f(np.roll(truth, 30, axis=1), truth) < 0.75
     assert boundary_f(truth * 0, truth) == 0
+
+
+def test_flicker_counts_still_pixels_alone() -> None:
+    images = np.zeros((3, 4, 4, 3), np.uint8)
+    images[1:, :2] = 50  # the upper half changes once
+    truths = np.zeros((3, 4, 4), np.float32)
+    alphas = np.zeros((3, 4, 4), np.float32)
+    alphas[1, 2:] = 0.1
+    alphas[1, :2] = 0.9
+    alphas[2] = alphas[1]
+    assert flicker(alphas, truths, images) == pytest.approx((100 + 0) / 2)
+    assert flicker(alphas * 0, truths, images) == 0
 
 
 def test_false_person_is_more_than_a_hundredth() -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,7 @@ import cv2
 import numpy as np
 import typer
 
+from training.clips import score_clips
 from training.data import PictureSet, find_sets
 from training.predict import Infer
 from training.validate import Scores, predictions, score_set
@@ -21,8 +24,10 @@ from vidbg.compositing import composite, estimate_foreground
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import load_backend
+from vidbg.matting.matter import Matter
 
-COLUMNS = ("iou", "precision", "recall", "f1", "boundary_f", "mad", "false_person")
+PICTURE_COLUMNS = ("iou", "precision", "recall", "f1", "boundary_f", "mad", "false_person")
+CLIP_COLUMNS = ("iou", "boundary_f", "mad", "dtssd", "flicker")
 SHEET_BACKGROUND = (80, 177, 0)
 TILE_HEIGHT = 240
 USUAL_PIXELS = MattingConfig().network_pixels
@@ -38,12 +43,23 @@ def score_engine(name: str, sets: list[PictureSet], pixels: int) -> dict[str, Sc
         backend.close()
 
 
-def table(results: dict[str, dict[str, Scores]]) -> str:
+def score_smoothing(name: str, clips: Path, pixels: int) -> dict[str, dict[str, Scores]]:
+    """Scores per clip of an engine, with the temporal filter and without."""
+    device, _, precision = name.partition(":")
+    usual = MattingConfig(device, precision or "auto", network_pixels=pixels)
+    results = {}
+    for label, config in (("", usual), (" unsmoothed", replace(usual, smoothing_s=0.0))):
+        with Matter(config=config) as matter:
+            results[name + label] = score_clips(matter, clips)
+    return results
+
+
+def table(results: dict[str, dict[str, Scores]], columns: Sequence[str]) -> str:
     """A Markdown table: a row an engine and set."""
-    lines = ["| engine | set | " + " | ".join(COLUMNS) + " |", "|---" * (2 + len(COLUMNS)) + "|"]
+    lines = ["| engine | set | " + " | ".join(columns) + " |", "|---" * (2 + len(columns)) + "|"]
     for engine, scores in results.items():
         for name, part in scores.items():
-            cells = (f"{part[c]:.4f}" if c in part else "–" for c in COLUMNS)
+            cells = (f"{part[c]:.4f}" if c in part else "–" for c in columns)
             lines.append(f"| {engine} | {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -78,6 +94,7 @@ def _tile(image: Image, alpha: Alpha, truth: Alpha) -> Image:
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    clips: Annotated[Path | None, typer.Option(help="Folder with clips, true alpha known.")] = None,
     engine: Annotated[list[str] | None, typer.Option(help="DEVICE:PRECISION; repeat.")] = None,
     pixels: Annotated[int, typer.Option(help="Pixels of the network's input.")] = USUAL_PIXELS,
     out: Annotated[Path, typer.Option(help="Table, JSON, contact sheets.")] = Path("runs/evaluate"),
@@ -89,9 +106,13 @@ def main(
     sets = find_sets(data)
     engines = engine or ["cpu:fp32", "cpu:int8"]
     results = {name: score_engine(name, sets, pixels) for name in engines}
-    text = table(results)
+    text = table(results, PICTURE_COLUMNS)
+    facts = {"pixels": pixels, "pictures": results}
+    if clips is not None:
+        facts["clips"] = on_clips = score_smoothing(engines[-1], clips, pixels)
+        text += "\n\n" + table(on_clips, CLIP_COLUMNS)
     (out / "scores.md").write_text(text + "\n", encoding="utf-8")
-    (out / "scores.json").write_text(json.dumps({"pixels": pixels, "engines": results}, indent=2))
+    (out / "scores.json").write_text(json.dumps(facts, indent=2))
     device, _, precision = engines[-1].partition(":")
     backend = load_backend(device, precision or "auto")
     for pictures in (s for s in sets if s.people):

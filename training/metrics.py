@@ -15,6 +15,7 @@ from vidbg.frame import Alpha
 
 THRESHOLD = 0.5
 FALSE_PERSON_SHARE = 0.01
+STILL_LEVELS = 2
 BOUNDARY_TOLERANCE = 0.008
 """Of the picture's diagonal: how far two boundaries may lie apart (Perazzi et al., DAVIS, 2016)."""
 
@@ -89,6 +90,28 @@ def dtssd(alphas: NDArray[np.float32], truths: NDArray[np.float32]) -> float:
     errors = np.diff(alphas, axis=0) - np.diff(truths, axis=0)
     per_frame = np.sqrt(np.square(errors).mean(axis=(1, 2))) * 1e2
     return float(per_frame.sum() / len(alphas))
+
+
+def flicker(
+    alphas: NDArray[np.float32], truths: NDArray[np.float32], images: NDArray[np.uint8]
+) -> float:
+    """Mean change of alpha from frame to frame where neither picture nor truth changed, x 1000.
+
+    A picture counts as unchanged where no channel moved by more than 2 grey levels.
+
+    Args:
+        alphas, truths: float32 (T, H, W) in [0, 1].
+        images: uint8 (T, H, W, 3).
+    Returns:
+        The mean over those frames that have such pixels; 0 where none has.
+    """
+    changes = []
+    for i in range(1, len(alphas)):
+        moved = np.abs(images[i].astype(np.int16) - images[i - 1]).max(axis=2)
+        still = (moved <= STILL_LEVELS) & (truths[i] == truths[i - 1])
+        if still.any():
+            changes.append(float(np.abs(alphas[i] - alphas[i - 1])[still].mean()))
+    return float(np.mean(changes)) * 1e3 if changes else 0.0
 
 
 def is_false_person(alpha: Alpha) -> bool:
