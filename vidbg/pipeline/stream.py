@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -21,7 +22,7 @@ from vidbg.matting.matter import Matter
 from vidbg.pipeline.mailbox import Abandoned, Mailbox
 from vidbg.sinks import Sink
 from vidbg.sources import Source
-from vidbg.timing import StageClock
+from vidbg.timing import KEPT, StageClock
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Stream:
         self._outbox: Mailbox[tuple[Frame, Alpha, float]] = Mailbox(WRITE_BEHIND)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
-        self._latencies_s: list[float] = []
+        self._latencies_s: deque[float] = deque(maxlen=KEPT)
         self._frames = 0
 
     def stop(self) -> None:
@@ -115,7 +116,7 @@ class Stream:
         if self._failure or incomplete:
             raise self._failure or incomplete  # type: ignore[misc]
         seconds = time.perf_counter() - start
-        return StreamReport(self._frames, self._inbox.dropped, seconds, self._latencies_s)
+        return StreamReport(self._frames, self._inbox.dropped, seconds, list(self._latencies_s))
 
     def _read(self) -> None:
         frames = islice(self._source, self._frame_limit)
