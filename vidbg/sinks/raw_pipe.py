@@ -98,13 +98,13 @@ class _Y4M:
     """Turns BGR images into the FRAME records of a y4m stream."""
 
     def __init__(self, height: int) -> None:
-        from av.video.reformatter import Interpolation, VideoReformatter
+        from av.video.reformatter import VideoReformatter
+
+        from vidbg.sinks.encoder_pictures import ACCURATE
 
         self._reformatter = VideoReformatter()
         self._matrix = Colour().matrix_at(height)  # the format has no word for it
-        self._accurate = (
-            Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
-        )
+        self._accurate = ACCURATE
 
     def __call__(self, image: Image) -> bytes:
         import av
