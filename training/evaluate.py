@@ -23,7 +23,7 @@ from training.validate import Scores, predictions, score_set
 from vidbg.compositing import composite, estimate_foreground
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
-from vidbg.matting.backends import load_backend
+from vidbg.matting.backends import load_backend, parse_engine
 from vidbg.matting.matter import Matter
 
 PICTURE_COLUMNS = ("iou", "precision", "recall", "f1", "boundary_f", "mad", "false_person")
@@ -35,8 +35,7 @@ USUAL_PIXELS = MattingConfig().network_pixels
 
 def score_engine(name: str, sets: list[PictureSet], pixels: int) -> dict[str, Scores]:
     """Scores per set of an engine given as DEVICE or DEVICE:PRECISION."""
-    device, _, precision = name.partition(":")
-    backend = load_backend(device, precision or "auto")
+    backend = load_backend(*parse_engine(name))
     try:
         return {pictures.name: score_set(backend, pictures, pixels) for pictures in sets}
     finally:
@@ -45,8 +44,7 @@ def score_engine(name: str, sets: list[PictureSet], pixels: int) -> dict[str, Sc
 
 def score_smoothing(name: str, clips: Path, pixels: int) -> dict[str, dict[str, Scores]]:
     """Scores per clip of an engine, with the temporal filter and without."""
-    device, _, precision = name.partition(":")
-    usual = MattingConfig(device, precision or "auto", network_pixels=pixels)
+    usual = MattingConfig(*parse_engine(name), network_pixels=pixels)
     results = {}
     for label, config in (("", usual), (" unsmoothed", replace(usual, smoothing_s=0.0))):
         with Matter(config=config) as matter:
@@ -113,8 +111,7 @@ def main(
         text += "\n\n" + table(on_clips, CLIP_COLUMNS)
     (out / "scores.md").write_text(text + "\n", encoding="utf-8")
     (out / "scores.json").write_text(json.dumps(facts, indent=2))
-    device, _, precision = engines[-1].partition(":")
-    backend = load_backend(device, precision or "auto")
+    backend = load_backend(*parse_engine(engines[-1]))
     for pictures in (s for s in sets if s.people):
         sheet = contact_sheet(backend, pictures, pixels, count)
         cv2.imwrite(str(out / f"{pictures.name.replace('/', '_')}.jpg"), sheet)

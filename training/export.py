@@ -32,13 +32,13 @@ from training.augment import AugmentConfig, PairMaker
 from training.batches import SIZES
 from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
+from training.evaluate import score_engine
 from training.log import read_log
 from training.train import RECIPE
 from training.trainer import to_input
-from training.validate import Scores, score_set
+from training.validate import Scores
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
-from vidbg.matting.backends.openvino import load as load_openvino
 from vidbg.matting.engines import QUANTISED, WEIGHTS, file_hash
 from vidbg.matting.network import MattingNetwork
 
@@ -186,9 +186,7 @@ def read_recipe(weights: Path) -> dict[str, Any]:
 
 def score_all(precision: str, val: Path, pixels: int) -> dict[str, Scores]:
     """Scores of the shipped network in one precision, run by OpenVINO."""
-    backend = load_openvino("CPU", precision, None)
-    scores = {s.name: score_set(backend, s, pixels) for s in find_sets(val)}
-    backend.close()
+    scores = score_engine(f"cpu:{precision}", find_sets(val), pixels)
     rounded = {
         name: {key: round(value, 4) for key, value in part.items()} for name, part in scores.items()
     }

@@ -34,6 +34,7 @@ def bench(
     json_only: Annotated[bool, typer.Option("--json", help="The JSON line alone.")] = False,
 ) -> None:
     """Measure frames per second and latency: a table for people and one JSON line."""
+    from vidbg.matting.backends import parse_engine
     from vidbg.pipeline.benchmark import BenchmarkConfig, describe_machine, run_benchmark
 
     width, height = options.parse_size(size, "--size")
@@ -41,10 +42,8 @@ def bench(
     compositing = options.compositing_config(background, "cover", 0.0, 0.0, 0.0)
     results = []
     for name in engine or ["auto"]:
-        device, _, precision = name.partition(":")
-        matting = options.matting_config(
-            device, precision or "auto", threads, network_size, None, True
-        )
+        device, precision = parse_engine(name)
+        matting = options.matting_config(device, precision, threads, network_size, None, True)
         results.append(run_benchmark(config, matting, compositing))
     if not json_only:
         _print_tables(results)

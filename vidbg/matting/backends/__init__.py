@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import Literal, Protocol, get_args
 
 import numpy as np
@@ -107,6 +108,12 @@ def load_backend(
     raise BackendError("no backend can be used here; " + "; ".join(refusals))
 
 
+def parse_engine(name: str) -> tuple[str, str]:
+    """Read DEVICE or DEVICE:PRECISION as a device and a precision, auto where none is given."""
+    device, _, precision = name.partition(":")
+    return device, precision or "auto"
+
+
 def survey() -> list[BackendReport]:
     """Every device in the order of choice, and the one that `auto` would take."""
     reports: list[BackendReport] = []
@@ -127,7 +134,7 @@ def _load(name: str, precision: str, threads: int | None) -> Backend:
     return load(candidate.target, precision, threads)
 
 
-def _module(candidate: _Candidate):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _module(candidate: _Candidate) -> ModuleType:
     return import_module(f"{__name__}.{candidate.module}")
 
 
