@@ -15,7 +15,6 @@ from torchvision.models import resnet50  # noqa: E402
 from training.checkpoint import save_weights  # noqa: E402
 from training.seed_network import SeedNetwork  # noqa: E402
 
-
 functional = torch.nn.functional
 
 
