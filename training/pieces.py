@@ -1,0 +1,110 @@
+"""Files in pieces of a limited size, and lists that tell whether they came whole.
+
+A list is JSON: `name`, `bytes` and `sha256` of each file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vidbg.errors import ConfigError
+from vidbg.matting.engines import file_hash
+
+PIECES = "pieces.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line of a list."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Part:
+        return cls(path.name, path.stat().st_size, file_hash(path))
+
+    def found_in(self, folder: Path) -> Path:
+        """The file, whole.
+
+        Raises:
+            ConfigError: it is missing or not what the list says.
+        """
+        path = folder / self.name
+        if not path.is_file():
+            raise ConfigError(f"{path} is missing; bring it and try again")
+        if Part.of(path) != self:
+            raise ConfigError(
+                f"{path} is damaged: {path.stat().st_size} of {self.bytes} bytes, or another "
+                f"sha256 than {self.sha256[:12]}…; bring it again"
+            )
+        return path
+
+
+def write_list(path: Path, parts: Iterable[Part]) -> None:
+    write_json(path, [asdict(part) for part in parts])
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write beside the file and rename, so that an interruption leaves the old one whole."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_list(path: Path) -> list[Part]:
+    """What lies beside a list.
+
+    Raises:
+        ConfigError: the list is missing or not one.
+    """
+    try:
+        return [Part(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"cannot read the list {path}: {error}") from None
+
+
+def require_all(folder: Path, parts: list[Part]) -> None:
+    """Refuse a folder in which files of a list are absent; whether they are whole is not checked.
+
+    Raises:
+        ConfigError: the message names every absent file.
+    """
+    absent = [part.name for part in parts if not (folder / part.name).is_file()]
+    if absent:
+        raise ConfigError(f"{len(absent)} of {len(parts)} files are not in {folder}: {absent}")
+
+
+def split(file: Path, out: Path, limit: int) -> list[Part]:
+    """Cut a file into pieces of at most `limit` bytes, with a list of them."""
+    out.mkdir(parents=True, exist_ok=True)
+    parts: list[Part] = []
+    with file.open("rb") as source:
+        while content := source.read(limit):
+            piece = out / f"{file.name}.{len(parts):03d}"
+            piece.write_bytes(content)
+            parts.append(Part.of(piece))
+    write_list(out / PIECES, parts)
+    return parts
+
+
+def join(folder: Path, out: Path) -> None:
+    """Put pieces together again.
+
+    Raises:
+        ConfigError: a piece is missing or damaged; `out` is left as it was.
+    """
+    parts = read_list(folder / PIECES)
+    require_all(folder, parts)
+    pieces = [part.found_in(folder) for part in parts]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(out.name + ".part")
+    with temporary.open("wb") as file:
+        for piece in pieces:
+            file.write(piece.read_bytes())
+    temporary.replace(out)

@@ -1,0 +1,273 @@
+"""Carry picture sets and weights in pieces of a limited size: `python -m training.shards`.
+
+::
+
+    pack     picture sets into tar files under a size, and a list of them, shards.json
+    unpack   tar files, checked against the list, back into folders as training.data reads them
+    missing  the tar files that are still to come
+    split    any file into pieces under a size, and a list of them, pieces.json
+    join     the pieces, checked against the list, back into the file
+
+A list is JSON: `name`, `bytes` and `sha256` of each file beside it. A megabyte is 1,000,000 bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from training.data import PictureSet, Sample, find_sets, read_sample
+from training.pieces import (
+    Part,
+    join,
+    read_list,
+    require_all,
+    split,
+    write_json,
+    write_list,
+)
+from vidbg.errors import ConfigError
+
+SHARDS = "shards.json"
+UNPACKED = "unpacked.json"
+"""In the folder of the pictures: the sha256 of each shard that was unpacked there, by its name."""
+
+MEGABYTE = 1_000_000
+JPEG_QUALITY = 92
+
+Files = list[tuple[str, bytes]]
+"""Paths below the packed folder, with `/`, and what the files hold."""
+
+
+def pack(data: Path, out: Path, limit: int, max_side: int | None = None) -> list[Part]:
+    """Write the picture sets and tables (*.csv) below a folder as tar files.
+
+    The same pictures give the same bytes. A picture and its mask share a tar file, so each tar
+    file alone gives sets that can be read.
+
+    Args:
+        data: a folder as `find_sets` takes it.
+        out: the folder to write to, without shards of an earlier call.
+        limit: the size that no tar file exceeds, bytes.
+        max_side: larger pictures are made smaller, so that the longer side has so many pixels:
+            JPEG of quality 92, PNG where there is alpha, the mask to the picture's size. All
+            others keep their bytes.
+    Raises:
+        ConfigError: `out` holds shards, a picture is larger than a shard, two files have one
+            name, or the sets cannot be read.
+    """
+    if any(out.glob("*.tar")):
+        raise ConfigError(f"{out} already holds shards; give an empty folder")
+    out.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for number, files in enumerate(_fill(_groups(data, max_side), limit)):
+        path = out / f"data-{number:03d}.tar"
+        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+            for name, content in files:
+                tar.addfile(_header(name, content), io.BytesIO(content))
+        parts.append(Part.of(path))
+    write_list(out / SHARDS, parts)
+    return parts
+
+
+def _groups(data: Path, max_side: int | None) -> Iterator[Files]:
+    """Files that belong into one shard: a table, or a picture with its mask."""
+    seen: set[str] = set()
+    for files in _all_groups(data, max_side):
+        for name, _ in files:
+            if name in seen:
+                raise ConfigError(f"two files below {data} would be {name}; rename one")
+            seen.add(name)
+        yield files
+
+
+def _all_groups(data: Path, max_side: int | None) -> Iterator[Files]:
+    for path in sorted(data.rglob("*.csv")):
+        yield [(path.relative_to(data).as_posix(), path.read_bytes())]
+    for pictures in find_sets(data):
+        for sample in pictures.samples:
+            files = None if max_side is None else _smaller(pictures, sample, max_side)
+            paths = [path for path in (sample.image, sample.mask) if path is not None]
+            kept = [(path, path.read_bytes()) for path in paths]
+            yield [(path.relative_to(data).as_posix(), b) for path, b in files or kept]
+
+
+def _smaller(
+    pictures: PictureSet, sample: Sample, max_side: int
+) -> list[tuple[Path, bytes]] | None:
+    """The sample at a smaller size; None if no side is longer than `max_side`."""
+    image, mask = read_sample(sample)
+    height, width = mask.shape
+    scale = max_side / max(height, width)
+    if scale >= 1:
+        return None
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if pictures.cutouts:
+        return [_encoded(sample.image, ".png", np.dstack([image, mask]))]
+    picture = _encoded(sample.image, ".jpg", image)
+    return [picture] if sample.mask is None else [picture, _encoded(sample.mask, ".png", mask)]
+
+
+def _encoded(path: Path, suffix: str, picture: NDArray[np.uint8]) -> tuple[Path, bytes]:
+    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else []
+    _, data = cv2.imencode(suffix, picture, settings)
+    return path.with_suffix(suffix), data.tobytes()
+
+
+def _fill(groups: Iterable[Files], limit: int) -> Iterator[Files]:
+    """Join groups, in their order, up to the limit."""
+    ending = 2 * tarfile.RECORDSIZE  # two blocks of zeros, then up to a whole record
+    shard: Files = []
+    size = ending
+    for files in groups:
+        more = sum(_stored_size(name, content) for name, content in files)
+        if more + ending > limit:
+            raise ConfigError(f"{files[0][0]} takes {more} bytes; a shard has at most {limit}")
+        if size + more > limit:
+            yield shard
+            shard, size = [], ending
+        shard += files
+        size += more
+    yield shard
+
+
+def _stored_size(name: str, content: bytes) -> int:
+    blocks = -(-len(content) // tarfile.BLOCKSIZE)
+    return len(_header(name, content).tobuf(tarfile.PAX_FORMAT)) + blocks * tarfile.BLOCKSIZE
+
+
+def _header(name: str, content: bytes) -> tarfile.TarInfo:
+    """Without time and owner, so that the same files make the same shard."""
+    header = tarfile.TarInfo(name)
+    header.size = len(content)
+    return header
+
+
+def unpack(shard: Path, out: Path) -> None:
+    """Restore the files of one shard below `out`; what is there already is written again.
+
+    Raises:
+        ConfigError: the list beside the shard does not name it, it is damaged, or it would write
+            outside of `out`.
+    """
+    parts = {part.name: part for part in read_list(shard.parent / SHARDS)}
+    if shard.name not in parts:
+        raise ConfigError(f"{shard.parent / SHARDS} names {sorted(parts)}, not {shard.name}")
+    parts[shard.name].found_in(shard.parent)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            tar.extractall(out, filter="data")
+    except tarfile.TarError as error:
+        raise ConfigError(f"{shard} is no shard: {error}") from None
+    done = _unpacked(out) | {shard.name: parts[shard.name].sha256}
+    write_json(out / UNPACKED, done)
+
+
+def _unpacked(out: Path) -> dict[str, str]:
+    path = out / UNPACKED
+    done: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return done
+
+
+def unpack_all(shards: Path, out: Path) -> None:
+    """Restore every shard of a list.
+
+    Raises:
+        ConfigError: as `unpack`, and before anything is written if a shard is missing.
+    """
+    parts = read_list(shards / SHARDS)
+    require_all(shards, parts)
+    for part in parts:
+        unpack(shards / part.name, out)
+
+
+def missing(shards: Path, out: Path) -> list[str]:
+    """Names of the shards that have not been unpacked into `out`, as their list has them now."""
+    done = _unpacked(out)
+    return [part.name for part in read_list(shards / SHARDS) if done.get(part.name) != part.sha256]
+
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+LimitMb = Annotated[float, typer.Option(min=0.1, help="Megabytes that no file exceeds.")]
+
+
+@app.command("pack")
+def _pack(
+    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    out: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("shards"),
+    limit_mb: LimitMb = 60,
+    max_side: Annotated[
+        int | None, typer.Option(min=32, help="Make larger pictures so small, pixels.")
+    ] = None,
+) -> None:
+    """Picture sets into tar files under a size."""
+    for part in pack(data, out, int(limit_mb * MEGABYTE), max_side):
+        typer.echo(f"{out / part.name}: {part.bytes / MEGABYTE:.1f} MB")
+
+
+@app.command("unpack")
+def _unpack(
+    out: Annotated[Path, typer.Option(help="Folder for the picture sets.")],
+    shard: Annotated[list[Path] | None, typer.Argument(help="Tar files.")] = None,
+    shards: Annotated[Path | None, typer.Option(help="All that its list names.")] = None,
+) -> None:
+    """Tar files back into folders; again does no harm."""
+    if (shards is None) == (not shard):
+        raise typer.BadParameter("give tar files, or --shards FOLDER for all of them")
+    if shards is not None:
+        unpack_all(shards, out)
+    for path in shard or []:
+        unpack(path, out)
+
+
+@app.command("missing")
+def _missing(
+    shards: Annotated[Path, typer.Option(help="Folder with the list.")],
+    out: Annotated[Path, typer.Option(help="Folder that was unpacked into.")],
+) -> None:
+    """Name the shards that were not unpacked yet, one a line."""
+    for name in missing(shards, out):
+        typer.echo(name)
+
+
+@app.command("split")
+def _split(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the pieces.")],
+    limit_mb: LimitMb = 15,
+) -> None:
+    """Any file into pieces under a size."""
+    for part in split(file, out, int(limit_mb * MEGABYTE)):
+        typer.echo(f"{out / part.name}: {part.bytes / MEGABYTE:.1f} MB")
+
+
+@app.command("join")
+def _join(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+) -> None:
+    """Pieces back into their file."""
+    join(folder, out)
+
+
+def main() -> None:
+    try:
+        app()
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
