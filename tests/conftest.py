@@ -1,4 +1,4 @@
-"""Logging as each test found it, and a switch against silent skipping.
+"""Logging as each test found it, made picture sets, and a switch against silent skipping.
 
 VIDBG_REQUIRE names marks, such as `gpu,data`: on a machine that is meant to have what they need, a
 test with that mark that skips has failed.
@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 REQUIRED = set(filter(None, os.environ.get("VIDBG_REQUIRE", "").split(",")))
@@ -36,3 +39,22 @@ def untouched_logging() -> Iterator[None]:
     for logger, (level, handlers, propagate) in zip(loggers, before, strict=True):
         logger.setLevel(level)
         logger.handlers[:], logger.propagate = handlers, propagate
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Path:
+    """Ten people, four cut-outs and three rooms, 96 x 80."""
+    rng = np.random.default_rng(0)
+    for name in ("people/images", "people/masks", "cutouts/images", "rooms/images"):
+        (tmp_path / name).mkdir(parents=True)
+    for index in range(10):
+        image, mask = rng.integers(0, 255, (80, 96, 3), np.uint8), np.zeros((40, 48), np.uint8)
+        cv2.circle(mask, (24, 20), 6 + index, 255, -1)
+        cv2.imwrite(str(tmp_path / f"people/images/{index}.jpg"), image)
+        cv2.imwrite(str(tmp_path / f"people/masks/{index}.png"), mask)  # half the picture's size
+        if index < 4:
+            rgba = np.dstack([image, cv2.resize(mask, (96, 80))])
+            cv2.imwrite(str(tmp_path / f"cutouts/images/{index}.png"), rgba)
+        if index < 3:
+            cv2.imwrite(str(tmp_path / f"rooms/images/{index}.jpg"), image)
+    return tmp_path

@@ -1,4 +1,4 @@
-"""Data sets, augmentation, losses, metrics and a whole training in small."""
+"""Data sets, augmentation, losses and a whole training in small."""
 
 from __future__ import annotations
 
@@ -28,37 +28,7 @@ from training.data import (  # noqa: E402
     split_set,
 )
 from training.losses import edge_loss, matting_loss, soft_jaccard_loss  # noqa: E402
-from training.metrics import (  # noqa: E402
-    boundary_f,
-    dtssd,
-    flicker,
-    is_false_person,
-    mad,
-    mse,
-    segmentation_scores,
-)
 from vidbg.errors import ConfigError  # noqa: E402
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-
-
-@pytest.fixture
-def sets(tmp_path: Path) -> Path:
-    """Ten people, four cut-outs and three rooms, 96 x 80."""
-    rng = np.random.default_rng(0)
-    for name in ("people/images", "people/masks", "cutouts/images", "rooms/images"):
-        (tmp_path / name).mkdir(parents=True)
-    for index in range(10):
-        image, mask = rng.integers(0, 255, (80, 96, 3), np.uint8), np.zeros((40, 48), np.uint8)
-        cv2.circle(mask, (24, 20), 6 + index, 255, -1)
-        cv2.imwrite(str(tmp_path / f"people/images/{index}.jpg"), image)
-        cv2.imwrite(str(tmp_path / f"people/masks/{index}.png"), mask)  # half the picture's size
-        if index < 4:
-            rgba = np.dstack([image, cv2.resize(mask, (96, 80))])
-            cv2.imwrite(str(tmp_path / f"cutouts/images/{index}.png"), rgba)
-        if index < 3:
-            cv2.imwrite(str(tmp_path / f"rooms/images/{index}.jpg"), image)
-    return tmp_path
 
 
 def test_sets_are_found_with_their_kinds(sets: Path) -> None:
@@ -174,59 +144,6 @@ def test_losses_vanish_at_the_truth_and_grow_with_error() -> None:
     soft = target * 0.5
     assert float(soft_jaccard_loss(soft, soft)) == 0
     assert float(edge_loss(soft, soft)) == 0
-
-
-def test_segmentation_scores_by_hand() -> None:
-    truth, alpha = np.zeros((10, 10), np.float32), np.zeros((10, 10), np.float32)
-    truth[:, :4], alpha[:, 2:6] = 1, 0.9
-    scores = segmentation_scores(alpha, truth)
-    assert scores.iou == pytest.approx(20 / 60)
-    assert (scores.precision, scores.recall, scores.f1) == (0.5, 0.5, 0.5)
-    assert segmentation_scores(truth * 0, truth * 0).iou == 1
-
-
-def test_boundary_f_forgives_a_pixel_and_no_more() -> None:
-    truth = np.zeros((300, 400), np.float32)
-    truth[100:200, 100:300] = 1
-    assert boundary_f(truth, truth) == 1
-    assert boundary_f(np.roll(truth, 3, axis=1), truth) == 1  # within 0.008 x 500 = 4
-    assert boundary_f(np.roll(truth, 30, axis=1), truth) < 0.75
-    assert boundary_f(truth * 0, truth) == 0
-
-
-def test_flicker_counts_still_pixels_alone() -> None:
-    images = np.zeros((3, 4, 4, 3), np.uint8)
-    images[1:, :2] = 50  # the upper half changes once
-    truths = np.zeros((3, 4, 4), np.float32)
-    alphas = np.zeros((3, 4, 4), np.float32)
-    alphas[1, 2:] = 0.1
-    alphas[1, :2] = 0.9
-    alphas[2] = alphas[1]
-    assert flicker(alphas, truths, images) == pytest.approx((100 + 0) / 2)
-    assert flicker(alphas * 0, truths, images) == 0
-
-
-def test_false_person_is_more_than_a_hundredth() -> None:
-    alpha = np.zeros((10, 20), np.float32)
-    alpha[0, :2] = 0.7
-    assert not is_false_person(alpha)
-    alpha[0, 2] = 0.7
-    assert is_false_person(alpha)
-
-
-@pytest.mark.data
-def test_metrics_equal_the_golden_numbers() -> None:
-    """MAD, MSE and dtSSD as Robust Video Matting's evaluation computes them."""
-    folder = SHARED / "metrics"
-    if not folder.is_dir():
-        pytest.skip("the golden metrics of ../shared are absent")
-    arrays = np.load(folder / "golden_alpha.npz")
-    pred, true = (arrays[name].astype(np.float32) / 255 for name in ("pred", "true"))
-    golden = json.loads((folder / "golden_metrics.json").read_text())
-    for name, metric in (("mad", mad), ("mse", mse)):
-        values = [metric(a, g) for a, g in zip(pred, true, strict=True)]
-        np.testing.assert_allclose(values, golden["per_frame"][name], rtol=1e-4)
-    assert dtssd(pred, true) == pytest.approx(golden["mean"]["dtssd"], rel=1e-4)
 
 
 @pytest.mark.timeout(300)

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data import PictureSet, find_sets, read_sample
-from training.metrics import boundary_f, dtssd, flicker, mad, segmentation_scores
-from training.validate import Scores
+from training.metrics import boundary_f, dtssd, flicker, mad, mse, segmentation_scores
+from training.validate import OVERALL, Scores, mean_scores
+from vidbg.config import MattingConfig
+from vidbg.matting.backends import Backend
 from vidbg.matting.matter import Matter
 
 FRAME_RATE = 25.0
 """Taken for the clips' frames, which carry no time."""
 
+STATES: dict[str, dict[str, Any]] = {"served": {}, "not smoothed": {"smoothing_s": 0.0}}
+"""What is kept from frame to frame, as changes to the usual settings: one row of scores each."""
+
+
+def score_states(backend: Backend, root: Path, pixels: int) -> dict[str, dict[str, Scores]]:
+    """Scores per clip in each of STATES; the backend stays the caller's."""
+    usual = MattingConfig(network_pixels=pixels)
+    return {
+        state: score_clips(Matter(config=replace(usual, **changes), backend=backend), root)
+        for state, changes in STATES.items()
+    }
+
 
 def score_clips(matter: Matter, root: Path) -> dict[str, Scores]:
-    """iou, boundary_f, mad, dtssd and flicker of each clip, a folder with `images/`, `masks/`.
+    """iou, boundary_f, mad, mse, dtssd and flicker of each clip below a folder, and their mean.
 
-    Frames are the pictures in the order of their names.
+    A clip is a folder with `images/` and `masks/`; its frames are the pictures in the order of
+    their names. The mean over the clips stands under OVERALL.
     """
-    return {clip.name: score_clip(matter, clip) for clip in find_sets(root)}
+    scores = {clip.name: score_clip(matter, clip) for clip in find_sets(root)}
+    return scores | {OVERALL: mean_scores(list(scores.values()))}
 
 
 def score_clip(matter: Matter, clip: PictureSet) -> Scores:
@@ -36,6 +54,7 @@ def score_clip(matter: Matter, clip: PictureSet) -> Scores:
         "iou": float(np.mean([segmentation_scores(a, t).iou for a, t in frames])),
         "boundary_f": float(np.mean([boundary_f(a, t) for a, t in frames])),
         "mad": float(np.mean([mad(a, t) for a, t in frames])),
+        "mse": float(np.mean([mse(a, t) for a, t in frames])),
         "dtssd": dtssd(alphas, truths),
         "flicker": flicker(alphas, truths, images),
     }

@@ -39,7 +39,7 @@ class PictureSet:
     """Pictures of one origin.
 
     Attributes:
-        name: the folder's path below the root, with `/`.
+        name: the folder's path below the root, with `/`; the root's own name for itself.
         people: somebody is in every picture.
         cutouts: the pictures carry alpha and have no background of their own.
     """
@@ -59,7 +59,8 @@ def find_sets(root: Path) -> list[PictureSet]:
     folders = sorted(path.parent for path in root.rglob("images") if path.is_dir())
     if not folders:
         raise ConfigError(f"no data in {root}: it needs a folder `images`, with `masks` beside it")
-    return [_read_set(folder, folder.relative_to(root).as_posix()) for folder in folders]
+    own = root.resolve().name
+    return [_read_set(f, f.relative_to(root).as_posix() if f != root else own) for f in folders]
 
 
 def _read_set(folder: Path, name: str) -> PictureSet:

@@ -1,121 +1,226 @@
-"""Score weights on picture sets and draw what they do.
+"""Score networks on held-out pictures and clips, and show where they fail.
 
-`python -m training.evaluate --data FOLDER --engine cpu:fp32 --engine cpu:int8`
+`python -m training.evaluate --data DATA/val --clips DATA/testclips --engine cpu:int8`
+
+Pictures are scored twice: `bare`, the network's alpha resized bilinearly, and `served`, what the
+program makes of it without a past. Clips are scored as served and in each of `clips.STATES`.
+Written are scores.md, the tables; scores.json, the same and every picture's scores; worst.png, the
+worst pictures with people; and worst-SET.png for each set.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
-import numpy as np
 import typer
 
-from training.clips import score_clips
+from training.clips import score_states
 from training.data import PictureSet, find_sets
-from training.predict import Infer
-from training.validate import Scores, predictions, score_set
-from vidbg.compositing import composite, estimate_foreground
+from training.predict import bare, served
+from training.scoring import Scored, group, mean_by_set, score_pictures
+from training.validate import OVERALL, Scores
+from training.worst import worst, worst_sheet
 from vidbg.config import MattingConfig
-from vidbg.frame import Alpha, Image
-from vidbg.matting.backends import load_backend, parse_engine
-from vidbg.matting.matter import Matter
+from vidbg.matting.backends import Backend, load_backend, parse_engine
+from vidbg.matting.backends.pytorch import PyTorchBackend
 
-PICTURE_COLUMNS = ("iou", "precision", "recall", "f1", "boundary_f", "mad", "false_person")
-CLIP_COLUMNS = ("iou", "boundary_f", "mad", "dtssd", "flicker")
-SHEET_BACKGROUND = (80, 177, 0)
-TILE_HEIGHT = 240
+logger = logging.getLogger(__name__)
+
+Columns = Mapping[str, tuple[str, str]]
+"""A table's columns: what stands in them, to title and format."""
+
+SUBJECT: Columns = {"engine": ("engine", ""), "pixels": ("pixels", ""), "alpha": ("alpha", "")}
+PICTURE_COLUMNS: Columns = {
+    **SUBJECT,
+    "set": ("set", ""),
+    "pictures": ("pictures", ""),
+    "iou": ("IoU", ".4f"),
+    "precision": ("precision", ".4f"),
+    "recall": ("recall", ".4f"),
+    "f1": ("F1", ".4f"),
+    "boundary_f": ("boundary F", ".4f"),
+    "mad": ("MAD", ".2f"),
+    "mse": ("MSE", ".2f"),
+    "grad": ("Grad", ".3f"),
+    "conn": ("Conn", ".3f"),
+    "false_person": ("false person", ".1%"),
+}
+CLIP_COLUMNS: Columns = {
+    **SUBJECT,
+    "set": ("clip", ""),
+    "iou": ("IoU", ".4f"),
+    "boundary_f": ("boundary F", ".4f"),
+    "mad": ("MAD", ".2f"),
+    "mse": ("MSE", ".2f"),
+    "dtssd": ("dtSSD", ".3f"),
+    "flicker": ("flicker", ".3f"),
+}
+NOTE = """\
+Means over pictures or frames; overall: over all pictures with people, or over the clips. IoU,
+precision, recall and F1 at alpha >= 0.5. MAD, MSE and flicker x 1000, dtSSD x 100; Grad and Conn
+are sums in thousands, so they grow with the picture. False person: share of the pictures of nobody
+with more than 1 % called person."""
+USUAL_ENGINES = ("cpu:fp32", "cpu:int8")
 USUAL_PIXELS = MattingConfig().network_pixels
 
 
-def score_engine(name: str, sets: list[PictureSet], pixels: int) -> dict[str, Scores]:
-    """Scores per set of an engine given as DEVICE or DEVICE:PRECISION."""
-    backend = load_backend(*parse_engine(name))
-    try:
-        return {pictures.name: score_set(backend, pictures, pixels) for pictures in sets}
-    finally:
-        backend.close()
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Scores of one engine at one size.
+
+    Attributes:
+        engine: DEVICE:PRECISION, or the file of the weights.
+        pixels: of the network's input.
+        alpha: bare or served; of clips, one of `clips.STATES`.
+        scores: by set or clip, and over all.
+        rows: the pictures; none for clips.
+    """
+
+    engine: str
+    pixels: int
+    alpha: str
+    scores: dict[str, Scores]
+    rows: list[Scored]
 
 
-def score_smoothing(name: str, clips: Path, pixels: int) -> dict[str, dict[str, Scores]]:
-    """Scores per clip of an engine, with the temporal filter and without."""
-    usual = MattingConfig(*parse_engine(name), network_pixels=pixels)
-    results = {}
-    for label, config in (("", usual), (" unsmoothed", replace(usual, smoothing_s=0.0))):
-        with Matter(config=config) as matter:
-            results[name + label] = score_clips(matter, clips)
+def score_engine(name: str, sets: Sequence[PictureSet], pixels: int) -> dict[str, Scores]:
+    """Scores of an engine's bare alpha per set and over all pictures with people.
+
+    Args:
+        name: DEVICE or DEVICE:PRECISION.
+        sets: picture sets, with people or without.
+        pixels: of the network's input.
+    Raises:
+        BackendError, ConfigError: the engine cannot be used.
+    """
+    with closing(load_backend(*parse_engine(name))) as backend:
+        return mean_by_set(score_pictures(bare(backend, pixels), sets))
+
+
+def on_pictures(
+    engine: str, backend: Backend, sets: Sequence[PictureSet], pixels: int
+) -> list[Result]:
+    """Scores of the bare and of the served alpha."""
+    results = []
+    for alpha, predictor in (("bare", bare), ("served", served)):
+        rows = score_pictures(predictor(backend, pixels), sets)
+        results.append(Result(engine, pixels, alpha, mean_by_set(rows), rows))
+        logger.info("%s, %d pixels, %s: %d pictures", engine, pixels, alpha, len(rows))
     return results
 
 
-def table(results: dict[str, dict[str, Scores]], columns: Sequence[str]) -> str:
-    """A Markdown table: a row an engine and set."""
-    lines = ["| engine | set | " + " | ".join(columns) + " |", "|---" * (2 + len(columns)) + "|"]
-    for engine, scores in results.items():
-        for name, part in scores.items():
-            cells = (f"{part[c]:.4f}" if c in part else "–" for c in columns)
-            lines.append(f"| {engine} | {name} | " + " | ".join(cells) + " |")
+def on_clips(engine: str, backend: Backend, clips: Path, pixels: int) -> list[Result]:
+    """Scores of the clips below a folder, with the state that the program keeps and without."""
+    states = score_states(backend, clips, pixels)
+    return [Result(engine, pixels, state, scores, []) for state, scores in states.items()]
+
+
+def table(columns: Columns, results: Sequence[Result]) -> str:
+    """A Markdown table: a row an engine, size, way and set."""
+    titles = [title for title, _ in columns.values()]
+    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    for result in results:
+        counts = {name: len(rows) for name, rows in group(result.rows).items()}
+        subject = {name: getattr(result, name) for name in SUBJECT}
+        for name, part in result.scores.items():
+            row = {**subject, "set": name, "pictures": counts.get(name), **part}
+            cells = (format(row[c], f) if c in row else "–" for c, (_, f) in columns.items())
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def contact_sheet(infer: Infer, pictures: PictureSet, pixels: int, count: int) -> Image:
-    """Pictures spread over the set: each with its composite and its errors.
-
-    Returns:
-        uint8 (rows, columns, 3) BGR: picture, person on green, and errors: red where background
-        is kept, blue where the person is missing.
-    """
-    step = max(1, len(pictures.samples) // count)
-    chosen = PictureSet(pictures.name, pictures.samples[::step][:count], True, pictures.cutouts)
-    tiles = [_tile(*row) for row in predictions(infer, chosen, pixels)]
-    width = max(tile.shape[1] for tile in tiles)
-    padded = [np.pad(t, ((0, 4), (0, width - t.shape[1]), (0, 0))) for t in tiles]
-    rows = [np.hstack(padded[i : i + 2]) for i in range(0, len(padded) - 1, 2)]
-    return np.vstack(rows)
+def facts(result: Result) -> dict[str, Any]:
+    """A result as it stands in scores.json."""
+    rows = [{"set": r.set_name, "name": r.sample.image.stem, **r.scores} for r in result.rows]
+    subject = {name: getattr(result, name) for name in SUBJECT}
+    return {**subject, "scores": result.scores, **({"rows": rows} if rows else {})}
 
 
-def _tile(image: Image, alpha: Alpha, truth: Alpha) -> Image:
-    green = np.full_like(image, SHEET_BACKGROUND)
-    person = composite(estimate_foreground(image, alpha), alpha, green)
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR) * 0.4
-    grey[..., 2] += 255 * np.clip(alpha - truth, 0, 1)
-    grey[..., 0] += 255 * np.clip(truth - alpha, 0, 1)
-    strip = np.hstack([image, person, np.clip(grey, 0, 255).astype(np.uint8)])
-    scale = TILE_HEIGHT / image.shape[0]
-    size = (round(strip.shape[1] * scale), TILE_HEIGHT)
-    return np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA), np.uint8)
+def write_scores(pictures: Sequence[Result], clips: Sequence[Result], out: Path) -> str:
+    """scores.md, which is also returned, and scores.json."""
+    tables = [table(PICTURE_COLUMNS, pictures)] + ([table(CLIP_COLUMNS, clips)] if clips else [])
+    text = "\n\n".join([*tables, NOTE])
+    (out / "scores.md").write_text(text + "\n", encoding="utf-8")
+    record = {"pictures": [facts(r) for r in pictures], "clips": [facts(r) for r in clips]}
+    (out / "scores.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return text
+
+
+def write_sheets(backend: Backend, result: Result, count: int, out: Path) -> None:
+    """worst.png over all pictures with people, worst-SET.png for each set."""
+    predict = served(backend, result.pixels)
+    for name, rows in group(result.rows).items():
+        chosen = worst(rows, count)
+        title = (
+            f"The worst {len(chosen)} of {len(rows)} pictures, {name}: {result.engine}, "
+            f"{result.pixels} pixels, as served; {_mean_line(result.scores[name])}"
+        )
+        file = "worst.png" if name == OVERALL else f"worst-{name.replace('/', '_')}.png"
+        cv2.imwrite(str(out / file), worst_sheet(predict, chosen, title))
+
+
+def _mean_line(scores: Scores) -> str:
+    if "iou" in scores:
+        return f"mean IoU {scores['iou']:.4f}, MAD {scores['mad']:.2f}"
+    return f"{scores['false_person']:.1%} taken for people"
+
+
+def _subjects(weights: Path | None, engines: list[str] | None) -> dict[str, Callable[[], Backend]]:
+    """What is to be scored: name, and how it is loaded."""
+    names = engines if engines or weights else USUAL_ENGINES
+    found: dict[str, Callable[[], Backend]] = {
+        name: partial(load_backend, *parse_engine(name)) for name in names or ()
+    }
+    if weights is not None:
+        found[str(weights)] = partial(PyTorchBackend, "cpu", "fp32", weights)
+    return found
 
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
     clips: Annotated[Path | None, typer.Option(help="Folder with clips, true alpha known.")] = None,
-    engine: Annotated[list[str] | None, typer.Option(help="DEVICE:PRECISION; repeat.")] = None,
-    pixels: Annotated[int, typer.Option(help="Pixels of the network's input.")] = USUAL_PIXELS,
-    out: Annotated[Path, typer.Option(help="Table, JSON, contact sheets.")] = Path("runs/evaluate"),
-    count: Annotated[int, typer.Option(help="Pictures on a contact sheet.")] = 12,
+    weights: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Trained weights, run by PyTorch."),
+    ] = None,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(help="DEVICE:PRECISION of what ships; repeatable. Alone: fp32, int8 on cpu."),
+    ] = None,
+    pixels: Annotated[
+        list[int] | None,
+        typer.Option(help=f"Pixels of the network's input; repeatable. [{USUAL_PIXELS}]"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Tables, JSON, contact sheets.")] = Path(
+        "runs/evaluate"
+    ),
+    count: Annotated[
+        int, typer.Option("--worst", min=0, help="Pictures on a contact sheet; 0 for no sheets.")
+    ] = 24,
 ) -> None:
-    """Evaluate the shipped network."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    """Score engines or weights; the sheets show the last one named, at the last size."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     out.mkdir(parents=True, exist_ok=True)
     sets = find_sets(data)
-    engines = engine or ["cpu:fp32", "cpu:int8"]
-    results = {name: score_engine(name, sets, pixels) for name in engines}
-    text = table(results, PICTURE_COLUMNS)
-    facts = {"pixels": pixels, "pictures": results}
-    if clips is not None:
-        facts["clips"] = on_clips = score_smoothing(engines[-1], clips, pixels)
-        text += "\n\n" + table(on_clips, CLIP_COLUMNS)
-    (out / "scores.md").write_text(text + "\n", encoding="utf-8")
-    (out / "scores.json").write_text(json.dumps(facts, indent=2))
-    backend = load_backend(*parse_engine(engines[-1]))
-    for pictures in (s for s in sets if s.people):
-        sheet = contact_sheet(backend, pictures, pixels, count)
-        cv2.imwrite(str(out / f"{pictures.name.replace('/', '_')}.jpg"), sheet)
-    typer.echo(text)
+    pictures: list[Result] = []
+    moving: list[Result] = []
+    subjects = _subjects(weights, engine)
+    for name, load in subjects.items():
+        with closing(load()) as backend:
+            for size in pixels or [USUAL_PIXELS]:
+                pictures += on_pictures(name, backend, sets, size)
+                moving += [] if clips is None else on_clips(name, backend, clips, size)
+            if count and name == list(subjects)[-1]:
+                write_sheets(backend, pictures[-1], count, out)
+    typer.echo(write_scores(pictures, moving, out))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Alpha of single pictures by a network, as the program computes it but without temporal state."""
+"""Alpha of single pictures by a network: bare, and as the program serves it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
+from vidbg.matting.backends import Backend
+from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import content, network_input, plan_geometry, shrink
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A network's input, float32 (1, 4, h, w), to its alpha, float32 (h, w)."""
+
+Predict = Callable[[Image], Alpha]
+"""A picture, uint8 (H, W, 3) BGR, to its alpha, float32 (H, W) in [0, 1]."""
 
 
 def predict(infer: Infer, image: Image, pixels: int) -> Alpha:
@@ -22,3 +28,19 @@ def predict(infer: Infer, image: Image, pixels: int) -> Alpha:
     small = infer(network_input(shrink(image, geometry), None, geometry))
     visible = np.ascontiguousarray(content(small, geometry))
     return np.asarray(cv2.resize(visible, (width, height)), np.float32)
+
+
+def bare(backend: Backend, pixels: int) -> Predict:
+    """What the network says, resized bilinearly."""
+    return lambda image: predict(backend, image, pixels)
+
+
+def served(backend: Backend, pixels: int) -> Predict:
+    """What the program makes of it: a matter without a past. The backend stays the caller's."""
+    matter = Matter(config=MattingConfig(network_pixels=pixels), backend=backend)
+
+    def alpha_of(image: Image) -> Alpha:
+        matter.reset()
+        return matter(image)
+
+    return alpha_of

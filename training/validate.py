@@ -1,21 +1,22 @@
-"""Scores of a network on held-out picture sets."""
+"""Scores of a network on held-out picture sets, quick enough for use during training."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from training.data import PictureSet, read_sample
 from training.metrics import boundary_f, is_false_person, mad, segmentation_scores
 from training.predict import Infer, predict
-from vidbg.frame import Alpha, Image
+from vidbg.frame import Alpha
 
 Scores = dict[str, float]
 
+OVERALL = "overall"
+"""Stands beside the names of sets or clips, for the mean over all."""
+
 
 def score_picture(alpha: Alpha, truth: Alpha) -> Scores:
-    """Every score of a picture that shows people."""
+    """The quick scores of a picture that shows people: iou to mad."""
     scores = segmentation_scores(alpha, truth)
     return {
         "iou": scores.iou,
@@ -33,22 +34,20 @@ def score_set(infer: Infer, pictures: PictureSet, pixels: int) -> Scores:
     With people: iou, precision, recall, f1, boundary_f, mad. Without: false_person, the share of
     pictures with more than 1 % called person.
     """
-    if not pictures.people:
-        alphas = (predict(infer, read_sample(s)[0], pixels) for s in pictures.samples)
-        return {"false_person": float(np.mean([is_false_person(alpha) for alpha in alphas]))}
-    rows = [score_picture(a, t) for _, a, t in predictions(infer, pictures, pixels)]
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def predictions(
-    infer: Infer, pictures: PictureSet, pixels: int
-) -> Sequence[tuple[Image, Alpha, Alpha]]:
-    """(picture, predicted alpha, true alpha) of every sample."""
-    out = []
+    rows = []
     for sample in pictures.samples:
         image, mask = read_sample(sample)
-        out.append((image, predict(infer, image, pixels), np.float32(1 / 255) * mask))
-    return out
+        alpha = predict(infer, image, pixels)
+        if pictures.people:
+            rows.append(score_picture(alpha, np.float32(1 / 255) * mask))
+        else:
+            rows.append({"false_person": float(is_false_person(alpha))})
+    return mean_scores(rows)
+
+
+def mean_scores(rows: list[Scores]) -> Scores:
+    """The mean of each score over rows that all hold the same ones."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def summary(scores: dict[str, Scores]) -> float:

@@ -91,9 +91,15 @@ def _torch(target: str) -> Any:
 
 
 class PyTorchBackend:
-    """The network as a torch module, channels last, without gradients."""
+    """The network as a torch module, channels last, without gradients.
 
-    def __init__(self, target: str, precision: str) -> None:
+    Args:
+        target: torch's device, one of PRECISIONS.
+        precision: one of that device's.
+        weights: a safetensors file; None for the shipped one.
+    """
+
+    def __init__(self, target: str, precision: str, weights: Path | None = None) -> None:
         import torch
         from safetensors.torch import load_file
 
@@ -106,7 +112,7 @@ class PyTorchBackend:
             precision
         ]
         network = MattingNetwork()
-        network.load_weights(load_file(engine_file(WEIGHTS, ".safetensors")))
+        network.load_weights(load_file(weights or engine_file(WEIGHTS, ".safetensors")))
         network.eval().requires_grad_(False)
         self._device = torch.device(target)
         self._network: Any = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]

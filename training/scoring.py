@@ -1,0 +1,71 @@
+"""Every score of every picture, and their means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.data import PictureSet, Sample, read_sample
+from training.metrics import conn, grad, is_false_person, mse, person_share
+from training.predict import Predict
+from training.validate import OVERALL, Scores, mean_scores, score_picture
+from vidbg.frame import Alpha
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One picture of a set, and its scores.
+
+    With people: iou, precision, recall, f1, boundary_f, mad, mse, grad, conn. Without:
+    false_person, 0 or 1, and person_share, how much of it is called person.
+    """
+
+    set_name: str
+    sample: Sample
+    people: bool
+    scores: Scores
+
+    @property
+    def badness(self) -> float:
+        """What the worst pictures have most of, 0 to 1: 1 - IoU, or what is called person."""
+        return 1 - self.scores["iou"] if self.people else self.scores["person_share"]
+
+
+def score_pictures(predict: Predict, sets: Sequence[PictureSet]) -> list[Scored]:
+    """Every picture's scores, in the order of the sets."""
+    rows = []
+    for pictures in sets:
+        for sample in pictures.samples:
+            image, mask = read_sample(sample)
+            alpha, truth = predict(image), np.float32(1 / 255) * mask
+            scores = _with_people(alpha, truth) if pictures.people else _without_people(alpha)
+            rows.append(Scored(pictures.name, sample, pictures.people, scores))
+    return rows
+
+
+def _with_people(alpha: Alpha, truth: Alpha) -> Scores:
+    return score_picture(alpha, truth) | {
+        "mse": mse(alpha, truth),
+        "grad": grad(alpha, truth),
+        "conn": conn(alpha, truth),
+    }
+
+
+def _without_people(alpha: Alpha) -> Scores:
+    return {"false_person": float(is_false_person(alpha)), "person_share": person_share(alpha)}
+
+
+def group(rows: Sequence[Scored]) -> dict[str, list[Scored]]:
+    """The rows of each set and, under OVERALL, of all pictures with people, if there are any."""
+    groups: dict[str, list[Scored]] = {}
+    for row in rows:
+        groups.setdefault(row.set_name, []).append(row)
+    people = [row for row in rows if row.people]
+    return groups | ({OVERALL: people} if people else {})
+
+
+def mean_by_set(rows: Sequence[Scored]) -> dict[str, Scores]:
+    """Means over the pictures of each set and, under OVERALL, over all pictures with people."""
+    return {name: mean_scores([row.scores for row in part]) for name, part in group(rows).items()}

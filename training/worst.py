@@ -1,0 +1,134 @@
+"""Contact sheets of the pictures that a network does worst."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from training.data import read_sample
+from training.predict import Predict
+from training.scoring import Scored
+from vidbg.compositing import composite_foreground
+from vidbg.frame import Alpha, Image
+
+GREEN, RED, BLUE = (80, 177, 0), (50, 50, 255), (255, 130, 30)
+PAPER, INK = 24, (235, 235, 235)
+SHEET_WIDTH = 2400
+PANEL_HEIGHT, MAX_PANEL_HEIGHT = 300, 400
+"""What is aimed at when tiles are enlarged to fill a line, and the most that few tiles become."""
+
+GAP, LINE_HEIGHT, FONT_SIZE = 8, 28, 0.7
+LEGEND = "picture | person on green | errors: red = background kept, blue = person missing"
+
+Panels = tuple[Image, Image, Image]
+"""A picture, its person on green, its errors: uint8 (H, W, 3) of one size."""
+
+Tile = tuple[list[str], Panels]
+"""Panels under their captions."""
+
+
+def worst(rows: Sequence[Scored], count: int) -> list[Scored]:
+    """The worst of them, at most `count`, the very worst first; none that is without error."""
+    return sorted((row for row in rows if row.badness > 0), key=lambda row: -row.badness)[:count]
+
+
+def worst_sheet(predict: Predict, rows: Sequence[Scored], title: str) -> Image:
+    """Pictures in the order given, each beside its composite and its errors.
+
+    Args:
+        predict: what gave the rows their scores.
+        rows: the pictures.
+        title: written at the top.
+    Returns:
+        uint8 (H, SHEET_WIDTH, 3), BGR.
+    """
+    tiles: list[Tile] = [
+        (_captions(place, row), _panels(predict, row)) for place, row in enumerate(rows, 1)
+    ]
+    lines = [_draw_line(line) for line in _lines(tiles)]
+    head = _text([title, LEGEND], SHEET_WIDTH - 2 * GAP)
+    return np.vstack([_pad(head, GAP, GAP, 2 * GAP), *lines])
+
+
+def _captions(place: int, row: Scored) -> list[str]:
+    if row.people:
+        line = "IoU {iou:.3f}   MAD {mad:.1f}   boundary F {boundary_f:.3f}".format(**row.scores)
+    else:
+        line = f"{row.scores['person_share']:.1%} called person"
+    return [f"{place}. {row.set_name}/{row.sample.image.stem}", line]
+
+
+def _panels(predict: Predict, row: Scored) -> Panels:
+    image, mask = read_sample(row.sample)
+    alpha = predict(image)
+    person = composite_foreground(image, alpha, np.full_like(image, GREEN))
+    return image, person, _errors(image, alpha, np.float32(1 / 255) * mask)
+
+
+def _errors(image: Image, alpha: Alpha, truth: Alpha) -> Image:
+    """The picture in dark grey; red where background is kept, blue where the person is missing."""
+    errors = np.repeat(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None] * np.float32(0.5), 3, 2)
+    for colour, wrong in ((RED, alpha - truth), (BLUE, truth - alpha)):
+        weight = np.clip(wrong, 0, 1)[..., None]
+        errors += weight * (np.array(colour, np.float32) - errors)
+    return np.asarray(np.rint(errors), np.uint8)
+
+
+def _lines(tiles: Sequence[Tile]) -> list[list[Tile]]:
+    """Tiles that stand side by side, so many that their panels are about PANEL_HEIGHT high."""
+    lines: list[list[Tile]] = []
+    for tile in tiles:
+        if lines and _misfit([*lines[-1], tile]) <= _misfit(lines[-1]):
+            lines[-1].append(tile)
+        else:
+            lines.append([tile])
+    return lines
+
+
+def _misfit(line: Sequence[Tile]) -> float:
+    return abs(math.log(_panel_height(line) / PANEL_HEIGHT))
+
+
+def _panel_height(line: Sequence[Tile]) -> int:
+    """How high the panels are when the tiles fill the sheet's width."""
+    aspects = [panels[0].shape[1] / panels[0].shape[0] for _, panels in line]
+    return max(1, int((SHEET_WIDTH - 2 * GAP * len(line)) / (3 * sum(aspects))))
+
+
+def _draw_line(line: Sequence[Tile]) -> Image:
+    height = min(_panel_height(line), MAX_PANEL_HEIGHT)
+    drawn = np.hstack([_draw_tile(*tile, height) for tile in line])
+    return _pad(drawn, 0, SHEET_WIDTH - drawn.shape[1], 2 * GAP)
+
+
+def _draw_tile(captions: Sequence[str], panels: Panels, height: int) -> Image:
+    strip = np.hstack([_at_height(panel, height) for panel in panels])
+    tile = np.vstack([_text(captions, strip.shape[1]), strip])
+    return _pad(tile, GAP, GAP, 0)
+
+
+def _at_height(picture: Image, height: int) -> Image:
+    scale = height / picture.shape[0]
+    size = (max(1, int(picture.shape[1] * scale)), height)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
+
+
+def _text(lines: Sequence[str], width: int) -> Image:
+    """Lines of text, uint8 (H, width, 3), smaller where they would not fit."""
+    strip = np.full((len(lines) * LINE_HEIGHT + GAP, width, 3), PAPER, np.uint8)
+    for index, text in enumerate(lines):
+        (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, FONT_SIZE, 1)
+        size = FONT_SIZE * min(1.0, width / length)
+        place = (0, (index + 1) * LINE_HEIGHT - GAP)
+        cv2.putText(strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, INK, 1, cv2.LINE_AA)
+    return strip
+
+
+def _pad(picture: Image, left: int, right: int, below: int) -> Image:
+    paper = (PAPER, PAPER, PAPER)
+    padded = cv2.copyMakeBorder(picture, 0, below, left, right, cv2.BORDER_CONSTANT, value=paper)
+    return np.asarray(padded, np.uint8)
