@@ -1,35 +1,75 @@
-"""Batches of training pairs."""
+"""Batches of training scenes."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from training.augment import PairMaker
+from training.augment import SceneMaker
+from training.priors import disturbed
 
 SIZES = (
-    (224, 224), (256, 256), (192, 320), (224, 384), (320, 256),
-    (288, 384), (384, 288), (256, 448), (288, 512), (352, 352),
+    (224, 224), (192, 320), (224, 384), (256, 448), (288, 512), (288, 384), (352, 640), (576, 1024),
+    (352, 352), (320, 256), (352, 224), (384, 256), (384, 288), (480, 320), (576, 384),
 )  # fmt: skip
-"""Training sizes (height, width): the shapes of frames around the sizes the program works at."""
+"""Training sizes (height, width): the shapes of frames at the sizes the program works at."""
+
+Bytes = NDArray[np.uint8]
 
 
-class Batches(Dataset[tuple[NDArray[np.uint8], NDArray[np.uint8]]]):
-    """Batch number i as a function of (seed, i): every batch has one size, drawn from SIZES."""
+class Batch(NamedTuple):
+    """Frames of one size, uint8: images (N, H, W, 3) BGR, masks and previous alphas (N, H, W).
 
-    def __init__(self, maker: PairMaker, pixels: int, seed: int, length: int) -> None:
-        self._maker = maker
-        self._pixels = pixels
-        self._seed = seed
-        self._length = length
+    `earlier` are the images and masks of the frames before them, in a batch of clips.
+    """
+
+    images: Bytes
+    masks: Bytes
+    priors: Bytes
+    earlier: tuple[Bytes, Bytes] | None
+
+
+class Batches(Dataset[Batch]):
+    """Batch number i as a function of (seed, i): every batch has one size, drawn from `sizes`.
+
+    Args:
+        pixels: of all pictures of a batch together, nearly.
+        clips: share of the batches that are clips.
+        priors: previous alphas are given; else they are all zero.
+    """
+
+    def __init__(
+        self,
+        maker: SceneMaker,
+        pixels: int,
+        seed: int,
+        length: int,
+        *,
+        sizes: tuple[tuple[int, int], ...] = SIZES,
+        clips: float = 0.0,
+        priors: bool = False,
+    ) -> None:
+        self._maker, self._pixels, self._sizes = maker, pixels, sizes
+        self._seed, self._length = seed, length
+        self._clips, self._priors = clips, priors
 
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self._seed, step))
-        height, width = SIZES[rng.integers(len(SIZES))]
-        count = max(2, round(self._pixels / (height * width)))
-        pairs = [self._maker.make(rng, height, width) for _ in range(count)]
-        return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
+        height, width = self._sizes[rng.integers(len(self._sizes))]
+        count = max(1, round(self._pixels / (height * width)))
+        scenes = [self._maker.make(rng, height, width) for _ in range(count)]
+        frames = [scene.render(rng) for scene in scenes]
+        images, masks = (np.stack(part) for part in zip(*frames, strict=True))
+        priors = np.stack([disturbed(rng, m) for m in masks]) if self._priors else masks * 0
+        if rng.random() >= self._clips:
+            return Batch(images, masks, priors, None)
+        still = self._maker.config.still
+        before = [scene.render(rng, scene.motions(rng, still)) for scene in scenes]
+        first, first_masks = (np.stack(part) for part in zip(*before, strict=True))
+        return Batch(images, masks, priors, (first, first_masks))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -35,7 +35,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
     _replace(path, lambda temporary: save_file(shipped_weights(network), temporary))
 
 
-def load_init(network: MattingNetwork, path: Path) -> str:
+def load_init(network: nn.Module, path: Path) -> str:
     """Start from weights of the whole network, or of a torchvision ResNet-50 for the encoder.
 
     Returns:
@@ -43,9 +43,9 @@ def load_init(network: MattingNetwork, path: Path) -> str:
     """
     weights = load_file(path)
     if "conv1.weight" in weights:
-        network.encoder.load_imagenet(weights)
+        cast(Any, network.encoder).load_imagenet(weights)
         return f"encoder from {path.name}"
-    network.load_weights(weights)
+    cast(MattingNetwork, network).load_weights(weights)
     return f"whole network from {path.name}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -44,6 +44,24 @@ def read_log(path: Path) -> list[Row]:
         return []
     with path.open(newline="") as file:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def log_row(
+    minutes: float, rate: float, losses: Row, scores: Mapping[str, Row], score: float
+) -> Row:
+    """One row: time, learning rate, mean terms of the loss, every set's scores, their summary."""
+    row = {"minutes": minutes, "score": score, "learning_rate": rate}
+    row |= {f"loss/{name}": value for name, value in losses.items()}
+    return row | {f"{s}/{name}": v for s, part in scores.items() for name, v in part.items()}
+
+
+def one_line(scores: Mapping[str, Row]) -> str:
+    shown = ("iou", "f1", "boundary_f", "mad", "false_person")
+    parts = (
+        f"{name} " + " ".join(f"{key} {part[key]:.4f}" for key in shown if key in part)
+        for name, part in scores.items()
+    )
+    return "; ".join(parts)
 
 
 def draw_curves(rows: list[Row], path: Path) -> None:

@@ -1,32 +1,43 @@
-"""What training minimises: agreement per pixel, per region and at edges."""
+"""What training minimises: agreement per pixel, per region, at edges and from frame to frame."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-EDGE_SCALES = 3
+LEVELS = 4
+"""Of the Laplacian pyramid."""
+
+WEIGHTS = {"bce": 1.0, "l1": 1.0, "region": 0.5, "edge": 1.0, "temporal": 1.0}
+"""Of the terms of the loss, unless given otherwise."""
 
 
-def matting_loss(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """The terms of the loss; their sum is minimised.
+def matting_loss(
+    logits: Tensor, target: Tensor, weights: Mapping[str, float] = WEIGHTS
+) -> dict[str, Tensor]:
+    """The weighted terms of the loss on single frames; their sum is minimised.
 
     Args:
         logits: float (N, 1, H, W), the network's output before the sigmoid.
         target: float (N, 1, H, W) in [0, 1].
+        weights: of the terms; those of weight 0 are left out.
     Returns:
         `bce` binary cross-entropy with soft targets; `l1` mean absolute error; `region` one minus
-        the soft Jaccard index; `edge` the L1 distance of the gradients at three scales. Each is a
-        mean over pixels or pictures, weighted.
+        the soft Jaccard index; `edge` the distance of the Laplacian pyramids. Each is a mean over
+        pixels or pictures, weighted.
     """
     logits = logits.float()
     alpha = logits.sigmoid()
-    return {
-        "bce": functional.binary_cross_entropy_with_logits(logits, target),
-        "l1": functional.l1_loss(alpha, target),
-        "region": 0.5 * soft_jaccard_loss(alpha, target),
-        "edge": 2.0 * edge_loss(alpha, target),
+    terms: dict[str, Callable[[], Tensor]] = {
+        "bce": lambda: functional.binary_cross_entropy_with_logits(logits, target),
+        "l1": lambda: functional.l1_loss(alpha, target),
+        "region": lambda: soft_jaccard_loss(alpha, target),
+        "edge": lambda: laplacian_loss(alpha, target),
     }
+    return {name: weights[name] * term() for name, term in terms.items() if weights[name]}
 
 
 def soft_jaccard_loss(alpha: Tensor, target: Tensor) -> Tensor:
@@ -41,11 +52,30 @@ def soft_jaccard_loss(alpha: Tensor, target: Tensor) -> Tensor:
     return (1 - (both + slack) / (either + slack)).mean()
 
 
-def edge_loss(alpha: Tensor, target: Tensor) -> Tensor:
-    """L1 between horizontal and vertical differences, at full, half and quarter size."""
-    total = alpha.new_zeros(())
-    for _ in range(EDGE_SCALES):
-        error = alpha - target
-        total = total + error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-        alpha, target = functional.avg_pool2d(alpha, 2), functional.avg_pool2d(target, 2)
+def laplacian_loss(alpha: Tensor, target: Tensor) -> Tensor:
+    """L1 between the bands of two Laplacian pyramids, coarser bands weighing twice as much each.
+
+    After Hou and Liu, Context-Aware Image Matting, 2019; with means of 2 x 2 pixels for the
+    smaller levels. The pyramid is linear, so that of the difference is taken.
+    """
+    error = alpha - target
+    total = error.new_zeros(())
+    for level in range(LEVELS):
+        if min(error.shape[2:]) < 2:
+            break
+        coarse = functional.avg_pool2d(error, 2, ceil_mode=True)
+        size = error.shape[2:]
+        smooth = functional.interpolate(coarse, size, mode="bilinear", align_corners=False)
+        total = total + 2**level * (error - smooth).abs().mean()
+        error = coarse
     return total
+
+
+def temporal_loss(alpha: Tensor, before: Tensor, target: Tensor, target_before: Tensor) -> Tensor:
+    """Mean distance between the change of alpha and that of the truth, from frame to frame.
+
+    Args:
+        alpha, before: float (N, 1, H, W), of a frame and of the frame before.
+        target, target_before: their true alphas.
+    """
+    return torch.abs((alpha - before) - (target - target_before)).mean()

@@ -13,14 +13,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import cv2
 import torch
 import typer
+from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
-from training.augment import AugmentConfig, PairMaker
+from training import losses
+from training.augment import AugmentConfig, SceneMaker
 from training.batches import SIZES, Batches
 from training.data import (
     PictureSet,
@@ -29,7 +31,8 @@ from training.data import (
     split_by_names,
     split_set,
 )
-from training.trainer import TrainConfig, Trainer
+from training.ensemble import keep_agreeing, read_agreement
+from training.trainer import NETWORKS, TrainConfig, Trainer
 from vidbg.errors import ConfigError
 from vidbg.matting.engines import file_hash
 
@@ -39,7 +42,7 @@ RECIPE = "recipe.json"
 """Beside the weights: the data, the augmentation and the settings that made them."""
 
 
-def run(trainer: Trainer, maker: PairMaker, validation: list[PictureSet], workers: int) -> None:
+def run(trainer: Trainer, maker: SceneMaker, validation: list[PictureSet], workers: int) -> None:
     """Train until the schedule ends, patience runs out, or the process is told to stop."""
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -48,12 +51,12 @@ def run(trainer: Trainer, maker: PairMaker, validation: list[PictureSet], worker
     since = trainer.step
     last_save = time.monotonic()
     trainer.train_mode()
-    for images, masks in _batches(trainer, maker, workers):
-        for name, value in trainer.train_step(images, masks).items():
+    for batch in _batches(trainer, maker, workers):
+        for name, value in trainer.train_step(batch).items():
             sums[name] = sums.get(name, 0.0) + value
-        if stopping:
+        if trainer.agree(bool(stopping)):
             trainer.save()
-            logger.info("stopped by signal %d at step %d; saved", stopping[0], trainer.step)
+            logger.info("stopped at step %d; saved", trainer.step)
             return
         if time.monotonic() - last_save > 120:
             trainer.save()
@@ -65,17 +68,21 @@ def run(trainer: Trainer, maker: PairMaker, validation: list[PictureSet], worker
             if trainer.validate(validation, means) or over:
                 break
             trainer.train_mode()
-    trainer.log.close()
+    trainer.close()
 
 
-def _batches(trainer: Trainer, maker: PairMaker, workers: int) -> Iterator[Any]:
+def _batches(trainer: Trainer, maker: SceneMaker, workers: int) -> Iterator[Any]:
     config = trainer.config
     limit = config.steps if config.steps is not None else 10_000_000
-    dataset = Batches(maker, config.batch_pixels, config.seed, limit)
+    rank, world = trainer.fabric.global_rank, trainer.fabric.world_size
+    dataset = Batches(
+        maker, config.batch_pixels, config.seed, limit * world,
+        sizes=config.sizes, clips=config.clips, priors=config.priors,
+    )  # fmt: skip
     loader: DataLoader[Any] = DataLoader(
         dataset,
         batch_size=None,
-        sampler=range(trainer.step, limit),
+        sampler=range(trainer.step * world + rank, limit * world, world),
         num_workers=workers,
         worker_init_fn=_init_worker,
         prefetch_factor=4 if workers else None,
@@ -103,11 +110,29 @@ def load_data(
     return [p[0] for p in parts], [p[1] for p in parts if p[1] is not None]
 
 
-def _overrides(set_weight: list[str]) -> dict[str, float]:
+def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
     try:
-        return {name: float(value) for name, value in (item.split("=") for item in set_weight)}
+        return {name: float(value) for name, value in (item.split("=") for item in items or [])}
     except ValueError:
-        raise ConfigError(f"--set-weight {set_weight}: each must be NAME=NUMBER") from None
+        raise ConfigError(f"{option} {items}: each must be NAME=NUMBER") from None
+
+
+def _loss_weights(items: list[str] | None) -> dict[str, float]:
+    given = _numbers("--loss", items)
+    if unknown := set(given) - set(losses.WEIGHTS):
+        raise ConfigError(f"no term {sorted(unknown)} of the loss; there are {[*losses.WEIGHTS]}")
+    return losses.WEIGHTS | given
+
+
+def _sizes(items: list[str] | None) -> tuple[tuple[int, int], ...]:
+    try:
+        pairs = [tuple(int(side) for side in item.split("x")) for item in items or []]
+        sizes = [(height, width) for height, width in pairs]
+    except ValueError:
+        raise ConfigError(f"--size {items}: each must be HEIGHTxWIDTH") from None
+    if bad := [size for size in sizes if min(size) < 32 or size[0] % 32 or size[1] % 32]:
+        raise ConfigError(f"--size {bad}: sides must be multiples of 32")
+    return tuple(sizes) or SIZES
 
 
 def main(
@@ -119,12 +144,26 @@ def main(
         Path | None, typer.Option(help="File naming the held-out pictures.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Checkpoints, logs, curves.")] = Path("runs/train"),
+    network: Annotated[str, typer.Option(help="vidbg, or seed: the baseline.")] = "vidbg",
     set_weight: Annotated[list[str] | None, typer.Option(help="NAME=WEIGHT of a set.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Name of a set to leave out.")] = None,
+    agreement: Annotated[
+        Path | None, typer.Option(help="What training.ensemble wrote of the training pictures.")
+    ] = None,
+    min_agreement: Annotated[
+        float, typer.Option(help="IoU with the ensemble below which a picture is left out.")
+    ] = 0.85,
+    composite: Annotated[float, typer.Option(help="Share of people on other backgrounds.")] = 0.55,
+    priors: Annotated[bool, typer.Option(help="Train the previous alpha's channel.")] = False,
+    clips: Annotated[float, typer.Option(help="Share of batches that are clips of stills.")] = 0.0,
+    loss: Annotated[list[str] | None, typer.Option(help="TERM=WEIGHT of the loss.")] = None,
+    size: Annotated[list[str] | None, typer.Option(help="HEIGHTxWIDTH; repeat.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes of training.")] = None,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the encoder.")] = 1e-4,
     decoder_factor: Annotated[float, typer.Option(help="The decoder's rate over it.")] = 6.0,
     weight_decay: Annotated[float, typer.Option()] = 1e-2,
+    schedule: Annotated[str, typer.Option(help="cosine or plateau.")] = "cosine",
     warmup: Annotated[int, typer.Option(help="Steps of linear warm-up.")] = 200,
     clip: Annotated[float, typer.Option(help="Largest gradient norm.")] = 3.0,
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.998,
@@ -132,25 +171,36 @@ def main(
     train_stem: Annotated[bool, typer.Option(help="Train conv1 and layer1 too.")] = False,
     epoch_steps: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
     patience: Annotated[int, typer.Option(help="Validations without gain before the end.")] = 8,
-    val_pixels: Annotated[int, typer.Option(help="Network size in validation.")] = 256 * 256,
+    val_pixels: Annotated[int, typer.Option(help="Network size in validation.")] = 224 * 384,
     workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    devices: Annotated[str, typer.Option(help="How many, or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed, 32-true.")] = "bf16-mixed",
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Train the matting network."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if steps is None and minutes is None:
         raise typer.BadParameter("give --steps or --minutes")
+    if network not in NETWORKS:
+        raise typer.BadParameter(f"no network {network!r}; there are {[*NETWORKS]}")
+    if schedule not in ("cosine", "plateau"):
+        raise typer.BadParameter(f"no schedule {schedule!r}; there are cosine and plateau")
     torch.manual_seed(seed)
     config = TrainConfig(
-        steps, minutes, lr, decoder_factor, weight_decay, warmup, clip, ema, batch_pixels,
-        train_stem, epoch_steps, patience, val_pixels, seed,
+        network=network, steps=steps, minutes=minutes, learning_rate=lr,
+        decoder_factor=decoder_factor, weight_decay=weight_decay, schedule=schedule,
+        warmup_steps=warmup, clip_norm=clip, ema_decay=ema, batch_pixels=batch_pixels,
+        sizes=_sizes(size), train_stem=train_stem, priors=priors, clips=clips,
+        loss=_loss_weights(loss), epoch_steps=epoch_steps, patience=patience,
+        validation_pixels=val_pixels, seed=seed,
     )  # fmt: skip
     training, validation = load_data(data, val, val_fraction, val_list, seed)
+    training = _chosen(training, without or [], agreement, min_agreement)
     people = [s for s in training if s.people]
     rooms = [s for s in training if not s.people]
-    weights = sampling_weights(people, _overrides(set_weight or []))
-    augmentation = AugmentConfig()
+    weights = sampling_weights(people, _numbers("--set-weight", set_weight))
+    augmentation = AugmentConfig(composite=composite)
     recipe = {
         "init": None if init is None else {"file": init.name, "sha256": file_hash(init)},
         "people": {
@@ -158,14 +208,33 @@ def main(
             for s, weight in zip(people, weights, strict=True)
         },
         "rooms": {s.name: len(s.samples) for s in rooms},
+        "min_agreement": None if agreement is None else min_agreement,
         "augmentation": asdict(augmentation),
-        "sizes": SIZES,
         "training": asdict(config),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / RECIPE).write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
-    maker = PairMaker(people, weights, rooms, augmentation)
-    run(Trainer(config, out, init, torch.device(device)), maker, validation, workers)
+    fabric = Fabric(
+        accelerator=device,
+        devices=int(devices) if devices.isdigit() else devices,
+        precision=cast(Any, precision),
+    )
+    fabric.launch()
+    if fabric.is_global_zero:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / RECIPE).write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+    maker = SceneMaker(people, weights, rooms, augmentation)
+    run(Trainer(config, out, init, fabric), maker, validation, workers)
+
+
+def _chosen(
+    sets: list[PictureSet], without: list[str], agreement: Path | None, least: float
+) -> list[PictureSet]:
+    if unknown := set(without) - {s.name for s in sets}:
+        raise ConfigError(f"no set named {sorted(unknown)}; there are {[s.name for s in sets]}")
+    kept = [s for s in sets if s.name not in without]
+    if agreement is None:
+        return kept
+    scores = read_agreement(agreement)
+    return [keep_agreeing(s, scores, least) for s in kept]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The network in training: one optimiser step, the averaged weights, validation, state on disk."""
+"""The network in training: one optimiser step, the averaged weights, validation, state on disk.
+
+Lightning Fabric places it: on a CPU, a GPU, or several with the same code (`fabric run`, torchrun).
+"""
 
 from __future__ import annotations
 
@@ -11,47 +14,69 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from training.batches import Batch
 from training.checkpoint import load_init, load_state, save_state, save_weights
 from training.data import PictureSet
-from training.log import TrainingLog
-from training.losses import matting_loss
-from training.validate import Scores, score_set, summary
+from training.log import TrainingLog, log_row, one_line
+from training.losses import matting_loss, temporal_loss
+from training.schedule import Plateau, cosine, warmup
+from training.seed_network import SeedNetwork
+from training.validate import score_set, summary
 from vidbg.matting.network import MattingNetwork
 from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 logger = logging.getLogger(__name__)
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"vidbg": MattingNetwork, "seed": SeedNetwork}
+OWN_PRIOR_SHARE = 0.6
+"""Of a batch of clips: frames that get the network's own alpha of the frame before."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """How to train; see the command's help for each."""
 
+    network: str
     steps: int | None
     minutes: float | None
     learning_rate: float
     decoder_factor: float
     weight_decay: float
+    schedule: str
     warmup_steps: int
     clip_norm: float
     ema_decay: float
     batch_pixels: int
+    sizes: tuple[tuple[int, int], ...]
     train_stem: bool
+    priors: bool
+    clips: float
+    loss: dict[str, float]
     epoch_steps: int
     patience: int
     validation_pixels: int
     seed: int
 
 
-def to_input(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, 3) BGR to float (N, 4, H, W), normalised, no prior, channels last."""
+def to_input(images: Tensor, priors: Tensor | None = None) -> Tensor:
+    """Pictures to network inputs, channels last.
+
+    Args:
+        images: uint8 (N, H, W, 3), BGR.
+        priors: float (N, H, W) in [0, 1], the previous alphas; None: none, zeros.
+    Returns:
+        float (N, 4, H, W): normalised R, G, B and the prior.
+    """
     rgb = images.flip(-1).permute(0, 3, 1, 2).float() / 255
     mean = rgb.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
     std = rgb.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
-    batch = nn.functional.pad((rgb - mean) / std, (0, 0, 0, 0, 0, 1))
+    fourth = torch.zeros_like(rgb[:, :1]) if priors is None else priors.unsqueeze(1)
+    batch = torch.cat([(rgb - mean) / std, fourth], dim=1)
     return batch.contiguous(memory_format=torch.channels_last)
 
 
@@ -78,24 +103,27 @@ class Trainer:
     """The network, its optimiser and its averaged copy, and the state of a run on disk."""
 
     def __init__(
-        self, config: TrainConfig, folder: Path, init: Path | None, device: torch.device
+        self, config: TrainConfig, folder: Path, init: Path | None, fabric: Fabric
     ) -> None:
-        self.config, self.folder, self.device = config, folder, device
-        self.network = MattingNetwork()
+        self.config, self.folder, self.fabric = config, folder, fabric
+        self.network = NETWORKS[config.network]()
         if init is not None:
             logger.info("starting from %s", load_init(self.network, init))
-        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(memory_format=torch.channels_last)
+        optimizer = self._optimizer()
+        self._module, self.optimizer = fabric.setup(self.network, optimizer)
+        self._module.mark_forward_method("logits")
         self.averaged = AveragedModel(
             self.network, multi_avg_fn=warm_ema(config.ema_decay), use_buffers=True
         )
-        self.optimizer = self._optimizer()
         self.step, self.elapsed_s, self.best, self.stale = 0, 0.0, 0.0, 0
-        self.log = TrainingLog(folder)
+        self.plateau = Plateau()
+        self.log = TrainingLog(folder) if fabric.is_global_zero else None
         self._resume()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """AdamW: the pretrained encoder at the base rate, the new decoder faster."""
-        encoder = self.network.encoder
+        encoder = cast(Any, self.network.encoder)
         if not self.config.train_stem:
             for frozen in (encoder.conv1, encoder.bn1, encoder.layer1):
                 frozen.requires_grad_(False)
@@ -119,25 +147,24 @@ class Trainer:
         return max(parts)
 
     def learning_factor(self) -> float:
-        """Linear warm-up, then half a cosine down to 1 %."""
-        warmup = min(1.0, (self.step + 1) / self.config.warmup_steps)
-        cosine = 0.5 * (1 + float(np.cos(np.pi * min(1.0, self.progress()))))
-        return warmup * (0.01 + 0.99 * cosine)
+        """Of the peak rate, now: linear warm-up, then the schedule."""
+        by_cosine = self.config.schedule == "cosine"
+        factor = cosine(self.progress()) if by_cosine else self.plateau.factor
+        return warmup(self.step, self.config.warmup_steps) * factor
 
-    def train_step(self, images: Tensor, masks: Tensor) -> dict[str, float]:
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """One step of the optimiser; the weighted terms of the loss."""
         start = time.monotonic()
         factor = self.learning_factor()
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
-        target = masks.to(self.device).unsqueeze(1).float() / 255
-        with torch.autocast(self.device.type, torch.bfloat16):
-            logits = self.network.logits(to_input(images.to(self.device)))
-        terms = matting_loss(logits, target)
-        loss = torch.stack(list(terms.values())).sum()
+        terms = self._terms(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-        if torch.isfinite(norm):
+        self.fabric.backward(torch.stack(list(terms.values())).sum())
+        norm = self.fabric.clip_gradients(
+            self._module, self.optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
+        )
+        if norm is not None and torch.isfinite(norm):
             self.optimizer.step()
             self.averaged.update_parameters(self.network)
         else:
@@ -146,36 +173,88 @@ class Trainer:
         self.elapsed_s += time.monotonic() - start
         return {name: float(term.detach()) for name, term in terms.items()}
 
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
+        images, masks, priors = (torch.as_tensor(part).to(self.fabric.device) for part in batch[:3])
+        target, prior = masks.unsqueeze(1).float() / 255, priors.float() / 255
+        if batch.earlier is None:
+            logits = self._logits(to_input(images, prior))
+            return matting_loss(logits, target, self.config.loss)
+        before, target_before = self._before(batch.earlier)
+        own = torch.rand(len(prior), 1, 1, device=prior.device) < OWN_PRIOR_SHARE
+        if self.config.priors:
+            prior = torch.where(own, before[:, 0], prior)
+        logits = self._logits(to_input(images, prior))
+        terms = matting_loss(logits, target, self.config.loss)
+        change = temporal_loss(logits.float().sigmoid(), before, target, target_before)
+        return terms | {"temporal": self.config.loss["temporal"] * change}
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        """By the wrapped network, in mixed precision: Fabric enters that for `forward` alone."""
+        with self.fabric.autocast():
+            logits: Tensor = self._module.logits(inputs)
+        return logits
+
+    @torch.no_grad()
+    def _before(self, earlier: Any) -> tuple[Tensor, Tensor]:
+        """Alpha and true alpha, float (N, 1, H, W), of the frames before."""
+        images, masks = (torch.as_tensor(part).to(self.fabric.device) for part in earlier)
+        alpha = self._logits(to_input(images)).float().sigmoid()
+        return alpha, masks.unsqueeze(1).float() / 255
+
     def train_mode(self) -> None:
         """Batch norm of the pretrained encoder keeps ImageNet's statistics: small batches of few
         sizes would only blur them, and it trains twice as fast on a CPU."""
         self.network.train()
-        self.network.encoder.eval()
+        cast(nn.Module, self.network.encoder).eval()
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Alpha (h, w) of one input (1, 4, h, w) by the averaged network."""
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16):
-            inputs = torch.from_numpy(batch).to(self.device)
+        inputs = torch.from_numpy(batch).to(self.fabric.device)
+        with torch.inference_mode(), self.fabric.autocast():
             averaged = cast(MattingNetwork, self.averaged.module)
             logits = averaged.logits(inputs.contiguous(memory_format=torch.channels_last))
         alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
         return alpha
 
     def validate(self, sets: list[PictureSet], losses: dict[str, float]) -> bool:
-        """Score, log and keep the weights if they are the best; True when patience has run out."""
+        """Score, log and keep the weights if they are the best; True when patience has run out.
+
+        The first process scores; the others wait for what it says.
+        """
+        score = self._score(sets, losses) if self.fabric.is_global_zero else 0.0
+        score = float(self.fabric.broadcast(score))
+        gained = score > self.best
+        self.stale = 0 if gained else self.stale + 1
+        self.best = max(score, self.best)
+        self.plateau.update(gained)
+        self.save()
+        return self.stale >= self.config.patience
+
+    def _score(self, sets: list[PictureSet], losses: dict[str, float]) -> float:
         self.averaged.eval()
         scores = {s.name: score_set(self.infer, s, self.config.validation_pixels) for s in sets}
         score = summary(scores)
-        self.stale = 0 if score > self.best else self.stale + 1
         if score > self.best:
-            self.best = score
             save_weights(self.averaged.module, self.folder / "best.safetensors")
-        self.log.append(self.step, _row(self, losses, scores, score))
-        self.save()
-        logger.info("step %d, %.1f min: %s", self.step, self.elapsed_s / 60, _one_line(scores))
-        return self.stale >= self.config.patience
+        rate = self.optimizer.param_groups[0]["lr"]
+        if self.log is not None:
+            self.log.append(self.step, log_row(self.elapsed_s / 60, rate, losses, scores, score))
+        logger.info("step %d, %.1f min: %s", self.step, self.elapsed_s / 60, one_line(scores))
+        return score
+
+    def agree(self, stopping: bool) -> bool:
+        """Whether the first process stops; from it the others also take the time that has run."""
+        if self.fabric.world_size > 1:
+            self.elapsed_s, stopping = self.fabric.broadcast((self.elapsed_s, stopping))
+        return stopping
+
+    def close(self) -> None:
+        if self.log is not None:
+            self.log.close()
 
     def save(self) -> None:
+        if not self.fabric.is_global_zero:
+            return
         state = {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -184,6 +263,7 @@ class Trainer:
             "elapsed_s": self.elapsed_s,
             "best": self.best,
             "stale": self.stale,
+            "plateau": asdict(self.plateau),
             "config": asdict(self.config),
         }
         save_state(self.folder / "checkpoint.pt", state)
@@ -198,24 +278,5 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
         self.best, self.stale = state["best"], state["stale"]
+        self.plateau = Plateau(**state.get("plateau", {}))
         logger.info("going on from step %d of %s", self.step, path)
-
-
-def _row(
-    trainer: Trainer, losses: dict[str, float], scores: dict[str, Scores], score: float
-) -> dict[str, float]:
-    row = {"minutes": trainer.elapsed_s / 60, "score": score}
-    row["learning_rate"] = trainer.optimizer.param_groups[0]["lr"]
-    row |= {f"loss/{name}": value for name, value in losses.items()}
-    return row | {
-        f"{s}/{name}": value for s, part in scores.items() for name, value in part.items()
-    }
-
-
-def _one_line(scores: dict[str, Scores]) -> str:
-    shown = ("iou", "f1", "boundary_f", "mad", "false_person")
-    parts = (
-        f"{name} " + " ".join(f"{key} {part[key]:.4f}" for key in shown if key in part)
-        for name, part in scores.items()
-    )
-    return "; ".join(parts)

@@ -1,0 +1,85 @@
+"""What a webcam does to a picture: light, colour, blur, low light, noise, compression."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from vidbg.frame import Image
+
+
+def gaussian(picture: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
+
+
+def relight(rng: Generator, image: Image) -> Image:
+    """Other exposure, contrast, gamma and colour temperature, by one table per channel."""
+    if rng.random() < 0.2:
+        return image
+    warmth = rng.normal(0, 0.07)
+    gains = rng.uniform(0.75, 1.25) * np.array([1 - warmth, 1 + rng.normal(0, 0.02), 1 + warmth])
+    gamma = np.exp(rng.normal(0, 0.18))
+    levels = np.linspace(0, 1, 256)[:, None] ** gamma * gains + rng.uniform(-0.06, 0.06)
+    table = np.clip(levels * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table.reshape(1, 256, 3)), np.uint8)
+
+
+def damage(rng: Generator, noise: Generator, image: Image) -> Image:
+    """A picture as a webcam might give it.
+
+    Args:
+        rng: what is done; the same for the frames of one clip.
+        noise: the sensor's noise; another for every frame.
+    """
+    image = relight(rng, image)
+    if rng.random() < 0.25:
+        image = _saturate(image, rng.uniform(0.0, 1.6))
+    if rng.random() < 0.2:
+        image = _blur(rng, image)
+    if rng.random() < 0.12:
+        image = _coarsen(image, rng.uniform(1.3, 2.5))
+    if rng.random() < 0.12:
+        image = np.asarray(cv2.convertScaleAbs(image, alpha=rng.uniform(0.25, 0.6)), np.uint8)
+    if rng.random() < 0.4:
+        image = _noise(noise, image, abs(rng.normal(0, 8)) + 1, coarse=rng.random() < 0.5)
+    if rng.random() < 0.3:
+        image = _compress(image, int(rng.integers(25, 85)))
+    return image
+
+
+def _saturate(image: Image, factor: float) -> Image:
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    return np.asarray(cv2.addWeighted(image, factor, grey, 1 - factor, 0), np.uint8)
+
+
+def _blur(rng: Generator, image: Image) -> Image:
+    if rng.random() < 0.5:
+        return gaussian(image, rng.uniform(0.5, 1.6))
+    length = int(rng.integers(3, 10))
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1 / length
+    turn = cv2.getRotationMatrix2D(((length - 1) / 2,) * 2, rng.uniform(0, 180), 1)
+    kernel = np.asarray(cv2.warpAffine(kernel, turn, (length, length)), np.float32)
+    return np.asarray(cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6)), np.uint8)
+
+
+def _coarsen(image: Image, factor: float) -> Image:
+    height, width = image.shape[:2]
+    small = cv2.resize(
+        image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _noise(rng: Generator, image: Image, sigma: float, *, coarse: bool) -> Image:
+    noise = rng.standard_normal(image.shape, np.float32) * np.float32(sigma)
+    if coarse:  # sensors' noise after demosaicking is coarser than a pixel
+        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.8), np.float32) * np.float32(2)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def _compress(image: Image, quality: int) -> Image:
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -1,0 +1,124 @@
+"""Where a training picture is cut from a picture: windows around a person, and their motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from training.data import Mask
+
+Matrix = NDArray[np.float64]
+
+MAX_ROTATION_DEG = 12.0
+_TOUCHING_SHARE = 0.01
+"""Share of a picture's side that must be person before the person counts as cut by it."""
+
+
+class Framing(Enum):
+    """How a window lies around a person."""
+
+    WEBCAM = auto()
+    """Head and upper body."""
+    WHOLE = auto()
+    """As much of the picture as the window's shape allows."""
+    ANYWHERE = auto()
+    """Any part of the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a picture that fills the training picture, in source pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def frame_person(
+    rng: Generator, mask: Mask, aspect: float, framing: Framing, *, inside: bool
+) -> Window:
+    """A window around the person, or anywhere in a picture that shows none.
+
+    Args:
+        aspect: width / height of the window.
+        inside: the window stays in the picture; else it may leave it at sides where the person is
+            not cut off, so that no person floats with a straight edge.
+    """
+    height, width = mask.shape
+    ys, xs = np.flatnonzero(mask.max(1) > 127), np.flatnonzero(mask.max(0) > 127)
+    if not len(ys):
+        return anywhere(rng, height, width, aspect)
+    top, tall, wide = ys[0], ys[-1] - ys[0] + 1, xs[-1] - xs[0] + 1
+    if framing is Framing.WHOLE:
+        window_height = min(height, width / aspect) * rng.uniform(0.85, 1.0)
+    elif framing is Framing.ANYWHERE:
+        window_height = tall * rng.uniform(1.0, 2.4) if not inside else height * rng.uniform(0.5, 1)
+    elif tall > 1.7 * wide:
+        window_height = tall * rng.uniform(0.28, 0.9)
+    else:
+        window_height = tall * rng.uniform(0.7, 1.6)
+    x = (xs[0] + xs[-1]) / 2 + wide * rng.uniform(-0.35, 0.35) - window_height * aspect / 2
+    y = top - window_height * rng.uniform(0.02, 0.35)
+    if framing is Framing.ANYWHERE and inside:
+        y = rng.uniform(0, height - window_height)
+    return _keep_cut_sides(mask, Window(x, y, window_height * aspect, window_height), inside)
+
+
+def _keep_cut_sides(mask: Mask, window: Window, inside: bool) -> Window:
+    height, width = mask.shape
+    sides = (mask[:, 0], mask[:, -1], mask[0], mask[-1])
+    left, right, top, bottom = (inside or (s > 127).mean() > _TOUCHING_SHARE for s in sides)
+    factor = min(
+        1.0,
+        width / window.width if left and right else 1.0,
+        height / window.height if top and bottom else 1.0,
+    )
+    wide, tall = window.width * factor, window.height * factor
+    x = window.x + (window.width - wide) / 2
+    x = min(x, width - wide) if right else x
+    x = max(x, 0.0) if left else x
+    y = min(window.y, height - tall) if bottom else window.y
+    y = max(y, 0.0) if top else y
+    return Window(x, y, wide, tall)
+
+
+def anywhere(rng: Generator, height: int, width: int, aspect: float) -> Window:
+    tall = min(height, width / aspect) * rng.uniform(0.5, 1.0)
+    wide = tall * aspect
+    return Window(rng.uniform(0, width - wide), rng.uniform(0, height - tall), wide, tall)
+
+
+def placing(rng: Generator, window: Window, height: int, width: int) -> Matrix:
+    """From a picture's pixels to those of a window cut from it, at times turned a little.
+
+    Returns:
+        2 x 3, to a picture of (height, width).
+    """
+    turned = rng.random() < 0.35
+    degrees = rng.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG) if turned else 0.0
+    centre = (window.x + window.width / 2, window.y + window.height / 2)
+    scale = height / window.height
+    matrix = np.asarray(cv2.getRotationMatrix2D(centre, degrees, scale), np.float64)
+    matrix[:, 2] += (width / 2 - centre[0], height / 2 - centre[1])
+    return matrix
+
+
+def small_motion(rng: Generator, height: int, width: int) -> Matrix:
+    """What moves between two frames of a clip, 2 x 3: a shift, a turn and a step nearer or back."""
+    scale = float(np.exp(rng.normal(0, 0.012)))
+    centre, degrees = (width / 2, height / 2), rng.normal(0, 0.9)
+    matrix = np.asarray(cv2.getRotationMatrix2D(centre, degrees, scale), np.float64)
+    matrix[:, 2] += rng.normal(0, 0.015, 2) * max(height, width)
+    return matrix
+
+
+def moved(matrix: Matrix, motion: Matrix) -> Matrix:
+    """First `matrix`, then `motion`, 2 x 3 each."""
+    last = np.array([[0.0, 0.0, 1.0]])
+    return np.asarray(motion @ np.vstack([matrix, last]), np.float64)

@@ -1,0 +1,69 @@
+"""The previous frame's alpha, the network's fourth input, as training gives it: at times wrong.
+
+A network that is always told the truth learns to repeat it. Here the true mask is moved, made
+thinner or thicker, blurred, torn, or somebody else's, and often there is none, as in a stream's
+first frame; so the network learns to believe it only where the picture agrees.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from training.data import Mask
+from training.framing import small_motion
+
+NONE_SHARE = 0.35
+
+
+def disturbed(rng: Generator, mask: Mask) -> Mask:
+    """A previous alpha for a frame whose true one is `mask`, uint8 (H, W) both; zeros: none."""
+    if rng.random() < NONE_SHARE:
+        return np.zeros_like(mask)
+    ways = (_moved, _moved, _thicker, _blurred, _torn, _wrong)
+    return ways[rng.integers(len(ways))](rng, mask)
+
+
+def _moved(rng: Generator, mask: Mask) -> Mask:
+    height, width = mask.shape
+    motion = small_motion(rng, height, width)
+    still = cv2.warpAffine(mask, motion, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(still, np.uint8)
+
+
+def _thicker(rng: Generator, mask: Mask) -> Mask:
+    side = int(rng.integers(1, max(3, mask.shape[0] // 24)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * side + 1, 2 * side + 1))
+    change = cv2.dilate if rng.random() < 0.5 else cv2.erode
+    return np.asarray(change(_moved(rng, mask), kernel), np.uint8)
+
+
+def _blurred(rng: Generator, mask: Mask) -> Mask:
+    sigma = rng.uniform(1, mask.shape[0] / 30 + 1)
+    return np.asarray(cv2.GaussianBlur(_moved(rng, mask), (0, 0), sigma), np.uint8)
+
+
+def _torn(rng: Generator, mask: Mask) -> Mask:
+    """Parts of the person dropped, parts of the room added."""
+    out = np.ascontiguousarray(_moved(rng, mask))
+    height, width = mask.shape
+    for _ in range(rng.integers(1, 5)):
+        centre = (int(rng.integers(width)), int(rng.integers(height)))
+        axes = tuple(int(a) for a in rng.uniform(0.04, 0.3, 2) * height)
+        value = 255 if rng.random() < 0.5 else 0
+        cv2.ellipse(out, centre, axes, rng.uniform(0, 180), 0, 360, value, cv2.FILLED)
+    return out
+
+
+def _wrong(rng: Generator, mask: Mask) -> Mask:
+    """Of another place altogether."""
+    way = rng.integers(4)
+    if way == 0:
+        return np.full_like(mask, 255)
+    if way == 1:
+        return np.ascontiguousarray(mask[:, ::-1])
+    if way == 2:
+        return np.ascontiguousarray(255 - mask)
+    shift = int(rng.uniform(0.2, 0.8) * mask.shape[1])
+    return np.roll(mask, shift, axis=1)
