@@ -16,9 +16,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 import typer  # noqa: E402
+from click.testing import Result  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from training.augment import AugmentConfig, PairMaker, Window, _cut, frame_person  # noqa: E402
+from training.augment import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.batches import Batches  # noqa: E402
 from training.data import (  # noqa: E402
     find_sets,
@@ -27,7 +28,18 @@ from training.data import (  # noqa: E402
     split_by_names,
     split_set,
 )
-from training.losses import edge_loss, matting_loss, soft_jaccard_loss  # noqa: E402
+from training.ensemble import ensemble, keep_agreeing  # noqa: E402
+from training.framing import Framing, Window, frame_person, placing  # noqa: E402
+from training.losses import (  # noqa: E402
+    WEIGHTS,
+    laplacian_loss,
+    matting_loss,
+    soft_jaccard_loss,
+    temporal_loss,
+)
+from training.priors import NONE_SHARE, disturbed  # noqa: E402
+from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
+from training.validate import summary  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 
 
@@ -79,36 +91,58 @@ def test_weights_sum_to_one_and_unknown_names_are_refused(sets: Path) -> None:
         sampling_weights(found, {"nobody": 1.0})
 
 
-def maker(sets: Path, **shares: float) -> PairMaker:
+def maker(sets: Path, **shares: float) -> SceneMaker:
     found = find_sets(sets)
     people = [s for s in found if s.people]
     rooms = [s for s in found if not s.people]
-    return PairMaker(people, sampling_weights(people, {}), rooms, AugmentConfig(**shares))
+    return SceneMaker(people, sampling_weights(people, {}), rooms, AugmentConfig(**shares))
 
 
 def test_batches_are_a_function_of_seed_and_step(sets: Path) -> None:
-    batches = Batches(maker(sets), 4 * 224 * 224, seed=5, length=10)
+    batches = Batches(maker(sets), 4 * 224 * 224, seed=5, length=10, priors=True, clips=1.0)
     first, again, other = batches[4], batches[4], batches[5]
-    np.testing.assert_array_equal(first[0], again[0])
-    np.testing.assert_array_equal(first[1], again[1])
-    assert first[0].shape[:3] == first[1].shape
-    assert first[0].shape != other[0].shape or (first[0] != other[0]).any()
+    for part, same in zip(first[:3], again[:3], strict=True):
+        np.testing.assert_array_equal(part, same)
+    assert first.images.shape[:3] == first.masks.shape == first.priors.shape
+    assert first.images.shape != other.images.shape or (first.images != other.images).any()
+
+
+def test_a_clip_has_earlier_frames_that_nearly_show_the_same(sets: Path) -> None:
+    batch = Batches(maker(sets, nobody=0.0), 6 * 64 * 64, 1, 2, sizes=((64, 64),), clips=1.0)[0]
+    assert batch.earlier is not None
+    images, masks = batch.earlier
+    assert images.shape == batch.images.shape
+    moved = np.abs(masks.astype(int) - batch.masks).mean(axis=(1, 2)) / 255
+    assert 0 < moved.max() < 0.2
+    assert not batch.priors.any()
+
+
+def test_stills_have_no_earlier_frames(sets: Path) -> None:
+    assert Batches(maker(sets), 64 * 64, 1, 2, sizes=((64, 64),))[0].earlier is None
+
+
+def test_a_scene_that_does_not_move_differs_in_noise_alone(sets: Path) -> None:
+    scene = maker(sets, nobody=0.0).make(np.random.default_rng(3), 64, 96)
+    rng = np.random.default_rng(0)
+    _, mask = scene.render(np.random.default_rng(1))
+    _, again = scene.render(np.random.default_rng(2), scene.motions(rng, still=1.0))
+    np.testing.assert_array_equal(mask, again)
 
 
 def test_a_picture_of_nobody_has_an_empty_mask(sets: Path) -> None:
-    image, mask = maker(sets, nobody=1.0).make(np.random.default_rng(0), 64, 96)
+    image, mask = maker(sets, nobody=1.0).pair(np.random.default_rng(0), 64, 96)
     assert image.shape == (64, 96, 3)
     assert not mask.any()
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), inside=st.booleans(), webcam=st.booleans())
+@given(seed=st.integers(0, 10_000), inside=st.booleans(), framing=st.sampled_from(Framing))
 def test_windows_never_open_a_side_where_the_person_is_cut(
-    seed: int, inside: bool, webcam: bool
+    seed: int, inside: bool, framing: Framing
 ) -> None:
     mask = np.zeros((80, 60), np.uint8)
     mask[30:, 20:50] = 255  # cut by the lower side
-    window = frame_person(np.random.default_rng(seed), mask, 4 / 3, webcam, inside=inside)
+    window = frame_person(np.random.default_rng(seed), mask, 4 / 3, framing, inside=inside)
     assert window.y + window.height <= 80 + 1e-6
     assert window.width / window.height == pytest.approx(4 / 3)
     if inside:
@@ -117,13 +151,13 @@ def test_windows_never_open_a_side_where_the_person_is_cut(
         assert window.x + window.width <= 60 + 1e-6
 
 
-def test_a_cut_shows_the_window() -> None:
+def test_a_scene_shows_its_window() -> None:
     image = np.tile(np.arange(100, dtype=np.uint8)[None, :, None], (100, 1, 3))
     mask = image[..., 0].copy()
-    window = Window(20, 10, 40, 40)
-    never = _Upright()
-    cut, alpha = _cut(never, image, mask, window, 40, 40, cv2.BORDER_REPLICATE)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(cut[..., 0], image[10:50, 20:60, 0])
+    upright = _Upright()
+    matrix = placing(upright, Window(20, 10, 40, 40), 40, 40)  # type: ignore[arg-type]
+    scene = Scene(40, 40, Layer(image, mask, matrix), (), mirrored=False, damage=0)
+    _, alpha = scene.render(np.random.default_rng(0))
     np.testing.assert_array_equal(alpha, mask[10:50, 20:60])
 
 
@@ -132,6 +166,28 @@ class _Upright:
 
     def random(self) -> float:
         return 0.99
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000))
+def test_previous_alphas_are_masks_of_the_same_size(seed: int) -> None:
+    mask = np.zeros((48, 64), np.uint8)
+    cv2.circle(mask, (30, 24), 14, 255, -1)
+    prior = disturbed(np.random.default_rng(seed), mask)
+    assert prior.dtype == np.uint8
+    assert prior.shape == mask.shape
+
+
+def test_previous_alphas_are_none_right_and_wrong_in_their_shares() -> None:
+    mask = np.zeros((48, 64), np.uint8)
+    cv2.circle(mask, (30, 24), 14, 255, -1)
+    rng = np.random.default_rng(0)
+    priors = [disturbed(rng, mask) for _ in range(600)]
+    errors = np.array([np.abs(p.astype(int) - mask).mean() / 255 for p in priors])
+    empty = np.mean([not p.any() for p in priors])
+    assert NONE_SHARE - 0.06 < empty < NONE_SHARE + 0.1
+    assert (errors < 0.05).mean() > 0.3  # mostly near the truth
+    assert (errors > 0.25).mean() > 0.05  # and at times far from it
 
 
 def test_losses_vanish_at_the_truth_and_grow_with_error() -> None:
@@ -143,40 +199,143 @@ def test_losses_vanish_at_the_truth_and_grow_with_error() -> None:
     assert good < 1e-3 < bad
     soft = target * 0.5
     assert float(soft_jaccard_loss(soft, soft)) == 0
-    assert float(edge_loss(soft, soft)) == 0
+    assert float(laplacian_loss(soft, soft)) == 0
+
+
+def test_a_term_of_weight_zero_is_left_out() -> None:
+    terms = matting_loss(torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8), WEIGHTS | {"l1": 0.0})
+    assert set(terms) == {"bce", "region", "edge"}
+
+
+def test_the_edge_loss_sees_edges_and_not_levels() -> None:
+    level, edge = torch.full((1, 1, 32, 32), 0.5), torch.zeros(1, 1, 32, 32)
+    edge[..., 16:] = 1
+    nothing = torch.zeros(1, 1, 32, 32)
+    assert float(laplacian_loss(level, nothing)) == pytest.approx(0, abs=1e-6)
+    assert float(laplacian_loss(edge, nothing)) > 0.05
+
+
+def test_the_temporal_loss_forgives_what_truth_does() -> None:
+    first, second = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
+    assert float(temporal_loss(second, first, second, first)) == 0
+    assert float(temporal_loss(second, first, first, first)) == 1
+
+
+def test_schedules() -> None:
+    assert [warmup(0, 4), warmup(3, 4), warmup(9, 4)] == [0.25, 1, 1]
+    assert (cosine(0), cosine(1), cosine(2)) == pytest.approx((1, FLOOR, FLOOR))
+    plateau = Plateau(wait=2)
+    for gained in (True, False, False, False, True, False):
+        plateau.update(gained)
+    assert plateau.factor == 0.5
+
+
+def test_weights_are_chosen_by_mattes_first_and_false_persons_second() -> None:
+    good = {"people": {"iou": 0.97, "boundary_f": 0.93}, "rooms": {"false_person": 0.0}}
+    worse = {"people": {"iou": 0.96, "boundary_f": 0.92}, "rooms": {"false_person": 0.0}}
+    false = {"people": {"iou": 0.97, "boundary_f": 0.93}, "rooms": {"false_person": 0.3}}
+    assert summary(good) > summary(worse) > summary(false)
+    assert summary({"rooms": {"false_person": 0.0}}) == 0
+
+
+def test_the_ensemble_is_the_mean_of_its_passes(sets: Path) -> None:
+    image, _ = read_sample(find_sets(sets)[0].samples[0])
+    levels = iter((0.2, 0.4, 0.6, 0.8))
+
+    def infer(batch: np.ndarray) -> np.ndarray:
+        return np.full(batch.shape[2:], next(levels), np.float32)
+
+    mean, spread = ensemble(infer, image, sizes=(128 * 128, 160 * 160))
+    assert mean.shape == image.shape[:2]
+    np.testing.assert_allclose(mean, 0.5, atol=1e-6)
+    np.testing.assert_allclose(spread, np.std([0.2, 0.4, 0.6, 0.8]), atol=1e-6)
+
+
+def test_pictures_whose_masks_disagree_are_left_out(sets: Path) -> None:
+    people = next(s for s in find_sets(sets) if s.name == "people")
+    kept = keep_agreeing(people, {("people", "3"): 0.5, ("people", "4"): 0.9}, 0.8)
+    assert [s.image.stem for s in kept.samples] == [str(i) for i in range(10) if i != 3]
+
+
+def run_training(sets: Path, out: Path, *options: object) -> Result:
+    from training import train
+
+    app = typer.Typer()
+    app.command()(train.main)
+    words = ["--data", sets, "--out", out, "--epoch-steps", 2, "--device", "cpu", "--workers", 0]
+    words += ["--batch-pixels", 2 * 64 * 64, "--val-pixels", 128 * 128, *options]
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+SMALL = ("--size", "64x64", "--size", "32x64")
 
 
 @pytest.mark.timeout(300)
 def test_one_command_trains_logs_and_resumes(
     sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import batches, train
+    from training import train
 
-    monkeypatch.setattr(batches, "SIZES", ((64, 64), (32, 64)))
     monkeypatch.setattr(train, "signal", _NoSignals())
     out = tmp_path / "run"
-    app = typer.Typer()
-    app.command()(train.main)
-
-    def command(steps: int) -> None:
-        words = ["--data", sets, "--out", out, "--steps", steps, "--epoch-steps", 2]
-        words += ["--batch-pixels", 2 * 64 * 64, "--val-pixels", 128 * 128, "--workers", 0]
-        result = CliRunner().invoke(app, [str(word) for word in words])
-        assert result.exit_code == 0, result.output
-
-    command(2)
+    how = (*SMALL, "--priors", "--clips", 0.5, "--train-stem")
+    result = run_training(sets, out, "--steps", 2, *how)
+    assert result.exit_code == 0, result.output
     assert (out / "best.safetensors").exists()
     assert (out / "curves.png").exists()
     recipe = json.loads((out / "recipe.json").read_text())
     assert recipe["people"]["people"]["pictures"] == 8
     assert recipe["rooms"] == {"rooms": 2}
-    command(4)
+    result = run_training(sets, out, "--steps", 4, *how)
+    assert result.exit_code == 0, result.output
     with (out / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["step"]) for row in rows] == [2, 4]
     for name in ("loss/bce", "people/iou", "people/precision", "people/recall", "people/f1"):
         assert np.isfinite(float(rows[-1][name]))
     assert list((out / "tensorboard").iterdir())
+
+
+@pytest.mark.timeout(300)
+def test_the_seed_network_trains_by_its_own_recipe(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import train
+
+    monkeypatch.setattr(train, "signal", _NoSignals())
+    losses = [f"{name}=0" for name in WEIGHTS if name != "bce"]
+    options = [word for item in losses for word in ("--loss", item)]
+    result = run_training(
+        sets, tmp_path / "seed", "--steps", 2, "--size", "64x64", "--network", "seed",
+        "--schedule", "plateau", "--weight-decay", 0, *options,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "seed/log.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert "loss/bce" in row
+    assert "loss/l1" not in row
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--steps or --minutes"),
+        (("--steps", 1, "--network", "other"), "no network 'other'"),
+        (("--steps", 1, "--schedule", "linear"), "no schedule 'linear'"),
+        (("--steps", 1, "--loss", "dice=1"), "no term"),
+        (("--steps", 1, "--loss", "bce"), "NAME=NUMBER"),
+        (("--steps", 1, "--size", "100x64"), "multiples of 32"),
+        (("--steps", 1, "--size", "big"), "HEIGHTxWIDTH"),
+        (("--steps", 1, "--without", "nobody"), "no set named"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    sets: Path, tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    result = run_training(sets, tmp_path / "run", *options)
+    assert result.exit_code != 0
+    assert message in result.output + str(result.exception)
+    assert not (tmp_path / "run").exists()
 
 
 class _NoSignals:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from safetensors.torch import load_file
 
-from training.augment import AugmentConfig, PairMaker
+from training.augment import AugmentConfig, SceneMaker
 from training.batches import SIZES
 from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
@@ -152,12 +152,12 @@ def calibration_batches(data: Path, count: int, seed: int) -> Iterable[NDArray[n
     """Network inputs drawn as in training, at training sizes."""
     sets = find_sets(data)
     people = [s for s in sets if s.people]
-    maker = PairMaker(
+    maker = SceneMaker(
         people, sampling_weights(people, {}), [s for s in sets if not s.people], AugmentConfig()
     )
     for index in range(count):
         rng = np.random.default_rng((seed, index))
-        image, _ = maker.make(rng, *SIZES[rng.integers(len(SIZES))])
+        image, _ = maker.pair(rng, *SIZES[rng.integers(len(SIZES))])
         yield to_input(torch.from_numpy(image[None])).contiguous().numpy()
 
 
