@@ -44,6 +44,23 @@ def test_state_is_kept_until_reset_or_another_size() -> None:
     assert matter(picture(64, 64)).max() == 0
 
 
+@pytest.mark.parametrize("prior", [False, True])
+def test_the_network_sees_its_last_alpha_if_asked_and_never_over_a_cut(prior: bool) -> None:
+    seen: list[float] = []
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        seen.append(float(batch[0, 3].mean()))
+        return np.full(batch.shape[2:], 0.75, np.float32)
+
+    matter = Matter(backend=ConstantBackend(network), config=MattingConfig(prior=prior))
+    image = picture() // 4
+    other = 255 - image
+    for frame, pts in ((image, 0.0), (image, 0.04), (other, 0.08), (other, 0.12), (other, 9.0)):
+        matter(frame, pts)
+    given = 0.75 if prior else 0.0
+    assert seen == [0.0, given, 0.0, given, 0.0]
+
+
 @pytest.mark.parametrize(
     "bad",
     [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), 5],

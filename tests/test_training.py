@@ -16,8 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 import typer  # noqa: E402
-from click.testing import Result  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
+from typer.testing import CliRunner, Result  # noqa: E402
 
 from training.augment import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.batches import Batches  # noqa: E402

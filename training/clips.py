@@ -19,7 +19,12 @@ from vidbg.matting.matter import Matter
 FRAME_RATE = 25.0
 """Taken for the clips' frames, which carry no time."""
 
-STATES: dict[str, dict[str, Any]] = {"served": {}, "not smoothed": {"smoothing_s": 0.0}}
+STATES: dict[str, dict[str, Any]] = {
+    "smoothed": {"prior": False},
+    "not smoothed": {"prior": False, "smoothing_s": 0.0},
+    "prior, smoothed": {"prior": True},
+    "prior": {"prior": True, "smoothing_s": 0.0},
+}
 """What is kept from frame to frame, as changes to the usual settings: one row of scores each."""
 
 

@@ -3,7 +3,7 @@
 `python -m training.evaluate --data DATA/val --clips DATA/testclips --engine cpu:int8`
 
 Pictures are scored twice: `bare`, the network's alpha resized bilinearly, and `served`, what the
-program makes of it without a past. Clips are scored as served and in each of `clips.STATES`.
+program makes of it without a past. Clips are scored in each of `clips.STATES`.
 Written are scores.md, the tables; scores.json, the same and every picture's scores; worst.png, the
 worst pictures with people; and worst-SET.png for each set.
 """
@@ -25,6 +25,7 @@ import typer
 from training.clips import score_states
 from training.data import PictureSet, find_sets
 from training.predict import bare, served
+from training.recovery import WRONG, score_recovery
 from training.scoring import Scored, group, mean_by_set, score_pictures
 from training.validate import OVERALL, Scores
 from training.worst import worst, worst_sheet
@@ -63,11 +64,19 @@ CLIP_COLUMNS: Columns = {
     "dtssd": ("dtSSD", ".3f"),
     "flicker": ("flicker", ".3f"),
 }
+RECOVERY_COLUMNS: Columns = {
+    "engine": ("engine", ""),
+    "pixels": ("pixels", ""),
+    "set": ("clip", ""),
+    **{name: (name, "d") for name in WRONG},
+}
 NOTE = """\
 Means over pictures or frames; overall: over all pictures with people, or over the clips. IoU,
 precision, recall and F1 at alpha >= 0.5. MAD, MSE and flicker x 1000, dtSSD x 100; Grad and Conn
 are sums in thousands, so they grow with the picture. False person: share of the pictures of nobody
-with more than 1 % called person."""
+with more than 1 % called person. The last table: for how many frames the network's alpha differs
+after one wrong previous alpha."""
+TABLES = {"pictures": PICTURE_COLUMNS, "clips": CLIP_COLUMNS, "recovery": RECOVERY_COLUMNS}
 USUAL_ENGINES = ("cpu:fp32", "cpu:int8")
 USUAL_PIXELS = MattingConfig().network_pixels
 
@@ -79,7 +88,7 @@ class Result:
     Attributes:
         engine: DEVICE:PRECISION, or the file of the weights.
         pixels: of the network's input.
-        alpha: bare or served; of clips, one of `clips.STATES`.
+        alpha: bare or served; of clips, one of `clips.STATES`; of recovery, prior.
         scores: by set or clip, and over all.
         rows: the pictures; none for clips.
     """
@@ -87,7 +96,7 @@ class Result:
     engine: str
     pixels: int
     alpha: str
-    scores: dict[str, Scores]
+    scores: Mapping[str, Mapping[str, float]]
     rows: list[Scored]
 
 
@@ -123,6 +132,11 @@ def on_clips(engine: str, backend: Backend, clips: Path, pixels: int) -> list[Re
     return [Result(engine, pixels, state, scores, []) for state, scores in states.items()]
 
 
+def on_recovery(engine: str, backend: Backend, clips: Path, pixels: int) -> Result:
+    """How many frames one wrong previous alpha is seen, for each clip and kind of mistake."""
+    return Result(engine, pixels, "prior", score_recovery(backend, clips, pixels), [])
+
+
 def table(columns: Columns, results: Sequence[Result]) -> str:
     """A Markdown table: a row an engine, size, way and set."""
     titles = [title for title, _ in columns.values()]
@@ -144,12 +158,12 @@ def facts(result: Result) -> dict[str, Any]:
     return {**subject, "scores": result.scores, **({"rows": rows} if rows else {})}
 
 
-def write_scores(pictures: Sequence[Result], clips: Sequence[Result], out: Path) -> str:
-    """scores.md, which is also returned, and scores.json."""
-    tables = [table(PICTURE_COLUMNS, pictures)] + ([table(CLIP_COLUMNS, clips)] if clips else [])
+def write_scores(results: Mapping[str, Sequence[Result]], out: Path) -> str:
+    """scores.md, which is also returned, and scores.json; results by the name of their table."""
+    tables = [table(TABLES[name], part) for name, part in results.items() if part]
     text = "\n\n".join([*tables, NOTE])
     (out / "scores.md").write_text(text + "\n", encoding="utf-8")
-    record = {"pictures": [facts(r) for r in pictures], "clips": [facts(r) for r in clips]}
+    record = {name: [facts(r) for r in part] for name, part in results.items()}
     (out / "scores.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return text
 
@@ -167,7 +181,7 @@ def write_sheets(backend: Backend, result: Result, count: int, out: Path) -> Non
         cv2.imwrite(str(out / file), worst_sheet(predict, chosen, title))
 
 
-def _mean_line(scores: Scores) -> str:
+def _mean_line(scores: Mapping[str, float]) -> str:
     if "iou" in scores:
         return f"mean IoU {scores['iou']:.4f}, MAD {scores['mad']:.2f}"
     return f"{scores['false_person']:.1%} taken for people"
@@ -210,17 +224,18 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     out.mkdir(parents=True, exist_ok=True)
     sets = find_sets(data)
-    pictures: list[Result] = []
-    moving: list[Result] = []
+    results: dict[str, list[Result]] = {name: [] for name in TABLES}
     subjects = _subjects(weights, engine)
     for name, load in subjects.items():
         with closing(load()) as backend:
             for size in pixels or [USUAL_PIXELS]:
-                pictures += on_pictures(name, backend, sets, size)
-                moving += [] if clips is None else on_clips(name, backend, clips, size)
+                results["pictures"] += on_pictures(name, backend, sets, size)
+                if clips is not None:
+                    results["clips"] += on_clips(name, backend, clips, size)
+                    results["recovery"].append(on_recovery(name, backend, clips, size))
             if count and name == list(subjects)[-1]:
-                write_sheets(backend, pictures[-1], count, out)
-    typer.echo(write_scores(pictures, moving, out))
+                write_sheets(backend, results["pictures"][-1], count, out)
+    typer.echo(write_scores(results, out))
 
 
 if __name__ == "__main__":

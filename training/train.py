@@ -169,6 +169,9 @@ def main(
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.998,
     batch_pixels: Annotated[int, typer.Option(help="Pixels in a batch.")] = 16 * 224 * 224,
     train_stem: Annotated[bool, typer.Option(help="Train conv1 and layer1 too.")] = False,
+    hold_norms: Annotated[
+        bool, typer.Option(help="Keep every batch norm's statistics; to go on from whole weights.")
+    ] = False,
     epoch_steps: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
     patience: Annotated[int, typer.Option(help="Validations without gain before the end.")] = 8,
     val_pixels: Annotated[int, typer.Option(help="Network size in validation.")] = 224 * 384,
@@ -191,9 +194,9 @@ def main(
         network=network, steps=steps, minutes=minutes, learning_rate=lr,
         decoder_factor=decoder_factor, weight_decay=weight_decay, schedule=schedule,
         warmup_steps=warmup, clip_norm=clip, ema_decay=ema, batch_pixels=batch_pixels,
-        sizes=_sizes(size), train_stem=train_stem, priors=priors, clips=clips,
-        loss=_loss_weights(loss), epoch_steps=epoch_steps, patience=patience,
-        validation_pixels=val_pixels, seed=seed,
+        sizes=_sizes(size), train_stem=train_stem, hold_norms=hold_norms, priors=priors,
+        clips=clips, loss=_loss_weights(loss), epoch_steps=epoch_steps,
+        patience=patience, validation_pixels=val_pixels, seed=seed,
     )  # fmt: skip
     training, validation = load_data(data, val, val_fraction, val_list, seed)
     training = _chosen(training, without or [], agreement, min_agreement)

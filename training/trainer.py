@@ -54,6 +54,7 @@ class TrainConfig:
     batch_pixels: int
     sizes: tuple[tuple[int, int], ...]
     train_stem: bool
+    hold_norms: bool
     priors: bool
     clips: float
     loss: dict[str, float]
@@ -203,9 +204,16 @@ class Trainer:
 
     def train_mode(self) -> None:
         """Batch norm of the pretrained encoder keeps ImageNet's statistics: small batches of few
-        sizes would only blur them, and it trains twice as fast on a CPU."""
+        sizes would only blur them, and it trains twice as fast on a CPU. From weights of the whole
+        network on, `hold_norms` keeps the decoder's too: a batch of one or two large pictures has
+        no statistics worth the name.
+        """
         self.network.train()
         cast(nn.Module, self.network.encoder).eval()
+        if self.config.hold_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Alpha (h, w) of one input (1, 4, h, w) by the averaged network."""

@@ -18,6 +18,7 @@ class MattingConfig:
         network_pixels: pixels of the network's input, shared between the sides by the frame's
             aspect. More is sharper and slower.
         smoothing_s: how long a still pixel's alpha remembers, in seconds; 0 is off.
+        prior: show the network its alpha of the frame before.
         refine: follow the frame's own edges when alpha is brought to the frame's size.
     """
 
@@ -26,6 +27,7 @@ class MattingConfig:
     threads: int | None = None
     network_pixels: int = 224 * 384
     smoothing_s: float = 0.15
+    prior: bool = False
     refine: bool = True
 
     def __post_init__(self) -> None:

@@ -74,11 +74,12 @@ class Matter(Closing):
         geometry = self._plan(image)
         with self.clock.stage("resize"):
             small = shrink(image, geometry)
-            batch = network_input(small, None, geometry)
+            before = self._filter.look(small, self._pts)
+            batch = network_input(small, before if self._config.prior else None, geometry)
         with self.clock.stage("network"):
             alpha = content(self._backend(batch), geometry)
         with self.clock.stage("smooth"):
-            alpha = settle(self._filter(small, alpha, self._pts))
+            alpha = settle(self._filter.smooth(alpha))
         with self.clock.stage("upsample"):
             return self._enlarge(alpha, small, image)
 

@@ -29,7 +29,7 @@ MOTION_REACH = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
+class _Past:
     alpha: Alpha
     luma: NDArray[np.float32]
     pts: float
@@ -44,31 +44,55 @@ class TemporalFilter:
 
     def __init__(self, time_constant_s: float) -> None:
         self._time_constant_s = time_constant_s
-        self._state: _State | None = None
+        self._past: _Past | None = None
+        self._keep: NDArray[np.float32] | None = None
+        self._seen: tuple[NDArray[np.float32], float]
 
     def reset(self) -> None:
         """Forget the past: at a seek, a scene cut, another stream."""
-        self._state = None
+        self._past = None
 
     def __call__(self, small: Image, alpha: Alpha, pts: float) -> Alpha:
-        """The smoothed alpha of the next frame.
+        """The smoothed alpha of the next frame: `look`, then `smooth`."""
+        self.look(small, pts)
+        return self.smooth(alpha)
+
+    def look(self, small: Image, pts: float) -> Alpha | None:
+        """Take the next frame.
 
         Args:
             small: uint8 (h, w, 3), BGR, the frame at the alpha's size.
-            alpha: float32 (h, w) in [0, 1].
             pts: seconds.
+        Returns:
+            The alpha of the frame before, float32 (h, w) in [0, 1], not to be written to; None
+            after a seek, a scene cut or a reset, when nothing of it holds.
+        """
+        luma = np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.float32)
+        past, self._keep = self._past, None
+        self._seen = (luma, pts)
+        if past is None or past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
+            self._past = None
+            return None
+        change = np.abs(luma - past.luma)
+        if _is_cut(change):
+            self._past = None
+            return None
+        if self._time_constant_s > 0:
+            self._keep = np.exp(-(pts - past.pts) / self._time_constant_s) * stillness(change)
+        return past.alpha
+
+    def smooth(self, alpha: Alpha) -> Alpha:
+        """The smoothed alpha of the frame that `look` took.
+
+        Args:
+            alpha: float32 (h, w) in [0, 1].
         Returns:
             float32 (h, w) in [0, 1]; a new array.
         """
-        luma = np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.float32)
-        past = self._state
         smoothed = alpha.copy()
-        if past is not None and self._time_constant_s > 0:
-            change = np.abs(luma - past.luma) if past.luma.shape == luma.shape else None
-            if change is not None and not _is_cut(change) and 0 < pts - past.pts <= MAX_GAP_S:
-                keep = float(np.exp(-(pts - past.pts) / self._time_constant_s))
-                smoothed += keep * stillness(change) * (past.alpha - alpha)
-        self._state = _State(smoothed, luma, pts)
+        if self._past is not None and self._keep is not None:
+            smoothed += self._keep * (self._past.alpha - alpha)
+        self._past = _Past(smoothed, *self._seen)
         return smoothed.copy()
 
 

@@ -1,0 +1,75 @@
+"""How soon a network that sees its last alpha gets over a wrong one.
+
+A clip is computed twice, the second time with a wrong previous alpha shown once. What counts is how
+many frames later the two agree again; without smoothing, so that the network alone is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.clips import FRAME_RATE
+from training.data import PictureSet, find_sets, read_sample
+from vidbg.config import MattingConfig
+from vidbg.frame import Alpha
+from vidbg.matting.backends import Backend
+from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.matter import Matter
+
+Infer = Callable[[NDArray[np.float32]], Alpha]
+
+WRONG: dict[str, Callable[[Alpha], Alpha]] = {
+    "everything": np.ones_like,
+    "nobody": np.zeros_like,
+    "mirrored": lambda prior: np.ascontiguousarray(prior[:, ::-1]),
+    "inverse": lambda prior: 1 - prior,
+}
+"""Wrong previous alphas, each made from the right one, float32 (h, w)."""
+
+AT_FRAME = 10
+AGREED = 2e-3
+"""Mean absolute difference of alpha below which two runs agree."""
+
+
+class _WrongOnce:
+    """A backend whose input has a wrong previous alpha in one frame."""
+
+    def __init__(self, backend: Infer, wrong: Callable[[Alpha], Alpha]) -> None:
+        self._backend, self._wrong, self._calls = backend, wrong, 0
+
+    def __call__(self, batch: NDArray[np.float32]) -> Alpha:
+        if self._calls == AT_FRAME:
+            batch = batch.copy()
+            batch[0, 3] = self._wrong(batch[0, 3])
+        self._calls += 1
+        return self._backend(batch)
+
+
+def _alphas(infer: Infer, clip: PictureSet, pixels: int) -> list[Alpha]:
+    config = MattingConfig(network_pixels=pixels, smoothing_s=0.0, prior=True)
+    matter = Matter(config=config, backend=ConstantBackend(infer))
+    images = (read_sample(sample)[0] for sample in clip.samples)
+    return [matter(image, i / FRAME_RATE) for i, image in enumerate(images)]
+
+
+def frames_to_recover(right: list[Alpha], disturbed: list[Alpha]) -> int:
+    """Frames from the wrong one on in which two runs differ: up to the last that does."""
+    pairs = zip(right[AT_FRAME:], disturbed[AT_FRAME:], strict=True)
+    differ = [float(np.abs(a - b).mean()) > AGREED for a, b in pairs]
+    return max((i + 1 for i, d in enumerate(differ) if d), default=0)
+
+
+def score_recovery(backend: Backend, root: Path, pixels: int) -> dict[str, dict[str, int]]:
+    """Frames to recover of each clip below a folder, for each of WRONG."""
+    scores = {}
+    for clip in find_sets(root):
+        right = _alphas(backend, clip, pixels)
+        scores[clip.name] = {
+            name: frames_to_recover(right, _alphas(_WrongOnce(backend, wrong), clip, pixels))
+            for name, wrong in WRONG.items()
+        }
+    return scores
