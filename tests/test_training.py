@@ -18,6 +18,7 @@ pytest.importorskip("torchvision")
 import typer  # noqa: E402
 from typer.testing import CliRunner, Result  # noqa: E402
 
+from training import ensemble as training_ensemble  # noqa: E402
 from training.augment import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.batches import Batches  # noqa: E402
 from training.data import (  # noqa: E402
@@ -27,7 +28,7 @@ from training.data import (  # noqa: E402
     split_by_names,
     split_set,
 )
-from training.ensemble import ensemble, keep_agreeing  # noqa: E402
+from training.ensemble import ensemble, keep_agreeing, read_agreement  # noqa: E402
 from training.framing import Framing, Window, frame_person, placing  # noqa: E402
 from training.losses import (  # noqa: E402
     WEIGHTS,
@@ -40,6 +41,7 @@ from training.priors import NONE_SHARE, disturbed  # noqa: E402
 from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
 from training.validate import summary  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
+from vidbg.matting.backends.constant import ConstantBackend  # noqa: E402
 
 
 def test_sets_are_found_with_their_kinds(sets: Path) -> None:
@@ -248,6 +250,41 @@ def test_the_ensemble_is_the_mean_of_its_passes(sets: Path) -> None:
     assert mean.shape == image.shape[:2]
     np.testing.assert_allclose(mean, 0.5, atol=1e-6)
     np.testing.assert_allclose(spread, np.std([0.2, 0.4, 0.6, 0.8]), atol=1e-6)
+
+
+@pytest.fixture
+def sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ensemble that takes the upper half of every picture for the person."""
+
+    def upper(batch: np.ndarray) -> np.ndarray:
+        alpha = np.zeros(batch.shape[2:], np.float32)
+        alpha[: alpha.shape[0] // 2] = 1
+        return alpha
+
+    monkeypatch.setattr(training_ensemble, "load_backend", lambda *_: ConstantBackend(upper))
+
+
+@pytest.mark.usefixtures("sure")
+def test_every_mask_is_judged(sets: Path, tmp_path: Path) -> None:
+    training_ensemble.judge(sets, tmp_path / "agreement.csv")
+    agreement = read_agreement(tmp_path / "agreement.csv")
+    assert set(agreement) == {("people", str(index)) for index in range(10)}
+    assert all(0 < iou < 0.6 for iou in agreement.values())
+
+
+@pytest.mark.usefixtures("sure")
+def test_pictures_without_masks_become_a_set(sets: Path, tmp_path: Path) -> None:
+    training_ensemble.label(sets / "rooms/images", tmp_path / "made/own", most=0.2)
+    (made,) = find_sets(tmp_path / "made")
+    assert made.people
+    assert len(made.samples) == 3
+    _, mask = read_sample(made.samples[0])
+    assert mask[:30].min() == 255
+    assert mask[-30:].max() == 0
+    training_ensemble.label(sets / "rooms/images", tmp_path / "none/own", most=0.0)
+    assert not list((tmp_path / "none/own/images").iterdir())
+    with pytest.raises(ConfigError, match="no pictures"):
+        training_ensemble.label(tmp_path / "made", tmp_path / "other")
 
 
 def test_pictures_whose_masks_disagree_are_left_out(sets: Path) -> None:

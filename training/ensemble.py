@@ -1,25 +1,32 @@
 """Our own network several times over one picture: a slower and better second opinion.
 
-`python -m training.ensemble --data FOLDER --out agreement.csv` scores every picture with people by
-how well its mask agrees with that opinion; `training.train --agreement` leaves the worst out.
+`python -m training.ensemble judge --data DATA/train --out agreement.csv` scores every picture with
+people by how well its mask agrees with that opinion; `training.train --agreement` leaves the worst
+out. `python -m training.ensemble label --pictures FOLDER --out DATA/train/own` makes a set of
+pictures that have no masks, of those whose passes agree.
 """
 
 from __future__ import annotations
 
 import csv
 import logging
+import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import numpy as np
 import typer
 
-from training.data import PictureSet, find_sets, read_sample
-from training.metrics import segmentation_scores
+from training.data import SUFFIXES, PictureSet, Sample, find_sets, read_sample
+from training.metrics import THRESHOLD, segmentation_scores
 from training.predict import Infer, predict
+from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import load_backend, parse_engine
+from vidbg.matting.matter import settle
 
 logger = logging.getLogger(__name__)
 
@@ -58,15 +65,19 @@ def keep_agreeing(
     return PictureSet(pictures.name, kept or pictures.samples, pictures.people, pictures.cutouts)
 
 
-def main(
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+Engine = Annotated[str, typer.Option(help="DEVICE:PRECISION.")]
+
+
+@app.command()
+def judge(
     data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write: set, name, iou.")],
-    engine: Annotated[str, typer.Option(help="DEVICE:PRECISION.")] = "cpu:bf16",
+    engine: Engine = "cpu:bf16",
 ) -> None:
-    """Score how well each training mask agrees with our own ensemble."""
+    """Score how well each training mask agrees with the ensemble."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    backend = load_backend(*parse_engine(engine))
-    with out.open("w", newline="", encoding="utf-8") as file:
+    with closing(load_backend(*parse_engine(engine))) as backend, out.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("set", "name", "iou"))
         for pictures in (s for s in find_sets(data) if s.people and not s.cutouts):
@@ -78,8 +89,38 @@ def main(
                 writer.writerow((pictures.name, sample.image.stem, f"{scores[-1]:.4f}"))
             middle = np.median(scores)
             logger.info("%s: IoU mean %.4f, median %.4f", pictures.name, np.mean(scores), middle)
-    backend.close()
+
+
+@app.command()
+def label(
+    pictures: Annotated[Path, typer.Option(help="Folder of pictures of people without masks.")],
+    out: Annotated[Path, typer.Option(help="The set to write: images, masks.")],
+    most: Annotated[float, typer.Option(help="Spread above which a picture is left out.")] = 0.01,
+    engine: Engine = "cpu:bf16",
+) -> None:
+    """Make a set of pictures without masks: those that the ensemble's passes agree on.
+
+    The spread of a picture is the mean over its pixels of the standard deviation over the passes.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    found = sorted(p for p in pictures.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise ConfigError(f"no pictures in {pictures}; read are {sorted(SUFFIXES)}")
+    for kind in ("images", "masks"):
+        (out / kind).mkdir(parents=True, exist_ok=True)
+    kept = 0
+    with closing(load_backend(*parse_engine(engine))) as backend:
+        for path in found:
+            image, _ = read_sample(Sample(path, None))
+            alpha, spread = ensemble(backend, image)
+            if not (alpha > THRESHOLD).any() or float(spread.mean()) > most:
+                continue
+            kept += 1
+            shutil.copy2(path, out / "images" / path.name)
+            mask = np.rint(settle(alpha) * 255).astype(np.uint8)
+            cv2.imwrite(str(out / "masks" / f"{path.stem}.png"), mask)
+    logger.info("%d of %d pictures labelled", kept, len(found))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
