@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from training import ablate, train  # noqa: E402
-from training.log import TrainingLog  # noqa: E402
+from training import ablate, train
+from training.log import TrainingLog
 
 
 @pytest.mark.parametrize("name", ablate.VARIANTS)
