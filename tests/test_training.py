@@ -257,7 +257,7 @@ def sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """An ensemble that takes the upper half of every picture for the person."""
 
     def upper(batch: np.ndarray) -> np.ndarray:
-        alpha = np.zeros(batch.shape[2:], np.float32)
+        alpha = np.zeros(batch[0, 0].shape, np.float32)
         alpha[: alpha.shape[0] // 2] = 1
         return alpha
 
