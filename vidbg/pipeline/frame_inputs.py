@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from vidbg.compositing.foreground import GRID_LINES
 from vidbg.compositing.scaling import shrinking as grid_shrinking
+from vidbg.matting.backends.tensorrt.build import Recipe
 from vidbg.matting.preprocess import plan_geometry, shrinking
 
 INPUTS = {
@@ -46,3 +47,15 @@ def first_inputs(height: int, width: int, network_pixels: int) -> dict[str, NDAr
         *(rows, columns, grid_rows, grid_columns),
     )
     return dict(zip(INPUTS, arrays, strict=True))
+
+
+def frame_recipe(height: int, width: int, network_pixels: int) -> Recipe:
+    """What TensorRT builds for frames of this size.
+
+    Raises:
+        ConfigError: the budget of network pixels is not allowed.
+    """
+    plan = plan_geometry(height, width, network_pixels)
+    inputs = first_inputs(height, width, network_pixels)
+    shapes = {name: array.shape for name, array in inputs.items()}
+    return Recipe("frame", f"{width}x{height}-{plan.width}x{plan.height}", shapes)

@@ -1,0 +1,1 @@
+"""TensorRT, NVIDIA's `tensorrt` or `tensorrt_rtx`: engines built from the shipped graphs."""
