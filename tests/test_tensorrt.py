@@ -1,4 +1,4 @@
-"""Engines for TensorRT: built where `tensorrt_rtx` is, kept in a cache.
+"""Engines for TensorRT: built where `tensorrt_rtx` is, kept in a cache, run where a GPU is.
 
 Without a driver no engine can be loaded, nor even examined (cudaError 35): what an engine takes and
 gives is read from the parsed network there.
@@ -19,13 +19,16 @@ import pytest
 from typer.testing import CliRunner
 
 from vidbg.cli.app import app
+from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting import engines
+from vidbg.matting.backends import load_backend, survey
 from vidbg.matting.backends.nvidia import has_driver
-from vidbg.matting.backends.tensorrt import build, cache, flavour
+from vidbg.matting.backends.tensorrt import TensorRtBackend, build, cache, flavour
 from vidbg.matting.backends.tensorrt.build import Recipe, build_engine, network_recipe, parse
-from vidbg.matting.backends.tensorrt.cuda import Gpu
+from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
 from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour, open_log
+from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_recipe
 
 PIXELS = 128 * 128
@@ -223,7 +226,7 @@ def test_the_cache_lies_where_caches_lie(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_a_cache_that_cannot_be_written(builds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDBG_CACHE", "/dev/null/folder")
-    with pytest.raises(BackendError, match="cannot be kept.*VIDBG_CACHE"):
+    with pytest.raises(BackendError, match=r"cannot be kept.*VIDBG_CACHE"):
         get()
     assert builds == ["96x64"]
 
@@ -254,6 +257,21 @@ def test_targets_of_gpus(rtx: Flavour) -> None:
     assert replace(rtx, name="tensorrt").target_of(Gpu("H100", 9, 0)) == "H100 9.0"
 
 
+def test_without_a_gpu_it_is_refused() -> None:
+    if has_driver():
+        pytest.skip("there is an NVIDIA driver here")
+    with pytest.raises(BackendError, match="no NVIDIA driver"):
+        load_backend("tensorrt")
+    report = survey()[0]
+    assert (report.name, report.usable) == ("tensorrt", False)
+    assert "no NVIDIA driver" in report.reason
+
+
+def test_precisions() -> None:
+    with pytest.raises(ConfigError, match="no int8 here; allowed is fp16"):
+        load_backend("tensorrt", "int8")
+
+
 # The command.
 
 
@@ -281,3 +299,39 @@ def test_vidbg_build_needs_a_gpu_or_a_target() -> None:
     result = CliRunner().invoke(app, ["build"])
     assert isinstance(result.exception, BackendError)
     assert "--target, one of ampere+, sm75" in str(result.exception)
+
+
+# On a GPU.
+
+
+@pytest.fixture
+def here() -> tuple[Flavour, str]:
+    try:
+        using = find_flavour()
+        return using, using.target_of(find_gpu())
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.gpu
+def test_the_network_equals_the_reference(here: tuple[Flavour, str], folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    batch = rng.normal(size=(1, 4, 224, 384)).astype(np.float32)
+    backend = TensorRtBackend(*here)
+    error = np.abs(backend(batch) - load_backend("cpu", "fp32")(batch))
+    assert np.quantile(error, 0.99) < 0.02  # fp16 has 11 bits of mantissa
+    assert len(list(folder.glob("*.engine"))) == 1
+    backend.close()
+
+
+@pytest.mark.gpu
+def test_the_frame_engine_is_loaded_and_runs(here: tuple[Flavour, str]) -> None:
+    recipe = frame_recipe(720, 1280, MattingConfig().network_pixels)
+    inputs = first_inputs(720, 1280, MattingConfig().network_pixels)
+    inputs["background"] = np.full_like(inputs["background"], 90)
+    with Session(here[0], build_engine(here[0], recipe, here[1])) as session:
+        for name, array in inputs.items():
+            session.inputs[name][...] = array
+        session.run()
+        np.testing.assert_array_equal(session.outputs["composited"], inputs["background"])
+        assert session.outputs["alpha"].max() < 0.5  # a black picture shows nobody
