@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from clips import write_clip
@@ -15,9 +16,11 @@ from typer.testing import CliRunner
 from vidbg.cli.app import app
 from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.config import MattingConfig
-from vidbg.errors import ConfigError
+from vidbg.errors import BackendError, ConfigError
+from vidbg.matting import backends
 from vidbg.matting import matter as matter_module
 from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.pipeline import bench_report, benchmark
 from vidbg.pipeline.benchmark import BenchmarkConfig, Result, percentiles_ms, run_benchmark
 
 STAGES = {"read", "resize", "network", "smooth", "upsample", "composite", "write"}
@@ -39,6 +42,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         return ConstantBackend(answer)
 
     monkeypatch.setattr(matter_module, "load_backend", load)
+    monkeypatch.setattr(benchmark, "run_apart", run_benchmark)  # another process has no such device
     return asked
 
 
@@ -98,13 +102,78 @@ def test_tables_fit_and_the_last_line_is_for_scripts(
     facts = json.loads(line)
     assert facts["source"] == "synthetic 96x64"
     assert {"machine", "versions"} <= set(facts)
-    assert [set(result["stages"]) for result in facts["results"]] == [STAGES] * 3
+    assert [set(result["stages"]) for result in facts["engines"]] == [STAGES] * 3
+    assert facts["stages"] == facts["engines"][0]["stages"]
+    assert set(facts["end_to_end"]) == {
+        "frames", "fps", "latency_ms", "drops", "cpu_percent", "rss_mb"
+    }  # fmt: skip
+    assert facts["first_frame_s"] > 0
+    assert facts["engines"][0]["network"]["latency_ms"]["p50"] >= 5
 
 
 def test_json_alone(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "in.mp4")
     out = bench(clip, "--frames", 4, "--json")
     assert out.count("\n") == 1
-    (result,) = json.loads(out)["results"]
+    (result,) = json.loads(out)["engines"]
     assert result["end_to_end"]["frames"] == 4
     assert json.loads(out)["source"] == str(clip)
+
+
+def test_an_older_record_is_compared(tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    record = json.loads(bench("--frames", 4, "--size", "96x64", "--json"))
+    record["engines"][0]["end_to_end"]["fps"] *= 2
+    old.write_text("a line before\n" + json.dumps(record))
+    shown = bench("--frames", 4, "--size", "96x64", "--against", old)
+    (fps,) = [row for row in shown.splitlines() if "│ FPS" in row]
+    assert float(fps.split("│")[-2]) < 0.8
+    other = bench("--frames", 4, "--size", "96x64", "--against", old, "--network-size", "320x192")
+    assert "none of these engines" in other
+
+
+def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.json"
+    for text in ("", "{}", "no json", '{"engines": []}'):
+        bad.write_text(text)
+        with pytest.raises(ConfigError, match="is no record"):
+            bench_report.read_record(bad)
+    with pytest.raises(ConfigError, match="is no record"):
+        bench_report.read_record(tmp_path / "missing.json")
+
+
+def test_plots_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    plot = tmp_path / "plot.png"
+    bench("--frames", 4, "--size", "96x64", "--plot", plot, "--json")
+    picture = cv2.imread(str(plot))
+    assert picture is not None
+    assert picture.shape[1] > 800
+    with pytest.raises(ConfigError, match="cannot be written"):
+        bench_report.draw([measure()], tmp_path / "plot.nothing")
+
+
+def test_compare_takes_every_engine(
+    monkeypatch: pytest.MonkeyPatch, asked_for: list[tuple[Any, ...]]
+) -> None:
+    monkeypatch.setattr(backends, "engines_here", lambda: ["cpu:int8", "cpu:bf16"])
+    line = bench("--frames", 4, "--size", "96x64", "--compare").splitlines()[-1]
+    assert [asked[:2] for asked in asked_for] == [("cpu", "int8"), ("cpu", "bf16")]
+    assert len(json.loads(line)["engines"]) == 2
+    result = CliRunner().invoke(app, ["bench", "--compare", "--engine", "cpu"])
+    assert result.exit_code == 2
+
+
+def test_engines_here_are_those_that_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_: str, precision: str, *__: object) -> ConstantBackend:
+        if precision == "fp16":
+            raise ConfigError("no fp16")
+        return ConstantBackend(1.0)
+
+    usable = [backends.BackendReport("cpu", True, "", True)]
+    monkeypatch.setattr(backends, "survey", lambda: usable)
+    monkeypatch.setattr(backends, "_load", load)
+    assert backends.engines_here() == ["cpu:int8", "cpu:bf16", "cpu:fp32"]
+    monkeypatch.setattr(backends, "survey", list)
+    with pytest.raises(BackendError, match="no backend"):
+        backends.engines_here()

@@ -23,7 +23,7 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_command_line_takes_it(line: str) -> None:
-    words = shlex.split(re.split(r"[|<]", line)[0])[1:]
+    words = shlex.split(re.split(r"[|<>]", line)[0])[1:]
     group = typer.main.get_command(app)
     name, *arguments = words
     command = group.commands[name]  # type: ignore[attr-defined]

@@ -257,7 +257,7 @@ def sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """An ensemble that takes the upper half of every picture for the person."""
 
     def upper(batch: np.ndarray) -> np.ndarray:
-        alpha = np.zeros(batch.shape[2:], np.float32)
+        alpha = np.zeros(batch[0, 0].shape, np.float32)
         alpha[: alpha.shape[0] // 2] = 1
         return alpha
 
@@ -350,6 +350,19 @@ def test_the_seed_network_trains_by_its_own_recipe(
         (row,) = csv.DictReader(file)
     assert "loss/bce" in row
     assert "loss/l1" not in row
+
+
+def test_what_training_starts_from_is_told_with_its_own_history(tmp_path: Path) -> None:
+    from training.train import origin
+
+    weights = tmp_path / "net.safetensors"
+    weights.write_bytes(b"weights")
+    bare = origin(weights)
+    assert bare["file"] == "net.safetensors"
+    assert len(bare["sha256"]) == 64
+    card = {"name": "net", "recipe": {"init": None}, "steps": 7, "files": {}}
+    (tmp_path / "net.json").write_text(json.dumps(card))
+    assert origin(weights) == {**bare, "recipe": {"init": None}, "steps": 7}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import typer
 
 from training.clips import score_states
 from training.data import PictureSet, find_sets
-from training.predict import bare, served
+from training.predict import Remembering, bare, served
 from training.recovery import WRONG, score_recovery
 from training.scoring import Scored, group, mean_by_set, score_pictures
 from training.validate import OVERALL, Scores
@@ -228,13 +228,14 @@ def main(
     subjects = _subjects(weights, engine)
     for name, load in subjects.items():
         with closing(load()) as backend:
+            remembering = Remembering(backend)
             for size in pixels or [USUAL_PIXELS]:
-                results["pictures"] += on_pictures(name, backend, sets, size)
+                results["pictures"] += on_pictures(name, remembering, sets, size)
                 if clips is not None:
                     results["clips"] += on_clips(name, backend, clips, size)
                     results["recovery"].append(on_recovery(name, backend, clips, size))
             if count and name == list(subjects)[-1]:
-                write_sheets(backend, results["pictures"][-1], count, out)
+                write_sheets(remembering, results["pictures"][-1], count, out)
     typer.echo(write_scores(results, out))
 
 

@@ -31,6 +31,7 @@ from training.data import find_sets, sampling_weights
 from training.evaluate import score_engine
 from training.log import read_log
 from training.onnx_graphs import load_network, onnx_from_weights, typed_frame, typed_network
+from training.priors import disturbed
 from training.train import RECIPE
 from training.trainer import to_input
 from training.validate import Scores
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 FRAME = "vidbg-r50-frame-fp16"
 CALIBRATION_PICTURES = 300
+CALIBRATION_PIXELS = 288 * 512
 USUAL_PIXELS = MattingConfig().network_pixels
 
 
@@ -73,17 +75,28 @@ def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> 
     openvino.save_model(quantised, out, compress_to_fp16=True)
 
 
-def calibration_batches(data: Path, count: int, seed: int) -> Iterable[NDArray[np.float32]]:
-    """Network inputs drawn as in training, at training sizes."""
+def calibration_batches(
+    data: Path, count: int, seed: int, *, priors: bool
+) -> Iterable[NDArray[np.float32]]:
+    """Network inputs drawn as in training, at the smaller training sizes.
+
+    Args:
+        priors: with previous alphas as in training; else none.
+    """
     sets = find_sets(data)
     people = [s for s in sets if s.people]
     maker = SceneMaker(
         people, sampling_weights(people, {}), [s for s in sets if not s.people], AugmentConfig()
     )
+    sizes = [size for size in SIZES if size[0] * size[1] <= CALIBRATION_PIXELS]
     for index in range(count):
         rng = np.random.default_rng((seed, index))
-        image, _ = maker.pair(rng, *SIZES[rng.integers(len(SIZES))])
-        yield to_input(torch.from_numpy(image[None])).contiguous().numpy()
+        image, mask = maker.pair(rng, *sizes[rng.integers(len(sizes))])
+        prior = disturbed(rng, mask) if priors else np.zeros_like(mask)
+        inputs = to_input(
+            torch.from_numpy(image[None]), torch.from_numpy(prior[None]).float() / 255
+        )
+        yield inputs.contiguous().numpy()
 
 
 def write_card(folder: Path, name: str, files: list[str], facts: dict[str, Any]) -> None:
@@ -136,7 +149,9 @@ def main(
     facts: dict[str, Any] = {**read_recipe(weights), "network_pixels": pixels}
     write_card(out, WEIGHTS, [shipped.name, graph.name], facts)
     export_typed(shipped)
-    quantise(graph, calibration_batches(data, CALIBRATION_PICTURES, seed), out / f"{QUANTISED}.xml")
+    priors = bool(facts["recipe"]["training"].get("priors"))
+    batches = calibration_batches(data, CALIBRATION_PICTURES, seed, priors=priors)
+    quantise(graph, batches, out / f"{QUANTISED}.xml")
     made = {
         "made_from": file_hash(shipped),
         "method": f"nncf post-training quantisation, {CALIBRATION_PICTURES} training pictures",

@@ -110,6 +110,14 @@ def load_data(
     return [p[0] for p in parts], [p[1] for p in parts if p[1] is not None]
 
 
+def origin(init: Path) -> dict[str, Any]:
+    """What training starts from: the file and, if a card lies beside it, how that was made."""
+    card = init.with_suffix(".json")
+    made = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+    how = {key: made[key] for key in ("recipe", "steps", "minutes") if key in made}
+    return {"file": init.name, "sha256": file_hash(init), **how}
+
+
 def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
     try:
         return {name: float(value) for name, value in (item.split("=") for item in items or [])}
@@ -205,7 +213,7 @@ def main(
     weights = sampling_weights(people, _numbers("--set-weight", set_weight))
     augmentation = AugmentConfig(composite=composite)
     recipe = {
-        "init": None if init is None else {"file": init.name, "sha256": file_hash(init)},
+        "init": None if init is None else origin(init),
         "people": {
             s.name: {"pictures": len(s.samples), "share": round(float(weight), 4)}
             for s, weight in zip(people, weights, strict=True)

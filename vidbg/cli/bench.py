@@ -11,6 +11,7 @@ import typer
 from vidbg.cli import options
 
 if TYPE_CHECKING:
+    from vidbg.pipeline.bench_report import Change
     from vidbg.pipeline.benchmark import Result
 
 
@@ -28,28 +29,44 @@ def bench(
     live_fps: Annotated[
         float | None, typer.Option(help="Pace the source at this rate and count drops.")
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Every device and precision there is here.")
+    ] = False,
     background: options.Background = "green",
     threads: options.Threads = None,
     network_size: options.NetworkSize = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw latencies and stages.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Compare with what --json once printed.")
+    ] = None,
     json_only: Annotated[bool, typer.Option("--json", help="The JSON line alone.")] = False,
 ) -> None:
     """Measure frames per second and latency: a table for people and one JSON line."""
-    from vidbg.matting.backends import parse_engine
-    from vidbg.pipeline.benchmark import BenchmarkConfig, describe_machine, run_benchmark
+    from vidbg.matting.backends import engines_here, parse_engine
+    from vidbg.pipeline import bench_report, benchmark
 
+    if compare and engine:
+        raise typer.BadParameter("--compare takes every engine; leave out --engine")
+    old = None if against is None else bench_report.read_record(against)
     width, height = options.parse_size(size, "--size")
-    config = BenchmarkConfig(source, width, height, frames, warm_up, live_fps)
+    config = benchmark.BenchmarkConfig(source, width, height, frames, warm_up, live_fps)
     compositing = options.compositing_config(background, "cover", 0.0, 0.0, 0.0)
+    names = engines_here() if compare else engine or ["auto"]
+    run = benchmark.run_benchmark if len(names) == 1 else benchmark.run_apart
     results = []
-    for name in engine or ["auto"]:
+    for name in names:
         device, precision = parse_engine(name)
         matting = options.matting_config(device, precision, threads, network_size, None, True)
-        results.append(run_benchmark(config, matting, compositing))
+        results.append(run(config, matting, compositing))
+    facts = bench_report.record(config.describe(), results)
     if not json_only:
         _print_tables(results)
-    facts: dict[str, Any] = describe_machine()
-    facts["source"] = config.describe()
-    facts["results"] = [result.as_dict() for result in results]
+        if old is not None:
+            _print_changes(bench_report.changes(old, facts), old)
+    if plot is not None:
+        bench_report.draw(results, plot)
     typer.echo(json.dumps(facts))
 
 
@@ -66,7 +83,29 @@ def _print_tables(results: list[Result]) -> None:
             table.add_row(stage, *(f"{times[key]:.2f}" for key in ("p50", "p95", "p99")))
         console.print(table)
         console.print(
+            f"network alone {result.network_fps:.1f} FPS, p50 {result.network_ms['p50']:.2f} ms, "
+            f"p99 {result.network_ms['p99']:.2f} ms"
+        )
+        console.print(
             f"{result.fps:.1f} FPS end to end, {result.drops} dropped, "
             f"{result.cpu_percent:.0f} % CPU, {result.rss_mb or 0:.0f} MB, "
             f"first frame after {result.first_frame_s:.2f} s"
         )
+
+
+def _print_changes(found: list[Change], old: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not found:
+        console.print("the older record holds none of these engines at this network size")
+        return
+    versions = old.get("versions", {})
+    table = Table(title=f"against vidbg {versions.get('vidbg', '?')}, {old.get('source', '?')}")
+    for heading in ("engine", "figure", "then", "now", "now / then"):
+        table.add_column(heading, justify="left" if heading in ("engine", "figure") else "right")
+    for change in found:
+        numbers = (f"{change.then:.2f}", f"{change.now:.2f}", f"{change.ratio:.2f}")
+        table.add_row(change.engine, change.what, *numbers)
+    console.print(table)

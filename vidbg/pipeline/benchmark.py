@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import vidbg
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame
+from vidbg.matting.backends import Backend
 from vidbg.matting.matter import Matter
-from vidbg.matting.preprocess import plan_geometry
+from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
 from vidbg.pipeline.stream import Stream
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources import Source, open_frames
 from vidbg.sources.synthetic import SyntheticSource
+from vidbg.timing import StageClock
 
 Times = dict[str, float]
 PERCENTILES = (50, 95, 99)
@@ -71,6 +71,8 @@ class Result:
     """What one engine did.
 
     Attributes:
+        network_ms, network_fps: the network alone, one input after the other.
+        latencies_ms: of every frame, in milliseconds.
         stages_ms, latency_ms: percentiles p50, p95, p99 in milliseconds; latency is from read to
             written and holds the time in queues.
         first_frame_s: from loading the network to the first composited frame.
@@ -80,6 +82,8 @@ class Result:
 
     engine: str
     network_size: str
+    network_ms: Times
+    network_fps: float
     first_frame_s: float
     frames: int
     fps: float
@@ -88,11 +92,13 @@ class Result:
     stages_ms: dict[str, Times]
     cpu_percent: float
     rss_mb: float | None
+    latencies_ms: list[float]
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "engine": self.engine,
             "network_size": self.network_size,
+            "network": {"fps": round(self.network_fps, 2), "latency_ms": self.network_ms},
             "first_frame_s": round(self.first_frame_s, 3),
             "end_to_end": {
                 "frames": self.frames,
@@ -125,20 +131,40 @@ def run_benchmark(
         first_frame_s = time.perf_counter() - start
         for index in range(config.warm_up):
             compositor(frame, matter(frame.image, frame.pts + (index + 1) / 30))
+        plan = plan_geometry(frame.height, frame.width, matting.network_pixels)
+        network_s = _time_network(matter.backend, frame, plan, config.frames)
         matter.reset()
         matter.clock.clear()
-        return _measure(config, matting, matter, compositor, first_frame_s, frame)
+        return _measure(config, plan, matter, compositor, first_frame_s, network_s)
+
+
+def run_apart(
+    config: BenchmarkConfig, matting: MattingConfig, compositing: CompositingConfig
+) -> Result:
+    """`run_benchmark` in a process of its own, so that no engine pays for another's memory."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(run_benchmark, config, matting, compositing).result()
+
+
+def _time_network(backend: Backend, frame: Frame, plan: Geometry, count: int) -> list[float]:
+    """Seconds of each call; a call ends when its alpha is in memory."""
+    batch = network_input(shrink(frame.image, plan), None, plan)
+    clock = StageClock()
+    for _ in range(count):
+        with clock.stage("network"):
+            backend(batch)
+    return clock.seconds()["network"]
 
 
 def _measure(
     config: BenchmarkConfig,
-    matting: MattingConfig,
+    plan: Geometry,
     matter: Matter,
     compositor: Compositor,
     first_frame_s: float,
-    frame: Frame,
+    network_s: list[float],
 ) -> Result:
-    plan = plan_geometry(frame.height, frame.width, matting.network_pixels)
     with config.open() as source, MemorySink(max_frames=1) as sink:
         stream = Stream(source, matter, compositor, sink, frame_limit=config.frames)
         cpu = time.process_time()
@@ -147,6 +173,8 @@ def _measure(
     return Result(
         engine=f"{matter.backend.name} {matter.backend.precision}",
         network_size=f"{plan.width}x{plan.height}",
+        network_ms=percentiles_ms(network_s),
+        network_fps=len(network_s) / sum(network_s),
         first_frame_s=first_frame_s,
         frames=report.frames,
         fps=report.frames / report.seconds,
@@ -155,6 +183,7 @@ def _measure(
         stages_ms={name: percentiles_ms(s) for name, s in matter.clock.seconds().items()},
         cpu_percent=100 * cpu / report.seconds,
         rss_mb=_peak_memory_mb(),
+        latencies_ms=[1e3 * seconds for seconds in report.latencies_s],
     )
 
 
@@ -162,32 +191,6 @@ def percentiles_ms(seconds: list[float]) -> Times:
     """p50, p95 and p99 in milliseconds, rounded to microseconds."""
     values = np.percentile(np.array(seconds) * 1e3, PERCENTILES)
     return {f"p{p}": round(float(v), 3) for p, v in zip(PERCENTILES, values, strict=True)}
-
-
-def describe_machine() -> dict[str, Any]:
-    """The machine and the versions of what does the work."""
-    packages = ("numpy", "opencv-python", "openvino", "torch")
-    versions = {"vidbg": vidbg.__version__, "python": platform.python_version()}
-    for name in packages:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    machine = {
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-    return {"machine": machine, "versions": versions}
-
-
-def _cpu_name() -> str:
-    try:
-        import openvino
-
-        return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
-    except (ImportError, RuntimeError):
-        return platform.processor() or platform.machine()
 
 
 def _peak_memory_mb() -> float | None:

@@ -115,6 +115,26 @@ def parse_engine(name: str) -> tuple[str, str]:
     return device, precision or "auto"
 
 
+def engines_here() -> list[str]:
+    """Every DEVICE:PRECISION that loads on this machine, in the order of choice.
+
+    Raises:
+        BackendError: there is none.
+    """
+    found = []
+    for report in survey():
+        for precision in get_args(Precision)[1:] if report.usable else ():
+            try:
+                _load(report.name, precision, None).close()
+            except (BackendError, ConfigError) as error:
+                logger.info("not %s:%s: %s", report.name, precision, error)
+                continue
+            found.append(f"{report.name}:{precision}")
+    if not found:
+        raise BackendError("no backend can be used here; `vidbg doctor` says why")
+    return found
+
+
 def survey() -> list[BackendReport]:
     """Every device in the order of choice, and the one that `auto` would take."""
     reports: list[BackendReport] = []
