@@ -5,8 +5,8 @@
 - `vidbg-r50-frame-fp16.onnx`: the whole frame around it, also for TensorRT.
 
 No graph has a fixed size. In the typed graphs batch norm is folded by small operations on the
-weights, in fp32, which an engine's builder computes once: TensorRT 10's own batch norm casts its
-parameters to fp16, where the first running variance (83615) is infinite.
+weights, in fp32, which an engine's builder computes once: TensorRT's parser casts an fp16 batch
+norm's parameters to fp16, where the first running variance (83615) is infinite.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ def build(
         typer.Option(help="For another machine's GPU: ampere+ or sm75 (needs tensorrt_rtx)."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The engine's file; default: in the user's cache folder.")
+        Path | None,
+        typer.Option(help="The engine's file; default: in VIDBG_CACHE or the user's cache."),
     ] = None,
 ) -> None:
     """Build an engine for TensorRT, if there is none that fits."""
