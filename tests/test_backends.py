@@ -76,7 +76,11 @@ def test_the_portrait_is_cut_out(portrait: NDArray[np.uint8]) -> None:
 
 def test_shipped_files_are_what_their_cards_say() -> None:
     reports = engines.verify()
-    assert [report.name for report in reports] == [engines.WEIGHTS, engines.QUANTISED]
+    assert [report.name for report in reports] == [
+        engines.WEIGHTS,
+        engines.TYPED,
+        engines.QUANTISED,
+    ]
     assert all(report.ok for report in reports), reports
 
 

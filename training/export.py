@@ -1,10 +1,12 @@
 """Make what ships in engines/: `python -m training.export --weights runs/x/best.safetensors`.
 
-Three artefacts and their cards:
+Four artefacts and their cards:
 
 - `vidbg-r50.safetensors`: the weights, convolutions in fp16, batch norm in fp32;
 - `vidbg-r50.onnx`: the graph alone, with dynamic height and width; its tensors are external data
   that point into the safetensors file, so the weights are stored once;
+- `vidbg-r50-fp16.onnx` and `vidbg-r50-frame-fp16.onnx`: the same for TensorRT, strongly typed in
+  fp16: the network, and the whole frame around it;
 - `vidbg-r50-int8.xml` and `.bin`: the network quantised for OpenVINO after training (nncf),
   calibrated on training pictures.
 """
@@ -13,20 +15,14 @@ from __future__ import annotations
 
 import json
 import logging
-import struct
-import tempfile
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import onnx
 import torch
 import typer
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
-from safetensors.torch import load_file
 
 from training.augment import AugmentConfig, SceneMaker
 from training.batches import SIZES
@@ -34,101 +30,30 @@ from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
 from training.evaluate import score_engine
 from training.log import read_log
+from training.onnx_graphs import load_network, onnx_from_weights, typed_frame, typed_network
 from training.priors import disturbed
 from training.train import RECIPE
 from training.trainer import to_input
 from training.validate import Scores
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
-from vidbg.matting.engines import QUANTISED, WEIGHTS, file_hash
-from vidbg.matting.network import MattingNetwork
+from vidbg.matting.engines import QUANTISED, TYPED, WEIGHTS, file_hash
 
 logger = logging.getLogger(__name__)
 
-OPSET = 17
+FRAME = "vidbg-r50-frame-fp16"
 CALIBRATION_PICTURES = 300
 CALIBRATION_PIXELS = 288 * 512
 USUAL_PIXELS = MattingConfig().network_pixels
-_ONNX_TYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
 
 
-def load_network(path: Path) -> MattingNetwork:
-    """The network in eval mode with the weights of a file."""
-    network = MattingNetwork()
-    network.load_weights(load_file(path))
-    return network.eval()
-
-
-def onnx_from_weights(weights: Path, graph: Path) -> None:
-    """Write the network's ONNX graph beside its weights, pointing into them.
-
-    Args:
-        weights: a safetensors file as `save_weights` writes it.
-        graph: the .onnx file to write, in the same folder.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        exported = Path(folder) / "exported.onnx"
-        _trace(load_network(weights), exported)
-        model = onnx.load(exported)
-    stored = _tensor_places(weights)
-    casts = []
-    initializers = []
-    for tensor in model.graph.initializer:
-        initializer, cast = _external(tensor.name, stored[tensor.name], weights.name)
-        initializers.append(initializer)
-        casts += cast
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(initializers)
-    cast_names = {cast.input[0]: cast.output[0] for cast in casts}
-    for node in model.graph.node:
-        node.input[:] = [cast_names.get(name, name) for name in node.input]
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    graph.write_bytes(model.SerializeToString())
-    onnx.checker.check_model(str(graph))
-
-
-def _trace(network: MattingNetwork, path: Path) -> None:
-    names = {"input": {2: "height", 3: "width"}, "alpha": {2: "height", 3: "width"}}
-    with warnings.catch_warnings():
-        # The tracing exporter keeps parameter names, which the external data need.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            network,
-            (torch.zeros(1, 4, 192, 320),),
-            str(path),
-            input_names=["input"],
-            output_names=["alpha"],
-            dynamic_axes=names,
-            opset_version=OPSET,
-            do_constant_folding=False,
-            dynamo=False,
-        )
-
-
-def _tensor_places(weights: Path) -> dict[str, dict[str, Any]]:
-    """Type, shape and absolute byte range of each tensor in a safetensors file."""
-    with weights.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header: dict[str, Any] = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    for entry in header.values():
-        entry["data_offsets"] = [offset + 8 + length for offset in entry["data_offsets"]]
-    return header
-
-
-def _external(
-    name: str, place: dict[str, Any], file_name: str
-) -> tuple[TensorProto, list[onnx.NodeProto]]:
-    tensor = TensorProto(name=name, data_type=_ONNX_TYPES[place["dtype"]], dims=place["shape"])
-    tensor.data_location = TensorProto.EXTERNAL
-    start, end = place["data_offsets"]
-    for key, value in (("location", file_name), ("offset", start), ("length", end - start)):
-        tensor.external_data.add(key=key, value=str(value))
-    if place["dtype"] == "F32":
-        return tensor, []
-    return tensor, [helper.make_node("Cast", [name], [f"{name}.fp32"], to=TensorProto.FLOAT)]
+def export_typed(weights: Path) -> None:
+    """Write the graphs for TensorRT, and their card, beside the shipped weights."""
+    network, frame = (weights.with_name(f"{name}.onnx") for name in (TYPED, FRAME))
+    typed_network(weights, network)
+    typed_frame(weights, frame)
+    made = {"made_from": file_hash(weights)}
+    write_card(weights.parent, TYPED, [network.name, frame.name], made)
 
 
 def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> None:
@@ -223,6 +148,7 @@ def main(
     onnx_from_weights(shipped, graph)
     facts: dict[str, Any] = {**read_recipe(weights), "network_pixels": pixels}
     write_card(out, WEIGHTS, [shipped.name, graph.name], facts)
+    export_typed(shipped)
     priors = bool(facts["recipe"]["training"].get("priors"))
     batches = calibration_batches(data, CALIBRATION_PICTURES, seed, priors=priors)
     quantise(graph, batches, out / f"{QUANTISED}.xml")

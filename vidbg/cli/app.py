@@ -11,6 +11,7 @@ import typer
 
 import vidbg
 from vidbg.cli.bench import bench
+from vidbg.cli.build import build
 from vidbg.cli.demo import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (process, run, bench, devices, doctor, demo):
+for command in (process, run, bench, build, devices, doctor, demo):
     app.command()(command)
 
 

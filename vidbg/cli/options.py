@@ -25,7 +25,9 @@ Feather = Annotated[float, typer.Option(help="Soften the person's edge, in pixel
 LightWrap = Annotated[
     float, typer.Option(help="How much background light falls on the edge, 0 to 1.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cuda, mps, xpu, cpu, intel-gpu or torch-cpu.")]
+Device = Annotated[
+    str, typer.Option(help="auto, tensorrt, cuda, mps, xpu, cpu, intel-gpu or torch-cpu.")
+]
 Precision = Annotated[str, typer.Option(help="auto, int8, bf16, fp16 or fp32.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of the network.")]
 NetworkSize = Annotated[

@@ -40,6 +40,21 @@ def shrink(picture: Picture, lines: int) -> Picture:
     return picture
 
 
+def shrinking(
+    height: int, width: int, lines: int
+) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    """`shrink` as matrices: rows @ plane @ columns is the shrunk plane, not rounded.
+
+    Returns:
+        rows (h, height) and columns (width, w).
+    """
+    rows, columns = np.eye(height, dtype=np.float32), np.eye(width, dtype=np.float32)
+    while min(rows.shape[0], columns.shape[1]) >= 2 * lines:
+        rows = resize(rows, rows.shape[0] // 2, height)
+        columns = resize(columns, width, columns.shape[1] // 2)
+    return rows.astype(np.float16), columns.astype(np.float16)
+
+
 def fill(picture: Image, height: int, width: int, fit: Fit, bars: tuple[int, int, int]) -> Image:
     """Bring a picture to a frame's size, its proportions kept and itself in the middle.
 

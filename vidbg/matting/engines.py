@@ -17,6 +17,10 @@ from vidbg.errors import EngineMismatch
 WEIGHTS = "vidbg-r50"
 """Card of the weights (fp16 safetensors) and of the ONNX graph that points into them."""
 
+TYPED = "vidbg-r50-fp16"
+"""Card of the graphs for TensorRT, strongly typed in fp16, that point into the weights: the network
+alone and the whole frame."""
+
 QUANTISED = "vidbg-r50-int8"
 """Card of the INT8 network for OpenVINO."""
 
@@ -56,7 +60,7 @@ def engine_file(card: str, suffix: str) -> Path:
 
 def verify() -> list[EngineReport]:
     """Check every card in the engine folder that the program uses."""
-    return [_verify(engine_folder(), card) for card in (WEIGHTS, QUANTISED)]
+    return [_verify(engine_folder(), card) for card in (WEIGHTS, TYPED, QUANTISED)]
 
 
 def _verify(folder: Path, card: str) -> EngineReport:

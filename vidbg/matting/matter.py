@@ -27,7 +27,7 @@ class Matter(Closing):
     takes about a second, the first call at a new picture size another.
 
     Args:
-        device: "auto", or a device by name: cuda, mps, xpu, cpu, intel-gpu, torch-cpu.
+        device: "auto", or by name: tensorrt, cuda, mps, xpu, cpu, intel-gpu, torch-cpu.
         precision: "auto", int8, bf16, fp16 or fp32.
         config: everything else; device and precision given beside it win.
         backend: a backend of your own instead of the device's.

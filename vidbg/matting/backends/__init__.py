@@ -19,7 +19,7 @@ from vidbg.errors import BackendError, ConfigError
 
 logger = logging.getLogger(__name__)
 
-Device = Literal["auto", "cuda", "mps", "xpu", "cpu", "intel-gpu", "torch-cpu"]
+Device = Literal["auto", "tensorrt", "cuda", "mps", "xpu", "cpu", "intel-gpu", "torch-cpu"]
 Precision = Literal["auto", "int8", "bf16", "fp16", "fp32"]
 
 
@@ -56,6 +56,7 @@ class _Candidate:
 
 
 CANDIDATES = {
+    "tensorrt": _Candidate("tensorrt", "cuda"),
     "cuda": _Candidate("pytorch", "cuda"),
     "mps": _Candidate("pytorch", "mps"),
     "xpu": _Candidate("pytorch", "xpu"),

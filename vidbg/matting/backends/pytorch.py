@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.backends.nvidia import has_driver
 from vidbg.matting.engines import WEIGHTS, engine_file
 
 PRECISIONS = {
@@ -53,21 +53,12 @@ def load(target: str, precision: str, threads: int | None) -> PyTorchBackend:
 
 def _require_hardware(target: str) -> None:
     """Refuse what cannot be there before torch is imported, which takes seconds and 600 MB."""
-    driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    if target == "cuda" and not _has_library(driver):
+    if target == "cuda" and not has_driver():
         raise BackendError("there is no NVIDIA driver here, so PyTorch can use no cuda device")
     if target == "mps" and sys.platform != "darwin":
         raise BackendError("mps is for Apple's computers only")
     if target == "xpu" and sys.platform == "linux" and not Path("/dev/dri").is_dir():
         raise BackendError("there is no graphics device here (/dev/dri), so no xpu")
-
-
-def _has_library(name: str) -> bool:
-    try:
-        ctypes.CDLL(name)
-    except OSError:
-        return False
-    return True
 
 
 def _torch(target: str) -> Any:

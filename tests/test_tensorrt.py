@@ -1,0 +1,337 @@
+"""Engines for TensorRT: built where `tensorrt_rtx` is, kept in a cache, run where a GPU is.
+
+Without a driver no engine can be loaded, nor even examined (cudaError 35): what an engine takes and
+gives is read from the parsed network there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from vidbg.cli.app import app
+from vidbg.config import MattingConfig
+from vidbg.errors import BackendError, ConfigError
+from vidbg.matting import engines
+from vidbg.matting.backends import load_backend, survey
+from vidbg.matting.backends.nvidia import has_driver
+from vidbg.matting.backends.tensorrt import TensorRtBackend, build, cache, flavour
+from vidbg.matting.backends.tensorrt.build import Recipe, build_engine, network_recipe, parse
+from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
+from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour, open_log
+from vidbg.matting.backends.tensorrt.session import Session
+from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_recipe
+
+PIXELS = 128 * 128
+RTX = Flavour("tensorrt_rtx", "1.7", SimpleNamespace(ComputeCapability=None))
+
+
+@pytest.fixture(scope="module")
+def rtx() -> Flavour:
+    pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx-cu13")
+    return find_flavour("ampere+")
+
+
+@pytest.fixture(scope="module")
+def engine(rtx: Flavour) -> bytes:
+    return build_engine(rtx, network_recipe(64, 96), "ampere+")
+
+
+def described(flavour: Flavour, recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Type and shape of what a recipe's engine takes and gives."""
+    log = open_log(flavour)
+    builder = flavour.api.Builder(log)
+    network = parse(flavour, builder, log, recipe)
+    taken = [network.get_input(index) for index in range(network.num_inputs)]
+    given = [network.get_output(index) for index in range(network.num_outputs)]
+    assert log.errors == []
+    return tuple(  # type: ignore[return-value]
+        {t.name: (np.dtype(flavour.api.nptype(t.dtype)).name, tuple(t.shape)) for t in tensors}
+        for tensors in (taken, given)
+    )
+
+
+def test_the_network_takes_and_gives(rtx: Flavour) -> None:
+    taken, given = described(rtx, network_recipe(64, 96))
+    assert taken == {"input": ("float32", (1, 4, 64, 96))}
+    assert given == {"alpha": ("float32", (1, 1, 64, 96))}
+
+
+def test_the_frame_takes_and_gives(rtx: Flavour) -> None:
+    taken, given = described(rtx, frame_recipe(144, 256, PIXELS))
+    arrays = first_inputs(144, 256, PIXELS)
+    assert taken == {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
+    assert list(taken) == list(INPUTS)
+    state = ("float32", (1, 1, 90, 160))
+    assert given == {
+        "composited": ("uint8", (1, 144, 256, 3)),
+        "alpha": ("float32", (1, 1, 144, 256)),
+        "smoothed": state,
+        "luma": state,
+    }
+    assert list(given) == list(OUTPUTS)
+
+
+def test_convolutions_are_fp16(rtx: Flavour) -> None:
+    log = open_log(rtx)
+    builder = rtx.api.Builder(log)
+    network = parse(rtx, builder, log, network_recipe(64, 96))
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    convolutions = [one for one in layers if one.type == rtx.api.LayerType.CONVOLUTION]
+    assert len(convolutions) == 74
+    assert {one.get_input(0).dtype for one in convolutions} == {rtx.api.DataType.HALF}
+
+
+def test_the_engine_holds_the_weights_once(engine: bytes) -> None:
+    weights = engines.engine_file(engines.WEIGHTS, ".safetensors").stat().st_size
+    assert 0.9 * weights < len(engine) < 1.2 * weights
+
+
+def test_the_frame_is_built(rtx: Flavour, engine: bytes) -> None:
+    assert len(build_engine(rtx, frame_recipe(144, 256, PIXELS), "ampere+")) > len(engine)
+
+
+def test_turing_has_an_engine_of_its_own(rtx: Flavour, engine: bytes) -> None:
+    assert build_engine(rtx, network_recipe(64, 96), "sm75") != engine
+
+
+def test_a_refused_graph_is_explained(
+    rtx: Flavour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wrong.onnx").write_bytes(b"no graph")
+    monkeypatch.setattr(build, "engine_file", lambda *_: tmp_path / "wrong.onnx")
+    with pytest.raises(BackendError, match=r"cannot read .*wrong\.onnx: \S"):
+        build_engine(rtx, network_recipe(64, 96), "ampere+")
+
+
+def test_the_graphs_point_into_the_shipped_weights() -> None:
+    card = json.loads((engines.engine_folder() / f"{engines.TYPED}.json").read_text())
+    weights = engines.engine_file(engines.WEIGHTS, ".safetensors")
+    assert card["made_from"] == engines.file_hash(weights)
+    assert all(entry["bytes"] < 0.01 * weights.stat().st_size for entry in card["files"].values())
+
+
+# The cache: what is built does not matter here.
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VIDBG_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def builds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sizes that were built since."""
+    built: list[str] = []
+
+    def fake(_flavour: Flavour, recipe: Recipe, _target: str) -> bytes:
+        built.append(recipe.size)
+        return f"{folder}{len(built)}".encode()
+
+    monkeypatch.setattr(cache, "build_engine", fake)
+    return built
+
+
+def get(using: Flavour = RTX, height: int = 64, target: str = "ampere+") -> Path:
+    return cache.cached_engine(using, network_recipe(height, 96), target)
+
+
+def test_a_second_call_finds_the_engine(builds: list[str], folder: Path) -> None:
+    assert get() == get()
+    assert builds == ["96x64"]
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "network-96x64-tensorrt_rtx-ampere+.engine",
+        "network-96x64-tensorrt_rtx-ampere+.json",
+    ]
+
+
+def test_another_size_and_another_gpu_have_their_own(builds: list[str]) -> None:
+    paths = {get(), get(height=96), get(target="sm75")}
+    assert len(paths) == 3
+    assert builds == ["96x64", "96x96", "96x64"]
+
+
+def changed_weights(folder: Path) -> Flavour:
+    card = next(folder.glob("*.json"))
+    card.write_text(json.dumps({**json.loads(card.read_text()), "weights": "0" * 64}))
+    return RTX
+
+
+def changed_graph(folder: Path) -> Flavour:
+    card = next(folder.glob("*.json"))
+    card.write_text(json.dumps({**json.loads(card.read_text()), "graph_version": "0" * 64}))
+    return RTX
+
+
+def changed_version(_folder: Path) -> Flavour:
+    return replace(RTX, version="1.8")
+
+
+def damaged(folder: Path) -> Flavour:
+    file = next(folder.glob("*.engine"))
+    file.write_bytes(file.read_bytes()[:-1])
+    return RTX
+
+
+def without_card(folder: Path) -> Flavour:
+    next(folder.glob("*.json")).unlink()
+    return RTX
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (changed_weights, "weights was 000"),
+        (changed_graph, "graph_version was 000"),
+        (changed_version, "version was 1.7, now it is 1.8"),
+        (damaged, "damaged"),
+        (without_card, "cannot be read"),
+    ],
+)
+def test_what_does_not_fit_is_built_again_and_says_why(
+    change: Callable[[Path], Flavour],
+    reason: str,
+    builds: list[str],
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    get()
+    using = change(folder)
+    with caplog.at_level(logging.WARNING):
+        get(using)
+        get(using)
+    assert len(builds) == 2
+    (record,) = caplog.records
+    assert reason in record.getMessage()
+
+
+def test_the_cache_lies_where_caches_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("VIDBG_CACHE", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.cache_folder() == tmp_path / "vidbg"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache.cache_folder() == Path.home() / ".cache" / "vidbg"
+
+
+def test_a_cache_that_cannot_be_written(builds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDBG_CACHE", "/dev/null/folder")
+    with pytest.raises(BackendError, match=r"cannot be kept.*VIDBG_CACHE"):
+        get()
+    assert builds == ["96x64"]
+
+
+# The choice of package and GPU.
+
+
+def test_neither_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(flavour, "import_module", missing)
+    with pytest.raises(BackendError, match=r"not installed.*pip install 'vidbg\[tensorrt\]'"):
+        find_flavour()
+
+
+def test_an_unknown_target() -> None:
+    with pytest.raises(ConfigError, match=r"'sm80' is not known; allowed are ampere\+, sm75"):
+        find_flavour("sm80")
+
+
+def test_targets_of_gpus(rtx: Flavour) -> None:
+    assert rtx.target_of(Gpu("GeForce RTX 4090", 8, 9)) == "ampere+"
+    assert rtx.target_of(Gpu("GeForce RTX 9090", 14, 0)) == "ampere+"
+    assert rtx.target_of(Gpu("GeForce RTX 2080", 7, 5)) == "sm75"
+    with pytest.raises(BackendError, match=r"does not run on H100, compute capability 9\.0"):
+        rtx.target_of(Gpu("H100", 9, 0))
+    assert replace(rtx, name="tensorrt").target_of(Gpu("H100", 9, 0)) == "H100 9.0"
+
+
+def test_without_a_gpu_it_is_refused() -> None:
+    if has_driver():
+        pytest.skip("there is an NVIDIA driver here")
+    with pytest.raises(BackendError, match="no NVIDIA driver"):
+        load_backend("tensorrt")
+    report = survey()[0]
+    assert (report.name, report.usable) == ("tensorrt", False)
+    assert "no NVIDIA driver" in report.reason
+
+
+def test_precisions() -> None:
+    with pytest.raises(ConfigError, match="no int8 here; allowed is fp16"):
+        load_backend("tensorrt", "int8")
+
+
+# The command.
+
+
+@pytest.mark.usefixtures("rtx")
+def test_vidbg_build(tmp_path: Path) -> None:
+    out = tmp_path / "mine" / "frame.engine"
+    size = ("--size", "256x144", "--network-size", "128x128")
+    command = ["build", "--graph", "frame", *size, "--target", "sm75", "--out", str(out)]
+    times = set()
+    for _ in range(2):  # the second finds the first one's engine
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        assert result.output.startswith(f"{out}: ")
+        times.add(out.stat().st_mtime_ns)
+    assert len(times) == 1
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert (card["size"], card["target"]) == ("256x144-160x96", "sm75")
+    assert card["bytes"] == out.stat().st_size
+
+
+def test_vidbg_build_needs_a_gpu_or_a_target() -> None:
+    pytest.importorskip("tensorrt_rtx")
+    if has_driver():
+        pytest.skip("there is an NVIDIA driver here")
+    result = CliRunner().invoke(app, ["build"])
+    assert isinstance(result.exception, BackendError)
+    assert "--target, one of ampere+, sm75" in str(result.exception)
+
+
+# On a GPU.
+
+
+@pytest.fixture
+def here() -> tuple[Flavour, str]:
+    try:
+        using = find_flavour()
+        return using, using.target_of(find_gpu())
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.gpu
+def test_the_network_equals_the_reference(here: tuple[Flavour, str], folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    batch = rng.normal(size=(1, 4, 224, 384)).astype(np.float32)
+    backend = TensorRtBackend(*here)
+    error = np.abs(backend(batch) - load_backend("cpu", "fp32")(batch))
+    assert np.quantile(error, 0.99) < 0.02  # fp16 has 11 bits of mantissa
+    assert len(list(folder.glob("*.engine"))) == 1
+    backend.close()
+
+
+@pytest.mark.gpu
+def test_the_frame_engine_is_loaded_and_runs(here: tuple[Flavour, str]) -> None:
+    recipe = frame_recipe(720, 1280, MattingConfig().network_pixels)
+    inputs = first_inputs(720, 1280, MattingConfig().network_pixels)
+    inputs["background"] = np.full_like(inputs["background"], 90)
+    with Session(here[0], build_engine(here[0], recipe, here[1])) as session:
+        for name, array in inputs.items():
+            session.inputs[name][...] = array
+        session.run()
+        np.testing.assert_array_equal(session.outputs["composited"], inputs["background"])
+        assert session.outputs["alpha"].max() < 0.5  # a black picture shows nobody

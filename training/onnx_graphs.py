@@ -1,0 +1,222 @@
+"""ONNX graphs without weights: their tensors are external data inside the shipped weights file.
+
+- `vidbg-r50.onnx`: the network in fp32, for OpenVINO and others;
+- `vidbg-r50-fp16.onnx`: the network strongly typed in fp16, for TensorRT;
+- `vidbg-r50-frame-fp16.onnx`: the whole frame around it, also for TensorRT.
+
+No graph has a fixed size. In the typed graphs batch norm is folded by small operations on the
+weights, in fp32, which an engine's builder computes once: TensorRT's parser casts an fp16 batch
+norm's parameters to fp16, where the first running variance (83615) is infinite.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from safetensors.torch import load_file
+from torch import nn
+
+from vidbg.matting.graph import TypedNetwork
+from vidbg.matting.network import MattingNetwork
+from vidbg.pipeline.frame_graph import FrameGraph
+from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs
+
+OPSET = 17
+_ONNX_TYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
+_SIZE = {2: "height", 3: "width"}
+_PICTURE = {1: "height", 2: "width"}
+_CONTENT = {2: "content_height", 3: "content_width"}
+_FRAME_AXES = {
+    "frame": _PICTURE,
+    "background": _PICTURE,
+    "past_alpha": _CONTENT,
+    "past_luma": _CONTENT,
+    "rows": {0: "network_height", 1: "height"},
+    "columns": {0: "width", 1: "network_width"},
+    "grid_rows": {0: "grid_height", 1: "height"},
+    "grid_columns": {0: "width", 1: "grid_width"},
+    "composited": _PICTURE,
+    "alpha": _SIZE,
+    "smoothed": _CONTENT,
+    "luma": _CONTENT,
+}
+_AXES_1_TO_3, _EPSILON = "fold.axes", "fold.epsilon"
+
+
+def load_network(path: Path) -> MattingNetwork:
+    """The network in eval mode with the weights of a file."""
+    network = MattingNetwork()
+    network.load_weights(load_file(path))
+    return network.eval()
+
+
+def onnx_from_weights(weights: Path, graph: Path) -> None:
+    """Write the network's fp32 graph beside its weights, pointing into them.
+
+    Args:
+        weights: a safetensors file as `save_weights` writes it.
+        graph: the .onnx file to write, in the same folder.
+    """
+    example = torch.zeros(1, 4, 192, 320)
+    axes = {"input": _SIZE, "alpha": _SIZE}
+    model = _trace(load_network(weights), (example,), ["input"], ["alpha"], axes)
+    _point_into(weights, model)
+    halves = [t.name for t in model.graph.initializer if t.data_type == TensorProto.FLOAT16]
+    for node in model.graph.node:
+        node.input[:] = [f"{name}.fp32" if name in halves else name for name in node.input]
+    casts = [_cast(name, f"{name}.fp32", TensorProto.FLOAT) for name in halves]
+    _write(model, [*casts, *model.graph.node], graph)
+
+
+def typed_network(weights: Path, graph: Path) -> None:
+    """Write the network's fp16 graph: float32 `input` (1, 4, h, w), float32 `alpha` (1, 1, h, w).
+
+    Args:
+        weights, graph: as of `onnx_from_weights`.
+    """
+    example = torch.zeros(1, 4, 64, 96)
+    axes = {"input": _SIZE, "alpha": _SIZE}
+    module = TypedNetwork(load_network(weights)).eval()
+    _write_typed(_trace(module, (example,), ["input"], ["alpha"], axes), weights, graph)
+
+
+def typed_frame(weights: Path, graph: Path) -> None:
+    """Write the whole frame's graph; what it takes and gives is in vidbg.pipeline.frame_inputs.
+
+    Args:
+        weights, graph: as of `onnx_from_weights`.
+    """
+    example = first_inputs(90, 160, 128 * 128)
+    tensors = tuple(torch.from_numpy(array) for array in example.values())
+    module = FrameGraph(load_network(weights)).eval()
+    model = _trace(module, tensors, list(INPUTS), list(OUTPUTS), _FRAME_AXES)
+    _write_typed(model, weights, graph)
+
+
+def _trace(
+    module: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    axes: dict[str, dict[int, str]],
+) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The tracing exporter keeps parameter names, which the external data need.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        path = Path(folder) / "traced.onnx"
+        torch.onnx.export(
+            module,
+            example,
+            str(path),
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            do_constant_folding=False,
+            dynamo=False,
+        )
+        return onnx.load(path)
+
+
+def _point_into(weights: Path, model: onnx.ModelProto) -> None:
+    """Replace the initializers by external data; a network's name before theirs is taken off."""
+    places = _tensor_places(weights)
+    full = {name: next(n for n in places if f".{name}".endswith(f".{n}")) for name in _names(model)}
+    tensors = [_external(name, places[full[name]], weights.name) for name in full]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensors)
+
+
+def _names(model: onnx.ModelProto) -> list[str]:
+    return [tensor.name for tensor in model.graph.initializer]
+
+
+def _tensor_places(weights: Path) -> dict[str, dict[str, Any]]:
+    """Type, shape and absolute byte range of each tensor in a safetensors file."""
+    with weights.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header: dict[str, Any] = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    for entry in header.values():
+        entry["data_offsets"] = [offset + 8 + length for offset in entry["data_offsets"]]
+    return header
+
+
+def _external(name: str, place: dict[str, Any], file_name: str) -> TensorProto:
+    tensor = TensorProto(name=name, data_type=_ONNX_TYPES[place["dtype"]], dims=place["shape"])
+    tensor.data_location = TensorProto.EXTERNAL
+    start, end = place["data_offsets"]
+    for key, value in (("location", file_name), ("offset", start), ("length", end - start)):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
+
+
+def _write_typed(model: onnx.ModelProto, weights: Path, graph: Path) -> None:
+    _point_into(weights, model)
+    norms = {n.input[0]: n for n in model.graph.node if n.op_type == "BatchNormalization"}
+    shared = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Identity"}
+    folding, nodes = _constants(), []
+    for node in model.graph.node:
+        if node.op_type == "Conv" and node.output[0] in norms:
+            folding += _fold(node, norms[node.output[0]], shared)
+        if node.op_type not in ("BatchNormalization", "Identity"):
+            nodes.append(node)
+    for node in nodes:
+        node.input[:] = [shared.get(name, name) for name in node.input]
+    _write(model, [*folding, *nodes], graph)
+
+
+def _constants() -> list[NodeProto]:
+    values = {_AXES_1_TO_3: np.arange(1, 4), _EPSILON: np.float32(nn.BatchNorm2d(1).eps)}
+    return [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
+        for name, value in values.items()
+    ]
+
+
+def _fold(conv: NodeProto, norm: NodeProto, shared: dict[str, str]) -> list[NodeProto]:
+    """Turn a convolution into itself and its batch norm; returns what computes its weights.
+
+    weight' = weight * gain, bias' = beta - mean * gain, gain = gamma / sqrt(variance + epsilon).
+    """
+    gamma, beta, mean, variance = (shared.get(name, name) for name in norm.input[1:])
+    weight = conv.input[1]
+    kernel, bias, at = f"{weight}.folded", f"{weight}.bias", f"{weight}."
+    conv.input[:] = [conv.input[0], kernel, bias]
+    conv.output[0] = norm.output[0]
+    steps = (
+        ("Add", (variance, _EPSILON), "variance"),
+        ("Sqrt", (at + "variance",), "deviation"),
+        ("Div", (gamma, at + "deviation"), "gain"),
+        ("Mul", (mean, at + "gain"), "shift"),
+        ("Sub", (beta, at + "shift"), "bias32"),
+        ("Unsqueeze", (at + "gain", _AXES_1_TO_3), "gains"),
+        ("Mul", (at + "fp32", at + "gains"), "folded32"),
+    )
+    return [
+        _cast(weight, at + "fp32", TensorProto.FLOAT),
+        *(helper.make_node(kind, inputs, [at + output]) for kind, inputs, output in steps),
+        _cast(at + "folded32", kernel, TensorProto.FLOAT16),
+        _cast(at + "bias32", bias, TensorProto.FLOAT16),
+    ]
+
+
+def _cast(name: str, output: str, to: int) -> NodeProto:
+    return helper.make_node("Cast", [name], [output], to=to)
+
+
+def _write(model: onnx.ModelProto, nodes: Sequence[NodeProto], graph: Path) -> None:
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    graph.write_bytes(model.SerializeToString())
+    onnx.checker.check_model(str(graph))

@@ -1,0 +1,63 @@
+"""`vidbg build`: engines for TensorRT."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vidbg.cli import options
+
+if TYPE_CHECKING:
+    from vidbg.matting.backends.tensorrt.build import Recipe
+
+
+def build(
+    size: Annotated[str, typer.Option(metavar="WxH", help="Of the frames.")] = "1280x720",
+    graph: Annotated[
+        str, typer.Option(help="network: the network alone; frame: the whole road of a frame.")
+    ] = "network",
+    network_size: options.NetworkSize = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="For another machine's GPU: ampere+ or sm75 (needs tensorrt_rtx)."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The engine's file; default: in VIDBG_CACHE or the user's cache."),
+    ] = None,
+) -> None:
+    """Build an engine for TensorRT, if there is none that fits."""
+    from vidbg.matting.backends.tensorrt.build import build_engine
+    from vidbg.matting.backends.tensorrt.cache import cache_folder, keep_engine, origin_of
+    from vidbg.matting.backends.tensorrt.flavour import choose
+
+    if graph not in ("network", "frame"):
+        raise typer.BadParameter(f"--graph {graph!r} is not known; allowed are network and frame")
+    recipe = _recipe("frame" if graph == "frame" else "network", size, network_size)
+    flavour, gpu = choose(target)
+    origin = origin_of(flavour, recipe, gpu)
+    path = out or cache_folder() / origin.file_name()
+    start = time.perf_counter()
+    keep_engine(path, origin, lambda: build_engine(flavour, recipe, gpu))
+    seconds = time.perf_counter() - start
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s")
+
+
+def _recipe(graph: Literal["network", "frame"], size: str, network_size: str | None) -> Recipe:
+    from vidbg.config import MattingConfig
+    from vidbg.matting.backends.tensorrt.build import network_recipe
+    from vidbg.matting.preprocess import plan_geometry
+    from vidbg.pipeline.frame_inputs import frame_recipe
+
+    width, height = options.parse_size(size, "--size")
+    pixels = MattingConfig().network_pixels
+    if network_size is not None:
+        network_width, network_height = options.parse_size(network_size, "--network-size")
+        pixels = network_width * network_height
+    if graph == "frame":
+        return frame_recipe(height, width, pixels)
+    plan = plan_geometry(height, width, pixels)
+    return network_recipe(plan.height, plan.width)

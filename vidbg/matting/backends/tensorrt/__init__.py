@@ -1,0 +1,76 @@
+"""TensorRT on an NVIDIA GPU, FP16: NVIDIA's `tensorrt` or `tensorrt_rtx`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.backends.tensorrt.build import network_recipe
+from vidbg.matting.backends.tensorrt.cache import cached_engine
+from vidbg.matting.backends.tensorrt.cuda import find_gpu
+from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour
+from vidbg.matting.backends.tensorrt.session import Session
+
+PRECISION = "fp16"
+
+
+def probe(target: str) -> str:  # noqa: ARG001  (every library's module has it; here is one device)
+    """What TensorRT would run.
+
+    Raises:
+        BackendError: there is no GPU, or no TensorRT that runs on it.
+    """
+    gpu = find_gpu()
+    flavour = find_flavour()
+    flavour.target_of(gpu)
+    return f"{flavour.name} {flavour.version}, {PRECISION}, {gpu.name}"
+
+
+def load(target: str, precision: str, threads: int | None) -> TensorRtBackend:  # noqa: ARG001
+    """The backend on the first GPU.
+
+    Raises:
+        BackendError: there is no GPU, or no TensorRT that runs on it.
+        ConfigError: a precision other than fp16.
+    """
+    if precision not in ("auto", PRECISION):
+        raise ConfigError(f"TensorRT has no {precision} here; allowed is {PRECISION}")
+    gpu = find_gpu()
+    flavour = find_flavour()
+    return TensorRtBackend(flavour, flavour.target_of(gpu))
+
+
+class TensorRtBackend:
+    """Opens an engine for each input size that it meets, and keeps it.
+
+    The first engine of a size is built, which takes seconds; from then on it is in the cache.
+    """
+
+    def __init__(self, flavour: Flavour, target: str) -> None:
+        self.name = f"TensorRT ({flavour.name} {flavour.version})"
+        self.precision = PRECISION
+        self._flavour = flavour
+        self._target = target
+        self._sessions: dict[tuple[int, ...], Session] = {}
+        self._closed = False
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._closed:
+            raise BackendError(f"{self.name} was called after it was closed")
+        session = self._sessions.get(batch.shape) or self._open(batch.shape)
+        session.inputs["input"][...] = batch
+        session.run()
+        alpha: NDArray[np.float32] = session.outputs["alpha"][0, 0].copy()
+        return alpha
+
+    def _open(self, shape: tuple[int, ...]) -> Session:
+        path = cached_engine(self._flavour, network_recipe(*shape[2:]), self._target)
+        session = self._sessions[shape] = Session(self._flavour, path.read_bytes())
+        return session
+
+    def close(self) -> None:
+        self._closed = True
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()

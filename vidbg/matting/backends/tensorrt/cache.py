@@ -1,0 +1,135 @@
+"""Engines on disk, each with a card that says what it was built from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vidbg.errors import BackendError
+from vidbg.matting.backends.tensorrt.build import Recipe, build_engine
+from vidbg.matting.backends.tensorrt.flavour import Flavour
+from vidbg.matting.engines import WEIGHTS, engine_file, file_hash
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """All that an engine depends on.
+
+    Attributes:
+        weights, graph_version: sha256 of the weights file and of the graph's file.
+        target: GPU and compute capability, or the family of GPUs.
+    """
+
+    graph: str
+    size: str
+    shapes: dict[str, list[int]]
+    weights: str
+    graph_version: str
+    flavour: str
+    version: str
+    target: str
+
+    def file_name(self) -> str:
+        parts = (self.graph, self.size, self.flavour, self.target)
+        return re.sub(r"[^a-z0-9_+.-]+", "-", "-".join(parts).lower()) + ".engine"
+
+
+def origin_of(flavour: Flavour, recipe: Recipe, target: str) -> Origin:
+    """What an engine built now would be.
+
+    Raises:
+        EngineMismatch: a shipped file is damaged.
+    """
+    return Origin(
+        graph=recipe.graph,
+        size=recipe.size,
+        shapes={name: list(shape) for name, shape in recipe.shapes.items()},
+        weights=file_hash(engine_file(WEIGHTS, ".safetensors")),
+        graph_version=file_hash(recipe.graph_file()),
+        flavour=flavour.name,
+        version=flavour.version,
+        target=target,
+    )
+
+
+def cache_folder() -> Path:
+    """VIDBG_CACHE, or `vidbg` in the user's cache folder."""
+    if chosen := os.environ.get("VIDBG_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "vidbg" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vidbg"
+
+
+def cached_engine(flavour: Flavour, recipe: Recipe, target: str) -> Path:
+    """The engine's file in the cache, built where there is none that fits.
+
+    Raises:
+        BackendError: it cannot be built or written.
+    """
+    origin = origin_of(flavour, recipe, target)
+    path = cache_folder() / origin.file_name()
+    keep_engine(path, origin, lambda: build_engine(flavour, recipe, target))
+    return path
+
+
+def keep_engine(path: Path, origin: Origin, build: Callable[[], bytes]) -> None:
+    """Build the engine at `path` unless it is there, whole, and of this origin.
+
+    Raises:
+        BackendError: it cannot be written, or what `build` raises.
+    """
+    if not path.is_file():
+        logger.info("building %s, once for this size", path)
+    else:
+        reason = why_stale(path, origin)
+        if reason is None:
+            return
+        logger.warning("building %s again: %s", path, reason)
+    content = build()
+    try:
+        _write(path, content, origin)
+    except OSError as error:
+        raise BackendError(
+            f"the engine cannot be kept: {error}; VIDBG_CACHE names another folder"
+        ) from error
+
+
+def why_stale(path: Path, origin: Origin) -> str | None:
+    """Why an engine's file cannot be used, None if it can."""
+    try:
+        card: dict[str, Any] = json.loads(card_of(path).read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        return f"it or its card cannot be read ({error})"
+    for name, wanted in asdict(origin).items():
+        if card.get(name) != wanted:
+            return f"{name} was {card.get(name)}, now it is {wanted}"
+    if card.get("sha256") != hashlib.sha256(content).hexdigest():
+        return f"it is damaged: {len(content)} bytes, its card says {card.get('bytes')}"
+    return None
+
+
+def card_of(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _write(path: Path, content: bytes, origin: Origin) -> None:
+    """The engine, then its card; each takes its name when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    card = json.dumps({**asdict(origin), **facts}, indent=2) + "\n"
+    for file, data in ((path, content), (card_of(path), card.encode())):
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        part.write_bytes(data)
+        part.replace(file)

@@ -1,0 +1,45 @@
+"""The whole road of a frame as one torch module: matting, then compositing.
+
+Exported by training.export. The background is given with every frame: a picture or a colour, laid
+behind as Compositor does without edge options.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vidbg.compositing.graph import CompositingGraph
+from vidbg.matting.graph import MattingGraph
+from vidbg.matting.network import MattingNetwork
+
+
+class FrameGraph(nn.Module):
+    """From a frame, a background and the state to the composited frame, alpha and the new state.
+
+    The call takes the tensors of frame_inputs.INPUTS and returns those of OUTPUTS, in their order.
+    """
+
+    def __init__(self, network: MattingNetwork) -> None:
+        super().__init__()
+        self.matting = MattingGraph(network)
+        self.compositing = CompositingGraph()
+
+    def forward(
+        self,
+        frame: Tensor,
+        background: Tensor,
+        past_alpha: Tensor,
+        past_luma: Tensor,
+        keep: Tensor,
+        prior: Tensor,
+        rows: Tensor,
+        columns: Tensor,
+        grid_rows: Tensor,
+        grid_columns: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        image, behind = frame.float(), background.float()  # TensorRT does nothing else with uint8
+        state = past_alpha, past_luma, keep, prior
+        alpha, smoothed, luma = self.matting(image, *state, rows, columns)
+        composited = self.compositing(image, alpha, behind, grid_rows, grid_columns)
+        return composited.to(torch.uint8), alpha, smoothed, luma

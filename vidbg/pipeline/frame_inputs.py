@@ -1,0 +1,61 @@
+"""What the whole-frame graph takes and gives, by name, for one frame size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.compositing.foreground import GRID_LINES
+from vidbg.compositing.scaling import shrinking as grid_shrinking
+from vidbg.matting.backends.tensorrt.build import Recipe
+from vidbg.matting.preprocess import plan_geometry, shrinking
+
+INPUTS = {
+    "frame": "uint8 (1, H, W, 3), BGR",
+    "background": "uint8 (1, H, W, 3), BGR",
+    "past_alpha": "float32 (1, 1, content h, content w): `smoothed` of the frame before, or zeros",
+    "past_luma": "float32, the same size: `luma` of the frame before, or zeros",
+    "keep": "float32 (1,): exp(-seconds since then / smoothing_s), 0 without a frame before",
+    "prior": "float32 (1,): 1 to show the network its last alpha, else 0",
+    "rows": "float16 (h, H), a constant of the frame size",
+    "columns": "float16 (W, w), a constant of the frame size",
+    "grid_rows": "float16, a constant of the frame size",
+    "grid_columns": "float16, a constant of the frame size",
+}
+OUTPUTS = {
+    "composited": "uint8 (1, H, W, 3), BGR",
+    "alpha": "float32 (1, 1, H, W)",
+    "smoothed": "float32 (1, 1, content h, content w), the next frame's `past_alpha`",
+    "luma": "float32, the same size, the next frame's `past_luma`",
+}
+
+
+def first_inputs(height: int, width: int, network_pixels: int) -> dict[str, NDArray[np.generic]]:
+    """The inputs of a stream's first frame, with black pictures for frame and background.
+
+    Raises:
+        ConfigError: the budget of network pixels is not allowed.
+    """
+    plan = plan_geometry(height, width, network_pixels)
+    rows, columns = shrinking(plan)
+    grid_rows, grid_columns = grid_shrinking(height, width, GRID_LINES)
+    picture = np.zeros((1, height, width, 3), np.uint8)
+    state = np.zeros((1, 1, plan.content_height, plan.content_width), np.float32)
+    nothing = np.zeros(1, np.float32)
+    arrays = (
+        *(picture, picture, state, state, nothing, nothing),
+        *(rows, columns, grid_rows, grid_columns),
+    )
+    return dict(zip(INPUTS, arrays, strict=True))
+
+
+def frame_recipe(height: int, width: int, network_pixels: int) -> Recipe:
+    """What TensorRT builds for frames of this size.
+
+    Raises:
+        ConfigError: the budget of network pixels is not allowed.
+    """
+    plan = plan_geometry(height, width, network_pixels)
+    inputs = first_inputs(height, width, network_pixels)
+    shapes = {name: array.shape for name, array in inputs.items()}
+    return Recipe("frame", f"{width}x{height}-{plan.width}x{plan.height}", shapes)
