@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidbg.cli import options
+from vidbg.cli import options, settings
 
 if TYPE_CHECKING:
     from vidbg.sources import Source
@@ -48,6 +48,8 @@ def run(
     network_size: options.NetworkSize = None,
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
+    config: settings.ConfigFile = None,  # noqa: ARG001  (both are heeded by LiveCommand)
+    profile: settings.Profile = None,  # noqa: ARG001
 ) -> None:
     """Run a virtual webcam with another background, until Ctrl-C."""
     from vidbg.compositing.specs import PassthroughSpec
