@@ -55,7 +55,7 @@ def _globals(
 ) -> None:
     log = logging.getLogger("vidbg")
     log.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    handler = _StandardError()
+    handler = _StandardError(log.level)  # a log file may want more than standard error
     handler.setFormatter(
         logging.Formatter(
             "%(levelname)s %(name)s: %(message)s" if verbose else "vidbg: %(message)s"
