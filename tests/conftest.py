@@ -1,4 +1,4 @@
-"""Logging as each test found it, made picture sets, and a switch against silent skipping.
+"""Logging as each test found it, nobody's settings, made picture sets, no silent skipping.
 
 VIDBG_REQUIRE names marks, such as `gpu,data`: on a machine that is meant to have what they need, a
 test with that mark that skips has failed.
@@ -39,6 +39,14 @@ def untouched_logging() -> Iterator[None]:
     for logger, (level, handlers, propagate) in zip(loggers, before, strict=True):
         logger.setLevel(level)
         logger.handlers[:], logger.propagate = handlers, propagate
+
+
+@pytest.fixture(autouse=True)
+def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the configuration file nor the logs of whoever runs the tests."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
 
 
 @pytest.fixture

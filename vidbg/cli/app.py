@@ -12,11 +12,13 @@ import typer
 import vidbg
 from vidbg.cli.bench import bench
 from vidbg.cli.build import build
+from vidbg.cli.config import config
 from vidbg.cli.demo import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
 from vidbg.cli.process import process
 from vidbg.cli.run import run
+from vidbg.cli.settings import FileCommand, LiveCommand
 from vidbg.errors import VidbgError
 
 INTERRUPTED = 130
@@ -28,8 +30,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (process, run, bench, build, devices, doctor, demo):
+ELSEWHERE = "Options may also stand in a file (vidbg config) and in VIDBG_OPTION, as VIDBG_FIT."
+app.command(cls=FileCommand, epilog=ELSEWHERE)(process)
+app.command(cls=LiveCommand, epilog=ELSEWHERE)(run)
+for command in (bench, build, devices, doctor, demo):
     app.command()(command)
+app.add_typer(config)
 
 
 def _show_version(asked: bool) -> None:
@@ -49,7 +55,7 @@ def _globals(
 ) -> None:
     log = logging.getLogger("vidbg")
     log.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    handler = _StandardError()
+    handler = _StandardError(log.level)  # a log file may want more than standard error
     handler.setFormatter(
         logging.Formatter(
             "%(levelname)s %(name)s: %(message)s" if verbose else "vidbg: %(message)s"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidbg.cli import options
+from vidbg.cli import options, settings
 from vidbg.errors import SinkError, VidbgError
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def process(
     ] = None,
     preset: Annotated[str | None, typer.Option(help="x264's speed; default veryfast.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    config: settings.ConfigFile = None,  # noqa: ARG001  (both are heeded by FileCommand)
+    profile: settings.Profile = None,  # noqa: ARG001
 ) -> None:
     """Replace the background of video files and pictures.
 

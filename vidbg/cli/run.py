@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidbg.cli import options
+from vidbg.cli import options, settings
+from vidbg.cli.logs import log_to
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vidbg.compositing import CompositingConfig
+    from vidbg.config import MattingConfig
     from vidbg.sources import Source
+
+logger = logging.getLogger(__name__)
 
 SYNTHETIC = "synthetic"
 REPORT_INTERVAL_S = 2.0
@@ -48,16 +57,43 @@ def run(
     network_size: options.NetworkSize = None,
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Keep a log: 1 MB, and the four before it.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    config: settings.ConfigFile = None,  # noqa: ARG001  (both are heeded by LiveCommand)
+    profile: settings.Profile = None,  # noqa: ARG001
 ) -> None:
-    """Run a virtual webcam with another background, until Ctrl-C."""
+    """Run a virtual webcam with another background, until Ctrl-C (exits 130) or SIGTERM (143)."""
+    compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
+    matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
+    with log_to(log_file, log_level):
+        logger.info("camera %s on %s, output %s", camera, background, output or "virtual camera")
+        _run(
+            lambda: _open_source(camera, size, fps, pixel_format),
+            matting,
+            compositing,
+            output=output,
+            show=show,
+            frames=frames,
+        )
+
+
+def _run(
+    open_camera: Callable[[], Source],
+    matting: MattingConfig,
+    compositing: CompositingConfig,
+    *,
+    output: str | None,
+    show: bool,
+    frames: int | None,
+) -> None:
     from vidbg.compositing.specs import PassthroughSpec
     from vidbg.matting.matter import Matter
     from vidbg.pipeline.live import check_live, open_live_sink, run_live
 
-    compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
     check_live(compositing)
-    matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
-    source = _open_source(camera, size, fps, pixel_format)
+    source = open_camera()
     with source, Status() as status:
         sink, closed = open_live_sink(output, source.info, show=show)
         passthrough = isinstance(compositing.background, PassthroughSpec)
@@ -74,6 +110,7 @@ def run(
                 on_frame=status.count,
                 frame_limit=frames,
             )
+    logger.info("ended after %d frames, %d dropped", report.frames, report.dropped)
     typer.echo(f"{report.frames} frames, {report.dropped} dropped", err=True)
 
 

@@ -111,6 +111,8 @@ class Stream:
         except BaseException as error:
             self._abandon()
             self._join(threads)
+            if not isinstance(error, Exception):  # Ctrl-C ended the pipe's reader, too
+                raise
             raise self._failure or error from None
         self._join(threads)
         if self._failure or incomplete:

@@ -1,0 +1,153 @@
+"""Settings from the file, its profiles and the environment, and which of them wins."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vidbg.cli.app import main
+from vidbg.cli.config import EXAMPLE
+from vidbg.cli.settings import default_file
+
+Vidbg = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def vidbg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Vidbg:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vidbg", *map(str, arguments)])
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return (int(ended.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
+def write(text: str, file: Path | None = None) -> Path:
+    path = file or default_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def shown(vidbg: Vidbg, *arguments: object) -> dict[str, str]:
+    """The lines of `vidbg config show` by key."""
+    code, out, err = vidbg("config", "show", *arguments)
+    assert (code, err) == (0, "")
+    return {line.split(" = ")[0]: line for line in out.splitlines() if " = " in line}
+
+
+def test_what_is_shown_is_a_file_again(vidbg: Vidbg) -> None:
+    _, out, _ = vidbg("config", "show")
+    values = tomllib.loads(out)
+    assert (values["background"], values["fps"], values["refine"]) == ("blur", 30.0, True)
+    write(out)
+    assert vidbg("config", "show")[0] == 0
+
+
+def test_environment_over_profile_over_file_over_built_in(
+    vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write("fps = 25\nfeather = 1\noffset = 1.5\n[profile.a]\nfps = 20\nfeather = 2\n")
+    monkeypatch.setenv("VIDBG_FPS", "15")
+    monkeypatch.setenv("VIDBG_FORMAT", "YUYV")
+    monkeypatch.setenv("VIDBG_REFINE", "no")
+    lines = shown(vidbg, "--profile", "a")
+    assert "15.0" in lines["fps"]
+    assert lines["fps"].endswith("# environment, VIDBG_FPS")
+    assert lines["format"].startswith('format = "YUYV"')
+    assert lines["refine"].startswith("refine = false")
+    assert lines["feather"].startswith("feather = 2.0")
+    assert lines["feather"].endswith(f"# {file}, [profile.a]")
+    assert lines["offset"].startswith("offset = 1.5")
+    assert lines["offset"].endswith(f"# {file}")
+    assert lines["size"].endswith("# built in")
+
+
+def test_the_command_line_wins(vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch) -> None:
+    write('size = "big"\n')
+    monkeypatch.setenv("VIDBG_SIZE", "huge")
+    arguments = ("run", "-c", "synthetic", "-o", "none")
+    assert "'huge' is no size" in vidbg(*arguments)[2]
+    monkeypatch.delenv("VIDBG_SIZE")
+    assert "'big' is no size" in vidbg(*arguments)[2]
+    assert "nothing would be shown" in vidbg(*arguments, "--size", "64x48")[2]
+
+
+def test_file_and_profile_from_the_environment(
+    vidbg: Vidbg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDBG_CONFIG", str(write("[profile.b]\nfps = 7", tmp_path / "c.toml")))
+    monkeypatch.setenv("VIDBG_PROFILE", "b")
+    assert shown(vidbg)["fps"].startswith("fps = 7.0")
+
+
+def test_relative_paths_are_taken_from_the_files_folder(vidbg: Vidbg, tmp_path: Path) -> None:
+    file = write('background = "beach.jpg"', tmp_path / "c.toml")
+    assert f'"{tmp_path / "beach.jpg"}"' in shown(vidbg, "--config", file)["background"]
+    write('background = "blur:20"', file)
+    assert '"blur:20"' in shown(vidbg, "--config", file)["background"]
+
+
+def test_process_takes_matting_and_background_alone(vidbg: Vidbg, tmp_path: Path) -> None:
+    clip = tmp_path / "in.mp4"
+    assert vidbg("process", clip)[0] == 2  # no background
+    write('background = "missing.jpg"\noutput = "-"\nframes = 3\n')
+    clip.write_text("no video")
+    code, out, err = vidbg("process", clip)
+    assert (code, out) == (1, "")
+    assert "in.mp4 is not a video" in err or "missing.jpg" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("backgrund = 'blur'", ": 'backgrund' is not known; allowed are background, camera"),
+        ("config = 'x'", ": 'config' is not known"),
+        ("fps = '30'", ": fps is '30'; it must be a number"),
+        ("fps = true", ": fps is True; it must be a number"),
+        ("frames = 1.5", ": frames is 1.5; it must be a whole number"),
+        ("frames = 0", ": frames cannot be used: "),
+        ("refine = 1", ": refine is 1; it must be true or false"),
+        ("fit = ['cover']", ": fit is ['cover']; it must be a text"),
+        ("background = 'blur:900'", ": background: blur strength '900'"),
+        ("[profile.z]\nfit = 3", ", [profile.z]: fit is 3"),
+        ("profile = 'z'", ": profile is not a table; write [profile.NAME]"),
+        ("fps =", " is not TOML: "),
+    ],
+)
+def test_mistakes_are_told_with_file_and_key(text: str, hint: str, vidbg: Vidbg) -> None:
+    file = write(text)
+    code, out, err = vidbg("run", "-o", "none")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"vidbg: {file}{hint}")
+
+
+def test_files_and_profiles_that_are_not_there(vidbg: Vidbg, tmp_path: Path) -> None:
+    code, _, err = vidbg("run", "--config", tmp_path / "c.toml")
+    assert (code, "c.toml does not exist; `vidbg config init`" in err) == (1, True)
+    assert "does not exist" in vidbg("run", "--profile", "a")[2]
+    write("[profile.a]\n[profile.b]\n")
+    assert "no profile 'c'; there are: a, b" in vidbg("run", "--profile", "c")[2]
+    assert "cannot be read" in vidbg("run", "--config", tmp_path)[2]
+
+
+def test_help_needs_no_file_in_order(vidbg: Vidbg) -> None:
+    write("nonsense")
+    code, out, _ = vidbg("run", "--help")
+    assert (code, "VIDBG_OPTION" in out) == (0, True)
+
+
+def test_the_example_is_written_once_and_is_right(vidbg: Vidbg) -> None:
+    assert vidbg("config", "path")[1].strip() == str(default_file())
+    assert vidbg("config", "init") == (0, f"{default_file()}\n", "")
+    assert "is left as it is" in vidbg("config", "init")[2]
+    assert default_file().read_text(encoding="utf-8") == EXAMPLE
+    lines = [line.removeprefix("# ") for line in EXAMPLE.splitlines()]
+    write("\n".join(line for line in lines if " = " in line or line.startswith("[")))
+    assert shown(vidbg, "--profile", "meeting")["feather"].startswith("feather = 1.5")

@@ -1,0 +1,85 @@
+"""The log file of a long run: it is turned over before it grows large."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from vidbg.errors import ConfigError, VidbgError
+
+MAX_BYTES, KEPT = 1_000_000, 4
+"""Size at which a log is turned over, and how many older ones stay: 5 MB in all."""
+
+LEVELS = ("debug", "info", "warning", "error")
+
+_ROOT = logging.getLogger("vidbg")
+
+
+def default_log_file() -> Path:
+    """$XDG_STATE_HOME/vidbg/vidbg.log, or the platform's equivalent."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Logs/vidbg/vidbg.log"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home()) / "vidbg" / "vidbg.log"
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local/state") / "vidbg" / "vidbg.log"
+
+
+@contextmanager
+def log_to(file: Path | None, level: str) -> Iterator[None]:
+    """Write what happens inside, and how it ends, into a file; None writes nothing.
+
+    Raises:
+        BadParameter: there is no such level.
+        ConfigError: the file cannot be written.
+    """
+    if level not in LEVELS:
+        raise typer.BadParameter(f"--log-level {level!r} is not known; allowed are {LEVELS}")
+    if file is None:
+        yield
+        return
+    handler = _open(file, level)
+    before = _ROOT.level
+    _ROOT.addHandler(handler)
+    _ROOT.setLevel(min(_ROOT.getEffectiveLevel(), handler.level))
+    try:
+        yield
+    except BaseException as error:
+        handler.handle(_ending(error))
+        raise
+    finally:
+        _ROOT.removeHandler(handler)
+        _ROOT.setLevel(before)
+        handler.close()
+
+
+def _open(file: Path, level: str) -> logging.Handler:
+    from logging.handlers import RotatingFileHandler
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the log {file} cannot be written: {error}") from error
+    handler.setLevel(level.upper())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    return handler
+
+
+def _ending(error: BaseException) -> logging.LogRecord:
+    """The line about an error; standard error has its own already."""
+    level, text, trace = logging.ERROR, f"failed: {error}", None
+    if isinstance(error, KeyboardInterrupt):
+        level, text = logging.INFO, "ended by Ctrl-C (SIGINT)"
+    elif isinstance(error, SystemExit):
+        level, text = logging.INFO, f"ended from outside, exit code {error.code}"
+    elif not isinstance(error, VidbgError):  # a fault of ours: where it was is needed
+        trace = (type(error), error, error.__traceback__)
+    return logging.LogRecord(__name__, level, __file__, 0, text, None, trace)
