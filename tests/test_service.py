@@ -14,23 +14,13 @@ import pytest
 import typer
 
 from vidbg.cli import logs
-from vidbg.cli.logs import default_log_file, log_to
+from vidbg.cli.logs import log_to
 from vidbg.errors import ConfigError, SinkError
 
 RUN = [sys.executable, "-m", "vidbg", "run", "-c", "synthetic", "--size", "64x48", "-b", "none"]
 
 
 # --- the log --------------------------------------------------------------------------------------
-
-
-def test_the_log_is_where_the_platform_keeps_state(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert default_log_file() == tmp_path / "vidbg" / "vidbg.log"
-    monkeypatch.delenv("XDG_STATE_HOME")
-    assert default_log_file() == Path.home() / ".local/state/vidbg/vidbg.log"
 
 
 def test_the_log_is_turned_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,17 +17,6 @@ MAX_BYTES, KEPT = 1_000_000, 4
 LEVELS = ("debug", "info", "warning", "error")
 
 _ROOT = logging.getLogger("vidbg")
-
-
-def default_log_file() -> Path:
-    """$XDG_STATE_HOME/vidbg/vidbg.log, or the platform's equivalent."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Logs/vidbg/vidbg.log"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home()) / "vidbg" / "vidbg.log"
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local/state") / "vidbg" / "vidbg.log"
 
 
 @contextmanager
