@@ -12,6 +12,7 @@ import typer
 from vidbg.cli import options
 
 if TYPE_CHECKING:
+    from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
 
 SYNTHETIC = "synthetic"
@@ -28,8 +29,12 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Virtual camera (default: the first free one), - for raw video on stdout, none.",
+            help="Virtual camera (default: the first free one), - for raw video on stdout, "
+            "udp://HOST:PORT, none.",
         ),
+    ] = None,
+    pipe_format: Annotated[
+        str | None, typer.Option(help="Of --output -: y4m (default), bgr24 or i420.")
     ] = None,
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Size to ask the camera for.")
@@ -57,9 +62,10 @@ def run(
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
     check_live(compositing)
     matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
+    raw_format = _raw_format(pipe_format, output)
     source = _open_source(camera, size, fps, pixel_format)
     with source, Status() as status:
-        sink, closed = open_live_sink(output, source.info, show=show)
+        sink, closed = open_live_sink(output, source.info, show=show, pipe_format=raw_format)
         passthrough = isinstance(compositing.background, PassthroughSpec)
         with sink:
             matter = None if passthrough else Matter(config=matting)
@@ -75,6 +81,22 @@ def run(
                 frame_limit=frames,
             )
     typer.echo(f"{report.frames} frames, {report.dropped} dropped", err=True)
+
+
+def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
+    from vidbg.pipeline.jobs import PIPE
+    from vidbg.sinks.raw_pipe import RAW_FORMATS
+
+    if pipe_format is None:
+        return "y4m"
+    if output != PIPE:
+        raise typer.BadParameter("--pipe-format is for raw video on stdout: add --output -")
+    for known in RAW_FORMATS:
+        if pipe_format == known:
+            return known
+    raise typer.BadParameter(
+        f"--pipe-format {pipe_format!r} is not known; allowed are {', '.join(RAW_FORMATS)}"
+    )
 
 
 def _open_source(camera: str, size: str, fps: float, pixel_format: str) -> Source:
