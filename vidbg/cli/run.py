@@ -30,7 +30,7 @@ def run(
             "--output",
             "-o",
             help="Virtual camera (default: the first free one), - for raw video on stdout, "
-            "udp://HOST:PORT, none.",
+            "web:PORT for browsers, udp://HOST:PORT, none.",
         ),
     ] = None,
     pipe_format: Annotated[

@@ -14,7 +14,7 @@ from vidbg.matting.matter import Matter
 from vidbg.pipeline.jobs import PIPE
 from vidbg.pipeline.stream import Stream, StreamReport
 from vidbg.sinks import Sink
-from vidbg.sinks.addresses import is_stream
+from vidbg.sinks.addresses import is_stream, web_address
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sources import Source, open_frames
 
@@ -79,7 +79,8 @@ def open_live_sink(
 
     Args:
         output: a virtual camera's name or path, None for the first that is free, "-" for raw
-            video on standard output, "none" for a preview alone, or udp://HOST:PORT.
+            video on standard output, "none" for a preview alone, web:PORT or
+            http://HOST:PORT/ to serve a page, udp://HOST:PORT to stream.
         pipe_format: of "-".
     Raises:
         ConfigError: an output that cannot be.
@@ -101,6 +102,11 @@ def _output(output: str | None, info: StreamInfo, pipe_format: RawFormat) -> Sin
         from vidbg.sinks.raw_pipe import RawPipeSink
 
         return RawPipeSink(info, raw_format=pipe_format)
+    address = None if output is None else web_address(output)
+    if address is not None:
+        from vidbg.sinks.web import WebSink
+
+        return WebSink(info, *address)
     if output is not None and is_stream(output):
         from vidbg.sinks.network_stream import NetworkStreamSink
 

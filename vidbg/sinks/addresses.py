@@ -8,6 +8,24 @@ from urllib.parse import SplitResult, urlsplit
 from vidbg.errors import ConfigError
 
 
+def web_address(output: str) -> tuple[str, int] | None:
+    """Host and port that `web:8090` or `http://127.0.0.1:8090/` mean; None for other outputs.
+
+    Raises:
+        ConfigError: it begins so, but has no host, no port or a path.
+    """
+    if output.startswith("web:"):
+        output = f"http://127.0.0.1:{output.removeprefix('web:')}/"
+    elif not output.startswith("http://"):
+        return None
+    parts, port = _split(output)
+    if not parts.hostname or port is None or parts.path.strip("/"):
+        raise ConfigError(
+            f"{output} is no address to serve at; allowed are web:PORT and http://HOST:PORT/"
+        )
+    return parts.hostname, port
+
+
 def is_stream(output: str) -> bool:
     """Whether an output is a URL that NetworkStreamSink takes: `udp://HOST:PORT`.
 
