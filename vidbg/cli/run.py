@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vidbg.compositing import CompositingConfig
     from vidbg.config import MattingConfig
+    from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,12 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Virtual camera (default: the first free one), - for raw video on stdout, none.",
+            help="Virtual camera (default: the first free one), - for raw video on stdout, "
+            "web:PORT for browsers, udp://HOST:PORT, none.",
         ),
+    ] = None,
+    pipe_format: Annotated[
+        str | None, typer.Option(help="Of --output -: y4m (default), bgr24 or i420.")
     ] = None,
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Size to ask the camera for.")
@@ -67,6 +72,7 @@ def run(
     """Run a virtual webcam with another background, until Ctrl-C (exits 130) or SIGTERM (143)."""
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
     matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
+    raw_format = _raw_format(pipe_format, output)
     with log_to(log_file, log_level):
         logger.info("camera %s on %s, output %s", camera, background, output or "virtual camera")
         _run(
@@ -74,6 +80,7 @@ def run(
             matting,
             compositing,
             output=output,
+            raw_format=raw_format,
             show=show,
             frames=frames,
         )
@@ -85,6 +92,7 @@ def _run(
     compositing: CompositingConfig,
     *,
     output: str | None,
+    raw_format: RawFormat,
     show: bool,
     frames: int | None,
 ) -> None:
@@ -95,7 +103,7 @@ def _run(
     check_live(compositing)
     source = open_camera()
     with source, Status() as status:
-        sink, closed = open_live_sink(output, source.info, show=show)
+        sink, closed = open_live_sink(output, source.info, show=show, pipe_format=raw_format)
         passthrough = isinstance(compositing.background, PassthroughSpec)
         with sink:
             matter = None if passthrough else Matter(config=matting)
@@ -112,6 +120,22 @@ def _run(
             )
     logger.info("ended after %d frames, %d dropped", report.frames, report.dropped)
     typer.echo(f"{report.frames} frames, {report.dropped} dropped", err=True)
+
+
+def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
+    from vidbg.pipeline.jobs import PIPE
+    from vidbg.sinks.raw_pipe import RAW_FORMATS
+
+    if pipe_format is None:
+        return "y4m"
+    if output != PIPE:
+        raise typer.BadParameter("--pipe-format is for raw video on stdout: add --output -")
+    for known in RAW_FORMATS:
+        if pipe_format == known:
+            return known
+    raise typer.BadParameter(
+        f"--pipe-format {pipe_format!r} is not known; allowed are {', '.join(RAW_FORMATS)}"
+    )
 
 
 def _open_source(camera: str, size: str, fps: float, pixel_format: str) -> Source:

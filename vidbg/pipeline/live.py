@@ -1,9 +1,10 @@
-"""A camera on another background, live: to a virtual camera, a window, a pipe."""
+"""A camera on another background, live: to a virtual camera, a window, a pipe, the network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.compositing.specs import TransparentSpec
@@ -13,8 +14,12 @@ from vidbg.matting.matter import Matter
 from vidbg.pipeline.jobs import PIPE
 from vidbg.pipeline.stream import Stream, StreamReport
 from vidbg.sinks import Sink
+from vidbg.sinks.addresses import is_stream, web_address
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sources import Source, open_frames
+
+if TYPE_CHECKING:
+    from vidbg.sinks.raw_pipe import RawFormat
 
 NO_OUTPUT = "none"
 """Output name for a preview alone."""
@@ -68,14 +73,17 @@ def check_live(compositing: CompositingConfig) -> None:
 
 
 def open_live_sink(
-    output: str | None, info: StreamInfo, *, show: bool
+    output: str | None, info: StreamInfo, *, show: bool, pipe_format: RawFormat = "y4m"
 ) -> tuple[Sink, Callable[[], bool]]:
     """The sinks of a live run, and whether the user closed the preview.
 
     Args:
         output: a virtual camera's name or path, None for the first that is free, "-" for raw
-            video on standard output, "none" for a preview alone.
+            video on standard output, "none" for a preview alone, web:PORT or
+            http://HOST:PORT/ to serve a page, udp://HOST:PORT to stream.
+        pipe_format: of "-".
     Raises:
+        ConfigError: an output that cannot be.
         SinkError: it cannot be opened; the message says what to do on this system.
     """
     from vidbg.sinks.window import WindowSink
@@ -83,17 +91,26 @@ def open_live_sink(
     if output == NO_OUTPUT and not show:
         raise ConfigError("nothing would be shown; give an output, or --show for a preview")
     window = WindowSink(info) if show else None  # opens nothing before its first frame
-    sinks = [] if output == NO_OUTPUT else [_output(output, info)]
+    sinks = [] if output == NO_OUTPUT else [_output(output, info, pipe_format)]
     if window is None:
         return FanOutSink(sinks), lambda: False
     return FanOutSink([*sinks, window]), lambda: window.closed
 
 
-def _output(output: str | None, info: StreamInfo) -> Sink:
+def _output(output: str | None, info: StreamInfo, pipe_format: RawFormat) -> Sink:
     if output == PIPE:
         from vidbg.sinks.raw_pipe import RawPipeSink
 
-        return RawPipeSink(info)
+        return RawPipeSink(info, raw_format=pipe_format)
+    address = None if output is None else web_address(output)
+    if address is not None:
+        from vidbg.sinks.web import WebSink
+
+        return WebSink(info, *address)
+    if output is not None and is_stream(output):
+        from vidbg.sinks.network_stream import NetworkStreamSink
+
+        return NetworkStreamSink(info, output)
     from vidbg.sinks.virtual_camera import VirtualCameraSink
 
     return VirtualCameraSink(info, device=output)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 
@@ -13,20 +14,22 @@ from vidbg.errors import SinkError
 from vidbg.frame import Colour, Frame, Image, StreamInfo
 from vidbg.sinks.live import LiveSink
 
-RawFormat = Literal["y4m", "bgr24"]
+RawFormat = Literal["y4m", "bgr24", "i420"]
+RAW_FORMATS: tuple[RawFormat, ...] = get_args(RawFormat)
 
 
 class RawPipeSink(LiveSink):
     """Writes frames to a binary stream at a constant rate.
 
-    Neither format has times of its own, so a frame is repeated while the next one is late, and
+    No format has times of its own, so a frame is repeated while the next one is late, and
     left out where two fall into one period: what comes out lasts as long as what went in.
 
     Args:
         info: of the frames; 30 frames per second where it gives no rate.
         stream: None takes standard output.
         raw_format: "y4m" describes itself, in 4:2:0 and limited range, BT.709 from 720 lines and
-            BT.601 below; "bgr24" is bare pixels, whose size and rate the reader must be told.
+            BT.601 below; "i420" is the same planes (Y, U, V) and "bgr24" the pixels, both bare:
+            their size and rate the reader must be told.
     Raises:
         SinkError: standard output is a terminal; or, while writing, the reader has gone.
     """
@@ -39,7 +42,7 @@ class RawPipeSink(LiveSink):
         self._rate = info.frame_rate or Fraction(30)
         self._start: float | None = None
         self._periods = 0
-        self._encode = _Y4M(info.height) if raw_format == "y4m" else _bgr24
+        self._encode = _encoder(raw_format, info.height)
         if raw_format == "y4m":
             self._send(_header(info, self._rate))
 
@@ -90,12 +93,16 @@ def _header(info: StreamInfo, rate: Fraction) -> bytes:
     return f"YUV4MPEG2 {size} {speed} Ip C420mpeg2 XCOLORRANGE=LIMITED\n".encode()
 
 
-def _bgr24(image: Image) -> bytes:
-    return image.tobytes()
+def _encoder(raw_format: RawFormat, height: int) -> Callable[[Image], bytes]:
+    """What makes a frame's bytes of its image."""
+    if raw_format == "bgr24":
+        return lambda image: image.tobytes()
+    planes = _Planes(height)
+    return planes if raw_format == "i420" else lambda image: b"FRAME\n" + planes(image)
 
 
-class _Y4M:
-    """Turns BGR images into the FRAME records of a y4m stream."""
+class _Planes:
+    """Turns BGR images into the planes Y, U and V in 4:2:0, limited range."""
 
     def __init__(self, height: int) -> None:
         from av.video.reformatter import VideoReformatter
@@ -117,7 +124,7 @@ class _Y4M:
             interpolation=self._accurate,
             threads=1,
         )
-        return b"FRAME\n" + b"".join(_plane(plane) for plane in yuv.planes)
+        return b"".join(_plane(plane) for plane in yuv.planes)
 
 
 def _plane(plane: Any) -> bytes:

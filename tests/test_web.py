@@ -1,0 +1,102 @@
+"""The web output, over real connections on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.sinks.addresses import web_address
+from vidbg.sinks.web import WebSink
+
+aiohttp = pytest.importorskip("aiohttp")
+INFO = StreamInfo(640, 480, frame_rate=Fraction(30), live=True)
+IMAGE = np.full((480, 640, 3), (30, 120, 220), np.uint8)
+NOISE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+
+
+def _feed(sink: WebSink, stop: threading.Event) -> None:
+    index = 0
+    while not stop.wait(0.01):
+        sink.write(Frame(IMAGE, index / 100, index))
+        index += 1
+
+
+@pytest.fixture
+def sink() -> Iterator[WebSink]:
+    sink, stop = WebSink(INFO), threading.Event()
+    feeder = threading.Thread(target=_feed, args=(sink, stop))
+    feeder.start()
+    yield sink
+    stop.set()
+    feeder.join()
+    sink.close()
+    sink.close()
+    assert "vidbg-web" not in {thread.name for thread in threading.enumerate()}
+
+
+def _check(jpeg: bytes) -> None:
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == IMAGE.shape
+    assert np.abs(image.astype(int) - IMAGE).max() <= 4  # JPEG's rounding on a flat picture
+
+
+def test_mjpeg_websocket_and_page(sink: WebSink) -> None:
+    async def watch() -> None:
+        url = f"http://127.0.0.1:{sink.port}"
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
+            async with session.get(f"{url}/") as page:
+                assert "canvas" in await page.text()
+            async with session.get(f"{url}/stream.mjpg") as stream:
+                assert await stream.content.readline() == b"--frame\r\n"
+                for _ in range(5):
+                    head = (await stream.content.readuntil(b"\r\n\r\n")).decode()
+                    size = int(head.split("Content-Length: ")[1].split("\r")[0])
+                    _check(await stream.content.readexactly(size))
+                    await stream.content.readuntil(b"--frame\r\n")
+            async with session.ws_connect(f"{url}/ws") as ws:
+                for _ in range(5):
+                    _check(await ws.receive_bytes())
+            for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+                async with session.get(f"{url}/ws", headers=headers) as refused:
+                    assert refused.status == 403
+
+    asyncio.run(watch())
+
+
+def test_a_stalled_client_holds_nobody_up() -> None:
+    with WebSink(INFO) as sink, socket.create_connection(("127.0.0.1", sink.port)) as stalled:
+        stalled.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        slowest_s = 0.0
+        for index in range(150):  # some 50 MB, if all were sent
+            start = time.monotonic()
+            sink.write(Frame(NOISE, index / 100, index))
+            slowest_s = max(slowest_s, time.monotonic() - start)
+            time.sleep(0.01)
+        start = time.monotonic()
+        sink.close()
+        assert time.monotonic() - start < 4
+    assert slowest_s < 0.3
+
+
+def test_a_taken_port_is_told() -> None:
+    with WebSink(INFO) as first, pytest.raises(SinkError, match="cannot be served"):
+        WebSink(INFO, port=first.port)
+
+
+def test_addresses() -> None:
+    assert web_address("web:8090") == web_address("http://127.0.0.1:8090/") == ("127.0.0.1", 8090)
+    assert web_address("/dev/video10") is None
+    for wrong in ("web:", "web:x", "http://127.0.0.1/", "http://127.0.0.1:80/a"):
+        with pytest.raises(ConfigError):
+            web_address(wrong)

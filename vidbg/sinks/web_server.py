@@ -1,0 +1,140 @@
+"""The page, the MJPEG stream and the WebSocket of the web output, on aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from socket import SO_SNDBUF, SOL_SOCKET
+from urllib.parse import urlsplit
+
+import cv2
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from vidbg.frame import Image
+
+_QUALITY = 85  # of JPEG
+_SEND_BUFFER = 256 * 1024  # bytes a client may be behind in the system's buffer
+_PAGE = Path(__file__).with_name("web_page.html")
+
+
+class NewestJpeg:
+    """The newest frame for any number of clients; encoded once, and only if one asks for it.
+
+    offer() is for any one thread; everything else is for the server's.
+    """
+
+    def __init__(self) -> None:
+        self._latest: tuple[int, Image] | None = None
+        self._jpeg = (0, b"")
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def offer(self, image: Image) -> None:
+        """Replace the frame; wake() tells the clients."""
+        serial = 1 if self._latest is None else self._latest[0] + 1
+        self._latest = (serial, image)
+
+    def wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def close(self) -> None:
+        self._closed = True
+        self.wake()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The newest frame each time, never one twice, until closed."""
+        seen = 0
+        while not self._closed:
+            if self._latest is None or self._latest[0] == seen:
+                await self._changed.wait()
+                continue
+            seen, jpeg = self._encoded(*self._latest)
+            yield jpeg
+
+    def _encoded(self, serial: int, image: Image) -> tuple[int, bytes]:
+        if self._jpeg[0] != serial:
+            _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+            self._jpeg = (serial, data.tobytes())
+        return self._jpeg
+
+
+def application(newest: NewestJpeg, host: str) -> web.Application:
+    """The server's pages; `host` is the name it was asked to serve as."""
+
+    async def mjpeg(request: web.Request) -> web.StreamResponse:
+        kind = "multipart/x-mixed-replace; boundary=frame"
+        response = web.StreamResponse(headers={"Content-Type": kind, **_HEADERS})
+        await response.prepare(request)
+        _limit_buffer(request)
+        with suppress(ConnectionError):
+            await response.write(b"--frame\r\n")
+            async for jpeg in newest:
+                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                await response.write(head.encode() + jpeg + b"\r\n--frame\r\n")
+        return response
+
+    async def socket(request: web.Request) -> web.StreamResponse:
+        origin = request.headers.get("Origin")  # browsers let any page connect to a WebSocket
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise web.HTTPForbidden(text="another site's page may not watch")
+        response = web.WebSocketResponse(compress=False, timeout=1.0, max_msg_size=1024)
+        await response.prepare(request)
+        _limit_buffer(request)
+        sender = asyncio.create_task(_send(response, newest))
+        try:
+            async for _ in response:
+                pass
+        finally:
+            sender.cancel()
+        return response
+
+    async def page(_: web.Request) -> web.StreamResponse:
+        text = _PAGE.read_text(encoding="utf-8")
+        return web.Response(text=text, content_type="text/html", headers=_HEADERS)
+
+    app = web.Application(middlewares=[_only_own_names(host)])
+    app.router.add_get("/", page)
+    app.router.add_get("/stream.mjpg", mjpeg)
+    app.router.add_get("/ws", socket)
+    return app
+
+
+_HEADERS = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"}
+
+
+async def _send(response: web.WebSocketResponse, newest: NewestJpeg) -> None:
+    with suppress(ConnectionError):
+        async for jpeg in newest:
+            await response.send_bytes(jpeg)
+        await response.close()
+
+
+def _limit_buffer(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, _SEND_BUFFER)
+
+
+def _only_own_names(host: str) -> Middleware:
+    """Refuses other names, with which a foreign site could be made to look like this one."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = urlsplit(f"//{request.host}").hostname or ""
+        if name not in ("localhost", host) and not _is_ip(name):
+            raise web.HTTPForbidden(text=f"this server is not called {name}")
+        return await handler(request)
+
+    return check
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
