@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +88,40 @@ def test_a_stalled_client_holds_nobody_up() -> None:
         sink.close()
         assert time.monotonic() - start < 4
     assert slowest_s < 0.3
+
+
+def test_a_client_watches_beside_one_that_stalls(sink: WebSink) -> None:
+    async def watch() -> int:
+        seen = 0
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
+            session.ws_connect(f"http://127.0.0.1:{sink.port}/ws") as one,
+            session.ws_connect(f"http://127.0.0.1:{sink.port}/ws") as other,
+        ):
+            for _ in range(10):
+                _check(await one.receive_bytes())
+                _check(await other.receive_bytes())
+                seen += 1
+        return seen
+
+    with socket.create_connection(("127.0.0.1", sink.port)) as stalled:
+        stalled.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert asyncio.run(watch()) == 10
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "vidbg.sinks.web_server", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(SinkError, match=r"pip install 'vidbg\[web\]'"):
+        WebSink(INFO)
+
+
+def test_an_address_that_others_reach_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with WebSink(INFO, host="0.0.0.0") as sink:
+        assert f"whoever reaches 0.0.0.0 port {sink.port}" in caplog.text
+    caplog.clear()
+    WebSink(INFO).close()
+    assert not caplog.text
 
 
 def test_a_taken_port_is_told() -> None:
