@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vidbg.pipeline.mailbox import Abandoned, Mailbox
+from vidbg.mailbox import Abandoned, Mailbox
 
 
 def in_thread(work: Callable[[], None]) -> threading.Thread:

@@ -68,17 +68,14 @@ class TemporalFilter:
             after a seek, a scene cut or a reset, when nothing of it holds.
         """
         luma = np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.float32)
-        past, self._keep = self._past, None
-        self._seen = (luma, pts)
-        if past is None or past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
-            self._past = None
-            return None
-        change = np.abs(luma - past.luma)
-        if _is_cut(change):
+        self._seen, self._keep, past = (luma, pts), None, self._past
+        change = None if past is None else _change(past, luma, pts)
+        if past is None or change is None:
             self._past = None
             return None
         if self._time_constant_s > 0:
-            self._keep = np.exp(-(pts - past.pts) / self._time_constant_s) * stillness(change)
+            keep = float(np.exp(-(pts - past.pts) / self._time_constant_s))
+            self._keep = keep * stillness(change)
         return past.alpha
 
     def smooth(self, alpha: Alpha) -> Alpha:
@@ -94,6 +91,14 @@ class TemporalFilter:
             smoothed += self._keep * (self._past.alpha - alpha)
         self._past = _Past(smoothed, *self._seen)
         return smoothed.copy()
+
+
+def _change(past: _Past, luma: NDArray[np.float32], pts: float) -> NDArray[np.float32] | None:
+    """Change of each pixel in grey levels; None where a frame does not follow on the last."""
+    if past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
+        return None
+    change = np.abs(luma - past.luma)
+    return None if _is_cut(change) else change
 
 
 def stillness(change: NDArray[np.float32]) -> NDArray[np.float32]:

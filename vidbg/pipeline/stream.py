@@ -18,8 +18,8 @@ import numpy as np
 
 from vidbg.errors import SourceIncomplete
 from vidbg.frame import Alpha, Frame
+from vidbg.mailbox import Abandoned, Mailbox
 from vidbg.matting.matter import Matter
-from vidbg.pipeline.mailbox import Abandoned, Mailbox
 from vidbg.sinks import Sink
 from vidbg.sources import Source
 from vidbg.timing import KEPT, StageClock

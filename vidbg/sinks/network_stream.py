@@ -8,10 +8,10 @@ import time
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
+from vidbg.mailbox import Mailbox
 from vidbg.sinks.addresses import is_stream, public_name
 from vidbg.sinks.h264_stream import H264Stream
 from vidbg.sinks.live import LiveSink
-from vidbg.sinks.newest import Newest
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class NetworkStreamSink(LiveSink):
             raise ConfigError(f"{url} is no URL; allowed is udp://HOST:PORT")
         self._address = public_name(url)
         super().__init__(f"the stream to {self._address}", info.width, info.height)
-        self._newest: Newest[Frame] = Newest()
+        self._newest: Mailbox[Frame] = Mailbox(1, newest=True)
         self._failure: Exception | None = None
         self._reported = False
         self._busy_since = time.monotonic()
@@ -82,7 +82,7 @@ class NetworkStreamSink(LiveSink):
             with H264Stream(url, info) as stream:
                 self._busy = False
                 self._answered.set()
-                while (frame := self._newest.take()) is not None:
+                for frame in self._newest:
                     self._busy_since, self._busy = time.monotonic(), True
                     stream.send(frame)
                     self._busy = False
