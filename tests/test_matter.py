@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends import CANDIDATES, load_backend, survey
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.matter import Matter, settle
+from vidbg.timing import StageClock
 
 
 def picture(height: int = 72, width: int = 128, seed: int = 0) -> np.ndarray:
@@ -42,6 +45,20 @@ def test_state_is_kept_until_reset_or_another_size() -> None:
     matter.reset()
     assert matter(image).max() == 0
     assert matter(picture(64, 64)).max() == 0
+
+
+def test_a_stage_in_two_parts_is_one_measurement() -> None:
+    clock = StageClock()
+    for _ in range(2):
+        with clock.beginning("smooth"):
+            time.sleep(0.02)
+        with clock.stage("network"):
+            time.sleep(0.001)
+        with clock.stage("smooth"):
+            pass
+    seconds = clock.seconds()["smooth"]
+    assert len(seconds) == 2
+    assert min(seconds) >= 0.02
 
 
 @pytest.mark.parametrize("prior", [False, True])

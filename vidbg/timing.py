@@ -16,6 +16,7 @@ class StageClock:
 
     def __init__(self) -> None:
         self._seconds: dict[str, deque[float]] = {}
+        self._begun: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -23,7 +24,14 @@ class StageClock:
         try:
             yield
         finally:
-            self.add(name, time.perf_counter() - start)
+            self.add(name, time.perf_counter() - start + self._begun.pop(name, 0.0))
+
+    @contextmanager
+    def beginning(self, name: str) -> Iterator[None]:
+        """The first part of a stage that goes on later; counted with it."""
+        start = time.perf_counter()
+        yield
+        self._begun[name] = time.perf_counter() - start
 
     def add(self, name: str, seconds: float) -> None:
         self._seconds.setdefault(name, deque(maxlen=KEPT)).append(seconds)

@@ -72,9 +72,11 @@ class Matter(Closing):
         _check(image)
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
         geometry = self._plan(image)
-        with self.clock.stage("resize"):
+        with self.clock.beginning("resize"):
             small = shrink(image, geometry)
+        with self.clock.beginning("smooth"):
             before = self._filter.look(small, self._pts)
+        with self.clock.stage("resize"):
             batch = network_input(small, before if self._config.prior else None, geometry)
         with self.clock.stage("network"):
             alpha = content(self._backend(batch), geometry)
