@@ -18,12 +18,13 @@ from typer.core import TyperCommand, TyperOption
 from vidbg.errors import ConfigError
 
 PROFILES = "profile"
+ARGUMENTS = f"{__name__}.arguments"
 FILE_NAME = "config.toml"
 
 _NOT_KEPT = {"config", "profile", "help"}
 """Options of `vidbg run` that no file holds."""
 
-_PATHS = {"log_file"}
+_PATHS = {"log_file", "backgrounds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ class LiveCommand(TyperCommand):
         Raises:
             ConfigError: the file or the profile cannot be used.
         """
+        ctx.meta[ARGUMENTS] = list(args)
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         if not ctx.resilient_parsing and "help" not in given:
             settings = self._load(ctx, given)
@@ -224,6 +226,20 @@ class FileCommand(LiveCommand):
             *("threads", "network_size", "smoothing", "refine"),
         )
     )
+
+
+def read_again(context: typer.Context) -> typer.Context:
+    """The context that the same command line gives with what the files say now.
+
+    Raises:
+        VidbgError: the file cannot be used.
+        UsageError: an option has become wrong.
+    """
+    arguments = list(context.meta[ARGUMENTS])
+    again: typer.Context = context.command.make_context(
+        context.info_name, arguments, parent=context.parent
+    )
+    return again
 
 
 def origin_of(context: typer.Context, option: TyperOption) -> str:

@@ -1,0 +1,66 @@
+"""Where a live run's frames go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.specs import TransparentSpec
+from vidbg.errors import ConfigError
+from vidbg.frame import StreamInfo
+from vidbg.pipeline.jobs import PIPE
+from vidbg.sinks import Sink
+from vidbg.sinks.addresses import is_stream, web_address
+from vidbg.sinks.fan_out import FanOutSink
+
+if TYPE_CHECKING:
+    from vidbg.sinks.raw_pipe import RawFormat
+
+NO_OUTPUT = "none"
+"""Output name for a preview alone."""
+
+
+def check_live(compositing: CompositingConfig) -> None:
+    """Refuse what no camera can show, before anything is opened.
+
+    Raises:
+        ConfigError: the background is transparent.
+    """
+    if isinstance(compositing.background, TransparentSpec):
+        raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
+
+
+def reopens(output: str | None) -> bool:
+    """Whether an output that failed may work when it is opened again: not a pipe."""
+    return output != PIPE
+
+
+def open_output(output: str | None, info: StreamInfo, pipe_format: RawFormat = "y4m") -> Sink:
+    """The output of a live run.
+
+    Args:
+        output: a virtual camera's name or path, None for the first that is free, "-" for raw
+            video on standard output, "none" for a preview alone, web:PORT or
+            http://HOST:PORT/ to serve a page, udp://HOST:PORT to stream.
+        pipe_format: of "-".
+    Raises:
+        SinkError: it cannot be opened; the message says what to do on this system.
+    """
+    if output == NO_OUTPUT:
+        return FanOutSink([])
+    if output == PIPE:
+        from vidbg.sinks.raw_pipe import RawPipeSink
+
+        return RawPipeSink(info, raw_format=pipe_format)
+    address = None if output is None else web_address(output)
+    if address is not None:
+        from vidbg.sinks.web import WebSink
+
+        return WebSink(info, *address)
+    if output is not None and is_stream(output):
+        from vidbg.sinks.network_stream import NetworkStreamSink
+
+        return NetworkStreamSink(info, output)
+    from vidbg.sinks.virtual_camera import VirtualCameraSink
+
+    return VirtualCameraSink(info, device=output)
