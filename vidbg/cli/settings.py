@@ -226,6 +226,23 @@ class FileCommand(LiveCommand):
     )
 
 
+def options_for(file: Path | None, profile: str | None) -> list[str]:
+    """What gives `vidbg run` this file and this profile."""
+    given = [] if file is None else ["--config", str(file)]
+    return given + ([] if profile is None else ["--profile", profile])
+
+
+def run_context(ctx: typer.Context, arguments: list[str]) -> Any:
+    """A call of `vidbg run`, parsed, with all that its settings come to.
+
+    Raises:
+        ConfigError: the file or the profile cannot be used.
+    """
+    root = ctx.find_root()
+    command = root.command.commands["run"]  # type: ignore[attr-defined]  # the app is a group
+    return command.make_context("run", arguments, parent=root)
+
+
 def origin_of(context: typer.Context, option: TyperOption) -> str:
     """Where an option's value comes from, in words."""
     source = context.get_parameter_source(option.name or "")
