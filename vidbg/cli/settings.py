@@ -7,7 +7,7 @@ are the options of `vidbg run` without their dashes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -232,7 +232,7 @@ def options_for(file: Path | None, profile: str | None) -> list[str]:
     return given + ([] if profile is None else ["--profile", profile])
 
 
-def run_context(ctx: typer.Context, arguments: list[str]) -> Any:
+def run_context(ctx: typer.Context, arguments: Sequence[str]) -> Any:
     """A call of `vidbg run`, parsed, with all that its settings come to.
 
     Raises:
@@ -240,7 +240,7 @@ def run_context(ctx: typer.Context, arguments: list[str]) -> Any:
     """
     root = ctx.find_root()
     command = root.command.commands["run"]  # type: ignore[attr-defined]  # the app is a group
-    return command.make_context("run", arguments, parent=root)
+    return command.make_context("run", list(arguments), parent=root)  # it empties its list
 
 
 def origin_of(context: typer.Context, option: TyperOption) -> str:
