@@ -38,7 +38,7 @@ def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) ->
 
     def reload() -> None:
         try:
-            new = settings.read_again(context)
+            new = settings.run_context(context, context.meta[settings.ARGUMENTS])
             apply([new.params[name] for name in LIVE])
         except Exception as error:
             logger.warning("the settings are not reloaded: %s", error)

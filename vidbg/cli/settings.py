@@ -7,7 +7,7 @@ are the options of `vidbg run` without their dashes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -228,18 +228,21 @@ class FileCommand(LiveCommand):
     )
 
 
-def read_again(context: typer.Context) -> typer.Context:
-    """The context that the same command line gives with what the files say now.
+def options_for(file: Path | None, profile: str | None) -> list[str]:
+    """What gives `vidbg run` this file and this profile."""
+    given = [] if file is None else ["--config", str(file)]
+    return given + ([] if profile is None else ["--profile", profile])
+
+
+def run_context(ctx: typer.Context, arguments: Sequence[str]) -> Any:
+    """A call of `vidbg run`, parsed, with all that its settings come to.
 
     Raises:
-        VidbgError: the file cannot be used.
-        UsageError: an option has become wrong.
+        ConfigError: the file or the profile cannot be used.
     """
-    arguments = list(context.meta[ARGUMENTS])
-    again: typer.Context = context.command.make_context(
-        context.info_name, arguments, parent=context.parent
-    )
-    return again
+    root = ctx.find_root()
+    command = root.command.commands["run"]  # type: ignore[attr-defined]  # the app is a group
+    return command.make_context("run", list(arguments), parent=root)  # it empties its list
 
 
 def origin_of(context: typer.Context, option: TyperOption) -> str:
