@@ -129,10 +129,13 @@ class _Given:
 def _run(ctx: typer.Context, given: _Given) -> None:
     from contextlib import closing
 
-    from vidbg.pipeline.live import DeviceNetworks, Supervisor, open_output, reopens
+    from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
     from vidbg.pipeline.live.opening import CameraOpener
 
-    networks = DeviceNetworks(given.matting)
+    check_output(given.output, show=given.show)
+    networks = DeviceNetworks(
+        given.matting, lambda name: typer.echo(f"network: {name}", err=True)
+    )
     with closing(CameraOpener(given.camera, given.asked)) as camera, Status() as status:
         if camera.problem is not None:
             typer.echo(f"vidbg: {camera.problem}", err=True)

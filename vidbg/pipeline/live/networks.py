@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -32,13 +33,17 @@ class Networks(Protocol):
 class DeviceNetworks:
     """The devices of a config: with "auto" one after the other, else the one that is named.
 
+    Args:
+        announce: is told what runs the network each time that it is loaded.
     Raises:
         ConfigError: a device or precision that is not known.
     """
 
-    def __init__(self, config: MattingConfig) -> None:
+    def __init__(
+        self, config: MattingConfig, announce: Callable[[str], None] = lambda _: None
+    ) -> None:
         check_choices(config.device, config.precision)
-        self._config = config
+        self._config, self._announce = config, announce
         self._blamed: list[str] = []
         self._device = config.device
 
@@ -47,7 +52,7 @@ class DeviceNetworks:
         left = [name for name in CANDIDATES if name not in self._blamed]
         devices = left if device == "auto" else [device]
         self._device, backend = load_first(devices, self._config.precision, self._config.threads)
-        logger.info("network: %s, %s", backend.name, backend.precision)
+        self._announce(f"{backend.name}, {backend.precision}")
         return Matter(config=replace(self._config, device=self._device), backend=backend)
 
     def blame(self) -> None:
