@@ -133,9 +133,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
     from vidbg.pipeline.live.opening import CameraOpener
 
     check_output(given.output, show=given.show)
-    networks = DeviceNetworks(
-        given.matting, lambda name: typer.echo(f"network: {name}", err=True)
-    )
+    networks = DeviceNetworks(given.matting, lambda name: typer.echo(f"network: {name}", err=True))
     with closing(CameraOpener(given.camera, given.asked)) as camera, Status() as status:
         if camera.problem is not None:
             typer.echo(f"vidbg: {camera.problem}", err=True)
@@ -197,13 +195,13 @@ def _backgrounds(folder: Path) -> list[BackgroundSpec]:
 
 
 def _preview(given: _Given, info: StreamInfo) -> LivePreview:
-    from vidbg.compositing.specs import BlurSpec
+    from vidbg.compositing.specs import BlurSpec, PassthroughSpec
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.window import WindowSink
 
-    present = given.look.compositing.background
-    others = [*given.backgrounds, BlurSpec()]
-    return LivePreview(WindowSink(info), [present, *(spec for spec in others if spec != present)])
+    choice = [given.look.compositing.background, *given.backgrounds, BlurSpec()]
+    kept = [spec for spec in dict.fromkeys(choice) if not isinstance(spec, PassthroughSpec)]
+    return LivePreview(WindowSink(info, mirror=not given.look.mirror), kept)
 
 
 def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:

@@ -13,11 +13,11 @@ from vidbg.errors import VidbgError
 from vidbg.frame import Frame
 from vidbg.pipeline.live.supervisor import LiveStatus
 from vidbg.pipeline.live.worker import Look
-from vidbg.sinks.window import Action, PreviewStatus, WindowSink
+from vidbg.sinks.overlay import PreviewStatus
+from vidbg.sinks.preview_keys import Action
+from vidbg.sinks.window import WindowSink
 
 logger = logging.getLogger(__name__)
-
-STEPS: dict[Action, int] = {"next_background": 1, "previous_background": -1}
 
 
 class Run(Protocol):
@@ -36,7 +36,8 @@ class LivePreview:
 
     Args:
         window: to draw in.
-        backgrounds: those that keys choose from, the present one first.
+        backgrounds: those that keys choose from, at least one, the present one first; never
+            passthrough, which has a key of its own.
     """
 
     def __init__(self, window: WindowSink, backgrounds: Sequence[BackgroundSpec]) -> None:
@@ -53,9 +54,8 @@ class LivePreview:
         self._window.passthrough = isinstance(background, PassthroughSpec)
         note = status.reason or self._note
         self._window.status = PreviewStatus(status.state.value, status.fps, status.latency_ms, note)
-        self._window.write(frame)
-        if self._window.closed:
-            self.run.stop()
+        if not self._window.closed:
+            self._window.write(frame)
         for action in self._window.take_keys():
             self._act(action, self.run)
 
@@ -63,17 +63,22 @@ class LivePreview:
         self._window.close()
 
     def _act(self, action: Action, run: Run) -> None:
-        if action == "quit":
-            run.stop()
-        elif action == "passthrough":
-            showing = isinstance(run.look.compositing.background, PassthroughSpec)
-            chosen = self._backgrounds[self._chosen]
-            self._take(run, chosen if showing else PassthroughSpec())
-        elif action in STEPS:
-            for _ in self._backgrounds:  # one that cannot be read is passed over
-                self._chosen = (self._chosen + STEPS[action]) % len(self._backgrounds)
-                if self._take(run, self._backgrounds[self._chosen]):
-                    return
+        match action:
+            case Action.QUIT:
+                run.stop()
+            case Action.PASSTHROUGH:
+                self._take(run, PassthroughSpec())
+            case Action.BACKGROUND:
+                self._take(run, self._backgrounds[self._chosen])
+            case Action.NEXT_BACKGROUND | Action.PREVIOUS_BACKGROUND:
+                self._step(run, 1 if action is Action.NEXT_BACKGROUND else -1)
+
+    def _step(self, run: Run, step: int) -> None:
+        """The next background that can be read."""
+        for _ in self._backgrounds:
+            self._chosen = (self._chosen + step) % len(self._backgrounds)
+            if self._take(run, self._backgrounds[self._chosen]):
+                return
 
     def _take(self, run: Run, background: BackgroundSpec) -> bool:
         look = run.look
