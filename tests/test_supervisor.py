@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tests.live_rig import (
+from live_rig import (
     HEIGHT,
     INFO,
     WIDTH,
@@ -26,6 +25,7 @@ from tests.live_rig import (
     shows_person,
     unplugged,
 )
+
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.specs import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
 from vidbg.config import MattingConfig
@@ -33,7 +33,16 @@ from vidbg.errors import BackendError, ConfigError, EngineMismatch, SinkError, S
 from vidbg.frame import Frame
 from vidbg.matting import backends
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.pipeline.live import DeviceNetworks, Look, State, pump, reader, supervisor, worker
+from vidbg.pipeline.live import (
+    DeviceNetworks,
+    Look,
+    State,
+    compositing,
+    pump,
+    reader,
+    stage,
+    supervisor,
+)
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.pacing import Backoff, Pacer
 from vidbg.pipeline.live.safe import safe_picture
@@ -46,7 +55,7 @@ SAFE_S = 0.2
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hangs are noticed soon, so that the tests are quick."""
     for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
-        monkeypatch.setattr(worker, name, 0.4)
+        monkeypatch.setattr(stage, name, 0.4)
     for name in ("READ_PATIENCE_S", "OPEN_PATIENCE_S"):
         monkeypatch.setattr(reader, name, 0.4)
     monkeypatch.setattr(pump, "WRITE_PATIENCE_S", 0.4)
@@ -97,13 +106,13 @@ def test_faults(
 ) -> None:
     """The fault table: safe in time, told, recovered, nothing of the room seen."""
     part, fault = FAULTS[name]
-    compose = worker.Compositor.__call__
+    compose = compositing.Compositor.__call__
     caplog.set_level(logging.INFO, "vidbg")
     with Rig() as rig:
         rig.wait_live()
         time.sleep(0.3)
         if part == "compositor":
-            monkeypatch.setattr(worker.Compositor, "__call__", raising(ValueError("sizes")))
+            monkeypatch.setattr(compositing.Compositor, "__call__", raising(ValueError("sizes")))
         else:
             place = getattr(rig, part)
             place.fault = place.hang if fault is HANG else fault
@@ -114,7 +123,7 @@ def test_faults(
         assert any(r.levelname == "WARNING" for r in caplog.records)
         assert rig.state == State.DEGRADED.value
         if part == "compositor":
-            monkeypatch.setattr(worker.Compositor, "__call__", compose)
+            monkeypatch.setattr(compositing.Compositor, "__call__", compose)
         for healed in (rig.source, rig.backend, rig.sink):
             healed.fault = None
         recovery_s = rig.wait_live()
@@ -182,8 +191,7 @@ def test_a_backend_that_hangs_for_ever_ends_the_run() -> None:
         rig.wait_live()
         rig.backend.fault = rig.backend.hang
         rig.wait_end(20)
-    assert isinstance(rig.failure, BackendError)
-    assert "given up" in str(rig.failure)
+    assert "the network hung 3 times" in str(rig.failure)
     assert rig.leaked == 0
 
 

@@ -58,7 +58,7 @@ class Backoff:
         first_s, most_s: the first wait and the longest.
     """
 
-    def __init__(self, first_s: float = 0.25, most_s: float = 5.0) -> None:
+    def __init__(self, first_s: float = 0.25, most_s: float = 2.0) -> None:
         self._first_s, self._most_s = first_s, most_s
         self._next_s = first_s
 

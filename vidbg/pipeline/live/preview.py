@@ -11,8 +11,8 @@ from vidbg.compositing import BackgroundSpec
 from vidbg.compositing.specs import PassthroughSpec
 from vidbg.errors import VidbgError
 from vidbg.frame import Frame
+from vidbg.pipeline.live.look import Look
 from vidbg.pipeline.live.supervisor import LiveStatus
-from vidbg.pipeline.live.worker import Look
 from vidbg.sinks.overlay import PreviewStatus
 from vidbg.sinks.preview_keys import Action
 from vidbg.sinks.window import WindowSink

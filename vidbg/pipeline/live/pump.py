@@ -13,9 +13,9 @@ from statistics import median
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.look import Arrived
 from vidbg.pipeline.live.pacing import Backoff, Pacer
 from vidbg.pipeline.live.turns import Turns, Watch
-from vidbg.pipeline.live.worker import Arrived
 from vidbg.sinks import Sink
 from vidbg.timing import KEPT, StageClock
 
@@ -54,7 +54,7 @@ class Pump:
         period_s: between two frames, in seconds.
         safe: shown where there is no fresh frame.
         reopens: open the sink again when it fails or hangs; else its failure ends the run.
-        faults, fail: see Worker.
+        faults, fail: see Stage.
         clock: of the stages.
         limit: `done` is set after so many composited frames.
     """
@@ -144,7 +144,7 @@ class Pump:
         taken_s = self._watch.overdue_s()
         if taken_s is None or not self._reopens or self._stopping.is_set():
             return
-        self._watch.end()
+        self._watch = Watch()  # the thread left behind keeps the old one
         self._faults.raised(PART, f"hangs for {taken_s:.1f} s and is opened again")
         sink, self._sink = self._sink, None
         if sink is not None:
@@ -206,22 +206,20 @@ class Pump:
     def _write(self, turn: int, shown: Shown, arrived_s: float | None, backoff: Backoff) -> bool:
         """Write, opening the sink where there is none; False if this thread is to go."""
         try:
-            sink = self._sink or self._reopen(turn)
-            self._watch.begin(WRITE_PATIENCE_S, PART)
-            with self._clock.stage("write"):
+            with self._watch.over(WRITE_PATIENCE_S):
+                sink = self._sink or self._reopen(turn)
+            with self._watch.over(WRITE_PATIENCE_S), self._clock.stage("write"):
                 sink.write(shown.frame)
         except Exception as error:
             return self._failed(turn, error, backoff)
         if not self._turns.current(turn):
             return False
-        self._watch.end()
         backoff.reset()
         self._faults.cleared(PART)
         self._count(shown, arrived_s)
         return True
 
     def _reopen(self, turn: int) -> Sink:
-        self._watch.begin(WRITE_PATIENCE_S, PART)
         sink = self._open_sink()
         if not self._turns.current(turn) or self._stopping.is_set():
             sink.abort()
@@ -232,7 +230,6 @@ class Pump:
     def _failed(self, turn: int, error: Exception, backoff: Backoff) -> bool:
         if not self._turns.current(turn) or self._stopping.is_set():
             return False
-        self._watch.end()
         if not self._reopens:
             self._fail(error)
             return False

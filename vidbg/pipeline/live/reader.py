@@ -88,7 +88,7 @@ class Reader:
         if taken_s is None:
             self._turns.revive()
             return
-        self._watch.end()
+        self._watch = Watch()  # the thread left behind keeps the old one
         self._faults.raised(PART, f"frozen: no picture for {taken_s:.0f} s; it is opened again")
         self._let_go()
         if not self._turns.replace():
@@ -118,24 +118,22 @@ class Reader:
         return self._turns.current(turn) and not (self._stopping.is_set() or self.ended.is_set())
 
     def _failed(self, error: BaseException) -> None:
-        self._watch.end()
         self._faults.raised(PART, error)
         self._stopping.wait(self._backoff.next_s())
 
     def _read(self, turn: int) -> None:
-        self._watch.begin(OPEN_PATIENCE_S, PART)
-        source = self._open_source()
+        watch = self._watch
+        with watch.over(OPEN_PATIENCE_S):
+            source = self._open_source()
         if not self._take(source, turn):
             source.close()
             return
-        offset = None
-        frames = iter(source)
+        frames, offset = iter(source), None
         while self._going(turn) and self.active:
-            self._watch.begin(READ_PATIENCE_S, PART)
-            frame = next(frames, None)
+            with watch.over(READ_PATIENCE_S):
+                frame = next(frames, None)
             if not self._turns.current(turn):
                 break
-            self._watch.end()
             if frame is None:
                 self._ended(source)
                 break

@@ -1,8 +1,9 @@
 """One live run: a camera, the network, an output, and the states between them.
 
 The output never stops and never shows the room: what cannot be composited is replaced by the
-background or a card. Each part runs in threads of its own (Reader, Worker, Pump); the caller's
-thread draws the preview and watches over them.
+background or a card. Reader, two Stages (matting, compositing) and Pump have a thread each, so that
+the network works on one frame while the last is composited; the caller's thread draws the preview
+and watches over them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from enum import Enum
 from typing import Protocol
 
 from vidbg.frame import Frame, StreamInfo
+from vidbg.pipeline.live import compositing, matting
+from vidbg.pipeline.live.compositing import Composited, CompositingTools
 from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.look import Arrived, Look, Matted
+from vidbg.pipeline.live.matting import MattingTools
 from vidbg.pipeline.live.networks import Networks
 from vidbg.pipeline.live.pump import Pump
 from vidbg.pipeline.live.reader import Reader
 from vidbg.pipeline.live.safe import safe_picture
-from vidbg.pipeline.live.worker import Arrived, Look, Worker
+from vidbg.pipeline.live.stage import Stage
 from vidbg.sinks import Sink
 from vidbg.sources import Source
 from vidbg.timing import StageClock
@@ -153,15 +158,31 @@ class Supervisor:
             reopens=reopens,
             limit=frame_limit,
         )
-        self._worker = Worker(
-            networks,
-            look,
-            info.width,
-            info.height,
-            self._pump.give,
+        self._look, self._changing = look, threading.Lock()
+        self._compositing: Stage[Matted, Composited] = Stage(
+            compositing.PART,
+            lambda watch: CompositingTools(self._faults, self.clock, watch),
+            self._show,
             self._faults,
             self._fail,
-            self.clock,
+        )
+        ready = threading.Event()
+        self._matting: Stage[Arrived, Matted] = Stage(
+            matting.PART,
+            lambda watch: MattingTools(
+                networks,
+                lambda: self._look,
+                info.width,
+                info.height,
+                self._faults,
+                self.clock,
+                ready,
+                watch,
+            ),
+            self._compositing.feed,
+            self._faults,
+            self._fail,
+            networks.blame,
         )
         self._reader = Reader(open_source, self._feed, self._faults, self._fail)
         self._state = State.STARTING
@@ -173,7 +194,7 @@ class Supervisor:
     @property
     def look(self) -> Look:
         """How the output looks now."""
-        return self._worker.look
+        return self._look
 
     def stop(self) -> None:
         """End soon; from any thread."""
@@ -186,7 +207,9 @@ class Supervisor:
             ConfigError: the background cannot be read; all stays as it was.
         """
         safe = safe_picture(look.compositing, self._info.width, self._info.height)
-        self._worker.change(look, lambda: self._pump.change(safe))
+        with self._changing:
+            self._look = look
+            self._pump.change(safe)
 
     def run(self) -> LiveReport:
         """Run to the end.
@@ -198,11 +221,12 @@ class Supervisor:
         start = time.monotonic()
         try:
             self._pump.start()
-            self._worker.start()
+            self._compositing.start()
+            self._matting.start()
             self._reader.start()
             self._reader.resume()
             while not self._finished():
-                self._look()
+                self._go_round()
                 self._pump.done.wait(self._period_s)
         finally:
             self._end()
@@ -211,7 +235,12 @@ class Supervisor:
         return self._report(time.monotonic() - start)
 
     def _feed(self, frame: Frame) -> None:
-        self._worker.feed(Arrived(frame, time.monotonic()))
+        self._matting.feed(Arrived(frame, time.monotonic()))
+
+    def _show(self, composited: Composited) -> None:
+        with self._changing:  # no frame of a background that has been changed since
+            if composited.look is self._look:
+                self._pump.give(composited.arrived)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
@@ -222,11 +251,11 @@ class Supervisor:
             return True
         if not self._reader.ended.is_set():
             return False
-        return self._worker.idle and self._pump.caught_up
+        return self._matting.idle and self._compositing.idle and self._pump.caught_up
 
-    def _look(self) -> None:
+    def _go_round(self) -> None:
         """What the watching thread does each time round."""
-        for part in (self._reader, self._worker, self._pump):
+        for part in (self._reader, self._matting, self._compositing, self._pump):
             part.check()
         watched = self._heed_watchers()
         status = self._status(watched)
@@ -294,7 +323,8 @@ class Supervisor:
     def _end(self) -> None:
         self._pump.stop(PATIENCE_S)
         self._reader.stop(PATIENCE_S)
-        self._worker.stop(PATIENCE_S)
+        self._matting.stop(PATIENCE_S)
+        self._compositing.stop(PATIENCE_S)
         if self._preview is not None:
             self._preview.close()
 
@@ -304,7 +334,7 @@ class Supervisor:
             frames=pump.frames,
             repeated=pump.repeated,
             safe_frames=pump.safe_frames,
-            dropped=self._worker.dropped + pump.overtaken,
+            dropped=self._matting.dropped + self._compositing.dropped + pump.overtaken,
             faults=self._faults.count,
             seconds=seconds,
             latencies_s=list(pump.latencies_s),

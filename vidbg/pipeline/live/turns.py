@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
@@ -65,23 +66,20 @@ class Turns:
 
 
 class Watch:
-    """Since when a call that may hang has been going on.
-
-    Attributes:
-        part: what the call is of, as begin() was told.
-    """
+    """Since when a call that may hang has been going on."""
 
     def __init__(self) -> None:
-        self.part = ""
         self._since: float | None = None
         self._allowed_s = 0.0
 
-    def begin(self, allowed_s: float, part: str) -> None:
-        self.part, self._allowed_s = part, allowed_s
-        self._since = time.monotonic()
-
-    def end(self) -> None:
-        self._since = None
+    @contextmanager
+    def over(self, allowed_s: float) -> Iterator[None]:
+        """Watch over a call, which is allowed so many seconds."""
+        self._allowed_s, self._since = allowed_s, time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
 
     def overdue_s(self) -> float | None:
         """How long the call has taken, in seconds, if that is more than allowed; else None."""
