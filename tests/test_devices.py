@@ -131,6 +131,7 @@ def test_formats_have_their_sizes_and_top_rates() -> None:
 
 
 def test_a_range_of_sizes() -> None:
+    stepwise: dict[tuple[int, ...], list[tuple[int, int]]]
     stepwise = {(96, 1920, 16, 72, 1080, 8): [(1, 60)]}  # min, max, step of width, then of height
     (found,) = offered(FakeDevice(offers={"NV12": stepwise}))
     assert found.sizes == (FrameSize(1920, 1080, (96, 72), Fraction(60)),)

@@ -18,6 +18,7 @@ from nodes import FakeDevice, FakeLoopback, FakePyvirtualcam, put, refuse
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks import loopback_watch, virtual_camera
+from vidbg.sinks.loopback import LoopbackFacts
 from vidbg.sinks.loopback_camera import fit
 from vidbg.sinks.loopback_watch import Audience, opened_elsewhere
 from vidbg.sinks.virtual_camera import VirtualCameraSink
@@ -169,13 +170,15 @@ def test_a_kept_format_that_cannot_be_written(virtualcam: FakePyvirtualcam) -> N
     assert found.opened == 0
 
 
+class Restless(FakeLoopback):
+    """Another program changes the format under our hands."""
+
+    def set_format(self, wanted: tuple[int, int, str]) -> None:
+        self.format = (wanted[0] + 2, *wanted[1:])
+
+
 def test_a_format_that_will_not_stay(virtualcam: FakePyvirtualcam) -> None:
-    found = device(virtualcam, readers=1, format=(320, 240, "YU12"))
-    found.set_format = (
-        lambda wanted: setattr(  # type: ignore[method-assign]
-            found, "format", (wanted[0] + 2, *wanted[1:])
-        )
-    )
+    virtualcam.kernel["/dev/video10"] = Restless()
     with pytest.raises(SinkError, match="changes its format while it is opened, from 66x48"):
         VirtualCameraSink(LIVE)
     assert [camera.closed for camera in virtualcam.cameras] == [1, 1]
@@ -289,7 +292,7 @@ def test_what_is_no_virtual_camera(name: str, words: str) -> None:
 
 
 def test_no_module_at_all(virtualcam: FakePyvirtualcam, monkeypatch: pytest.MonkeyPatch) -> None:
-    none = virtual_camera.LoopbackFacts("missing", "", ("debian",), ())
+    none = LoopbackFacts("missing", "", ("debian",), ())
     monkeypatch.setattr(virtual_camera, "gather_facts", lambda: none)
     with pytest.raises(SinkError) as caught:
         VirtualCameraSink(LIVE)
