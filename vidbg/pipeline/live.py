@@ -14,7 +14,7 @@ from vidbg.matting.matter import Matter
 from vidbg.pipeline.jobs import PIPE
 from vidbg.pipeline.stream import Stream, StreamReport
 from vidbg.sinks import Sink
-from vidbg.sinks.addresses import is_stream, web_address
+from vidbg.sinks.addresses import is_broadcast, is_stream, pipewire_name, web_address
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sources import Source, open_frames
 
@@ -80,7 +80,8 @@ def open_live_sink(
     Args:
         output: a virtual camera's name or path, None for the first that is free, "-" for raw
             video on standard output, "none" for a preview alone, web:PORT or
-            http://HOST:PORT/ to serve a page, udp://HOST:PORT to stream.
+            http://HOST:PORT/ to serve a page, udp://HOST:PORT, rtmp(s):// or srt:// to stream,
+            pipewire or pipewire:NAME for a camera of PipeWire's.
         pipe_format: of "-".
     Raises:
         ConfigError: an output that cannot be.
@@ -107,10 +108,19 @@ def _output(output: str | None, info: StreamInfo, pipe_format: RawFormat) -> Sin
         from vidbg.sinks.web import WebSink
 
         return WebSink(info, *address)
+    if output is not None and is_broadcast(output):
+        from vidbg.sinks.broadcast import BroadcastSink
+
+        return BroadcastSink(info, output)
     if output is not None and is_stream(output):
         from vidbg.sinks.network_stream import NetworkStreamSink
 
         return NetworkStreamSink(info, output)
+    name = None if output is None else pipewire_name(output)
+    if name is not None:
+        from vidbg.sinks.pipewire import PipeWireSink
+
+        return PipeWireSink(info, name)
     from vidbg.sinks.virtual_camera import VirtualCameraSink
 
     return VirtualCameraSink(info, device=output)
