@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from vidbg.errors import ConfigError
 
@@ -89,7 +89,7 @@ def concealed(text: str, url: str) -> str:
     parts, _ = _split(url)
     text = text.replace(url, public_name(url))
     _, *key = parts.path.strip("/").split("/", 1)  # the first is the application's name
-    values = [value for _, value in parse_qsl(parts.query)]
+    values = [option.partition("=")[2] for option in parts.query.split("&")]
     for secret in (parts.query, *key, *values, parts.username, parts.password):
         for form in {secret, unquote(secret)} if secret else ():
             text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)

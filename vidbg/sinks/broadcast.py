@@ -21,7 +21,7 @@ PROTOCOLS = ("rtmp", "rtmps", "srt")
 
 _PACKAGES = {
     "debian": "ffmpeg",
-    "fedora": "ffmpeg (from RPM Fusion)",  # Fedora's own ffmpeg-free has no libx264
+    "fedora": "ffmpeg # from RPM Fusion",  # Fedora's own, ffmpeg-free, has no libx264
     "arch": "ffmpeg",
     "darwin": "ffmpeg",
     "win32": "Gyan.FFmpeg",

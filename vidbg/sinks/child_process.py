@@ -26,7 +26,7 @@ _TERMINATE_S = 1.0  # from the polite signal to the other
 _LINES = 20  # of standard error that are kept
 
 # Ctrl-C at the terminal is for vidbg alone, which then closes the program.
-_APART = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+_NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows' word for it
 
 
 class ChildProcessSink(NewestFrameSink):
@@ -78,7 +78,7 @@ class ChildProcessSink(NewestFrameSink):
                 stderr=subprocess.PIPE,
                 env={**os.environ, "LC_ALL": "C.UTF-8"},  # its messages are looked through
                 start_new_session=True,
-                **_APART,
+                creationflags=_NEW_GROUP,
             )
         except OSError as error:
             self._open = False
@@ -108,7 +108,7 @@ class ChildProcessSink(NewestFrameSink):
         super()._show(frame)
 
     def _error(self, what: str) -> SinkError:
-        if isinstance(self._failure, TimeoutError):
+        if isinstance(self._failure, (TimeoutError, ConnectionResetError)):
             reason = str(self._failure)
         else:
             reason = self._last_words()

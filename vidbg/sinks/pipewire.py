@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidbg.errors import ConfigError, SinkError
-from vidbg.frame import StreamInfo
+from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.child_process import ChildProcessSink
+from vidbg.sinks.newest import STALL_S
 from vidbg.sinks.packages import install_step
 
 _PACKAGES = {
@@ -47,13 +49,27 @@ class PipeWireSink(ChildProcessSink):
         problem = pipewire_problem()
         if problem is not None:
             raise SinkError(f"the PipeWire camera cannot be opened: {problem}")
-        super().__init__(
-            f"the PipeWire camera {name}",
-            info,
-            _command(info, name),
-            advice="`systemctl --user status pipewire wireplumber` tells whether PipeWire runs",
-            stall_s=None,
-        )
+        self._daemon = _connection()
+        try:
+            super().__init__(
+                f"the PipeWire camera {name}",
+                info,
+                _command(info, name),
+                advice="`systemctl --user status pipewire wireplumber` tells whether PipeWire runs",
+                stall_s=STALL_S,
+            )
+        except BaseException:
+            self._daemon.close()
+            raise
+
+    def _show(self, frame: Frame) -> None:
+        if self._failure is None and _has_ended(self._daemon):
+            self._failure = ConnectionResetError("PipeWire has ended")
+        super()._show(frame)
+
+    def _release(self) -> None:
+        self._daemon.close()
+        super()._release()
 
     def _summary(self, lines: Sequence[str]) -> str:
         """gst-launch names the reason first, then what it does about it."""
@@ -69,7 +85,11 @@ def pipewire_problem() -> str | None:
     missing = [element for element in _ELEMENTS if not _has(element)]
     if missing:
         return f"GStreamer has no {' and no '.join(missing)}: {install_step(_PACKAGES)}"
-    return _daemon_problem()
+    try:
+        _connection().close()
+    except SinkError as error:
+        return str(error)
+    return None
 
 
 def _has(element: str) -> bool:
@@ -81,21 +101,38 @@ def _has(element: str) -> bool:
         return False
 
 
-def _daemon_problem() -> str | None:
+def _connection() -> socket.socket:
+    """A connection to PipeWire on which nothing is said.
+
+    It ends when PipeWire does, and gst-launch goes on as if nothing were (seen with 0.3.65).
+    """
     folder = os.environ.get("PIPEWIRE_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR")
     if not folder:
-        return (
+        raise SinkError(
             "XDG_RUNTIME_DIR is not set, so PipeWire cannot be found: run vidbg as the user of the "
             "desktop, without sudo"
         )
-    name = os.environ.get("PIPEWIRE_REMOTE") or "pipewire-0"
-    socket = Path(folder) / name
-    if socket.exists():
-        return None
-    return (
-        f"no PipeWire runs, for there is no {socket}: "
-        "`systemctl --user start pipewire wireplumber`, as the user of the desktop"
-    )
+    path = Path(folder) / (os.environ.get("PIPEWIRE_REMOTE") or "pipewire-0")
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(path))
+    except OSError as error:
+        connection.close()
+        raise SinkError(
+            f"no PipeWire answers at {path} ({error.strerror or error}): "
+            "`systemctl --user start pipewire wireplumber`, as the user of the desktop"
+        ) from None
+    connection.setblocking(False)
+    return connection
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _command(info: StreamInfo, name: str) -> list[str]:
