@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
@@ -59,6 +61,8 @@ class NetworkStreamSink(NewestFrameSink):
         self._answered.set()  # if only with a failure
 
     def _deliver(self, frames: Iterator[Frame]) -> None:
+        host = urlsplit(self._url)
+        socket.getaddrinfo(host.hostname, host.port)  # FFmpeg calls a wrong name an I/O error
         with H264Stream(self._url, self._info) as stream:
             self._answered.set()
             for frame in frames:
