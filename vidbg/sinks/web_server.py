@@ -11,7 +11,7 @@ from socket import SO_SNDBUF, SOL_SOCKET
 from urllib.parse import urlsplit
 
 import cv2
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler, Middleware
 
 from vidbg.frame import Image
@@ -85,12 +85,15 @@ def application(newest: NewestJpeg, host: str) -> web.Application:
         response = web.StreamResponse(headers={"Content-Type": kind, **_HEADERS})
         await response.prepare(request)
         _limit_buffer(request)
-        with newest.watched(), suppress(ConnectionError, TimeoutError):
-            await response.write(b"--frame\r\n")
-            async for jpeg in newest:
-                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                async with asyncio.timeout(_SILENCE_S):
-                    await response.write(head.encode() + jpeg + b"\r\n--frame\r\n")
+        try:
+            with newest.watched(), suppress(ConnectionError):
+                await response.write(b"--frame\r\n")
+                async for jpeg in newest:
+                    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    async with asyncio.timeout(_SILENCE_S):
+                        await response.write(head.encode() + jpeg + b"\r\n--frame\r\n")
+        except TimeoutError:
+            _drop(request)
         return response
 
     async def socket(request: web.Request) -> web.StreamResponse:
@@ -109,6 +112,8 @@ def application(newest: NewestJpeg, host: str) -> web.Application:
                     pass
         finally:
             sender.cancel()
+            if response.close_code == WSCloseCode.ABNORMAL_CLOSURE:
+                _drop(request)
         return response
 
     async def page(_: web.Request) -> web.StreamResponse:
@@ -130,6 +135,12 @@ async def _send(response: web.WebSocketResponse, newest: NewestJpeg) -> None:
         async for jpeg in newest:
             await response.send_bytes(jpeg)
         await response.close()
+
+
+def _drop(request: web.Request) -> None:
+    """End a connection without waiting for a client that takes nothing."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _limit_buffer(request: web.Request) -> None:
