@@ -10,7 +10,7 @@ from vidbg.errors import ConfigError
 from vidbg.frame import StreamInfo
 from vidbg.pipeline.jobs import PIPE
 from vidbg.sinks import Sink
-from vidbg.sinks.addresses import is_stream, web_address
+from vidbg.sinks.addresses import is_broadcast, is_stream, pipewire_name, web_address
 from vidbg.sinks.fan_out import FanOutSink
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def open_output(output: str | None, info: StreamInfo, pipe_format: RawFormat = "
     Args:
         output: a virtual camera's name or path, None for the first that is free, "-" for raw
             video on standard output, "none" for a preview alone, web:PORT or
-            http://HOST:PORT/ to serve a page, udp://HOST:PORT to stream.
+            http://HOST:PORT/ to serve a page, udp://HOST:PORT, rtmp(s):// or srt:// to stream,
+            pipewire or pipewire:NAME for a camera of PipeWire's.
         pipe_format: of "-".
     Raises:
         SinkError: it cannot be opened; the message says what to do on this system.
@@ -67,10 +68,19 @@ def open_output(output: str | None, info: StreamInfo, pipe_format: RawFormat = "
         from vidbg.sinks.web import WebSink
 
         return WebSink(info, *address)
+    if output is not None and is_broadcast(output):
+        from vidbg.sinks.broadcast import BroadcastSink
+
+        return BroadcastSink(info, output)
     if output is not None and is_stream(output):
         from vidbg.sinks.network_stream import NetworkStreamSink
 
         return NetworkStreamSink(info, output)
+    name = None if output is None else pipewire_name(output)
+    if name is not None:
+        from vidbg.sinks.pipewire import PipeWireSink
+
+        return PipeWireSink(info, name)
     from vidbg.sinks.virtual_camera import VirtualCameraSink
 
     return VirtualCameraSink(info, device=output)
