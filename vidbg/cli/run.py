@@ -37,7 +37,12 @@ def run(
     ctx: typer.Context,
     background: options.LiveBackground = "blur",
     camera: Annotated[
-        str, typer.Option("--camera", "-c", help="Index, path, or synthetic for a test picture.")
+        str,
+        typer.Option(
+            "--camera",
+            "-c",
+            help="Index, path, name or a part of it, or synthetic for a test picture.",
+        ),
     ] = "0",
     output: Annotated[
         str | None,
@@ -93,9 +98,10 @@ def run(
     is no picture of the person it shows the background, or a card. SIGHUP reads the settings
     anew (not from a terminal, which sends it when it is closed).
     """
+    asked = _asked(size, fps)
     given = _Given(
-        camera=lambda: _open_source(camera, size, fps, pixel_format),
-        asked=_asked(size, fps),
+        camera=_camera(camera, asked, pixel_format),
+        asked=asked,
         matting=options.matting_config(device, precision, threads, network_size, smoothing, refine),
         look=_look(background, fit, offset, feather, light_wrap, mirror),
         output=output,
@@ -136,8 +142,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
     networks = DeviceNetworks(given.matting, lambda name: typer.echo(f"network: {name}", err=True))
     with closing(CameraOpener(given.camera, given.asked)) as camera, Status() as status:
         if camera.problem is not None:
-            typer.echo(f"vidbg: {camera.problem}", err=True)
-            typer.echo("vidbg: waiting for the camera; the background is shown", err=True)
+            typer.echo(f"{camera.problem}. Waiting for it; the background is shown", err=True)
         preview = _preview(given, camera.info) if given.show else None
         supervisor = Supervisor(
             camera,
@@ -220,28 +225,35 @@ def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
     )
 
 
-def _open_source(camera: str, size: str, fps: float, pixel_format: str) -> Source:
+def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Source]:
+    """Opens the camera that is meant, the same one each time."""
     if pixel_format not in ("auto", "MJPG", "YUYV"):
         raise typer.BadParameter(
             f"--format {pixel_format!r} is not known; allowed are auto, MJPG, YUYV"
         )
-    width, height = options.parse_size(size, "--size")
-    rate = Fraction(fps).limit_denominator(1001)
-    if camera == SYNTHETIC:
+    rate = asked.frame_rate or Fraction(30)
+    if name == SYNTHETIC:
         from vidbg.sources.synthetic import SyntheticSource
 
-        return SyntheticSource(width, height, rate, live=True)
-    from vidbg.sources.camera import CameraSource
+        return lambda: SyntheticSource(asked.width, asked.height, rate, live=True)
+    from vidbg.sources.camera_choice import CameraChoice
 
-    source = CameraSource(
-        int(camera) if camera.isdecimal() else camera,
-        width=width,
-        height=height,
-        frame_rate=rate,
-        pixel_format=pixel_format,  # type: ignore[arg-type]  # checked above
-    )
-    typer.echo(f"camera {camera}: {source.mode}", err=True)
-    return source
+    choice = CameraChoice(name)
+    told: set[str] = set()
+
+    def open_camera() -> Source:
+        source = choice.open(
+            width=asked.width,
+            height=asked.height,
+            frame_rate=rate,
+            pixel_format=pixel_format,  # type: ignore[arg-type]  # checked above
+        )
+        if str(source.mode) not in told:
+            typer.echo(f"camera {name}: {source.mode}", err=True)
+            told.add(str(source.mode))
+        return source
+
+    return open_camera
 
 
 class Status:
