@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+from vidbg.cli.app import main
 
 REQUIRED = set(filter(None, os.environ.get("VIDBG_REQUIRE", "").split(",")))
 
@@ -66,3 +69,19 @@ def sets(tmp_path: Path) -> Path:
         if index < 3:
             cv2.imwrite(str(tmp_path / f"rooms/images/{index}.jpg"), image)
     return tmp_path
+
+
+@pytest.fixture
+def vidbg(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in this process: exit code, output, errors."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vidbg", *map(str, arguments)])
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return (int(ended.value.code or 0), *capsys.readouterr())
+
+    return call
