@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from vidbg.frame import Image
 from vidbg.sinks.overlay import PreviewStatus, View, draw_view
@@ -71,13 +72,13 @@ def test_text_is_white_on_a_dark_or_red_ground(
     assert (rows.max() - rows.min()) / min(size) > 0.02
 
 
-def _inside(drawn: Image) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _inside(drawn: Image) -> NDArray[np.bool_]:
     """Where a panel is on a white picture: between its first and last dark pixel of a row."""
-    dark = (drawn < 230).any(axis=2)
-    edge = int(min(dark.shape) * 0.02)  # the border of a visible room is no panel
-    dark[:edge], dark[-edge:], dark[:, :edge], dark[:, -edge:] = False, False, False, False
+    edge = int(min(drawn.shape[:2]) * 0.02)  # the border of a visible room is no panel
+    dark = np.zeros(drawn.shape[:2], np.bool_)
+    dark[edge:-edge, edge:-edge] = (drawn[edge:-edge, edge:-edge] < 230).any(axis=2)
     after = np.maximum.accumulate(dark, axis=1)
-    return after & np.maximum.accumulate(dark[:, ::-1], axis=1)[:, ::-1]
+    return np.logical_and(after, np.maximum.accumulate(dark[:, ::-1], axis=1)[:, ::-1])
 
 
 @pytest.mark.parametrize("size", SIZES)
