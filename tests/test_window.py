@@ -271,8 +271,8 @@ with WindowSink(StreamInfo(320, 180, live=True)) as sink:
     for index in range(3000):
         sink.write(Frame(image, index / 100, index))
         for action in sink.take_keys():
-            print(action, flush=True)
             sink.passthrough = action == "passthrough"
+            print(action, flush=True)
         if index == 0:
             print("shown", flush=True)
         if sink.closed:
@@ -307,32 +307,42 @@ def wait_until(done: Callable[[], bool], timeout_s: float = 30.0) -> None:
 
 
 def test_a_real_window_and_real_keys(display: str, tmp_path: Path) -> None:
-    """The arrows and Shift are among the keys, whose codes' low bytes are letters."""
+    """The arrows and Shift are among the keys, whose codes' low bytes are letters.
+
+    Of keys that come between two frames Qt keeps the last: each is pressed until it has worked.
+    """
     environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
     said = tmp_path / "actions"
 
     def actions() -> list[str]:
-        return said.read_text().split()
+        return list(dict.fromkeys(said.read_text().split()))
 
-    def xdotool(*arguments: str) -> str:
-        return subprocess.check_output(["xdotool", *arguments], env=environment, text=True)
+    def press(*keys: str, until: str | None = None) -> None:
+        end = time.monotonic() + 30.0
+        while True:
+            for key in keys:
+                subprocess.check_call(["xdotool", "key", key], env=environment)
+                time.sleep(EARLIEST_ANSWER_S + 0.2 if key == "s" else 0.2)
+            if until is None or until in actions():
+                return
+            assert time.monotonic() < end, f"no {until} in {actions()}"
 
     with said.open("w") as file:
         program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=file, env=environment)
     try:
         wait_until(lambda: "shown" in actions())
-        xdotool("search", "--sync", "--name", "^vidbg$", "windowfocus")
-        wait_until(lambda: xdotool("key", "f") == "" and "fps" in actions())  # has the focus
-        for key in ("p", "question", "Left", "Right", "Shift_L", "s"):
-            xdotool("key", key)
-            time.sleep(0.2)
-        time.sleep(EARLIEST_ANSWER_S)
-        for key in ("y", "s", "m", "Escape"):
-            xdotool("key", key)
-            time.sleep(0.2)
+        focus = ["xdotool", "search", "--sync", "--name", "^vidbg$", "windowfocus"]
+        subprocess.check_call(focus, env=environment)
+        press("p", until="previous_background")
+        press("question", until="help")
+        press("Left", "Right", "Shift_L")
+        press("s", "y", until="passthrough")
+        press("s", until="background")
+        press("m", until="mirror")
+        press("Escape", until="quit")
         assert program.wait(timeout=20) == 0
     finally:
         program.kill()
         program.wait()
     expected = ["previous_background", "help", "passthrough", "background", "mirror", "quit"]
-    assert [action for action in actions() if action not in ("shown", "fps")] == expected
+    assert actions() == ["shown", *expected]
