@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from nodes import FakeLoopback, FakePyvirtualcam, Kernel
+
+from vidbg.cli.app import main
 
 REQUIRED = set(filter(None, os.environ.get("VIDBG_REQUIRE", "").split(",")))
 
@@ -85,3 +87,19 @@ def virtualcam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePyvirtual
         virtual_camera, "gather_facts", lambda: gather_facts(tmp_path, "6.1.0-9-amd64", kernel.open)
     )
     return module
+
+
+@pytest.fixture
+def vidbg(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in this process: exit code, output, errors."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vidbg", *map(str, arguments)])
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return (int(ended.value.code or 0), *capsys.readouterr())
+
+    return call

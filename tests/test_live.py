@@ -6,22 +6,21 @@ import io
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 import pytest
+from fake_windows import FakeWindows
 from hypothesis import given
 from hypothesis import strategies as st
 from nodes import FakePyvirtualcam
 
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.sinks import Sink, window
+from vidbg.sinks import Sink
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sinks.memory import MemorySink
 from vidbg.sinks.opaque import OpaqueSink
@@ -36,115 +35,6 @@ LIVE = StreamInfo(64, 48, frame_rate=Fraction(30), live=True)
 def frame(index: int, info: StreamInfo = INFO, **fields: Any) -> Frame:
     image = np.full((info.height, info.width, 3), index, np.uint8)
     return Frame(**{"image": image, "pts": index / 30, "index": index, **fields})
-
-
-# --- window ---------------------------------------------------------------------------------------
-
-
-class FakeWindows:
-    """OpenCV's window functions, with a user who presses `key` or clicks the window away."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.shown: list[Any] = []
-        self.key, self.visible, self.destroyed = -1, 1.0, 0
-        self.answers: dict[str, Callable[..., Any]] = {
-            "namedWindow": lambda *_: None,
-            "resizeWindow": lambda *_: None,
-            "imshow": lambda _, image: self.shown.append(image),
-            "waitKey": lambda _: self.key,
-            "getWindowProperty": lambda *_: self.visible,
-            "destroyWindow": self.destroy,
-        }
-        for name, answer in self.answers.items():
-            monkeypatch.setattr(cv2, name, answer)
-        monkeypatch.setattr(window, "display_problem", lambda *_: None)
-
-    def destroy(self, _title: str) -> None:
-        self.destroyed += 1
-
-
-@pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> FakeWindows:
-    return FakeWindows(monkeypatch)
-
-
-def test_window_shows_frames(windows: FakeWindows) -> None:
-    with WindowSink(INFO) as sink:
-        sink.write(frame(3))
-        assert not sink.closed
-    assert int(windows.shown[0][0, 0, 0]) == 3
-    assert sink.closed
-    assert windows.destroyed == 1
-
-
-@pytest.mark.parametrize(("key", "visible"), [(ord("q"), 1.0), (27, 1.0), (-1, 0.0)])
-def test_the_user_closes_the_window(windows: FakeWindows, key: int, visible: float) -> None:
-    sink = WindowSink(INFO)
-    windows.key, windows.visible = key, visible
-    sink.write(frame(0))
-    assert sink.closed
-    sink.write(frame(1))  # the rest of the road may go on
-    sink.close()
-    assert (len(windows.shown), windows.destroyed) == (1, 1)
-
-
-def test_a_window_is_destroyed_by_the_thread_that_drew_it_only(windows: FakeWindows) -> None:
-    sink = WindowSink(INFO)
-    writer = threading.Thread(target=sink.write, args=(frame(0),))
-    writer.start()
-    writer.join()
-    sink.close()
-    assert (len(windows.shown), windows.destroyed, sink.closed) == (1, 0, True)
-
-
-def test_macos_draws_from_the_main_thread_only(
-    windows: FakeWindows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    sink, errors = WindowSink(INFO), []
-
-    def write() -> None:
-        try:
-            sink.write(frame(0))
-        except SinkError as error:
-            errors.append(str(error))
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    writer.join()
-    assert "main thread only" in errors[0]
-    sink.write(frame(0))
-    assert len(windows.shown) == 1
-
-
-def test_opencv_without_windows(windows: FakeWindows, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: Any) -> None:
-        raise cv2.error("The function is not implemented")
-
-    monkeypatch.setattr(cv2, "namedWindow", missing)
-    with pytest.raises(SinkError, match=r"not implemented.*--show"):
-        WindowSink(INFO).write(frame(0))
-    assert not windows.shown
-
-
-def test_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.delenv("DISPLAY", raising=False)
-    with pytest.raises(SinkError, match=r"DISPLAY is not set.*without --show"):
-        WindowSink(INFO)
-
-
-@pytest.mark.parametrize("display", [":987", "localhost:987.0", "unix:987", "nonsense"])
-def test_a_display_that_does_not_answer(display: str) -> None:
-    problem = window.display_problem({"DISPLAY": display}, "linux")
-    assert problem is not None
-    assert display in problem
-
-
-def test_a_display_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "_connects", lambda *_: True)
-    assert window.display_problem({"DISPLAY": ":0"}, "linux") is None
-    assert window.display_problem({}, "darwin") is None
 
 
 # --- raw pipe -------------------------------------------------------------------------------------
@@ -241,6 +131,11 @@ def test_a_terminal_is_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- what all live sinks keep ---------------------------------------------------------------------
 
 Opener = Callable[[], Sink]
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> FakeWindows:
+    return FakeWindows(monkeypatch)
 
 
 @pytest.fixture(params=["virtual camera", "window", "raw pipe"])

@@ -21,7 +21,7 @@ from contracts import check_sink_completes
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.pipeline.live import open_live_sink
+from vidbg.pipeline.live import open_output
 from vidbg.sinks import child_process, newest
 from vidbg.sinks.addresses import concealed, is_broadcast, pipewire_name, public_name
 from vidbg.sinks.broadcast import BroadcastSink, broadcast_problem
@@ -348,7 +348,7 @@ def test_names_that_no_camera_can_have(name: str) -> None:
 @pytest.mark.usefixtures("daemon")
 @pytest.mark.parametrize("output", ["pipewire:desk", RTMP, SRT])
 def test_the_command_line_opens_them(output: str, tmp_path: Path) -> None:
-    sink, _ = open_live_sink(output, INFO, show=False)
+    sink = open_output(output, INFO)
     with sink:
         sink.write(Frame(IMAGE, 0.0, 0))
     _, arguments = report(tmp_path)

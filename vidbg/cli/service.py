@@ -80,7 +80,7 @@ def install(
     for file, text in files.items():
         _write(file, text)
         typer.echo(file)
-    enabling = [("enable", "--now", UNIT)]
+    enabling: list[Sequence[str]] = [("enable", "--now", UNIT)]
     if now and old[folders.unit] not in (None, files[folders.unit]):
         enabling.insert(0, ("try-restart", UNIT))  # enabling leaves a running one as it is
     problem, left = _first_problem([("daemon-reload",), *(enabling if now else [])])

@@ -51,13 +51,15 @@ StandardError=journal
 # No more rights by setuid programs. CUDA's own, nvidia-modprobe, is one of them: where no udev
 # rule loads the module, nvidia_uvm belongs into /etc/modules-load.d.
 NoNewPrivileges=yes
-# All files are read-only but those below. In effect from systemd 254 on, and where users may have
-# namespaces (Ubuntu 24.04 denies them); elsewhere systemd leaves this out and starts vidbg anyway.
+# All files are read-only but those below; the first of the two leaves homes writable. In effect
+# from systemd 254 on, and where users may have namespaces (Ubuntu 24.04 denies them); elsewhere
+# systemd leaves this out and starts vidbg anyway.
 ProtectSystem=strict
+ProtectHome=read-only
 # vidbg's built engines; systemd makes the folder.
 CacheDirectory=vidbg
-# The log; what GPU drivers keep of compiled code; TensorRT's temporary files.
-ReadWritePaths={writable} -%C -%h/.nv /tmp
+# The log; what GPU drivers keep of compiled code; $XDG_RUNTIME_DIR; TensorRT's temporary files.
+ReadWritePaths={writable} -%C -%h/.nv -%t /tmp
 # Local sockets (displays), network outputs; netlink for name look-ups and cameras plugged in. Not
 # Bluetooth, raw packets and the kernel's rarer doors.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK

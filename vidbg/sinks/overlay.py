@@ -82,7 +82,7 @@ def draw_view(image: Image, view: View) -> Image:
     """
     import cv2
 
-    canvas: Image = cv2.flip(image, 1) if view.mirror else image.copy()
+    canvas = np.asarray(cv2.flip(image, 1), np.uint8) if view.mirror else image.copy()
     top = 0
     if view.room_visible:
         _draw_border(canvas)
@@ -166,7 +166,7 @@ def _draw_panel(
     area = canvas[y : y + panel.height, x : x + panel.width]
     area[:] = (area * _SHADE).astype(np.uint8) if fill is None else np.array(fill, np.uint8)
     _write(area, rows, panel)
-    return y + panel.height
+    return int(y + panel.height)
 
 
 @dataclass(frozen=True, slots=True)
