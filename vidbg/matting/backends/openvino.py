@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,21 @@ PRECISIONS = {"int8": "INT8", "bf16": "BF16", "fp16": "FP16", "fp32": "FP32"}
 """Ours, fastest first, and OpenVINO's names of what a device is good at."""
 
 _ELEMENT = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
+
+
+def import_openvino() -> Any:
+    """The module `openvino`, without its telemetry.
+
+    Importing it reports the import to Google Analytics and keeps an ID in ~/intel wherever the
+    package openvino_telemetry, which it depends on, can be imported too.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # "not there"
+    import openvino
+
+    return openvino
 
 
 def probe(target: str) -> str:
@@ -44,10 +60,9 @@ def load(target: str, precision: str, threads: int | None) -> OpenVinoBackend:
 
 def _core(target: str) -> Any:
     try:
-        from openvino import Core
+        core = import_openvino().Core()
     except ImportError as error:
         raise BackendError(f"OpenVINO cannot be loaded ({error}); pip install openvino") from None
-    core = Core()
     if target not in core.available_devices:
         raise BackendError(f"OpenVINO sees no {target} here, only {core.available_devices}")
     return core
