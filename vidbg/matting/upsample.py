@@ -11,10 +11,14 @@ radius of 2 or 3 and larger epsilons lose up to 0.0015 on portraits.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.blocks import Blocks, block_pixels
 from vidbg.frame import Alpha, Image
 
 RADIUS = 1
@@ -32,7 +36,13 @@ GREY = np.array([0.114, 0.587, 0.299], np.float32)
 BLOCK_PX = 8
 """The edge is looked for in blocks of this side, in pixels of the frame."""
 
+FIT_REACH = 2 * RADIUS + 2
+"""How far the fit at a pixel looks, in pixels at the network's size: two means and a bilinear."""
+
 SAMPLED_ROW = 1024
+
+Size = tuple[int, ...]
+"""Height and width."""
 
 
 def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
@@ -49,65 +59,83 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
     if size == (alpha.shape[1], alpha.shape[0]):
         return alpha.copy()
     full: Alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    where = _band(alpha, full)
+    blocks = _edge_blocks(alpha, full.shape)
+    where = _band(blocks, full)
     if where.size:
-        line = _sample(_fit(alpha, small), where, full.shape)
+        part = _around(blocks, alpha.shape, full.shape)
+        line = _sample(_fit(alpha[part], small[part]), part, alpha.shape, where, full.shape)
         bent = line[:, 0] * _grey(image.reshape(-1, 3).take(where, axis=0)) + line[:, 1]
         full.reshape(-1)[where] = np.clip(bent, 0, 1)
     return full
 
 
-def _band(alpha: Alpha, full: Alpha) -> NDArray[np.intp]:
-    """Flat indices of the enlarged alpha's edge pixels.
-
-    A pixel lies between the coarse ones around it, so only blocks are searched whose coarse
-    neighbourhood is neither all inside nor all outside: a third of the time of searching them all.
-    """
-    height, width = full.shape
-    lowest, highest = _extremes(alpha, full.shape)
-    tops, lefts = np.nonzero((highest >= BAND[0]) & (lowest <= BAND[1]))
-    # Blocks over the border are moved in; what two then share is found, and bent, twice alike
-    tops = np.maximum(np.minimum(tops * BLOCK_PX, height - BLOCK_PX), 0)
-    lefts = np.maximum(np.minimum(lefts * BLOCK_PX, width - BLOCK_PX), 0)
-    rows = np.arange(min(BLOCK_PX, height))[:, np.newaxis]
-    inside = (rows * width + np.arange(min(BLOCK_PX, width))).ravel()
-    searched = (tops * width + lefts)[:, np.newaxis] + inside
+def _band(blocks: Blocks, full: Alpha) -> NDArray[np.intp]:
+    """Flat indices of the enlarged alpha's edge pixels; some of them may occur twice."""
+    searched = block_pixels(blocks, BLOCK_PX, full.shape)
     values = full.reshape(-1).take(searched)
     return searched[(values >= BAND[0]) & (values <= BAND[1])]
 
 
-def _extremes(alpha: Alpha, shape: tuple[int, ...]) -> tuple[Alpha, Alpha]:
-    """The least and the most that the enlarged alpha can be in each block."""
-    # around its middle, coarse pixels within half a block and the next one are mixed
+def _around(blocks: Blocks, coarse: Size, fine: Size) -> tuple[slice, slice]:
+    """The part of a coarse picture that determines the fit in all of these blocks."""
+    sides = []
+    for axis in (0, 1):
+        found = np.flatnonzero(blocks.any(axis=1 - axis))
+        scale = BLOCK_PX * coarse[axis] / fine[axis]
+        first, last = int(found[0] * scale) - FIT_REACH, math.ceil((found[-1] + 1) * scale)
+        sides.append(slice(max(0, first), last + FIT_REACH))
+    return sides[0], sides[1]
+
+
+def _edge_blocks(alpha: Alpha, fine: Size) -> Blocks:
+    """Blocks that may hold edge: the coarse pixels around are neither all inside nor all outside.
+
+    Args:
+        fine: height and width of the enlarged alpha.
+    """
     middles, sides = [], []
-    for coarse, fine in zip(alpha.shape, shape, strict=True):
-        centres = np.arange(BLOCK_PX / 2, fine + BLOCK_PX / 2, BLOCK_PX) * (coarse / fine)
+    for coarse, side in zip(alpha.shape, fine, strict=True):
+        scale = coarse / side
+        centres = (np.arange(0, side, BLOCK_PX) + BLOCK_PX / 2) * scale
         middles.append(np.minimum(centres.astype(np.intp), coarse - 1))
-        sides.append(2 * int(np.ceil(BLOCK_PX / 2 * coarse / fine) + 1) + 1)
+        # bilinear pixels mix the coarse ones within half a block and one more
+        sides.append(2 * math.ceil(BLOCK_PX / 2 * scale + 1) + 1)
     window = np.ones(sides, np.uint8)
-    low, high = (
-        np.asarray(reach(alpha, window)).take(middles[0], axis=0).take(middles[1], axis=1)
+    levels = cv2.convertScaleAbs(alpha, alpha=255)
+    least, most = (
+        np.asarray(reach(levels, window)).take(middles[0], axis=0).take(middles[1], axis=1)
         for reach in (cv2.erode, cv2.dilate)
     )
-    return low, high
+    low, high = BAND
+    return np.asarray((most >= math.floor(255 * low)) & (least <= math.ceil(255 * high)))
 
 
 def _sample(
-    coarse: NDArray[np.float32], where: NDArray[np.intp], shape: tuple[int, ...]
+    picture: NDArray[np.float32],
+    part: tuple[slice, slice],
+    coarse: Size,
+    where: NDArray[np.intp],
+    fine: Size,
 ) -> NDArray[np.float32]:
-    """Bilinear values (N, C) of a coarse picture (h, w, C) at N flat indices of one of `shape`."""
+    """Bilinear values (N, C) at N flat indices of a fine picture.
+
+    Args:
+        picture: float32 (h, w, C), the `part` of the coarse one.
+        coarse, fine: heights and widths.
+    """
     count = len(where)
     folded = (-(-count // SAMPLED_ROW), SAMPLED_ROW)  # cv2.remap takes no side above 32767
     maps = np.zeros((2, folded[0] * folded[1]), np.float32)
-    rows, columns = np.divmod(where.astype(np.int32), np.int32(shape[1]))
-    for axis, (positions, side) in enumerate(((columns, 1), (rows, 0))):
-        _positions(coarse.shape[side], shape[side]).take(positions, out=maps[axis, :count])
-    x, y = maps.reshape(2, *folded)
-    values = cv2.remap(coarse, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(values, np.float32).reshape(-1, coarse.shape[2])[:count]
+    rows, columns = np.divmod(where.astype(np.int32), np.int32(fine[1]))
+    for axis, positions in enumerate((rows, columns)):
+        centres = _centres(coarse[axis], fine[axis]) - np.float32(part[axis].start)
+        centres.take(positions, out=maps[axis, :count])
+    y, x = maps.reshape(2, *folded)
+    values = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(values, np.float32).reshape(-1, picture.shape[2])[:count]
 
 
-def _positions(coarse: int, fine: int) -> NDArray[np.float32]:
+def _centres(coarse: int, fine: int) -> NDArray[np.float32]:
     """Where the middles of `fine` pixels lie among `coarse` ones."""
     return ((np.arange(fine) + 0.5) * (coarse / fine) - 0.5).astype(np.float32)
 
@@ -120,7 +148,7 @@ def _fit(alpha: Alpha, small: Image) -> NDArray[np.float32]:
     covariance = _mean(grey * alpha) - mean_grey * mean_alpha
     slope = covariance / (variance + np.float32(EPSILON))
     offset = mean_alpha - slope * mean_grey
-    return _mean(np.asarray(cv2.merge([slope * np.float32(1 / 255), offset]), np.float32))
+    return _mean(cv2.merge([slope * np.float32(1 / 255), offset]))
 
 
 def _grey(colours: Image) -> NDArray[np.float32]:
@@ -129,6 +157,6 @@ def _grey(colours: Image) -> NDArray[np.float32]:
     return np.asarray(cv2.transform(rows, GREY[np.newaxis]), np.float32).reshape(colours.shape[:-1])
 
 
-def _mean(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mean(picture: Any) -> NDArray[np.float32]:
     side = 2 * RADIUS + 1
     return np.asarray(cv2.blur(picture, (side, side)), np.float32)
