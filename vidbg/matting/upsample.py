@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.blocks import Blocks, block_pixels
+from vidbg.blocks import Blocks, Chosen, blocks_of
 from vidbg.frame import Alpha, Image
 
 RADIUS = 1
@@ -41,7 +41,7 @@ FIT_REACH = 2 * RADIUS + 2
 
 SAMPLED_ROW = 1024
 
-Size = tuple[int, ...]
+Size = tuple[int, int]
 """Height and width."""
 
 
@@ -59,35 +59,36 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
     if size == (alpha.shape[1], alpha.shape[0]):
         return alpha.copy()
     full: Alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    blocks = _edge_blocks(alpha, full.shape)
-    where = _band(blocks, full)
-    if where.size:
-        part = _around(blocks, alpha.shape, full.shape)
-        line = _sample(_fit(alpha[part], small[part]), part, alpha.shape, where, full.shape)
-        bent = line[:, 0] * _grey(image.reshape(-1, 3).take(where, axis=0)) + line[:, 1]
-        full.reshape(-1)[where] = np.clip(bent, 0, 1)
+    chosen = _edge_blocks(alpha, full.shape)
+    if chosen.any():
+        part = _around(chosen, alpha.shape, full.shape)
+        line = _fit(alpha[part], small[part])
+        for edge in blocks_of(chosen, BLOCK_PX, full.shape):
+            where = _band(edge, full)
+            slope, offset = _sample(line, part, alpha.shape, where, full.shape)
+            bent = slope * _grey(image.reshape(-1, 3).take(where, axis=0)) + offset
+            full.reshape(-1)[where] = np.clip(bent, 0, 1)
     return full
 
 
-def _band(blocks: Blocks, full: Alpha) -> NDArray[np.intp]:
-    """Flat indices of the enlarged alpha's edge pixels; some of them may occur twice."""
-    searched = block_pixels(blocks, BLOCK_PX, full.shape)
-    values = full.reshape(-1).take(searched)
-    return searched[(values >= BAND[0]) & (values <= BAND[1])]
+def _band(edge: Blocks, full: Alpha) -> NDArray[np.intp]:
+    """Flat indices of the blocks' edge pixels; some of them may occur twice."""
+    values = edge.take(full)
+    return edge.indices()[(values >= BAND[0]) & (values <= BAND[1])]
 
 
-def _around(blocks: Blocks, coarse: Size, fine: Size) -> tuple[slice, slice]:
+def _around(chosen: Chosen, coarse: Size, fine: Size) -> tuple[slice, slice]:
     """The part of a coarse picture that determines the fit in all of these blocks."""
     sides = []
     for axis in (0, 1):
-        found = np.flatnonzero(blocks.any(axis=1 - axis))
+        found = np.flatnonzero(chosen.any(axis=1 - axis))
         scale = BLOCK_PX * coarse[axis] / fine[axis]
         first, last = int(found[0] * scale) - FIT_REACH, math.ceil((found[-1] + 1) * scale)
         sides.append(slice(max(0, first), last + FIT_REACH))
     return sides[0], sides[1]
 
 
-def _edge_blocks(alpha: Alpha, fine: Size) -> Blocks:
+def _edge_blocks(alpha: Alpha, fine: Size) -> Chosen:
     """Blocks that may hold edge: the coarse pixels around are neither all inside nor all outside.
 
     Args:
@@ -117,7 +118,7 @@ def _sample(
     where: NDArray[np.intp],
     fine: Size,
 ) -> NDArray[np.float32]:
-    """Bilinear values (N, C) at N flat indices of a fine picture.
+    """Bilinear values (C, N) at N flat indices of a fine picture.
 
     Args:
         picture: float32 (h, w, C), the `part` of the coarse one.
@@ -132,7 +133,7 @@ def _sample(
         centres.take(positions, out=maps[axis, :count])
     y, x = maps.reshape(2, *folded)
     values = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(values, np.float32).reshape(-1, picture.shape[2])[:count]
+    return np.asarray(values, np.float32).reshape(-1, picture.shape[2])[:count].T
 
 
 def _centres(coarse: int, fine: int) -> NDArray[np.float32]:
