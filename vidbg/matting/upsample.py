@@ -65,9 +65,10 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
         line = _fit(alpha[part], small[part])
         for edge in blocks_of(chosen, BLOCK_PX, full.shape):
             where = _band(edge, full)
-            slope, offset = _sample(line, part, alpha.shape, where, full.shape)
-            bent = slope * _grey(image.reshape(-1, 3).take(where, axis=0)) + offset
-            full.reshape(-1)[where] = np.clip(bent, 0, 1)
+            if where.size:
+                slope, offset = _sample(line, part, alpha.shape, where, full.shape)
+                bent = slope * _grey(image.reshape(-1, 3).take(where, axis=0)) + offset
+                full.reshape(-1)[where] = np.clip(bent, 0, 1)
     return full
 
 
