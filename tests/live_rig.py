@@ -31,7 +31,7 @@ BEHIND = (200, 40, 30)
 PERSON = 32
 """The person is the square of so many pixels at the upper left; the room around it is secret."""
 
-MATTING = MattingConfig(network_pixels=128 * 160, smoothing_s=0, refine=False)
+MATTING = MattingConfig(network_pixels=128 * 160, smoothing_s=0, refine=False, reuse=False)
 
 
 def marked(width: int = WIDTH, height: int = HEIGHT) -> Image:

@@ -23,7 +23,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline import bench_report, benchmark
 from vidbg.pipeline.benchmark import BenchmarkConfig, Result, percentiles_ms, run_benchmark
 
-STAGES = {"read", "resize", "network", "smooth", "upsample", "composite", "write"}
+STAGES = {"read", "resize", "normalise", "network", "smooth", "upsample", "composite", "write"}
 GREEN = CompositingConfig(parse_background("green"))
 
 

@@ -20,6 +20,8 @@ class MattingConfig:
         smoothing_s: how long a still pixel's alpha remembers, in seconds; 0 is off.
         prior: show the network its alpha of the frame before.
         refine: follow the frame's own edges when alpha is brought to the frame's size.
+        reuse: let the network rest while the picture stands still; never done with `prior`, where
+            each answer leads on to the next.
     """
 
     device: str = "auto"
@@ -29,6 +31,7 @@ class MattingConfig:
     smoothing_s: float = 0.15
     prior: bool = False
     refine: bool = True
+    reuse: bool = True
 
     def __post_init__(self) -> None:
         if self.smoothing_s < 0:

@@ -12,6 +12,7 @@ from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
 from vidbg.matting.preprocess import Geometry, content, network_input, plan_geometry, shrink
+from vidbg.matting.still import StillPicture
 from vidbg.matting.temporal import TemporalFilter
 from vidbg.matting.upsample import upsample
 from vidbg.timing import StageClock
@@ -36,6 +37,10 @@ class Matter(Closing):
     Raises:
         ConfigError: a name or number that is not allowed.
         BackendError: the device cannot be used; the message gives the reason.
+
+    Attributes:
+        clock: how long each stage took; `network` of those frames in which it ran.
+        reused: frames that stood still, so that the network rested.
     """
 
     def __init__(
@@ -53,7 +58,10 @@ class Matter(Closing):
         self._filter = TemporalFilter(config.smoothing_s)
         self._geometry: Geometry | None = None
         self._pts = 0.0
+        self._still = StillPicture()
+        self._reuses = config.reuse and not config.prior
         self.clock = StageClock()
+        self.reused = 0
 
     @property
     def backend(self) -> Backend:
@@ -74,22 +82,25 @@ class Matter(Closing):
         _check(image)
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
         geometry = self._plan(image)
-        with self.clock.beginning("resize"):
+        with self.clock.stage("resize"):
             small = shrink(image, geometry)
         with self.clock.beginning("smooth"):
             before = self._filter.look(small, self._pts)
-        with self.clock.stage("resize"):
-            batch = network_input(small, before if self._config.prior else None, geometry)
-        with self.clock.stage("network"):
-            alpha = content(_trusted(self._backend(batch), batch), geometry)
+            found = self._still.answer(small) if self._reuses else None
+        still = found is not None
+        if found is None:
+            found = self._ask(small, before, geometry)
+        self.reused += still
         with self.clock.stage("smooth"):
-            alpha = settle(self._filter.smooth(alpha))
+            alpha = settle(self._filter.smooth(found))
         with self.clock.stage("upsample"):
-            return self._enlarge(alpha, small, image)
+            enlarge = self._enlarge_again if still else self._enlarge
+            return enlarge(alpha, small, image)
 
     def reset(self) -> None:
         """Forget the past: call it at a seek and between unrelated pictures."""
         self._filter.reset()
+        self._still.forget()
 
     def _plan(self, image: Image) -> Geometry:
         height, width = image.shape[:2]
@@ -99,6 +110,22 @@ class Matter(Closing):
             self._geometry = geometry
             self.reset()
         return geometry
+
+    def _ask(self, small: Image, before: Alpha | None, geometry: Geometry) -> Alpha:
+        with self.clock.stage("normalise"):
+            batch = network_input(small, before if self._config.prior else None, geometry)
+        with self.clock.stage("network"):
+            answer = content(_trusted(self._backend(batch), batch), geometry)
+        self._still.learn(small, answer)
+        return answer
+
+    def _enlarge_again(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
+        """Alpha of a picture that stands still: as before, once smoothing changes nothing more."""
+        full = self._still.enlarged(alpha)
+        if full is None:
+            full = self._enlarge(alpha, small, image)
+            self._still.keep(alpha, full)
+        return full.copy()
 
     def _enlarge(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
         if self._config.refine:
