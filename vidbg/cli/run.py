@@ -72,6 +72,9 @@ def run(
     ondemand: Annotated[
         bool, typer.Option(help="Close the camera while nobody watches, where that is known.")
     ] = True,
+    adapt: Annotated[
+        bool, typer.Option(help="Ask less of the network where it is too slow for the frame rate.")
+    ] = True,
     frames: Annotated[
         int | None, typer.Option(min=1, help="End after so many composited frames.")
     ] = None,
@@ -109,6 +112,7 @@ def run(
         show=show,
         backgrounds=[] if backgrounds is None else _backgrounds(backgrounds),
         ondemand=ondemand,
+        adapt=adapt,
         frames=frames,
     )
     with log_to(log_file, log_level):
@@ -129,6 +133,7 @@ class _Given:
     show: bool
     backgrounds: list[BackgroundSpec]
     ondemand: bool
+    adapt: bool
     frames: int | None
 
 
@@ -152,6 +157,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             camera.info,
             reopens=reopens(given.output),
             on_demand=given.ondemand,
+            network_pixels=given.matting.network_pixels if given.adapt else None,
             preview=preview,
             on_status=status.tell,
             frame_limit=given.frames,
@@ -275,7 +281,8 @@ class Status:
             self._state = state
         elif status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
             latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
-            typer.echo(f"\r{status.fps:5.1f} FPS{latency} ", err=True, nl=False)
+            eased = f", network eased: {status.eased}" if status.eased else ""
+            typer.echo(f"\r{status.fps:5.1f} FPS{latency}{eased} ", err=True, nl=False)
             self._told_s, self._open_line = time.monotonic(), True
 
     def _end_line(self) -> None:

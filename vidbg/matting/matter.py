@@ -11,6 +11,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
+from vidbg.matting.motion import Motion
 from vidbg.matting.preprocess import Geometry, content, network_input, plan_geometry, shrink
 from vidbg.matting.still import StillPicture
 from vidbg.matting.temporal import TemporalFilter
@@ -56,6 +57,8 @@ class Matter(Closing):
             device or config.device, precision or config.precision, config.threads
         )
         self._filter = TemporalFilter(config.smoothing_s)
+        self._motion = Motion()
+        self._pixels = config.network_pixels
         self._geometry: Geometry | None = None
         self._pts = 0.0
         self._still = StillPicture()
@@ -97,6 +100,45 @@ class Matter(Closing):
             enlarge = self._enlarge_again if still else self._enlarge
             return enlarge(alpha, small, image)
 
+    def carry(self, image: Image, pts: float) -> Alpha:
+        """Alpha of the next picture, from the last one's by motion where that can be.
+
+        For a machine that is too slow to ask the network every time. After a reset, a cut or a gap
+        the network is asked all the same. Arguments, result and errors are those of a call.
+        """
+        _check(image)
+        geometry = self._plan(image)
+        with self.clock.stage("resize"):
+            small = shrink(image, geometry)
+        with self.clock.stage("carry"):
+            self._filter.look(small, pts)
+            carried = self._filter.carry(self._motion)
+        if carried is None:
+            return self(image, pts)
+        self._pts = pts
+        with self.clock.stage("upsample"):
+            return self._enlarge(settle(carried), small, image)
+
+    @property
+    def network_pixels(self) -> int:
+        """Pixels of the network's input; another number resets at the next picture."""
+        return self._pixels
+
+    @network_pixels.setter
+    def network_pixels(self, pixels: int) -> None:
+        self._pixels, self._geometry = pixels, None
+
+    def prepare(self, height: int, width: int, pixels: int) -> None:
+        """Compile for pictures of this size at so many network pixels.
+
+        May be called beside a call, from another thread: the change to `pixels` then costs nothing.
+
+        Raises:
+            BackendError: the device failed.
+        """
+        plan = plan_geometry(height, width, pixels)
+        self._backend.prepare(plan.height, plan.width)
+
     def reset(self) -> None:
         """Forget the past: call it at a seek and between unrelated pictures."""
         self._filter.reset()
@@ -106,7 +148,7 @@ class Matter(Closing):
         height, width = image.shape[:2]
         geometry = self._geometry
         if geometry is None or (geometry.frame_height, geometry.frame_width) != (height, width):
-            geometry = plan_geometry(height, width, self._config.network_pixels)
+            geometry = plan_geometry(height, width, self._pixels)
             self._geometry = geometry
             self.reset()
         return geometry

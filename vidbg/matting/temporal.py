@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Image
+from vidbg.matting.motion import Motion
 
 MAX_GAP_S = 0.5
 """A longer gap between frames, or a step back, is a seek: nothing is carried over."""
@@ -80,6 +81,19 @@ class TemporalFilter:
             keep = float(np.exp(-(pts - past.pts) / self._time_constant_s))
             self._keep = stillness(change, keep)
         return past.alpha
+
+    def carry(self, motion: Motion) -> Alpha | None:
+        """The alpha of the frame that `look` took, from the frame before it by motion.
+
+        Returns:
+            float32 (h, w) in [0, 1], a new array; None where nothing of the past holds.
+        """
+        if self._past is None:
+            return None
+        luma, pts = self._seen
+        carried = motion.carry(self._past.alpha, self._past.luma, luma)
+        self._past = _Past(carried, luma, pts)
+        return carried.copy()
 
     def smooth(self, alpha: Alpha) -> Alpha:
         """The smoothed alpha of the frame that `look` took.

@@ -101,6 +101,14 @@ class OpenVinoBackend:
             raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
         return alpha
 
+    def prepare(self, height: int, width: int) -> None:
+        shape = (1, 4, height, width)
+        try:
+            if shape not in self._requests:
+                self._compile(shape)
+        except RuntimeError as error:
+            raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
+
     def _compile(self, shape: tuple[int, ...]) -> Any:
         if self._model is None:
             raise BackendError(f"{self.name} was called after it was closed")

@@ -52,7 +52,8 @@ class LivePreview:
             return
         background = self.run.look.compositing.background
         self._window.passthrough = isinstance(background, PassthroughSpec)
-        note = status.reason or self._note
+        eased = f"The machine is slow: network at {status.eased}" if status.eased else None
+        note = status.reason or self._note or eased
         self._window.status = PreviewStatus(status.state.value, status.fps, status.latency_ms, note)
         if not self._window.closed:
             self._window.write(frame)

@@ -20,6 +20,7 @@ from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live import compositing, matting
 from vidbg.pipeline.live.compositing import Composited, CompositingTools
 from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.governor import Governor
 from vidbg.pipeline.live.look import Arrived, Look, Matted
 from vidbg.pipeline.live.matting import MattingTools
 from vidbg.pipeline.live.networks import Networks
@@ -86,6 +87,7 @@ class LiveStatus:
         fps: composited frames a second, over the last second or so.
         latency_ms: of the last frame; None before the first.
         watched: whether anybody watches; None where nobody can tell.
+        eased: what is asked of the network, where that is less than the user wants; else None.
     """
 
     state: State
@@ -93,6 +95,7 @@ class LiveStatus:
     fps: float
     latency_ms: float | None
     watched: bool | None
+    eased: str | None = None
 
 
 class Preview(Protocol):
@@ -120,6 +123,8 @@ class Supervisor:
         info: of the output: size and rate, which stay.
         reopens: open an output that fails again (a pipe whose reader has gone ends the run).
         on_demand: close the camera while nobody watches, where the output can tell.
+        network_pixels: of the network at its best, from where the governor steps down on a machine
+            that is too slow for the rate; None: every frame at full size, late as it may be.
         preview: drawn at the output's rate at most.
         on_status: called a few times a second.
         frame_limit: end after so many composited frames.
@@ -135,6 +140,7 @@ class Supervisor:
         *,
         reopens: bool = True,
         on_demand: bool = True,
+        network_pixels: int | None = None,
         preview: Preview | None = None,
         on_status: Callable[[LiveStatus], None] | None = None,
         frame_limit: int | None = None,
@@ -166,6 +172,10 @@ class Supervisor:
             self._faults,
             self._fail,
         )
+        governor = None
+        if network_pixels is not None:
+            governor = Governor(network_pixels, 1 / period_s, time.monotonic())
+        self._governor = governor
         ready = threading.Event()
         self._matting: Stage[Arrived, Matted] = Stage(
             matting.PART,
@@ -176,6 +186,7 @@ class Supervisor:
                 info.height,
                 self._faults,
                 self.clock,
+                governor,
                 ready,
                 watch,
             ),
@@ -288,7 +299,9 @@ class Supervisor:
             self._measured = (now, self._pump.frames)
         latencies_s = self._pump.latencies_s
         latency_ms = 1e3 * latencies_s[-1] if latencies_s else None
-        return LiveStatus(state, reason, self._fps, latency_ms, watched)
+        governor = self._governor
+        eased = str(governor.level) if governor is not None and governor.eased else None
+        return LiveStatus(state, reason, self._fps, latency_ms, watched, eased)
 
     def _judge(self) -> tuple[State, str | None]:
         shown = self._pump.shown
