@@ -282,7 +282,8 @@ class Status:
         elif status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
             latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
             eased = f", network eased: {status.eased}" if status.eased else ""
-            typer.echo(f"\r{status.fps:5.1f} FPS{latency}{eased} ", err=True, nl=False)
+            cpu = f", {status.cpu_percent:.0f} % of a core"
+            typer.echo(f"\r{status.fps:5.1f} FPS{latency}{cpu}{eased} ", err=True, nl=False)
             self._told_s, self._open_line = time.monotonic(), True
 
     def _end_line(self) -> None:

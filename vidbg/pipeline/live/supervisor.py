@@ -85,6 +85,7 @@ class LiveStatus:
         state: what viewers see.
         reason: why it is not live; None if it is.
         fps: composited frames a second, over the last second or so.
+        cpu_percent: of one core, over the same time.
         latency_ms: of the last frame; None before the first.
         watched: whether anybody watches; None where nobody can tell.
         eased: what is asked of the network, where that is less than the user wants; else None.
@@ -93,6 +94,7 @@ class LiveStatus:
     state: State
     reason: str | None
     fps: float
+    cpu_percent: float
     latency_ms: float | None
     watched: bool | None
     eased: str | None = None
@@ -110,6 +112,23 @@ class Preview(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class _Meter:
+    """Frames a second and processor time, taken once a second."""
+
+    def __init__(self) -> None:
+        self._at_s, self._frames, self._cpu_s = time.monotonic(), 0, time.process_time()
+        self._told = 0.0, 0.0
+
+    def read(self, frames: int) -> tuple[float, float]:
+        """Frames a second and percent of one core, over the last second that is over."""
+        passed_s = time.monotonic() - self._at_s
+        if passed_s >= 1.0:
+            cpu_s = time.process_time()
+            self._told = (frames - self._frames) / passed_s, 100 * (cpu_s - self._cpu_s) / passed_s
+            self._at_s, self._frames, self._cpu_s = time.monotonic(), frames, cpu_s
+        return self._told
 
 
 class Supervisor:
@@ -199,8 +218,7 @@ class Supervisor:
         self._state = State.STARTING
         self._reason: str | None = None
         self._watched_s = time.monotonic()
-        self._measured = (time.monotonic(), 0)
-        self._fps = 0.0
+        self._meter = _Meter()
 
     @property
     def look(self) -> Look:
@@ -293,15 +311,12 @@ class Supervisor:
         state, reason = self._judge()
         if (state, reason) != (self._state, self._reason):
             self._tell(state, reason)
-        now, (since, counted) = time.monotonic(), self._measured
-        if now - since >= 1.0:
-            self._fps = (self._pump.frames - counted) / (now - since)
-            self._measured = (now, self._pump.frames)
+        fps, cpu_percent = self._meter.read(self._pump.frames)
         latencies_s = self._pump.latencies_s
         latency_ms = 1e3 * latencies_s[-1] if latencies_s else None
         governor = self._governor
         eased = str(governor.level) if governor is not None and governor.eased else None
-        return LiveStatus(state, reason, self._fps, latency_ms, watched, eased)
+        return LiveStatus(state, reason, fps, cpu_percent, latency_ms, watched, eased)
 
     def _judge(self) -> tuple[State, str | None]:
         shown = self._pump.shown
