@@ -150,7 +150,7 @@ def test_a_program_that_dies_is_told_at_a_later_write(
         error = write_until_it_fails(sink)
         with pytest.raises(SinkError, match="exit code 3"):
             sink.write(Frame(IMAGE, 9.0, 9))
-    assert "broke" in str(error)
+    assert "failed" in str(error)
     assert "exit code 3" in str(error)
     assert_gone(sink)
 

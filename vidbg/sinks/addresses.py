@@ -54,8 +54,8 @@ def is_broadcast(output: str) -> bool:
     lacking = port is None if parts.scheme == "srt" else not parts.path.strip("/")
     if not parts.hostname or lacking:
         raise ConfigError(
-            f"{public_name(output)} is not complete; allowed are rtmp://HOST/APP/KEY, rtmps:// "
-            "likewise, and srt://HOST:PORT?passphrase=..."
+            f"{public_name(output)} is not complete; allowed are rtmp://HOST/APP/KEY, "
+            "rtmps://HOST/APP/KEY and srt://HOST:PORT, with options behind a ?"
         )
     return True
 
