@@ -88,9 +88,9 @@ def concealed(text: str, url: str) -> str:
     """A text without what public_name() leaves out of a URL, be it whole or in pieces."""
     parts, _ = _split(url)
     text = text.replace(url, public_name(url))
-    _, *key = parts.path.strip("/").split("/", 1)  # the first is the application's name
+    key = parts.path.strip("/").split("/", 1)[-1]  # behind the application's name, if it has one
     values = [option.partition("=")[2] for option in parts.query.split("&")]
-    for secret in (parts.query, *key, *values, parts.username, parts.password):
+    for secret in (parts.query, key, *values, parts.username, parts.password):
         for form in {secret, unquote(secret)} if secret else ():
             text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)
     return text
