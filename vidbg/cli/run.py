@@ -49,8 +49,9 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Virtual camera (default: the first free one), - for raw video on stdout, "
-            "web:PORT for browsers, udp://HOST:PORT, none.",
+            help="Virtual camera (default: the first free one), pipewire or pipewire:NAME, "
+            "web:PORT for browsers, a stream's URL (rtmp://HOST/APP/KEY, rtmps://..., "
+            "srt://HOST:PORT, udp://HOST:PORT), - for raw video on stdout, none.",
         ),
     ] = None,
     pipe_format: Annotated[

@@ -17,8 +17,6 @@ from vidbg.sinks.live_h264 import keyframe_interval, x264_options
 from vidbg.sinks.newest import STALL_S
 from vidbg.sinks.packages import install_step
 
-PROTOCOLS = ("rtmp", "rtmps", "srt")
-
 _PACKAGES = {
     "debian": "ffmpeg",
     "fedora": "ffmpeg # from RPM Fusion",  # Fedora's own, ffmpeg-free, has no libx264
@@ -64,15 +62,16 @@ class BroadcastSink(ChildProcessSink):
         )
 
     def _summary(self, lines: Sequence[str]) -> str:
-        """The last three, for the reason is often in the first of them and no more in the last."""
-        return "; ".join(dict.fromkeys(_SOURCE_OF_LINE.sub("", line) for line in lines[-3:]))
+        """The last and the third last, where the reason often is that the last has no more."""
+        telling = [*lines[-3:][:1], *lines[-1:]]
+        return "; ".join(dict.fromkeys(_SOURCE_OF_LINE.sub("", line) for line in telling))
 
     def _concealed(self, line: str) -> str:
         return concealed(line, self._url)
 
 
 def broadcast_problem(protocol: str) -> str | None:
-    """Why one of PROTOCOLS cannot be streamed by here, with the next step; None where it can."""
+    """Why there can be no stream by "rtmp", "rtmps" or "srt" here, with the next step; or None."""
     if shutil.which("ffmpeg") is None:
         return f"the program ffmpeg is not installed: {install_step(_PACKAGES)}"
     _, _, outputs = _listed("-protocols").partition("Output:")
