@@ -29,7 +29,8 @@ def room(seed: int = 0) -> Image:
     """A dark room with a bright person on the left, a little grain."""
     image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
     image[200:, 300:600] = 200
-    return image + np.random.default_rng(seed).integers(0, 3, image.shape, np.uint8)
+    grain: Image = np.random.default_rng(seed).integers(0, 3, image.shape, np.uint8)
+    return image + grain
 
 
 def counted(**options: bool) -> tuple[Matter, Counting]:

@@ -54,15 +54,18 @@ def test_no_edge_is_missed_for_looking_in_blocks(
     height: int, width: int, scale: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (int(height * scale), int(width * scale), 3), dtype=np.uint8)
-    small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    image: Image = rng.integers(
+        0, 256, (int(height * scale), int(width * scale), 3), dtype=np.uint8
+    )
+    small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     spots = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 6)
     alpha = np.clip(spots * 20 + rng.uniform(-1, 1), 0, 1).astype(np.float32)
     found = upsample(alpha, small, image)
     with pytest.MonkeyPatch.context() as patch:
         everywhere = np.ones([-(-side // module.BLOCK_PX) for side in image.shape[:2]], np.bool_)
         patch.setattr(module, "_edge_blocks", lambda *_: everywhere)
-        np.testing.assert_allclose(found, upsample(alpha, small, image), atol=1e-5)
+        dense = upsample(alpha, small, image)
+    assert float(np.abs(found - dense).max()) <= 1e-5
 
 
 def test_a_hard_edge_on_pixel_borders_stays_hard() -> None:

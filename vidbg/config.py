@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from vidbg.errors import ConfigError
 
@@ -26,6 +26,7 @@ class MattingConfig:
 
     device: str = "auto"
     precision: str = "auto"
+    _: KW_ONLY
     threads: int | None = None
     network_pixels: int = 224 * 384
     smoothing_s: float = 0.15

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,14 +19,16 @@ import numpy as np
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
-from vidbg.frame import Frame
+from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.backends import Backend
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
 from vidbg.pipeline.stream import Stream
+from vidbg.sinks import Sink
 from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.raw_pipe import RawPipeSink
 from vidbg.sources import Source, open_frames
-from vidbg.sources.synthetic import SyntheticSource
+from vidbg.sources.synthetic import SyntheticSource, swaying_person
 from vidbg.timing import StageClock
 
 Times = dict[str, float]
@@ -41,6 +45,8 @@ class BenchmarkConfig:
         frames: measured; a shorter video is measured whole.
         warm_up: frames before the measurement.
         live_fps: pace the synthetic source so and drop what is late; None for as fast as it goes.
+        still: the synthetic person does not move.
+        y4m: write the results as raw video, which is thrown away; else they stay in memory.
     """
 
     path: Path | None
@@ -49,21 +55,40 @@ class BenchmarkConfig:
     frames: int
     warm_up: int
     live_fps: float | None
+    still: bool = False
+    y4m: bool = False
 
     def __post_init__(self) -> None:
         if self.path is not None and self.live_fps is not None:
             raise ConfigError("a file has its own pace; --live-fps goes with the synthetic source")
+        if self.path is not None and self.still:
+            raise ConfigError("a file moves as it does; --still goes with the synthetic source")
 
     def describe(self) -> str:
         pace = "" if self.live_fps is None else f" at {self.live_fps:g} FPS"
-        return str(self.path or f"synthetic {self.width}x{self.height}{pace}")
+        still = " still" if self.still else ""
+        return str(self.path or f"synthetic {self.width}x{self.height}{pace}{still}")
 
     def open(self) -> Source:
         if self.path is not None:
             return open_frames(self.path)
         rate = Fraction(self.live_fps or 30).limit_denominator(1001)
         live = self.live_fps is not None
-        return SyntheticSource(self.width, self.height, rate, self.frames, live)
+        size = self.width, self.height
+        pictures = swaying_person(*size)[:1] if self.still else None
+        return SyntheticSource(*size, rate, self.frames, live, pictures=pictures)
+
+    @contextmanager
+    def open_sink(self, info: StreamInfo) -> Iterator[Sink]:
+        if not self.y4m:
+            with MemorySink(max_frames=1) as memory:
+                yield memory
+        else:
+            with (
+                Path(os.devnull).open("wb") as nowhere,
+                RawPipeSink(info, nowhere) as pipe,
+            ):
+                yield pipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +98,7 @@ class Result:
     Attributes:
         network_ms, network_fps: the network alone, one input after the other.
         latencies_ms: of every frame, in milliseconds.
+        reused: frames that stood still, so that the network rested.
         stages_ms, latency_ms: percentiles p50, p95, p99 in milliseconds; latency is from read to
             written and holds the time in queues.
         first_frame_s: from loading the network to the first composited frame.
@@ -93,6 +119,7 @@ class Result:
     cpu_percent: float
     rss_mb: float | None
     latencies_ms: list[float]
+    reused: int
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -105,6 +132,7 @@ class Result:
                 "fps": round(self.fps, 2),
                 "latency_ms": self.latency_ms,
                 "drops": self.drops,
+                "reused": self.reused,
                 "cpu_percent": round(self.cpu_percent, 1),
                 "rss_mb": self.rss_mb,
             },
@@ -165,7 +193,8 @@ def _measure(
     first_frame_s: float,
     network_s: list[float],
 ) -> Result:
-    with config.open() as source, MemorySink(max_frames=1) as sink:
+    reused = matter.reused
+    with config.open() as source, config.open_sink(source.info) as sink:
         stream = Stream(source, matter, compositor, sink, frame_limit=config.frames)
         cpu = time.process_time()
         report = stream.run()
@@ -184,6 +213,7 @@ def _measure(
         cpu_percent=100 * cpu / report.seconds,
         rss_mb=_peak_memory_mb(),
         latencies_ms=[1e3 * seconds for seconds in report.latencies_s],
+        reused=matter.reused - reused,
     )
 
 
