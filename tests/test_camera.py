@@ -59,12 +59,12 @@ class FakeCapture:
         height, width = self.get(cv2.CAP_PROP_FRAME_HEIGHT), self.get(cv2.CAP_PROP_FRAME_WIDTH)
         return True, np.zeros((int(height), int(width), 3), np.uint8)
 
-    def wait(self, nanoseconds: int) -> tuple[bool, tuple[int, ...]]:
-        """cv2.VideoCapture.waitAny of this alone."""
+    def wait(self, nanoseconds: int) -> tuple[bool, Any]:
+        """cv2.VideoCapture.waitAny of this alone; OpenCV 5 answers with an array."""
         self.waited.append(nanoseconds)
         if self.frozen:
             time.sleep(nanoseconds / 1e9)
-        return not self.frozen, () if self.frozen else (0,)
+        return not self.frozen, np.array([] if self.frozen else [0])
 
     def release(self) -> None:
         self.released += 1
@@ -81,7 +81,7 @@ class FakeOpener:
         self.opened.append(target)
         return self.capture
 
-    def waitAny(self, captures: list[FakeCapture], timeoutNs: int) -> tuple[bool, tuple[int, ...]]:
+    def waitAny(self, captures: list[FakeCapture], timeoutNs: int) -> tuple[bool, Any]:
         (capture,) = captures
         return capture.wait(timeoutNs)
 

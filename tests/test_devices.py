@@ -382,7 +382,7 @@ def run(
 def test_devices_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [" ".join(line.split()) for line in run(monkeypatch, CAMERAS, NO_MODULE).splitlines()]
     assert "ok /dev/video0 HD [USB] Webcam" in lines
-    assert "- MJPG 1920x1080@29.97" in lines
+    assert "MJPG 1920x1080@29.97" in lines
     assert "ok /dev/video2 Phone (virtual)" in lines
     assert "no /dev/video4 Locked" in lines
     assert "no v4l2loopback installed" in lines
