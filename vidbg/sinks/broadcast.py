@@ -13,7 +13,7 @@ from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Colour, StreamInfo
 from vidbg.sinks.addresses import concealed, is_broadcast, public_name
 from vidbg.sinks.child_process import ChildProcessSink
-from vidbg.sinks.live_h264 import keyframe_interval, x264_options
+from vidbg.sinks.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
 from vidbg.sinks.newest import STALL_S
 from vidbg.sinks.packages import install_step
 
@@ -113,6 +113,8 @@ def _command(info: StreamInfo, url: str, protocol: str) -> list[str]:
         "pix_fmt": "yuv420p",
         "c:v": "libx264",
         **x264_options(info.width, info.height, rate),
+        # By time where frames come slower than announced, by their number where faster.
+        "force_key_frames": f"expr:gte(t,n_forced*{KEYFRAME_S:g})",
         "g": str(keyframe_interval(rate)),
         "colorspace": matrix,
         "color_range": "tv",
