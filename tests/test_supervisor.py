@@ -223,6 +223,22 @@ def test_a_pipe_whose_reader_has_gone_ends_the_run() -> None:
     assert isinstance(rig.failure, SinkError)
 
 
+def test_a_machine_that_stutters_flashes_once() -> None:
+    """A pause of 0.3 s shows the background; the next ones, coming soon, hold the last frame."""
+    with Rig() as rig:
+        rig.wait_live()
+        time.sleep(0.5)
+        flashes = []
+        for _ in range(4):
+            rig.backend.fault = lambda alpha: (time.sleep(0.3), alpha)[1]
+            time.sleep(0.1)
+            rig.backend.fault = None
+            count = len(rig.seen)
+            rig.wait(lambda start=count: len(rig.seen) > start + 15)
+            flashes.append(any(not seen.person for seen in rig.seen[count:]))
+    assert flashes == [True, False, False, False]
+
+
 def test_a_missing_camera_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "vidbg")
     rig = Rig()
@@ -468,10 +484,13 @@ def test_a_late_tick_is_not_made_up_for() -> None:
     assert pacer.wait_s(1.234) == pytest.approx(0.066)
 
 
-def test_backoff_doubles_up_to_a_limit() -> None:
+def test_backoff_doubles_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     backoff = Backoff(1, 5)
     assert [backoff.next_s() for _ in range(4)] == [1, 2, 4, 5]
-    backoff.reset()
+    backoff.worked()
+    assert backoff.next_s() == 5  # it had only just failed
+    monkeypatch.setattr(pacing, "SETTLED_S", 0.0)
+    backoff.worked()
     assert backoff.next_s() == 1
 
 

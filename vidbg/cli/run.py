@@ -117,7 +117,12 @@ def run(
         frames=frames,
     )
     with log_to(log_file, log_level):
-        logger.info("camera %s on %s, output %s", camera, background, output or "virtual camera")
+        from vidbg.sinks.addresses import public_name
+
+        shown = (
+            "virtual camera" if output is None else public_name(output)
+        )  # without a stream's key
+        logger.info("camera %s on %s, output %s", camera, background, shown)
         _run(ctx, given)
 
 

@@ -124,7 +124,7 @@ class MattingTools(Tools[Arrived, Matted]):
         alpha = self._call(matter.carry if carries else matter, frame.image, frame.pts)
         self._govern(matter, time.monotonic() - start)
         self._failures = 0
-        self._backoff.reset()
+        self._backoff.worked()
         if float(alpha[::8, ::8].mean()) > WHOLE:
             self._faults.raised(PART, "it calls the whole picture a person")
             return None
