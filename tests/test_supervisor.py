@@ -38,6 +38,7 @@ from vidbg.pipeline.live import (
     Look,
     State,
     compositing,
+    pacing,
     pump,
     reader,
     stage,

@@ -117,12 +117,7 @@ def run(
         frames=frames,
     )
     with log_to(log_file, log_level):
-        from vidbg.sinks.addresses import public_name
-
-        shown = (
-            "virtual camera" if output is None else public_name(output)
-        )  # without a stream's key
-        logger.info("camera %s on %s, output %s", camera, background, shown)
+        logger.info("camera %s on %s, output %s", camera, background, _shown(output))
         _run(ctx, given)
 
 
@@ -219,6 +214,15 @@ def _preview(given: _Given, info: StreamInfo) -> LivePreview:
     choice = [given.look.compositing.background, *given.backgrounds, BlurSpec()]
     kept = [spec for spec in dict.fromkeys(choice) if not isinstance(spec, PassthroughSpec)]
     return LivePreview(WindowSink(info, mirror=not given.look.mirror), kept)
+
+
+def _shown(output: str | None) -> str:
+    """An output's name for the log: of a URL what is not secret."""
+    from vidbg.sinks.addresses import public_name
+
+    if output is None:
+        return "virtual camera"
+    return public_name(output) if "://" in output else output
 
 
 def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
