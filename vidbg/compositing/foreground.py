@@ -24,7 +24,7 @@ FAINT = 1e-3  # weight of the wide means where the narrow window holds nothing o
 EMPTY = 1e-5  # keeps a window that holds nothing from dividing by zero: its mean is black
 
 Colours = NDArray[np.float32]
-"""float32 (h, w, 3): BGR in 0..255, or the weights that belong to them."""
+"""float32 (h, w, 3): BGR in 0..255, or weights for each of them."""
 
 
 def estimate_foreground(image: Image, alpha: Alpha) -> Image:
@@ -146,7 +146,7 @@ def _edge_colours(seen: Image, share: Alpha, halves: tuple[Image, Image], edge: 
     mean, behind = (layer.reshape(-1, 3).take(nearest, axis=0) for layer in halves)
     explained = cv2.blendLinear(mean, behind, share, 1 - share)
     residual = cv2.subtract(seen, explained, dtype=cv2.CV_32F)
-    added = cv2.multiply(residual, cv2.merge([share, share, share]))
+    added = cv2.multiply(residual, _in_colours(share))
     return np.asarray(cv2.add(mean, added, dtype=cv2.CV_8U), np.uint8)
 
 
@@ -159,35 +159,46 @@ def _halves(means: tuple[Image, Image], picture: Image) -> tuple[Image, Image]:
     return resize(means[0], height, width), resize(means[1], height, width)
 
 
-def _layer_means(image: Image, grid_alpha: Alpha) -> tuple[Image, Image]:
-    """Mean colours of foreground and background around each pixel, on the small grid."""
+def _layer_means(image: Image, weight: Alpha) -> tuple[Image, Image]:
+    """Mean colours of foreground and background around each pixel, on the small grid.
+
+    Args:
+        weight: float32 (h, w), alpha on the grid.
+    """
     observed = shrink(image, GRID_LINES).astype(np.float32)
-    weight = np.repeat(grid_alpha[:, :, np.newaxis], 3, axis=2)
+    rest = 1 - weight
     foreground = _wide_mean(observed, weight)
-    background = _wide_mean(observed, 1 - weight)
-    residual = observed - weight * foreground - (1 - weight) * background
-    foreground = np.clip(foreground + weight * residual, 0, 255)
-    return _narrow_mean(foreground, weight), _narrow_mean(background, 1 - weight)
+    background = _wide_mean(observed, rest)
+    share = _in_colours(weight)
+    residual = observed - share * foreground - _in_colours(rest) * background
+    foreground = np.clip(foreground + share * residual, 0, 255)
+    return _narrow_mean(foreground, weight), _narrow_mean(background, rest)
 
 
 # Powers of the weight let the pixels that are almost wholly one layer speak for it; published is
 # the weight itself. Mean error 3.4 instead of 3.7 codes, between plain colours less than a third.
 
 
-def _wide_mean(colours: Colours, weight: Colours) -> Colours:
-    height, width = weight.shape[:2]
+def _wide_mean(colours: Colours, weight: Alpha) -> Colours:
+    height, width = weight.shape
     coarse = max(1, height // 2), max(1, width // 2)
     weight = np.square(np.square(weight))
-    total = _blur(resize(weight, *coarse), WIDE)
-    mean = _blur(resize(colours * weight, *coarse), WIDE) / (total + EMPTY)
+    total = _blur(resize(weight, *coarse), WIDE) + EMPTY
+    mean = _blur(resize(colours * _in_colours(weight), *coarse), WIDE) / _in_colours(total)
     return resize(mean, height, width)
 
 
-def _narrow_mean(colours: Colours, weight: Colours) -> Image:
+def _narrow_mean(colours: Colours, weight: Alpha) -> Image:
     weight = np.square(weight + FAINT)
-    mean = _blur(colours * weight, NARROW) / _blur(weight, NARROW)
+    total = _blur(weight, NARROW)
+    mean = _blur(colours * _in_colours(weight), NARROW) / _in_colours(total)
     return np.asarray(cv2.convertScaleAbs(mean), np.uint8)  # rounds and clips
 
 
-def _blur(colours: Colours, side: int) -> Colours:
-    return np.asarray(cv2.blur(colours, (side, side)), np.float32)
+def _blur(picture: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.blur(picture, (side, side)), np.float32)
+
+
+def _in_colours(weight: Alpha) -> Colours:
+    """A weight (..., ) for each of three colours, (..., 3): a third of what broadcasting takes."""
+    return np.asarray(cv2.merge([weight, weight, weight]), np.float32)
