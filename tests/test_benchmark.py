@@ -29,7 +29,9 @@ GREEN = CompositingConfig(parse_background("green"))
 
 def answer(batch: Any) -> Any:
     time.sleep(0.005)
-    return np.ones(batch.shape[2:], np.float32)
+    alpha = np.zeros(batch.shape[2:], np.float32)
+    alpha[:, : alpha.shape[1] // 2] = 1
+    return alpha
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +120,7 @@ def test_tables_fit_and_the_last_line_is_for_scripts(
     assert [set(result["stages"]) for result in facts["engines"]] == [STAGES] * 3
     assert facts["stages"] == facts["engines"][0]["stages"]
     assert set(facts["end_to_end"]) == {
-        "frames", "fps", "latency_ms", "drops", "reused", "cpu_percent", "rss_mb"
+        "frames", "fps", "latency_ms", "drops", "repeated", "reused", "cpu_percent", "rss_mb"
     }  # fmt: skip
     assert facts["first_frame_s"] > 0
     assert facts["engines"][0]["network"]["latency_ms"]["p50"] >= 5

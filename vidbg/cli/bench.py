@@ -27,7 +27,7 @@ def bench(
     frames: Annotated[int, typer.Option(min=2, help="Frames measured.")] = 200,
     warm_up: Annotated[int, typer.Option(min=1, help="Frames before, not measured.")] = 10,
     live_fps: Annotated[
-        float | None, typer.Option(help="Pace the source at this rate and count drops.")
+        float | None, typer.Option(help="Run live at this rate, as `vidbg run`, and count drops.")
     ] = None,
     still: Annotated[
         bool, typer.Option("--still", help="The synthetic person does not move.")
@@ -93,7 +93,8 @@ def _print_tables(results: list[Result]) -> None:
             f"p99 {result.network_ms['p99']:.2f} ms"
         )
         console.print(
-            f"{result.fps:.1f} FPS end to end, {result.drops} dropped, {result.reused} still, "
+            f"{result.fps:.1f} FPS end to end, {result.drops} dropped, {result.repeated} repeated, "
+            f"{result.reused} still, "
             f"{result.cpu_percent:.0f} % CPU, {result.rss_mb or 0:.0f} MB, "
             f"first frame after {result.first_frame_s:.2f} s"
         )

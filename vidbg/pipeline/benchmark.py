@@ -18,12 +18,13 @@ import numpy as np
 
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.config import MattingConfig
-from vidbg.errors import ConfigError
+from vidbg.errors import BackendError, ConfigError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.backends import Backend
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
-from vidbg.pipeline.stream import Stream
+from vidbg.pipeline.live import Look, Supervisor
+from vidbg.pipeline.stream import Stream, StreamReport
 from vidbg.sinks import Sink
 from vidbg.sinks.memory import MemorySink
 from vidbg.sinks.raw_pipe import RawPipeSink
@@ -33,6 +34,9 @@ from vidbg.timing import StageClock
 
 Times = dict[str, float]
 PERCENTILES = (50, 95, 99)
+
+SETTLE_S = 0.3
+"""From the start of a live measurement to its first frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class BenchmarkConfig:
         width, height: of the synthetic frames, in pixels.
         frames: measured; a shorter video is measured whole.
         warm_up: frames before the measurement.
-        live_fps: pace the synthetic source so and drop what is late; None for as fast as it goes.
+        live_fps: run live, as `vidbg run` does, with a synthetic camera of so many frames a second,
+            dropping what is late; None for as fast as it goes.
         still: the synthetic person does not move.
         y4m: write the results as raw video, which is thrown away; else they stay in memory.
     """
@@ -98,6 +103,8 @@ class Result:
     Attributes:
         network_ms, network_fps: the network alone, one input after the other.
         latencies_ms: of every frame, in milliseconds.
+        drops: frames that were overtaken by newer ones.
+        repeated: live, output frames for which no new one was there in time.
         reused: frames that stood still, so that the network rested.
         stages_ms, latency_ms: percentiles p50, p95, p99 in milliseconds; latency is from read to
             written and holds the time in queues.
@@ -114,6 +121,7 @@ class Result:
     frames: int
     fps: float
     drops: int
+    repeated: int
     latency_ms: Times
     stages_ms: dict[str, Times]
     cpu_percent: float
@@ -132,6 +140,7 @@ class Result:
                 "fps": round(self.fps, 2),
                 "latency_ms": self.latency_ms,
                 "drops": self.drops,
+                "repeated": self.repeated,
                 "reused": self.reused,
                 "cpu_percent": round(self.cpu_percent, 1),
                 "rss_mb": self.rss_mb,
@@ -163,7 +172,10 @@ def run_benchmark(
         network_s = _time_network(matter.backend, frame, plan, config.frames)
         matter.reset()
         matter.clock.clear()
-        return _measure(config, plan, matter, compositor, first_frame_s, network_s)
+        measured = _Measured(first_frame_s, network_s)
+        if config.live_fps is None:
+            return _measure(config, plan, matter, compositor, measured)
+        return _measure_live(config, plan, matter, compositing, measured)
 
 
 def run_apart(
@@ -185,35 +197,100 @@ def _time_network(backend: Backend, frame: Frame, plan: Geometry, count: int) ->
     return clock.seconds()["network"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is known before the stream runs, in seconds."""
+
+    first_frame_s: float
+    network_s: list[float]
+
+
 def _measure(
     config: BenchmarkConfig,
     plan: Geometry,
     matter: Matter,
     compositor: Compositor,
-    first_frame_s: float,
-    network_s: list[float],
+    measured: _Measured,
 ) -> Result:
     reused = matter.reused
     with config.open() as source, config.open_sink(source.info) as sink:
         stream = Stream(source, matter, compositor, sink, frame_limit=config.frames)
-        cpu = time.process_time()
+        cpu_s = time.process_time()
         report = stream.run()
-        cpu = time.process_time() - cpu
+        cpu_s = time.process_time() - cpu_s
+    return _result(plan, matter, measured, report, 0, cpu_s, matter.reused - reused)
+
+
+class _Loaded:
+    """The network that was warmed up, for a live run."""
+
+    def __init__(self, matter: Matter) -> None:
+        self._matter = matter
+
+    def load(self) -> Matter:
+        return self._matter
+
+    def blame(self) -> None:
+        raise BackendError("the network failed while it was measured")
+
+
+def _measure_live(
+    config: BenchmarkConfig,
+    plan: Geometry,
+    matter: Matter,
+    compositing: CompositingConfig,
+    measured: _Measured,
+) -> Result:
+    """The road of `vidbg run`, every frame with a mask of its own."""
+    reused = matter.reused
+
+    def open_source() -> Source:
+        time.sleep(SETTLE_S)  # until the stages are ready: a camera takes longer to open
+        return config.open()
+
+    with config.open() as source:
+        info = source.info
+    with config.open_sink(info) as sink:
+        supervisor = Supervisor(
+            open_source, _Loaded(matter), Look(compositing), lambda: sink, info, on_demand=False
+        )
+        cpu_s = time.process_time()
+        report = supervisor.run()
+        cpu_s = time.process_time() - cpu_s
+    if not report.frames:
+        raise BackendError("no frame came through; -v tells why")
+    stream = StreamReport(
+        report.frames, report.dropped, report.seconds - SETTLE_S, report.latencies_s
+    )
+    matter.clock = supervisor.clock
+    return _result(plan, matter, measured, stream, report.repeated, cpu_s, matter.reused - reused)
+
+
+def _result(
+    plan: Geometry,
+    matter: Matter,
+    measured: _Measured,
+    report: StreamReport,
+    repeated: int,
+    cpu_s: float,
+    reused: int,
+) -> Result:
     return Result(
         engine=f"{matter.backend.name} {matter.backend.precision}",
         network_size=f"{plan.width}x{plan.height}",
-        network_ms=percentiles_ms(network_s),
-        network_fps=len(network_s) / sum(network_s),
-        first_frame_s=first_frame_s,
+        network_ms=percentiles_ms(measured.network_s),
+        network_fps=len(measured.network_s) / sum(measured.network_s),
+        first_frame_s=measured.first_frame_s,
         frames=report.frames,
         fps=report.frames / report.seconds,
         drops=report.dropped,
+        repeated=repeated,
         latency_ms=percentiles_ms(report.latencies_s),
         stages_ms={name: percentiles_ms(s) for name, s in matter.clock.seconds().items()},
-        cpu_percent=100 * cpu / report.seconds,
+        cpu_percent=100 * cpu_s / report.seconds,
         rss_mb=_peak_memory_mb(),
         latencies_ms=[1e3 * seconds for seconds in report.latencies_s],
-        reused=matter.reused - reused,
+        reused=reused,
     )
 
 
