@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
-import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +13,7 @@ import typer
 from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
 from vidbg.cli.reload import reloading
+from vidbg.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from vidbg.compositing import BackgroundSpec
     from vidbg.config import MattingConfig
     from vidbg.frame import StreamInfo
-    from vidbg.pipeline.live import LiveStatus, Look
+    from vidbg.pipeline.live import Look
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SYNTHETIC = "synthetic"
-REPORT_INTERVAL_S = 2.0
 
 
 def run(
@@ -146,7 +144,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
 
     check_output(given.output, show=given.show)
     networks = DeviceNetworks(given.matting, lambda name: typer.echo(f"network: {name}", err=True))
-    with closing(CameraOpener(given.camera, given.asked)) as camera, Status() as status:
+    with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
         if camera.problem is not None:
             typer.echo(f"{camera.problem}. Waiting for it; the background is shown", err=True)
         preview = _preview(given, camera.info) if given.show else None
@@ -270,39 +268,3 @@ def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Sou
         return source
 
     return open_camera
-
-
-class Status:
-    """Says at the terminal how it goes."""
-
-    def __init__(self) -> None:
-        self._told_s = time.monotonic()
-        self._state = ""
-        self._open_line = False
-
-    def tell(self, status: LiveStatus) -> None:
-        """Changes of state at once, on a line each; the frame rate every two seconds."""
-        if not sys.stderr.isatty():
-            return
-        state = status.state.value + (f": {status.reason}" if status.reason else "")
-        if state != self._state:
-            self._end_line()
-            typer.echo(state, err=True)
-            self._state = state
-        elif status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
-            latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
-            eased = f", network eased: {status.eased}" if status.eased else ""
-            cpu = f", {status.cpu_percent:.0f} % of a core"
-            typer.echo(f"\r{status.fps:5.1f} FPS{latency}{cpu}{eased} ", err=True, nl=False)
-            self._told_s, self._open_line = time.monotonic(), True
-
-    def _end_line(self) -> None:
-        if self._open_line:
-            typer.echo(err=True)
-            self._open_line = False
-
-    def __enter__(self) -> Status:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end_line()

@@ -12,7 +12,7 @@ from vidbg.compositing.specs import PassthroughSpec
 from vidbg.errors import VidbgError
 from vidbg.frame import Frame
 from vidbg.pipeline.live.look import Look
-from vidbg.pipeline.live.supervisor import LiveStatus
+from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.overlay import PreviewStatus
 from vidbg.sinks.preview_keys import Action
 from vidbg.sinks.window import WindowSink
