@@ -197,6 +197,9 @@ class Rig:
         """Seconds from `since` to when a viewer last saw the person."""
         return max((s.at_s for s in self.seen if s.person), default=since) - since
 
+    def has_seen(self, frames: int) -> bool:
+        return len(self.seen) > frames
+
     @property
     def leaked(self) -> int:
         return sum(seen.leaks for seen in self.seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,16 +84,16 @@ def test_levels_stay_within_the_list(loads: list[float]) -> None:
     assert 1 <= machine.governor.level.every <= 3
 
 
-def blob(x: float) -> tuple[np.ndarray, np.ndarray]:
+def blob(x: float) -> tuple[Any, Any]:
     """A textured disc before a textured wall, and its alpha."""
-    wall = np.random.default_rng(1).integers(60, 120, (216, 384), np.uint8)
-    skin = np.random.default_rng(2).integers(150, 230, (216, 384), np.uint8)
-    wall, skin = cv2.GaussianBlur(wall, (0, 0), 2), cv2.GaussianBlur(skin, (0, 0), 2)
+    noises = np.random.default_rng(1).integers(0, 70, (2, 216, 384), np.uint8)
+    wall, skin = (cv2.GaussianBlur(noise, (0, 0), 2) for noise in noises)
+    wall, skin = wall + 50, skin + 150
     shift = np.array([[1, 0, x], [0, 1, 0]], np.float32)
-    alpha = np.zeros((216, 384), np.float32)
-    cv2.circle(alpha, (150, 110), 60, 1.0, -1, cv2.LINE_AA)
+    disc = np.zeros((216, 384), np.float32)
+    cv2.circle(disc, (150, 110), 60, 1.0, -1, cv2.LINE_AA)
     moved = cv2.warpAffine(skin, shift, (384, 216))
-    alpha = cv2.warpAffine(alpha, shift, (384, 216))
+    alpha = cv2.warpAffine(disc, shift, (384, 216))
     return (alpha * moved + (1 - alpha) * wall).astype(np.uint8), alpha
 
 
@@ -114,7 +115,7 @@ def test_the_matter_carries_between_calls_and_asks_where_it_cannot() -> None:
 
     config = MattingConfig(smoothing_s=0, reuse=False)
     matter = Matter(config=config, backend=ConstantBackend(network))
-    frames = [cv2.cvtColor(blob(x)[0], cv2.COLOR_GRAY2BGR) for x in (0, 5)]
+    frames = [np.dstack([blob(x)[0]] * 3) for x in (0, 5)]
     matter.carry(frames[0], 0.0)  # nothing to carry yet
     carried = matter.carry(frames[1], 1 / 30)
     assert len(asked) == 1

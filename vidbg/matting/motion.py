@@ -30,8 +30,9 @@ class Motion:
         Returns:
             float32 (h, w) in [0, 1]; a new array.
         """
-        flow = self._search.calc(now, before, None)  # where in `before` each pixel comes from
         height, width = now.shape
+        start = np.zeros((height, width, 2), np.float32)
+        flow = self._search.calc(now, before, start)  # where in `before` each pixel comes from
         columns, rows = np.meshgrid(
             np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
         )
