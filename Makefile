@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install check test bench demo clean
+.PHONY: install check test test-vm bench demo clean
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,11 @@ check: .venv/dev
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+# Boots Debian's kernel with a camera and a virtual camera in qemu, and runs vidbg there.
+test-vm: .venv/dev
+	PYTHONPATH=tests $(BIN)/python -m vm.prepare
+	VIDBG_REQUIRE=vm $(BIN)/python -m pytest -m vm tests/test_vm.py
 
 bench: .venv/base
 	$(BIN)/vidbg bench
