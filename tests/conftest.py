@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from nodes import FakeLoopback, FakePyvirtualcam, Kernel
+
+from vidbg.cli.app import main
 
 REQUIRED = set(filter(None, os.environ.get("VIDBG_REQUIRE", "").split(",")))
 
@@ -66,3 +70,36 @@ def sets(tmp_path: Path) -> Path:
         if index < 3:
             cv2.imwrite(str(tmp_path / f"rooms/images/{index}.jpg"), image)
     return tmp_path
+
+
+@pytest.fixture
+def virtualcam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePyvirtualcam:
+    """pyvirtualcam on a computer whose v4l2loopback 0.15.0 has one device, /dev/video10."""
+    from vidbg.sinks import virtual_camera
+    from vidbg.sinks.loopback import gather_facts
+
+    kernel = Kernel({"/dev/video10": FakeLoopback()})
+    kernel.lay_out(tmp_path)
+    module = FakePyvirtualcam(kernel)
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
+    monkeypatch.setattr(virtual_camera, "VideoNode", kernel.open)
+    monkeypatch.setattr(
+        virtual_camera, "gather_facts", lambda: gather_facts(tmp_path, "6.1.0-9-amd64", kernel.open)
+    )
+    return module
+
+
+@pytest.fixture
+def vidbg(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in this process: exit code, output, errors."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vidbg", *map(str, arguments)])
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return (int(ended.value.code or 0), *capsys.readouterr())
+
+    return call

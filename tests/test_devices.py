@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
-import struct
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import typer
+from nodes import FakeDevice, FakeLoopback, FakeNode, Kernel, put, refuse
 from typer.testing import CliRunner
 
 from vidbg.cli import devices as command
@@ -21,92 +22,76 @@ from vidbg.sinks.loopback import (
     ModuleState,
     NodeState,
     gather_facts,
+    loopback_devices,
     next_step,
     node_step,
+    warnings,
 )
 from vidbg.sinks.virtual_camera import VirtualCameraReport, explain, linux_report
 from vidbg.sources import camera as camera_module
-from vidbg.sources import v4l2
-from vidbg.sources.v4l2 import CameraInfo, Capability, cameras, holders, parse_capability, refusal
+from vidbg.sources.camera_formats import CameraFormat, FrameSize, formats
+from vidbg.sources.v4l2 import CameraInfo, cameras, refusal
+from vidbg.video_nodes import capability
 
-WEBCAM = Capability("uvcvideo", "HD Webcam", captures=True)
-METADATA = Capability("uvcvideo", "HD Webcam", captures=False)
+METADATA = 0x00800000  # V4L2_CAP_META_CAPTURE
 
-
-def put(file: Path, content: str = "") -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(content)
+# A UVC camera's answers, as v4l2-ctl --list-formats-ext prints them.
+OFFERS: dict[str, dict[tuple[int, ...], list[tuple[int, int]]]] = {
+    "YUYV": {(640, 480): [(1, 30), (1, 15)], (1280, 720): [(1, 10), (1, 5)]},
+    "MJPG": {(1280, 720): [(333333, 10000000), (1, 60)], (1920, 1080): [(1001, 30000)]},
+}
 
 
 # --- cameras --------------------------------------------------------------------------------------
 
 
-def answer(driver: str, card: str, all_nodes: int, this_node: int) -> bytes:
-    """struct v4l2_capability as the kernel fills it."""
-    texts = driver.encode().ljust(16, b"\0") + card.encode().ljust(32, b"\0") + b"usb".ljust(32)
-    return texts + struct.pack("=III", 0x60100, all_nodes, this_node) + bytes(12)
-
-
-@pytest.mark.parametrize(
-    ("all_nodes", "this_node", "captures"),
-    [
-        (0x84A00001, 0x04200001, True),  # a UVC camera's first node, as v4l2-ctl -D prints it
-        (0x84A00001, 0x04A00000, False),  # its second: metadata
-        (0x85200003, 0x05200002, False),  # v4l2loopback without a writer: output only
-        (0x00000001, 0x00000000, True),  # an old driver, without V4L2_CAP_DEVICE_CAPS
-        (0x84201000, 0x04201000, True),  # multi-planar, as on phones and boards
-    ],
-)
-def test_capability_is_read(all_nodes: int, this_node: int, captures: bool) -> None:
-    capability = parse_capability(answer("uvcvideo", "HD Webcam", all_nodes, this_node))
-    assert capability == Capability("uvcvideo", "HD Webcam", captures)
-
-
-def test_a_file_is_no_video_device(tmp_path: Path) -> None:
-    put(tmp_path / "video0")
-    with pytest.raises(OSError, match="ioctl"):
-        v4l2.query(str(tmp_path / "video0"))
+def plug(root: Path, kernel: Kernel, **indexes: str) -> None:
+    """The entries of /sys that the kernel makes for its devices."""
+    for path, device in kernel.items():
+        entry = root / "sys/class/video4linux" / Path(path).name
+        put(entry / "name", "HD Webcam\n" if isinstance(device, OSError) else device.card + "\n")
+        put(entry / "index", indexes.get(entry.name, "0"))
 
 
 def test_only_capturing_nodes_are_cameras(tmp_path: Path) -> None:
-    names = {10: "vidbg", 2: "Phone", 0: "HD Webcam", 1: "HD Webcam", 11: "Idle loopback"}
-    for number, name in names.items():
-        put(tmp_path / f"sys/class/video4linux/video{number}/name", name + "\n")
+    kernel = Kernel(
+        {
+            "/dev/video10": FakeLoopback(written=True, bus="platform:v4l2loopback-000"),
+            "/dev/video2": FakeDevice(card="Phone", bus="usb-2"),
+            "/dev/video0": FakeDevice(offers=OFFERS, bus="usb-1"),
+            "/dev/video1": FakeDevice(caps=METADATA),
+            "/dev/video11": FakeLoopback(card="Idle loopback"),
+        }
+    )
+    plug(tmp_path, kernel)
     put(tmp_path / "sys/class/video4linux/v4l-subdev0/name", "sensor")
-    answers = {
-        "/dev/video0": WEBCAM,
-        "/dev/video1": METADATA,
-        "/dev/video2": WEBCAM,
-        "/dev/video10": Capability("v4l2 loopback", "vidbg", captures=True),
-        "/dev/video11": Capability("v4l2 loopback", "Idle loopback", captures=False),
-    }
-    assert list(cameras(tmp_path, answers.__getitem__)) == [
-        CameraInfo(0, "/dev/video0", "HD Webcam"),
-        CameraInfo(2, "/dev/video2", "Phone"),
-        CameraInfo(10, "/dev/video10", "vidbg", virtual=True),
+    first, *others = cameras(tmp_path, kernel.open)
+    assert (first.index, first.device, first.name, first.bus) == (
+        0,
+        "/dev/video0",
+        "HD Webcam",
+        "usb-1",
+    )
+    assert [f.pixel_format for f in first.formats] == ["YUYV", "MJPG"]
+    assert others == [
+        CameraInfo(2, "/dev/video2", "Phone", bus="usb-2"),
+        CameraInfo(10, "/dev/video10", "vidbg", virtual=True, bus="platform:v4l2loopback-000"),
     ]
-
-
-def forbid(_device: str) -> Capability:
-    raise PermissionError(errno.EACCES, "Permission denied")
-
-
-def vanish(_device: str) -> Capability:
-    raise OSError(errno.ENODEV, "No such device")
+    assert not any(device.opened for device in kernel.values() if isinstance(device, FakeDevice))
 
 
 def test_cameras_without_permission_are_listed_once_with_the_next_step(tmp_path: Path) -> None:
-    for node, index in (("video0", "0"), ("video1", "1")):
-        put(tmp_path / f"sys/class/video4linux/{node}/name", "HD Webcam")
-        put(tmp_path / f"sys/class/video4linux/{node}/index", index)
-    (found,) = cameras(tmp_path, forbid)
+    kernel = Kernel({f"/dev/video{n}": refuse(errno.EACCES) for n in (0, 1)})
+    plug(tmp_path, kernel, video1="1")
+    (found,) = cameras(tmp_path, kernel.open)
     assert (found.device, found.name) == ("/dev/video0", "HD Webcam")
     assert "sudo usermod -aG video $USER" in (found.problem or "")
 
 
 def test_a_camera_that_does_not_answer_is_listed(tmp_path: Path) -> None:
-    put(tmp_path / "sys/class/video4linux/video0/name", "HD Webcam")
-    (found,) = cameras(tmp_path, vanish)
+    kernel = Kernel({"/dev/video0": refuse(errno.ENODEV)})
+    plug(tmp_path, kernel)
+    (found,) = cameras(tmp_path, kernel.open)
     assert "No such device" in (found.problem or "")
 
 
@@ -116,21 +101,68 @@ def test_a_system_without_video_has_no_cameras(tmp_path: Path) -> None:
 
 def test_each_refusal_is_told_apart(tmp_path: Path) -> None:
     node = tmp_path / "video0"
+    kernel = Kernel({"/dev/video0": refuse(errno.EACCES)})
     assert "there is no camera" in (refusal(str(node)) or "")
     put(node)
     assert "is no camera (Inappropriate ioctl" in (refusal(str(node)) or "")
-    assert "usermod -aG video" in (refusal(str(node), forbid) or "")
-    assert "(HD Webcam) gives no pictures" in (refusal(str(node), lambda _: METADATA) or "")
-    assert refusal(str(node), lambda _: WEBCAM) is None
+    assert "usermod -aG video" in (refusal(str(node), kernel.open) or "")
+    kernel["/dev/video0"] = FakeDevice(caps=METADATA)
+    assert "(HD Webcam) gives no pictures" in (refusal(str(node), kernel.open) or "")
+    kernel["/dev/video0"] = FakeDevice()
+    assert refusal(str(node), kernel.open) is None
 
 
-def test_holders_are_found_by_their_open_files(tmp_path: Path) -> None:
-    for pid, name, target in (("7", "zoom", "/dev/video0"), ("8", "bash", "/dev/null")):
-        put(tmp_path / pid / "comm", name + "\n")
-        (tmp_path / pid / "fd").mkdir()
-        (tmp_path / pid / "fd/3").symlink_to(target)
-    put(tmp_path / "9/comm", "gone meanwhile")
-    assert holders("/dev/video0", tmp_path) == ["zoom (pid 7)"]
+# --- what a camera offers -------------------------------------------------------------------------
+
+
+def offered(device: FakeDevice) -> tuple[CameraFormat, ...]:
+    with FakeNode(device) as node:
+        return formats(node, capability(node))
+
+
+def test_formats_have_their_sizes_and_top_rates() -> None:
+    yuyv, mjpg = offered(FakeDevice(offers=OFFERS))
+    assert yuyv == CameraFormat(
+        "YUYV",
+        (FrameSize(1280, 720, None, Fraction(10)), FrameSize(640, 480, None, Fraction(30))),
+    )
+    assert mjpg.sizes[0] == FrameSize(1920, 1080, None, Fraction(30000, 1001))
+    assert mjpg.sizes_text() == "1920x1080@29.97, 1280x720@60"
+
+
+def test_a_range_of_sizes() -> None:
+    stepwise: dict[tuple[int, ...], list[tuple[int, int]]]
+    stepwise = {(96, 1920, 16, 72, 1080, 8): [(1, 60)]}  # min, max, step of width, then of height
+    (found,) = offered(FakeDevice(offers={"NV12": stepwise}))
+    assert found.sizes == (FrameSize(1920, 1080, (96, 72), Fraction(60)),)
+    assert found.sizes_text() == "96x72 to 1920x1080@60"
+
+
+def test_a_multiplanar_camera_is_asked_as_one() -> None:
+    device = FakeDevice(caps=0x1000, kind=9, offers={"NV12": {(640, 480): [(1, 30)]}})
+    assert [f.sizes_text() for f in offered(device)] == ["640x480@30"]
+
+
+def test_a_driver_that_tells_little() -> None:
+    assert offered(FakeDevice()) == ()
+    (bare,) = offered(FakeDevice(offers={"YUYV": {}}))
+    assert (bare.sizes, bare.sizes_text()) == ((), "")
+    (rateless,) = offered(FakeDevice(offers={"YUYV": {(640, 480): []}}))
+    assert rateless.sizes_text() == "640x480"
+    (zero,) = offered(FakeDevice(offers={"YUYV": {(640, 480): [(0, 0), (0, 30)]}}))
+    assert zero.sizes_text() == "640x480"
+
+
+def test_a_driver_that_never_ends_is_left() -> None:
+    device = FakeDevice(offers={"YUYV": {(640, 480): [(1, 30)]}})
+    answer = device.enumerate_formats
+
+    def endless(argument: bytearray) -> None:
+        argument[:4] = bytes(4)
+        answer(argument)
+
+    device.enumerate_formats = endless  # type: ignore[method-assign]
+    assert 1 < len(offered(device)) < 1000
 
 
 # --- v4l2loopback ---------------------------------------------------------------------------------
@@ -138,54 +170,107 @@ def test_holders_are_found_by_their_open_files(tmp_path: Path) -> None:
 KERNEL = "6.1.0-9-amd64"
 
 
-def load(root: Path, **states: str | None) -> None:
-    """A root in which the module is loaded and has devices; None is a node missing from /dev."""
-    put(root / "sys/module/v4l2loopback/version", "0.15.0\n")
-    for node, state in states.items():
-        folder = root / "sys/devices/virtual/video4linux" / node
-        put(folder / "name", f"label of {node}\n")
-        put(folder / "max_openers", "10\n")
-        put(folder / "state", f"{state}\n")
-        if state is not None:
-            put(root / "dev" / node)
-
-
 def test_facts_of_a_loaded_module(tmp_path: Path) -> None:
     put(tmp_path / "etc/os-release", 'NAME="Linux Mint"\nID=linuxmint\nID_LIKE="ubuntu debian"\n')
-    load(tmp_path, video10="output", video9="capture", video11=None)
+    kernel = Kernel(
+        {
+            "/dev/video10": FakeLoopback(),
+            "/dev/video9": FakeLoopback(card="OBS", written=True),
+            "/dev/video11": FakeLoopback(),
+        }
+    )
+    kernel.lay_out(tmp_path)
+    (tmp_path / "dev/video11").unlink()
     put(tmp_path / "sys/devices/virtual/video4linux/video3/name", "another driver's")
-    facts = gather_facts(tmp_path, KERNEL)
-    assert (facts.module, facts.version) == ("loaded", "0.15.0")
+    facts = gather_facts(tmp_path, KERNEL, kernel.open)
+    assert (facts.module, facts.version, facts.max_buffers) == ("loaded", "0.15.0", 2)
     assert facts.distribution == ("linuxmint", "ubuntu", "debian")
     assert [(node.device, node.name, node.state) for node in facts.nodes] == [
-        ("/dev/video9", "label of video9", "written"),
-        ("/dev/video10", "label of video10", "free"),
-        ("/dev/video11", "label of video11", "absent"),
+        ("/dev/video9", "OBS", "written"),
+        ("/dev/video10", "vidbg", "free"),
+        ("/dev/video11", "vidbg", "absent"),
     ]
     assert facts.free_device() == "/dev/video10"
     assert next_step(facts) is None
+    assert loopback_devices(tmp_path) == ["/dev/video9", "/dev/video10", "/dev/video11"]
 
 
-def test_a_device_without_permission(tmp_path: Path) -> None:
-    load(tmp_path, video10="output")
-    facts = gather_facts(tmp_path, KERNEL, may_write=lambda _: False)
-    assert facts.nodes[0].state == "forbidden"
-    assert "/dev/video10: `sudo usermod -aG video $USER`" in (next_step(facts) or "")
+class OpenCaps(FakeLoopback):
+    """Loaded without exclusive_caps: both capabilities, always."""
+
+    def query(self, argument: bytearray) -> None:
+        super().query(argument)
+        argument[88:92] = (0x05200003).to_bytes(4, "little")
 
 
-def test_a_used_up_device_answers_eagain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load(tmp_path, video10="output")
-    read_text = Path.read_text
+@pytest.mark.parametrize(
+    ("device", "file", "state"),
+    [
+        (FakeLoopback(old=True), "", "free"),
+        (FakeLoopback(old=True, written=True), "", "written"),
+        (FakeLoopback(old=True, used_up=True), "", "used up"),
+        (FakeLoopback(old=True, readers=1), "", "free"),  # the last writer left, a reader stays
+        (FakeLoopback(), "output", "free"),
+        (FakeLoopback(written=True), "capture", "written"),
+        (FakeLoopback(keep_format=True), "capture", "locked"),
+        (OpenCaps(old=True), "", "free"),
+        (OpenCaps(), "output", "free"),
+        (OpenCaps(written=True), "capture", "written"),
+        (OpenCaps(keep_format=True), "capture", "free"),  # pyvirtualcam may write in that format
+        (refuse(errno.EACCES), "", "forbidden"),
+        (refuse(errno.EPERM), "", "forbidden"),
+        (refuse(errno.EBUSY), "", "written"),
+        (refuse(errno.ENXIO), "", "absent"),
+    ],
+)
+def test_the_state_of_a_device(
+    tmp_path: Path, device: FakeDevice | OSError, file: str, state: NodeState
+) -> None:
+    kernel = Kernel({"/dev/video10": device})
+    kernel.lay_out(tmp_path)
+    if file:
+        put(tmp_path / "sys/devices/virtual/video4linux/video10/state", file + "\n")
+    (node,) = gather_facts(tmp_path, KERNEL, kernel.open).nodes
+    assert node.state == state
 
-    def read(path: Path, errors: str | None = None) -> str:
-        if path.name == "state":
-            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-        return read_text(path, errors=errors)
 
-    monkeypatch.setattr(Path, "read_text", read)
-    facts = gather_facts(tmp_path, KERNEL)
-    assert facts.nodes[0].state == "used up"
-    assert RELOAD in (next_step(facts) or "")
+def test_who_holds_a_device_is_told(tmp_path: Path) -> None:
+    kernel = Kernel({"/dev/video10": FakeLoopback(written=True)})
+    kernel.lay_out(tmp_path)
+    put(tmp_path / "proc/77/comm", "obs\n")
+    (tmp_path / "proc/77/fd").mkdir()
+    (tmp_path / "proc/77/fd/9").symlink_to("/dev/video10")
+    facts = gather_facts(tmp_path, KERNEL, kernel.open)
+    assert str(facts.nodes[0]) == (
+        "/dev/video10 (vidbg): another program writes to it; open in obs (pid 77)"
+    )
+    assert "(open in obs (pid 77))" in (next_step(facts) or "")
+
+
+def test_a_used_up_device_is_the_second_choice() -> None:
+    facts = facts_of("loaded", "written", "used up", "free")
+    assert facts.free_device() == "/dev/video12"
+    facts = facts_of("loaded", "written", "used up")
+    assert facts.free_device() == "/dev/video11"
+    assert next_step(facts) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "max_buffers", "warned"),
+    [("", 8, True), ("0.12.7", 3, True), ("", 2, False), ("0.15.0", 8, False)],
+)
+def test_buffers_that_crash_the_kernel(
+    tmp_path: Path, version: str, max_buffers: int, warned: bool
+) -> None:
+    kernel = Kernel({"/dev/video10": FakeLoopback(old=True)})
+    kernel.lay_out(tmp_path, version, max_buffers)
+    facts = gather_facts(tmp_path, KERNEL, kernel.open)
+    told = list(warnings(facts))
+    assert len(told) == warned
+    assert linux_report(facts).warnings == tuple(told)
+    if warned:
+        assert f"max_buffers={max_buffers}: a reader" in told[0]
+        assert RELOAD in told[0]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +306,8 @@ def facts_of(module: ModuleState, *states: NodeState, like: str = "debian") -> L
         (facts_of("not built"), "dkms autoinstall"),
         (facts_of("installed"), f"not loaded: `{MODPROBE}`"),
         (facts_of("loaded"), f"has no device: `{RELOAD}`"),
-        (facts_of("loaded", "written"), "/dev/video10 is taken: close the program"),
+        (facts_of("loaded", "written"), "is taken: close the program that writes to it (another"),
+        (facts_of("loaded", "locked"), "`v4l2-ctl -d /dev/video10 -c keep_format=0`"),
         (facts_of("loaded", "absent"), "missing from /dev"),
         (facts_of("loaded", "written", "forbidden"), "no permission to write to /dev/video11"),
     ],
@@ -247,7 +333,7 @@ def test_a_named_device_gets_its_own_advice() -> None:
     assert "not installed" in explain("no", "/dev/video3", facts_of("missing"), "linux")
 
 
-@pytest.mark.parametrize("state", ["free", "written", "used up", "forbidden", "absent"])
+@pytest.mark.parametrize("state", ["free", "written", "locked", "used up", "forbidden", "absent"])
 def test_every_state_has_words(state: NodeState) -> None:
     node = LoopbackNode("/dev/video10", "vidbg", state)
     assert str(node).startswith("/dev/video10 (vidbg): ")
@@ -257,7 +343,7 @@ def test_every_state_has_words(state: NodeState) -> None:
 def test_report_of_a_free_device() -> None:
     report = linux_report(facts_of("loaded", "free"))
     assert report == VirtualCameraReport(
-        True, ("v4l2loopback: loaded", "/dev/video10 (vidbg): free"), None
+        True, ("v4l2loopback 0.12 or older: loaded", "/dev/video10 (vidbg): free"), None
     )
 
 
@@ -267,7 +353,13 @@ app = typer.Typer()
 app.command()(command.devices)
 
 CAMERAS = [
-    CameraInfo(0, "/dev/video0", "HD [USB] Webcam"),
+    CameraInfo(
+        0,
+        "/dev/video0",
+        "HD [USB] Webcam",
+        bus="usb-1",
+        formats=(CameraFormat("MJPG", (FrameSize(1920, 1080, None, Fraction(30000, 1001)),)),),
+    ),
     CameraInfo(2, "/dev/video2", "Phone", virtual=True),
     CameraInfo(4, "/dev/video4", "Locked", problem="no permission to open the camera /dev/video4"),
 ]
@@ -290,6 +382,7 @@ def run(
 def test_devices_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [" ".join(line.split()) for line in run(monkeypatch, CAMERAS, NO_MODULE).splitlines()]
     assert "ok /dev/video0 HD [USB] Webcam" in lines
+    assert "- MJPG 1920x1080@29.97" in lines
     assert "ok /dev/video2 Phone (virtual)" in lines
     assert "no /dev/video4 Locked" in lines
     assert "no v4l2loopback installed" in lines
@@ -304,6 +397,11 @@ def test_devices_where_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -
     assert "\n- " not in output
 
 
+def test_a_warning_is_printed_where_all_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = VirtualCameraReport(True, (), None, ("max_buffers=8 is dangerous",))
+    assert "\n- max_buffers=8 is dangerous" in run(monkeypatch, CAMERAS[:1], ready)
+
+
 def test_no_camera_has_a_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"- {command.NO_CAMERA}" in run(monkeypatch, [], NO_MODULE)
 
@@ -316,6 +414,11 @@ def test_devices_for_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
         "name": "Phone",
         "virtual": True,
         "problem": None,
+        "bus": "",
+        "formats": [],
     }
+    (mjpg,) = found["cameras"][0]["formats"]
+    assert mjpg["pixel_format"] == "MJPG"
+    assert mjpg["sizes"][0]["frame_rate"] == pytest.approx(29.97, abs=0.001)
     assert found["virtual_camera"]["usable"] is False
     assert MODPROBE in found["virtual_camera"]["next_step"]

@@ -1,37 +1,32 @@
-"""Cameras and live sinks, with OpenCV's and pyvirtualcam's devices replaced by fakes."""
+"""Live sinks, with OpenCV's windows and pyvirtualcam's devices replaced by fakes."""
 
 from __future__ import annotations
 
 import io
-import itertools
-import logging
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from fractions import Fraction
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 import pytest
+from fake_windows import FakeWindows
 from hypothesis import given
 from hypothesis import strategies as st
+from nodes import FakePyvirtualcam
 
-from vidbg.errors import SinkError, SourceError
+from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.sinks import Sink, loopback, virtual_camera, window
+from vidbg.sinks import Sink
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.opaque import OpaqueSink
 from vidbg.sinks.raw_pipe import RawPipeSink
 from vidbg.sinks.virtual_camera import VirtualCameraSink
 from vidbg.sinks.window import WindowSink
-from vidbg.sources import v4l2
-from vidbg.sources.camera import CameraMode, CameraSource, list_cameras
 
 INFO = StreamInfo(64, 48, frame_rate=Fraction(30))
 LIVE = StreamInfo(64, 48, frame_rate=Fraction(30), live=True)
@@ -40,458 +35,6 @@ LIVE = StreamInfo(64, 48, frame_rate=Fraction(30), live=True)
 def frame(index: int, info: StreamInfo = INFO, **fields: Any) -> Frame:
     image = np.full((info.height, info.width, 3), index, np.uint8)
     return Frame(**{"image": image, "pts": index / 30, "index": index, **fields})
-
-
-# --- camera ---------------------------------------------------------------------------------------
-
-
-class FakeCapture:
-    """A cv2.VideoCapture whose camera grants `granted` and then gives `count` pictures."""
-
-    def __init__(self, granted: dict[int, float] | None = None, count: int = 10**9) -> None:
-        self.asked: dict[int, float] = {}
-        self.granted = granted or {}
-        self.count = count
-        self.released = 0
-        self.hold: threading.Event | None = None
-        self.reading = threading.Event()
-
-    def isOpened(self) -> bool:
-        return True
-
-    def set(self, what: int, value: float) -> bool:
-        self.asked[what] = value
-        return True
-
-    def get(self, what: int) -> float:
-        return self.granted.get(what, self.asked.get(what, 0.0))
-
-    def read(self) -> tuple[bool, Any]:
-        self.reading.set()
-        if self.hold is not None:
-            self.hold.wait(10)
-        if self.count == 0 or self.released:
-            return False, None
-        self.count -= 1
-        height, width = self.get(cv2.CAP_PROP_FRAME_HEIGHT), self.get(cv2.CAP_PROP_FRAME_WIDTH)
-        return True, np.zeros((int(height), int(width), 3), np.uint8)
-
-    def release(self) -> None:
-        self.released += 1
-
-
-Plug = Callable[[FakeCapture], FakeCapture]
-
-
-@pytest.fixture
-def plug(monkeypatch: pytest.MonkeyPatch) -> Plug:
-    """Makes a fake the camera that OpenCV opens."""
-
-    def put(capture: FakeCapture) -> FakeCapture:
-        monkeypatch.setattr(cv2, "VideoCapture", lambda *_: capture)
-        monkeypatch.setattr(v4l2, "refusal", lambda _: None)
-        return capture
-
-    return put
-
-
-def test_camera_frames_follow_the_contract(plug: Plug) -> None:
-    plug(FakeCapture())
-    with CameraSource(0, width=64, height=48) as source:
-        frames = [given for given, _ in zip(source, range(5), strict=False)]
-    assert [f.index for f in frames] == [0, 1, 2, 3, 4]
-    assert frames[0].pts == 0
-    assert all(a.pts < b.pts for a, b in itertools.pairwise(frames))
-    assert source.info.live
-    assert frames[0].image.shape == (48, 64, 3)
-
-
-def test_camera_is_asked_for_the_mode_and_a_short_queue(plug: Plug) -> None:
-    capture = plug(FakeCapture())
-    source = CameraSource(0, width=1280, height=720, frame_rate=Fraction(25))
-    assert capture.asked[cv2.CAP_PROP_BUFFERSIZE] == 1
-    assert capture.asked[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
-    assert next(iter(capture.asked)) == cv2.CAP_PROP_FOURCC
-    assert source.mode == CameraMode(1280, 720, Fraction(25), "MJPG")
-
-
-@pytest.mark.parametrize(("width", "height", "chosen"), [(640, 480, "YUYV"), (1280, 720, "MJPG")])
-def test_auto_takes_what_fits_through_usb_2(
-    plug: Plug, width: int, height: int, chosen: str
-) -> None:
-    plug(FakeCapture())
-    assert CameraSource(0, width=width, height=height).mode.pixel_format == chosen
-
-
-def test_a_mode_that_was_not_granted_is_told(plug: Plug, caplog: pytest.LogCaptureFixture) -> None:
-    granted = {
-        cv2.CAP_PROP_FRAME_WIDTH: 640.0,
-        cv2.CAP_PROP_FRAME_HEIGHT: 480.0,
-        cv2.CAP_PROP_FPS: 15.0,
-        cv2.CAP_PROP_FOURCC: float(cv2.VideoWriter.fourcc(*"YUYV")),
-    }
-    plug(FakeCapture(granted))
-    source = CameraSource(0, width=1280, height=720)
-    assert source.mode == CameraMode(640, 480, Fraction(15), "YUYV")
-    assert (source.info.width, source.info.height) == (640, 480)
-    assert source.info.frame_rate == 15
-    assert caplog.messages == [
-        "camera /dev/video0 gives 640x480 at 15 FPS, YUYV, "
-        "not the requested 1280x720 at 30 FPS, MJPG"
-    ]
-
-
-def test_a_driver_that_tells_nothing_is_no_warning(
-    plug: Plug, caplog: pytest.LogCaptureFixture
-) -> None:
-    plug(FakeCapture({cv2.CAP_PROP_FPS: 0.0, cv2.CAP_PROP_FOURCC: -1.0}))
-    source = CameraSource(0, width=64, height=48, frame_rate=Fraction(25))
-    assert (source.mode.frame_rate, source.mode.pixel_format) == (None, "")
-    assert source.info.frame_rate == 25
-    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
-
-
-def test_a_camera_that_opens_but_gives_nothing(plug: Plug) -> None:
-    capture = plug(FakeCapture(count=0))
-    with pytest.raises(SourceError, match=r"gave no picture.*vidbg devices"):
-        CameraSource(0)
-    assert capture.released
-
-
-def test_a_camera_that_is_unplugged(plug: Plug) -> None:
-    plug(FakeCapture(count=3))  # one at the opening, two after
-    frames = iter(CameraSource(0, width=64, height=48))
-    assert [next(frames).index, next(frames).index] == [0, 1]
-    with pytest.raises(SourceError, match=r"/dev/video0 gave no picture.*unplugged"):
-        next(frames)
-
-
-def test_a_picture_size_that_changes(plug: Plug) -> None:
-    capture = plug(FakeCapture())
-    source = CameraSource(0, width=64, height=48)
-    frames = iter(source)
-    next(frames)
-    capture.granted[cv2.CAP_PROP_FRAME_WIDTH] = 32.0
-    with pytest.raises(SourceError, match="from 64x48 to 32x48"):
-        next(frames)
-
-
-def test_close_twice_ends_the_camera(plug: Plug) -> None:
-    capture = plug(FakeCapture())
-    source = CameraSource(0, width=64, height=48)
-    source.close()
-    source.close()
-    assert capture.released
-    assert list(source) == []
-
-
-def test_close_while_another_thread_reads(plug: Plug) -> None:
-    capture = plug(FakeCapture())
-    source = CameraSource(0, width=64, height=48)
-    capture.hold = threading.Event()
-    capture.reading.clear()
-    reader = threading.Thread(target=list, args=(source,))
-    reader.start()
-    assert capture.reading.wait(5)
-    source.close()
-    assert not capture.released  # never under the reader's hands
-    capture.hold.set()
-    reader.join(5)
-    assert not reader.is_alive()
-    assert capture.released
-
-
-def test_a_busy_camera_names_its_holder(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
-    capture = plug(FakeCapture())
-    monkeypatch.setattr(capture, "isOpened", lambda: False)
-    monkeypatch.setattr(v4l2, "holders", lambda _: ["zoom (pid 42)"])
-    with pytest.raises(SourceError, match=r"in use by zoom \(pid 42\): close"):
-        CameraSource(0)
-    monkeypatch.setattr(v4l2, "holders", lambda _: [])
-    with pytest.raises(SourceError, match="busy, forbidden or absent"):
-        CameraSource(0)
-
-
-def test_a_missing_camera() -> None:
-    with pytest.raises(SourceError, match=r"no camera /dev/video99.*vidbg devices"):
-        CameraSource("99")
-
-
-@pytest.mark.parametrize(("platform", "words"), [("win32", "Privacy"), ("darwin", "terminal")])
-def test_other_systems_open_by_number(
-    monkeypatch: pytest.MonkeyPatch, plug: Plug, platform: str, words: str
-) -> None:
-    capture = plug(FakeCapture())
-    monkeypatch.setattr(sys, "platform", platform)
-    with CameraSource("1", width=64, height=48) as source:
-        assert next(iter(source)).index == 0
-    with pytest.raises(SourceError, match="give its number"):
-        CameraSource("/dev/video0")
-    monkeypatch.setattr(capture, "isOpened", lambda: False)
-    with pytest.raises(SourceError, match=words):
-        CameraSource(0)
-
-
-def test_other_systems_list_by_probing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    opened = [FakeCapture(), FakeCapture()]
-
-    def capture(index: int, _api: int) -> Any:
-        return opened[index] if index < 2 else SimpleNamespace(isOpened=lambda: False)
-
-    monkeypatch.setattr(cv2, "VideoCapture", capture)
-    assert [(c.index, c.device) for c in list_cameras()] == [(0, "0"), (1, "1")]
-    assert all(c.released for c in opened)
-
-
-# --- virtual camera -------------------------------------------------------------------------------
-
-
-class FakeCamera:
-    """A pyvirtualcam.Camera that keeps what it is sent."""
-
-    def __init__(
-        self, width: int, height: int, fps: float, *, fmt: str, device: str | None
-    ) -> None:
-        self.opened_as = (width, height, fps, fmt, device)
-        self.device, self.backend = device or "Fake Camera", "fake"
-        self.sent: list[Any] = []
-        self.closed = 0
-
-    def send(self, image: Any) -> None:
-        self.sent.append(image)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-NO_LOOPBACK = loopback.LoopbackFacts("missing", "", ("debian",), ())
-
-
-@pytest.fixture
-def virtualcam(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module: Any = ModuleType("pyvirtualcam")
-    module.Camera = FakeCamera
-    module.PixelFormat = SimpleNamespace(BGR="BGR")
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
-    monkeypatch.setattr(virtual_camera, "gather_facts", lambda: NO_LOOPBACK)
-    return module  # type: ignore[no-any-return]
-
-
-def fake_of(sink: VirtualCameraSink) -> FakeCamera:
-    camera: FakeCamera = sink._camera
-    return camera
-
-
-def refuse(virtualcam: Any, words: str) -> None:
-    def camera(*_: Any, **__: Any) -> None:
-        raise RuntimeError(words)
-
-    virtualcam.Camera = camera
-
-
-@pytest.mark.usefixtures("virtualcam")
-def test_virtual_camera_gets_bgr_frames() -> None:
-    with VirtualCameraSink(LIVE) as sink:
-        sink.write(frame(7, LIVE))
-        camera = fake_of(sink)
-    assert camera.opened_as == (64, 48, 30.0, "BGR", None)
-    assert int(camera.sent[0][0, 0, 0]) == 7
-    sink.close()
-    sink.abort()
-    assert camera.closed == 1
-    with pytest.raises(SinkError, match="after it was closed"):
-        sink.write(frame(8, LIVE))
-
-
-@pytest.mark.usefixtures("virtualcam")
-def test_a_file_plays_at_its_own_speed_and_live_frames_do_not_wait() -> None:
-    for info, least, most in ((INFO, 0.29, 5.0), (LIVE, 0.0, 0.25)):
-        start = time.monotonic()
-        with VirtualCameraSink(info) as sink:
-            for index in range(10):
-                sink.write(frame(index, info))
-        assert least < time.monotonic() - start < most
-
-
-@pytest.mark.usefixtures("virtualcam")
-def test_the_first_free_device_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    nodes = (
-        loopback.LoopbackNode("/dev/video9", "other", "written"),
-        loopback.LoopbackNode("/dev/video10", "vidbg", "free"),
-    )
-    facts = loopback.LoopbackFacts("loaded", "0.15.0", (), nodes)
-    monkeypatch.setattr(virtual_camera, "gather_facts", lambda: facts)
-    assert VirtualCameraSink(LIVE).device == "/dev/video10"
-    assert VirtualCameraSink(LIVE, device="/dev/video9").device == "/dev/video9"
-
-
-def test_every_refusal_gives_the_next_step(virtualcam: ModuleType) -> None:
-    refuse(virtualcam, "'v4l2loopback' backend: No device.\n'other' backend: None either.")
-    with pytest.raises(SinkError) as caught:
-        VirtualCameraSink(LIVE)
-    assert str(caught.value) == (
-        "a virtual camera cannot be opened ('v4l2loopback' backend: No device.; 'other' backend: "
-        "None either). Next: v4l2loopback is not installed: `sudo apt install v4l2loopback-dkms "
-        "linux-headers-$(uname -r)`, then `sudo modprobe v4l2loopback exclusive_caps=1 "
-        "card_label=vidbg video_nr=10`"
-    )
-
-
-@pytest.mark.parametrize(
-    ("platform", "words"),
-    [("win32", "Unity Capture"), ("darwin", "OBS Studio 30"), ("freebsd14", "file or pipe")],
-)
-def test_refusals_elsewhere(
-    virtualcam: ModuleType, monkeypatch: pytest.MonkeyPatch, platform: str, words: str
-) -> None:
-    monkeypatch.setattr(sys, "platform", platform)
-    refuse(virtualcam, "'obs' backend: not found")
-    with pytest.raises(SinkError, match=words):
-        VirtualCameraSink(LIVE)
-    report = virtual_camera.virtual_camera_report()
-    assert (report.usable, report.found) == (False, ("'obs' backend: not found",))
-    assert words in (report.next_step or "")
-
-
-@pytest.mark.usefixtures("virtualcam")
-def test_report_elsewhere_opens_the_camera_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-    report = virtual_camera.virtual_camera_report()
-    assert report == virtual_camera.VirtualCameraReport(True, ("Fake Camera (fake)",), None)
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
-    with pytest.raises(SinkError, match="pip install pyvirtualcam"):
-        VirtualCameraSink(LIVE)
-
-
-@pytest.mark.usefixtures("virtualcam")
-def test_a_device_that_fails_while_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = VirtualCameraSink(LIVE, device="/dev/video10")
-
-    def fail(_: Any) -> None:
-        raise OSError("gone")
-
-    monkeypatch.setattr(fake_of(sink), "send", fail)
-    with pytest.raises(SinkError, match=r"/dev/video10 takes no more frames: gone.*vidbg doctor"):
-        sink.write(frame(0))
-
-
-@pytest.mark.usefixtures("virtualcam")
-def test_odd_sizes_are_refused() -> None:
-    with pytest.raises(SinkError, match="even sizes only, not 63x48"):
-        VirtualCameraSink(StreamInfo(63, 48, live=True))
-
-
-# --- window ---------------------------------------------------------------------------------------
-
-
-class FakeWindows:
-    """OpenCV's window functions, with a user who presses `key` or clicks the window away."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.shown: list[Any] = []
-        self.key, self.visible, self.destroyed = -1, 1.0, 0
-        self.answers: dict[str, Callable[..., Any]] = {
-            "namedWindow": lambda *_: None,
-            "resizeWindow": lambda *_: None,
-            "imshow": lambda _, image: self.shown.append(image),
-            "waitKey": lambda _: self.key,
-            "getWindowProperty": lambda *_: self.visible,
-            "destroyWindow": self.destroy,
-        }
-        for name, answer in self.answers.items():
-            monkeypatch.setattr(cv2, name, answer)
-        monkeypatch.setattr(window, "display_problem", lambda *_: None)
-
-    def destroy(self, _title: str) -> None:
-        self.destroyed += 1
-
-
-@pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> FakeWindows:
-    return FakeWindows(monkeypatch)
-
-
-def test_window_shows_frames(windows: FakeWindows) -> None:
-    with WindowSink(INFO) as sink:
-        sink.write(frame(3))
-        assert not sink.closed
-    assert int(windows.shown[0][0, 0, 0]) == 3
-    assert sink.closed
-    assert windows.destroyed == 1
-
-
-@pytest.mark.parametrize(("key", "visible"), [(ord("q"), 1.0), (27, 1.0), (-1, 0.0)])
-def test_the_user_closes_the_window(windows: FakeWindows, key: int, visible: float) -> None:
-    sink = WindowSink(INFO)
-    windows.key, windows.visible = key, visible
-    sink.write(frame(0))
-    assert sink.closed
-    sink.write(frame(1))  # the rest of the road may go on
-    sink.close()
-    assert (len(windows.shown), windows.destroyed) == (1, 1)
-
-
-def test_a_window_is_destroyed_by_the_thread_that_drew_it_only(windows: FakeWindows) -> None:
-    sink = WindowSink(INFO)
-    writer = threading.Thread(target=sink.write, args=(frame(0),))
-    writer.start()
-    writer.join()
-    sink.close()
-    assert (len(windows.shown), windows.destroyed, sink.closed) == (1, 0, True)
-
-
-def test_macos_draws_from_the_main_thread_only(
-    windows: FakeWindows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    sink, errors = WindowSink(INFO), []
-
-    def write() -> None:
-        try:
-            sink.write(frame(0))
-        except SinkError as error:
-            errors.append(str(error))
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    writer.join()
-    assert "main thread only" in errors[0]
-    sink.write(frame(0))
-    assert len(windows.shown) == 1
-
-
-def test_opencv_without_windows(windows: FakeWindows, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: Any) -> None:
-        raise cv2.error("The function is not implemented")
-
-    monkeypatch.setattr(cv2, "namedWindow", missing)
-    with pytest.raises(SinkError, match=r"not implemented.*--show"):
-        WindowSink(INFO).write(frame(0))
-    assert not windows.shown
-
-
-def test_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.delenv("DISPLAY", raising=False)
-    with pytest.raises(SinkError, match=r"DISPLAY is not set.*without --show"):
-        WindowSink(INFO)
-
-
-@pytest.mark.parametrize("display", [":987", "localhost:987.0", "unix:987", "nonsense"])
-def test_a_display_that_does_not_answer(display: str) -> None:
-    problem = window.display_problem({"DISPLAY": display}, "linux")
-    assert problem is not None
-    assert display in problem
-
-
-def test_a_display_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "_connects", lambda *_: True)
-    assert window.display_problem({"DISPLAY": ":0"}, "linux") is None
-    assert window.display_problem({}, "darwin") is None
 
 
 # --- raw pipe -------------------------------------------------------------------------------------
@@ -590,8 +133,15 @@ def test_a_terminal_is_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
 Opener = Callable[[], Sink]
 
 
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> FakeWindows:
+    return FakeWindows(monkeypatch)
+
+
 @pytest.fixture(params=["virtual camera", "window", "raw pipe"])
-def opaque(request: pytest.FixtureRequest, virtualcam: ModuleType, windows: FakeWindows) -> Sink:
+def opaque(
+    request: pytest.FixtureRequest, virtualcam: FakePyvirtualcam, windows: FakeWindows
+) -> Sink:
     assert virtualcam
     assert windows
     openers: dict[str, Opener] = {
@@ -649,6 +199,30 @@ def test_fan_out_reaches_all() -> None:
         sink.write(frame(0))
     assert [s.written for s in (one, other)] == [1, 1]
     assert [s.state for s in (one, other)] == ["closed", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("told", "together"),
+    [
+        ([True, False], True),
+        ([False, None, True], True),
+        ([False, None], None),
+        ([False, False], False),
+    ],
+)
+def test_fan_out_is_watched_if_one_of_them_is(
+    told: list[bool | None], together: bool | None
+) -> None:
+    class Told(MemorySink):
+        def __init__(self, answer: bool | None) -> None:
+            super().__init__()
+            self.answer = answer
+
+        def watched(self) -> bool | None:
+            return self.answer
+
+    assert FanOutSink([Told(answer) for answer in told]).watched() is together
+    assert OpaqueSink(Told(told[0])).watched() is told[0]
 
 
 def test_fan_out_closes_the_others_when_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
@@ -14,8 +17,10 @@ import pytest
 from typer.testing import CliRunner
 
 from vidbg.cli.app import app
+from vidbg.closing import Closing
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
+from vidbg.sinks import network_stream
 from vidbg.sinks.addresses import is_stream
 from vidbg.sinks.network_stream import NetworkStreamSink
 from vidbg.sinks.raw_pipe import RawPipeSink
@@ -45,7 +50,7 @@ def test_a_pipe_format_that_cannot_be(options: list[str], message: str) -> None:
     assert message in result.output
 
 
-@pytest.mark.parametrize("url", ["rtmp://host/live/secret", "udp://127.0.0.1", "udp://:9"])
+@pytest.mark.parametrize("url", ["rtsp://host/live/secret", "udp://127.0.0.1", "udp://:9"])
 def test_urls_that_are_refused_without_their_secrets(url: str) -> None:
     with pytest.raises(ConfigError, match="udp://HOST:PORT") as caught:
         is_stream(url)
@@ -90,11 +95,124 @@ def test_a_udp_stream_is_received() -> None:
     assert float(received[-1].time or 0) > 75 / 35  # real time, not frame numbers
 
 
+def _no_thread_is_left() -> bool:
+    return not [thread.name for thread in threading.enumerate() if "vidbg" in thread.name]
+
+
 def test_closing_a_stream_twice_leaves_no_thread() -> None:
     sink = NetworkStreamSink(INFO, "udp://127.0.0.1:9")
     sink.write(Frame(IMAGE, 0.0, 0))
     sink.close()
     sink.close()
-    assert "vidbg-network-stream" not in {thread.name for thread in threading.enumerate()}
+    assert _no_thread_is_left()
     with pytest.raises(SinkError, match="closed"):
         sink.write(Frame(IMAGE, 1.0, 1))
+
+
+def _write_until_it_fails(sink: NetworkStreamSink) -> SinkError:
+    for index in range(300):
+        try:
+            sink.write(Frame(IMAGE, index / 100, index))
+        except SinkError as error:
+            return error
+        time.sleep(0.01)
+    raise AssertionError("nothing failed in three seconds")
+
+
+def test_that_nobody_listens_is_no_failure() -> None:
+    with NetworkStreamSink(INFO, "udp://127.0.0.1:9") as sink:
+        for index in range(40):
+            sink.write(Frame(IMAGE, index / 100, index))
+            time.sleep(0.01)
+
+
+def test_a_host_that_refuses_is_told() -> None:
+    """As where the network asks for it: `connect=1` has the answers of the host heard."""
+    with NetworkStreamSink(INFO, "udp://127.0.0.1:9?connect=1") as sink:
+        error = _write_until_it_fails(sink)
+    assert str(error) == (
+        "the stream to udp://127.0.0.1:9 broke: Connection refused. Check the host, the port and "
+        "that the network is up, then start again"
+    )
+    assert _no_thread_is_left()
+
+
+def test_an_unknown_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(SinkError, match="udp://nosuch:5000 cannot be opened: Name or service"):
+        NetworkStreamSink(INFO, "udp://nosuch:5000")
+
+
+class _Network(Closing):
+    """In the place of H264Stream: `trouble` happens at the third frame."""
+
+    trouble: Callable[[], None]
+    sent = 0
+
+    def __init__(self, *_: object) -> None: ...
+
+    def send(self, _: Frame) -> None:
+        self.sent += 1
+        if self.sent == 3:
+            type(self).trouble()
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _fake(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[], None]) -> None:
+    monkeypatch.setattr(_Network, "trouble", staticmethod(trouble), raising=False)
+    monkeypatch.setattr(network_stream, "H264Stream", _Network)
+
+
+def test_a_network_that_goes_down_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable() -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    _fake(monkeypatch, unreachable)
+    with NetworkStreamSink(INFO, "udp://10.0.0.1:9") as sink:
+        error = _write_until_it_fails(sink)
+        with pytest.raises(SinkError, match="Network is unreachable"):
+            sink.write(Frame(IMAGE, 9.0, 9))
+    assert "udp://10.0.0.1:9 broke: Network is unreachable. Check" in str(error)
+    assert _no_thread_is_left()
+
+
+def _wait(event: threading.Event) -> None:
+    event.wait(20)
+
+
+def test_a_network_that_takes_nothing_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    moving = threading.Event()
+    _fake(monkeypatch, lambda: _wait(moving))
+    monkeypatch.setattr(network_stream, "STALL_S", 0.3)
+    monkeypatch.setattr(network_stream, "PATIENCE_S", 0.1)
+    with NetworkStreamSink(INFO, "udp://10.0.0.1:9") as sink:
+        slowest_s = 0.0
+        for index in range(20):
+            start = time.monotonic()
+            sink.write(Frame(IMAGE, index / 100, index))
+            slowest_s = max(slowest_s, time.monotonic() - start)
+            time.sleep(0.005)
+        assert slowest_s < 0.2
+        assert sink.dropped > 10
+        assert "broke: it took nothing for 0.3 s" in str(_write_until_it_fails(sink))
+    assert "hangs and is left behind" in caplog.text
+    moving.set()
+
+
+def test_an_opening_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: answer.wait(20))
+    monkeypatch.setattr(network_stream, "H264Stream", _Network)
+    monkeypatch.setattr(network_stream, "CONNECT_S", 0.1)
+    with pytest.raises(SinkError, match=r"cannot be opened: no answer within 0.1 s"):
+        NetworkStreamSink(INFO, "udp://slow:5000")
+    answer.set()

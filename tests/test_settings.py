@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from vidbg.cli.app import main
 from vidbg.cli.config import EXAMPLE
 from vidbg.cli.settings import default_file
 
 Vidbg = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def vidbg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Vidbg:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vidbg", *map(str, arguments)])
-        monkeypatch.setattr("signal.signal", lambda *_: None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return (int(ended.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 def write(text: str, file: Path | None = None) -> Path:

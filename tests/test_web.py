@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 
 import cv2
@@ -20,6 +21,7 @@ from vidbg.sinks.addresses import web_address
 from vidbg.sinks.web import WebSink
 
 aiohttp = pytest.importorskip("aiohttp")
+web_server = pytest.importorskip("vidbg.sinks.web_server")
 INFO = StreamInfo(640, 480, frame_rate=Fraction(30), live=True)
 IMAGE = np.full((480, 640, 3), (30, 120, 220), np.uint8)
 NOISE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
@@ -107,6 +109,93 @@ def test_a_client_watches_beside_one_that_stalls(sink: WebSink) -> None:
     with socket.create_connection(("127.0.0.1", sink.port)) as stalled:
         stalled.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert asyncio.run(watch()) == 10
+
+
+def _until(sink: WebSink, watched: bool) -> bool:
+    """Whether it comes to that within five seconds; there are new frames meanwhile."""
+    for _ in range(500):
+        if sink.watched() is watched:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("path", ["stream.mjpg", "ws"])
+def test_it_is_known_whether_anybody_watches(sink: WebSink, path: str) -> None:
+    async def watch() -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
+            url = f"http://127.0.0.1:{sink.port}"
+            async with session.get(f"{url}/") as page:
+                await page.text()
+            assert sink.watched() is False  # a page without its socket watches nothing
+            if path == "ws":
+                async with session.ws_connect(f"{url}/ws") as ws:
+                    await ws.receive_bytes()
+                    assert sink.watched() is True
+            else:
+                async with session.get(f"{url}/{path}") as stream:
+                    await stream.content.readexactly(1000)
+                    assert sink.watched() is True
+
+    assert sink.watched() is False
+    asyncio.run(watch())
+    assert _until(sink, False)
+
+
+@pytest.mark.parametrize("path", ["stream.mjpg", "ws"])
+def test_a_client_that_comes_late_has_the_last_frame_at_once(path: str) -> None:
+    async def watch(port: int) -> None:
+        url = f"http://127.0.0.1:{port}/{path}"
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as session:
+            if path == "ws":
+                async with session.ws_connect(url) as ws:
+                    _check(await ws.receive_bytes(timeout=2))
+                return
+            async with session.get(url) as stream:
+                head = (await stream.content.readuntil(b"\r\n\r\n")).decode()
+                _check(await stream.content.readexactly(int(head.split()[-1])))
+                # The boundary behind it: browsers show a picture when it has ended.
+                assert await stream.content.readexactly(11) == b"\r\n--frame\r\n"
+
+    with WebSink(INFO) as sink:
+        sink.write(Frame(IMAGE, 0.0, 0))
+        time.sleep(0.2)
+        asyncio.run(watch(sink.port))
+        asyncio.run(watch(sink.port))
+
+
+_UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+_KEY = b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("path", [b"stream.mjpg", b"ws"])
+def test_clients_that_have_gone_silently_are_dropped(
+    path: bytes, reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They leave no word: their machine is off, or they take and answer nothing any more."""
+    monkeypatch.setattr(web_server, "_SILENCE_S", 0.4)
+    with WebSink(INFO) as sink, socket.create_connection(("127.0.0.1", sink.port)) as client:
+        client.sendall(b"GET /" + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        client.sendall((_UPGRADE + _KEY if path == b"ws" else b"") + b"\r\n")
+        assert _until(sink, True)
+        client.setblocking(False)
+        start, index = time.monotonic(), 0
+        while sink.watched() and time.monotonic() - start < 3:
+            sink.write(Frame(NOISE, index / 100, index))
+            index += 1
+            time.sleep(0.01)
+            with suppress(BlockingIOError):
+                while reads and client.recv(1_000_000):
+                    pass
+        takes_pictures = path == b"stream.mjpg" and reads
+        assert sink.watched() is takes_pictures
+        client.setblocking(True)
+        client.settimeout(5)
+        if not takes_pictures:
+            with suppress(ConnectionResetError):
+                while client.recv(1_000_000):
+                    pass  # what was on its way, then the end
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,11 @@ class Mailbox(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits to be taken."""
+        return not self._items
+
     def close(self, error: BaseException | None = None) -> None:
         """No more items: the taker gets those there are, then the end or the error."""
         with self._changed:

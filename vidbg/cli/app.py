@@ -18,6 +18,7 @@ from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
 from vidbg.cli.process import process
 from vidbg.cli.run import run
+from vidbg.cli.service import service
 from vidbg.cli.settings import FileCommand, LiveCommand
 from vidbg.errors import VidbgError
 
@@ -36,6 +37,7 @@ app.command(cls=LiveCommand, epilog=ELSEWHERE)(run)
 for command in (bench, build, devices, doctor, demo):
     app.command()(command)
 app.add_typer(config)
+app.add_typer(service)
 
 
 def _show_version(asked: bool) -> None:

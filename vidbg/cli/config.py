@@ -48,14 +48,10 @@ def show(
     ctx: typer.Context, file: settings.ConfigFile = None, profile: settings.Profile = None
 ) -> None:
     """Print the settings that `vidbg run` would use, and where each comes from."""
-    given = [] if file is None else ["--config", str(file)]
-    given += [] if profile is None else ["--profile", profile]
-    root = ctx.find_root()
-    command = root.command.commands["run"]  # type: ignore[attr-defined]  # the app is a group
-    run = command.make_context("run", given, parent=root)
+    run = settings.run_context(ctx, settings.options_for(file, profile))
     lines = {
         _line(key, run.params[option.name]): settings.origin_of(run, option)
-        for key, option in settings.configurable(command).items()
+        for key, option in settings.configurable(run.command).items()
     }
     width = max(map(len, lines))
     for line, origin in lines.items():

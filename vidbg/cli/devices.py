@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -41,22 +42,31 @@ def devices(
     cameras, virtual = list_cameras(), virtual_camera_report()
     if as_json:
         found = {"cameras": [asdict(c) for c in cameras], "virtual_camera": asdict(virtual)}
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(found, default=jsonable))
         return
     from rich.console import Console
 
     console = Console()
-    console.print(section("Cameras", camera_rows(cameras)))
+    console.print(section("Cameras", camera_rows(cameras, formats=True)))
     console.print(section("Virtual camera", virtual_camera_rows(virtual)))
     for step in device_steps(cameras, virtual):
         console.print(f"- {step}", soft_wrap=True, markup=False, highlight=False)
 
 
-def camera_rows(cameras: Iterable[CameraInfo]) -> list[Row]:
-    return [
-        Row("no" if c.problem else "ok", c.device, f"{c.name} (virtual)" if c.virtual else c.name)
-        for c in cameras
-    ] or [Row("-", "none", "")]
+def jsonable(value: object) -> float | str:
+    """What JSON has no word for: frame rates as numbers, paths as text."""
+    return float(value) if isinstance(value, Fraction) else str(value)
+
+
+def camera_rows(cameras: Iterable[CameraInfo], *, formats: bool = False) -> list[Row]:
+    """One row a camera, and where wanted one below it for each pixel format that it offers."""
+    rows = []
+    for camera in cameras:
+        name = f"{camera.name} (virtual)" if camera.virtual else camera.name
+        rows.append(Row("no" if camera.problem else "ok", camera.device, name))
+        if formats:
+            rows += [Row("-", f"  {f.pixel_format}", f.sizes_text()) for f in camera.formats]
+    return rows or [Row("-", "none", "")]
 
 
 def virtual_camera_rows(report: VirtualCameraReport) -> list[Row]:
@@ -70,14 +80,14 @@ def _split(line: str) -> tuple[str, str]:
 
 
 def device_steps(cameras: Iterable[CameraInfo], virtual: VirtualCameraReport) -> list[str]:
-    """What to do before `vidbg run` can work; empty if nothing."""
+    """What to do before `vidbg run` can work, or to be safe; empty if nothing."""
     cameras = list(cameras)
     steps = [camera.problem for camera in cameras if camera.problem]
     if not cameras:
         steps.append(NO_CAMERA)
     if virtual.next_step:
         steps.append(virtual.next_step)
-    return steps
+    return [*steps, *virtual.warnings]
 
 
 def section(title: str, rows: Iterable[Row]) -> Table:

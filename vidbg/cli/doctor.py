@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 import typer
 
 import vidbg
-from vidbg.cli.devices import Row, camera_rows, device_steps, section, virtual_camera_rows
+from vidbg.cli.devices import (
+    Row,
+    camera_rows,
+    device_steps,
+    jsonable,
+    section,
+    virtual_camera_rows,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,7 +130,7 @@ def doctor(
     """
     findings = examine()
     if as_json:
-        typer.echo(json.dumps(_as_dict(findings), default=str))
+        typer.echo(json.dumps(_as_dict(findings), default=jsonable))
     else:
         from rich.console import Console
 

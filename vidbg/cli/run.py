@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +14,16 @@ import typer
 
 from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
+from vidbg.cli.reload import reloading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vidbg.compositing import CompositingConfig
+    from vidbg.compositing import BackgroundSpec
     from vidbg.config import MattingConfig
+    from vidbg.frame import StreamInfo
+    from vidbg.pipeline.live import LiveStatus, Look
+    from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
 
@@ -29,9 +34,15 @@ REPORT_INTERVAL_S = 2.0
 
 
 def run(
+    ctx: typer.Context,
     background: options.LiveBackground = "blur",
     camera: Annotated[
-        str, typer.Option("--camera", "-c", help="Index, path, or synthetic for a test picture.")
+        str,
+        typer.Option(
+            "--camera",
+            "-c",
+            help="Index, path, name or a part of it, or synthetic for a test picture.",
+        ),
     ] = "0",
     output: Annotated[
         str | None,
@@ -50,8 +61,20 @@ def run(
     ] = "1280x720",
     fps: Annotated[float, typer.Option(help="Frame rate to ask the camera for.")] = 30.0,
     pixel_format: Annotated[str, typer.Option("--format", help="auto, MJPG or YUYV.")] = "auto",
-    show: Annotated[bool, typer.Option("--show", help="Preview window.")] = False,
-    frames: Annotated[int | None, typer.Option(min=1, help="End after so many frames.")] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Preview window; ? in it shows its keys.")
+    ] = False,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(help="Folder of pictures and videos that the window's keys b and p choose."),
+    ] = None,
+    mirror: Annotated[bool, typer.Option(help="Mirror the camera for everybody.")] = False,
+    ondemand: Annotated[
+        bool, typer.Option(help="Close the camera while nobody watches, where that is known.")
+    ] = True,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="End after so many composited frames.")
+    ] = None,
     fit: options.Fit = "cover",
     offset: options.Offset = 0.0,
     feather: options.Feather = 0.0,
@@ -69,57 +92,121 @@ def run(
     config: settings.ConfigFile = None,  # noqa: ARG001  (both are heeded by LiveCommand)
     profile: settings.Profile = None,  # noqa: ARG001
 ) -> None:
-    """Run a virtual webcam with another background, until Ctrl-C (exits 130) or SIGTERM (143)."""
-    compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
-    matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
-    raw_format = _raw_format(pipe_format, output)
+    """Run a virtual webcam with another background, until Ctrl-C (exits 130) or SIGTERM (143).
+
+    The output stays alive whatever happens to the camera, and never shows the room: while there
+    is no picture of the person it shows the background, or a card. SIGHUP reads the settings
+    anew (not from a terminal, which sends it when it is closed).
+    """
+    asked = _asked(size, fps)
+    given = _Given(
+        camera=_camera(camera, asked, pixel_format),
+        asked=asked,
+        matting=options.matting_config(device, precision, threads, network_size, smoothing, refine),
+        look=_look(background, fit, offset, feather, light_wrap, mirror),
+        output=output,
+        raw_format=_raw_format(pipe_format, output),
+        show=show,
+        backgrounds=[] if backgrounds is None else _backgrounds(backgrounds),
+        ondemand=ondemand,
+        frames=frames,
+    )
     with log_to(log_file, log_level):
         logger.info("camera %s on %s, output %s", camera, background, output or "virtual camera")
-        _run(
-            lambda: _open_source(camera, size, fps, pixel_format),
-            matting,
-            compositing,
-            output=output,
-            raw_format=raw_format,
-            show=show,
-            frames=frames,
+        _run(ctx, given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the options come to."""
+
+    camera: Callable[[], Source]
+    asked: StreamInfo
+    matting: MattingConfig
+    look: Look
+    output: str | None
+    raw_format: RawFormat
+    show: bool
+    backgrounds: list[BackgroundSpec]
+    ondemand: bool
+    frames: int | None
+
+
+def _run(ctx: typer.Context, given: _Given) -> None:
+    from contextlib import closing
+
+    from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
+    from vidbg.pipeline.live.opening import CameraOpener
+
+    check_output(given.output, show=given.show)
+    networks = DeviceNetworks(given.matting, lambda name: typer.echo(f"network: {name}", err=True))
+    with closing(CameraOpener(given.camera, given.asked)) as camera, Status() as status:
+        if camera.problem is not None:
+            typer.echo(f"{camera.problem}. Waiting for it; the background is shown", err=True)
+        preview = _preview(given, camera.info) if given.show else None
+        supervisor = Supervisor(
+            camera,
+            networks,
+            given.look,
+            lambda: open_output(given.output, camera.info, given.raw_format),
+            camera.info,
+            reopens=reopens(given.output),
+            on_demand=given.ondemand,
+            preview=preview,
+            on_status=status.tell,
+            frame_limit=given.frames,
         )
-
-
-def _run(
-    open_camera: Callable[[], Source],
-    matting: MattingConfig,
-    compositing: CompositingConfig,
-    *,
-    output: str | None,
-    raw_format: RawFormat,
-    show: bool,
-    frames: int | None,
-) -> None:
-    from vidbg.compositing.specs import PassthroughSpec
-    from vidbg.matting.matter import Matter
-    from vidbg.pipeline.live import check_live, open_live_sink, run_live
-
-    check_live(compositing)
-    source = open_camera()
-    with source, Status() as status:
-        sink, closed = open_live_sink(output, source.info, show=show, pipe_format=raw_format)
-        passthrough = isinstance(compositing.background, PassthroughSpec)
-        with sink:
-            matter = None if passthrough else Matter(config=matting)
-            if matter is not None:
-                typer.echo(f"network: {matter.backend.name}, {matter.backend.precision}", err=True)
-            report = run_live(
-                source,
-                matter,
-                compositing,
-                sink,
-                ended=closed,
-                on_frame=status.count,
-                frame_limit=frames,
-            )
-    logger.info("ended after %d frames, %d dropped", report.frames, report.dropped)
+        if preview is not None:
+            preview.run = supervisor
+        with reloading(ctx, lambda options: supervisor.change(_look(*options))):
+            report = supervisor.run()
+    logger.info("ended: %s", report)
     typer.echo(f"{report.frames} frames, {report.dropped} dropped", err=True)
+
+
+def _look(
+    background: str, fit: str, offset: float, feather: float, light_wrap: float, mirror: bool
+) -> Look:
+    """What may change while a run goes on.
+
+    Raises:
+        ConfigError: the background cannot be, or not live.
+    """
+    from vidbg.pipeline.live import Look, check_live
+
+    compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
+    check_live(compositing)
+    return Look(compositing, mirror)
+
+
+def _asked(size: str, fps: float) -> StreamInfo:
+    from vidbg.frame import StreamInfo
+
+    if fps <= 0:
+        raise typer.BadParameter(f"--fps {fps} must be above 0")
+    width, height = options.parse_size(size, "--size")
+    rate = Fraction(fps).limit_denominator(1001)
+    return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
+
+
+def _backgrounds(folder: Path) -> list[BackgroundSpec]:
+    """The media in a folder, by name."""
+    from vidbg.compositing.specs import FileSpec
+    from vidbg.pipeline.jobs import media_in
+
+    if not folder.is_dir():
+        raise typer.BadParameter(f"--backgrounds {str(folder)!r} is no folder")
+    return [FileSpec(path) for path in media_in(sorted(folder.iterdir()), str(folder))]
+
+
+def _preview(given: _Given, info: StreamInfo) -> LivePreview:
+    from vidbg.compositing.specs import BlurSpec, PassthroughSpec
+    from vidbg.pipeline.live.preview import LivePreview
+    from vidbg.sinks.window import WindowSink
+
+    choice = [given.look.compositing.background, *given.backgrounds, BlurSpec()]
+    kept = [spec for spec in dict.fromkeys(choice) if not isinstance(spec, PassthroughSpec)]
+    return LivePreview(WindowSink(info, mirror=not given.look.mirror), kept)
 
 
 def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
@@ -138,49 +225,66 @@ def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
     )
 
 
-def _open_source(camera: str, size: str, fps: float, pixel_format: str) -> Source:
+def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Source]:
+    """Opens the camera that is meant, the same one each time."""
     if pixel_format not in ("auto", "MJPG", "YUYV"):
         raise typer.BadParameter(
             f"--format {pixel_format!r} is not known; allowed are auto, MJPG, YUYV"
         )
-    if fps <= 0:
-        raise typer.BadParameter(f"--fps {fps} must be above 0")
-    width, height = options.parse_size(size, "--size")
-    rate = Fraction(fps).limit_denominator(1001)
-    if camera == SYNTHETIC:
+    rate = asked.frame_rate or Fraction(30)
+    if name == SYNTHETIC:
         from vidbg.sources.synthetic import SyntheticSource
 
-        return SyntheticSource(width, height, rate, live=True)
-    from vidbg.sources.camera import CameraSource
+        return lambda: SyntheticSource(asked.width, asked.height, rate, live=True)
+    from vidbg.sources.camera_choice import CameraChoice
 
-    source = CameraSource(
-        int(camera) if camera.isdecimal() else camera,
-        width=width,
-        height=height,
-        frame_rate=rate,
-        pixel_format=pixel_format,  # type: ignore[arg-type]  # checked above
-    )
-    typer.echo(f"camera {camera}: {source.mode}", err=True)
-    return source
+    choice = CameraChoice(name)
+    told: set[str] = set()
+
+    def open_camera() -> Source:
+        source = choice.open(
+            width=asked.width,
+            height=asked.height,
+            frame_rate=rate,
+            pixel_format=pixel_format,  # type: ignore[arg-type]  # checked above
+        )
+        if str(source.mode) not in told:
+            typer.echo(f"camera {name}: {source.mode}", err=True)
+            told.add(str(source.mode))
+        return source
+
+    return open_camera
 
 
 class Status:
-    """Says the frame rate at the terminal every two seconds."""
+    """Says at the terminal how it goes."""
 
     def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._counted = 0
-        self._told = False
+        self._told_s = time.monotonic()
+        self._state = ""
+        self._open_line = False
 
-    def count(self, frames: int) -> None:
-        elapsed = time.monotonic() - self._since
-        if elapsed >= REPORT_INTERVAL_S and sys.stderr.isatty():
-            typer.echo(f"\r{(frames - self._counted) / elapsed:5.1f} FPS ", err=True, nl=False)
-            self._since, self._counted, self._told = time.monotonic(), frames, True
+    def tell(self, status: LiveStatus) -> None:
+        """Changes of state at once, on a line each; the frame rate every two seconds."""
+        if not sys.stderr.isatty():
+            return
+        state = status.state.value + (f": {status.reason}" if status.reason else "")
+        if state != self._state:
+            self._end_line()
+            typer.echo(state, err=True)
+            self._state = state
+        elif status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
+            latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
+            typer.echo(f"\r{status.fps:5.1f} FPS{latency} ", err=True, nl=False)
+            self._told_s, self._open_line = time.monotonic(), True
+
+    def _end_line(self) -> None:
+        if self._open_line:
+            typer.echo(err=True)
+            self._open_line = False
 
     def __enter__(self) -> Status:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._told:
-            typer.echo(err=True)
+        self._end_line()

@@ -7,7 +7,7 @@ are the options of `vidbg run` without their dashes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,12 +18,13 @@ from typer.core import TyperCommand, TyperOption
 from vidbg.errors import ConfigError
 
 PROFILES = "profile"
+ARGUMENTS = f"{__name__}.arguments"
 FILE_NAME = "config.toml"
 
 _NOT_KEPT = {"config", "profile", "help"}
 """Options of `vidbg run` that no file holds."""
 
-_PATHS = {"log_file"}
+_PATHS = {"log_file", "backgrounds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ class LiveCommand(TyperCommand):
         Raises:
             ConfigError: the file or the profile cannot be used.
         """
+        ctx.meta[ARGUMENTS] = list(args)
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         if not ctx.resilient_parsing and "help" not in given:
             settings = self._load(ctx, given)
@@ -224,6 +226,23 @@ class FileCommand(LiveCommand):
             *("threads", "network_size", "smoothing", "refine"),
         )
     )
+
+
+def options_for(file: Path | None, profile: str | None) -> list[str]:
+    """What gives `vidbg run` this file and this profile."""
+    given = [] if file is None else ["--config", str(file)]
+    return given + ([] if profile is None else ["--profile", profile])
+
+
+def run_context(ctx: typer.Context, arguments: Sequence[str]) -> Any:
+    """A call of `vidbg run`, parsed, with all that its settings come to.
+
+    Raises:
+        ConfigError: the file or the profile cannot be used.
+    """
+    root = ctx.find_root()
+    command = root.command.commands["run"]  # type: ignore[attr-defined]  # the app is a group
+    return command.make_context("run", list(arguments), parent=root)  # it empties its list
 
 
 def origin_of(context: typer.Context, option: TyperOption) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vidbg.closing import Closing
 from vidbg.config import MattingConfig
+from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
 from vidbg.matting.preprocess import Geometry, content, network_input, plan_geometry, shrink
@@ -67,7 +69,7 @@ class Matter(Closing):
             float32 (H, W) in [0, 1]; 1 is the person; a new array.
         Raises:
             ValueError: not such an array; the message says what came.
-            BackendError: the device failed.
+            BackendError: the device failed, or gave what is no alpha.
         """
         _check(image)
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
@@ -79,7 +81,7 @@ class Matter(Closing):
         with self.clock.stage("resize"):
             batch = network_input(small, before if self._config.prior else None, geometry)
         with self.clock.stage("network"):
-            alpha = content(self._backend(batch), geometry)
+            alpha = content(_trusted(self._backend(batch), batch), geometry)
         with self.clock.stage("smooth"):
             alpha = settle(self._filter.smooth(alpha))
         with self.clock.stage("upsample"):
@@ -117,6 +119,17 @@ def settle(alpha: Alpha) -> Alpha:
     """
     low, high = SETTLED
     return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)
+
+
+def _trusted(alpha: Alpha, batch: NDArray[np.float32]) -> Alpha:
+    """What a backend gave, if it is an alpha; a device that fails may give anything."""
+    if getattr(alpha, "shape", None) != batch.shape[2:]:
+        shape = getattr(alpha, "shape", type(alpha).__name__)
+        raise BackendError(f"the network gave {shape}, not an alpha of {batch.shape[2:]}")
+    least, most = float(alpha.min()), float(alpha.max())
+    if not (least >= -0.01 and most <= 1.01):  # not a number fails, too
+        raise BackendError(f"the network gave values from {least:g} to {most:g}, not 0 to 1")
+    return alpha
 
 
 def _check(image: Image) -> None:

@@ -64,12 +64,12 @@ def plan_jobs(source: str, output: str | None, *, transparent: bool) -> list[Job
     if path.is_dir():
         named = path if path.name not in ("", "..") else path.resolve()
         folder = output or f"{named}{SUFFIX_ADDED}"
-        return _batch(_media_in(sorted(path.iterdir()), source), folder, transparent)
+        return _batch(media_in(sorted(path.iterdir()), source), folder, transparent)
     if not path.exists() and glob.has_magic(source):
         # pathlib's glob takes no absolute pattern
         found = glob.glob(source, recursive=True)  # noqa: PTH207
         matches = sorted(Path(match) for match in found)
-        return _batch(_media_in(matches, source), output, transparent)
+        return _batch(media_in(matches, source), output, transparent)
     return [_single(path, source, output, transparent)]
 
 
@@ -79,7 +79,12 @@ def _pipe_job(output: str | None) -> Job:
     return Job(PIPE, output)
 
 
-def _media_in(paths: list[Path], source: str) -> list[Path]:
+def media_in(paths: list[Path], source: str) -> list[Path]:
+    """Those of the paths that are pictures or videos.
+
+    Raises:
+        SourceError: there are none in `source`, where the paths come from.
+    """
     known = {*PICTURE_SUFFIXES, *VIDEO_SUFFIXES}
     media = [p for p in paths if p.is_file() and p.suffix.lower() in known]
     if not media:

@@ -14,9 +14,14 @@ class Sink(Protocol):
     close() completes what was written; abort() throws away what is incomplete. Both may be called
     more than once, and the first of them decides. Leaving a `with` block by an exception aborts,
     otherwise closes. A failure raises SinkError.
+
+    watched() tells at once whether anybody looks at what is written: True, False, or None where
+    that cannot be told. Only False is a reason to stop working.
     """
 
     def write(self, frame: Frame) -> None: ...
+
+    def watched(self) -> bool | None: ...
 
     def close(self) -> None: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from vidbg.errors import ConfigError
 
@@ -26,6 +26,40 @@ def web_address(output: str) -> tuple[str, int] | None:
     return parts.hostname, port
 
 
+def pipewire_name(output: str) -> str | None:
+    """The camera's name that `pipewire` or `pipewire:NAME` means; None for other outputs.
+
+    Raises:
+        ConfigError: it has a colon but no name.
+    """
+    if output == "pipewire":
+        return "vidbg"
+    if not output.startswith("pipewire:"):
+        return None
+    name = output.removeprefix("pipewire:").strip()
+    if not name:
+        raise ConfigError(f"{output} names no camera; allowed are pipewire and pipewire:NAME")
+    return name
+
+
+def is_broadcast(output: str) -> bool:
+    """Whether an output is a URL that BroadcastSink takes.
+
+    Raises:
+        ConfigError: `rtmp://` or `rtmps://` without host or path, `srt://` without host or port.
+    """
+    if re.match(r"(rtmps?|srt)://", output) is None:
+        return False
+    parts, port = _split(output)
+    lacking = port is None if parts.scheme == "srt" else not parts.path.strip("/")
+    if not parts.hostname or lacking:
+        raise ConfigError(
+            f"{public_name(output)} is not complete; allowed are rtmp://HOST/APP/KEY, rtmps:// "
+            "likewise, and srt://HOST:PORT?passphrase=..."
+        )
+    return True
+
+
 def is_stream(output: str) -> bool:
     """Whether an output is a URL that NetworkStreamSink takes: `udp://HOST:PORT`.
 
@@ -37,9 +71,8 @@ def is_stream(output: str) -> bool:
     parts, port = _split(output)
     if parts.scheme != "udp" or not parts.hostname or port is None:
         raise ConfigError(
-            f"{public_name(output)} cannot be streamed to; allowed is udp://HOST:PORT. For RTMP or "
-            "SRT pipe into ffmpeg, as in `vidbg run -o - | ffmpeg -i - -c:v libx264 -tune "
-            "zerolatency -pix_fmt yuv420p -f flv rtmp://...` (SRT: -f mpegts srt://...)"
+            f"{public_name(output)} cannot be streamed to; allowed are udp://HOST:PORT, "
+            "rtmp://HOST/APP/KEY, rtmps://HOST/APP/KEY and srt://HOST:PORT"
         )
     return True
 
@@ -49,6 +82,18 @@ def public_name(url: str) -> str:
     parts, port = _split(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
+
+
+def concealed(text: str, url: str) -> str:
+    """A text without what public_name() leaves out of a URL, be it whole or in pieces."""
+    parts, _ = _split(url)
+    text = text.replace(url, public_name(url))
+    _, *key = parts.path.strip("/").split("/", 1)  # the first is the application's name
+    values = [option.partition("=")[2] for option in parts.query.split("&")]
+    for secret in (parts.query, *key, *values, parts.username, parts.password):
+        for form in {secret, unquote(secret)} if secret else ():
+            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)
+    return text
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:

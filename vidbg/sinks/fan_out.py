@@ -23,6 +23,13 @@ class FanOutSink(Completing):
         for sink in self._sinks:
             sink.write(frame)
 
+    def watched(self) -> bool | None:
+        """True if any of them is, None if one cannot tell, else False."""
+        told = {sink.watched() for sink in self._sinks}
+        if True in told:
+            return True
+        return None if None in told else False
+
     def close(self) -> None:
         _all([sink.close for sink in self._sinks])
 

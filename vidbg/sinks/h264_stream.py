@@ -13,12 +13,9 @@ from vidbg.closing import Closing
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.encoder_pictures import EncoderPictures
 from vidbg.sinks.formats import OutputKind
-
-KEYFRAME_S = 2.0
-"""Seconds between keyframes: how long a viewer who joins waits at most."""
+from vidbg.sinks.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
 
 _CLOCK = Fraction(1, 90_000)
-_BITS_PER_PIXEL = 0.1  # at most: 2.8 Mbit/s at 720p30, 6.2 at 1080p30, as services advise
 _CONTAINER_OPTIONS = {"flush_packets": "1"}
 
 
@@ -74,21 +71,13 @@ class H264Stream(Closing):
 
     def _add_stream(self, rate: Fraction) -> VideoStream:
         pictures = self._pictures
-        bits = int(_BITS_PER_PIXEL * pictures.width * pictures.height * rate)
-        options = {
-            "preset": "veryfast",
-            "tune": "zerolatency",  # no B-frames, no look-ahead: a picture in, its packet out
-            "crf": "23",
-            "maxrate": str(bits),
-            "bufsize": str(bits),
-            "forced-idr": "1",
-        }
+        options = {**x264_options(pictures.width, pictures.height, rate), "forced-idr": "1"}
         stream = self._container.add_stream("libx264", rate=rate, options=options)
         context = stream.codec_context
         context.width, context.height = pictures.width, pictures.height
         context.pix_fmt = pictures.pixel_format
         context.time_base = stream.time_base = _CLOCK
         # Keyframes are asked for by time; this holds where the source is faster than it says.
-        context.gop_size = max(1, round(KEYFRAME_S * rate))
+        context.gop_size = keyframe_interval(rate)
         context.thread_count = 0
         return stream

@@ -15,9 +15,10 @@ from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame
 from vidbg.sinks.formats import PICTURE_SUFFIXES, OutputKind, output_kind
 from vidbg.sinks.partial_file import PartialFile
+from vidbg.sinks.watching import Unwatched
 
 
-class ImagesSink(Completing):
+class ImagesSink(Unwatched, Completing):
     """Writes every frame as a picture of its own, each complete before it takes its name.
 
     Aborting leaves the pictures that are complete; there is never a part of one.

@@ -9,9 +9,10 @@ import numpy as np
 from vidbg.closing import Closing
 from vidbg.errors import SinkError
 from vidbg.frame import Frame
+from vidbg.sinks.watching import Unwatched
 
 
-class LiveSink(Closing):
+class LiveSink(Unwatched, Closing):
     """Opaque frames of one size, shown as they come; closing and aborting are the same.
 
     A frame with alpha is refused, for its image still holds the room that the alpha hides.

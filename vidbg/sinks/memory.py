@@ -8,9 +8,10 @@ from typing import Literal
 from vidbg.closing import Completing
 from vidbg.errors import SinkError
 from vidbg.frame import Frame
+from vidbg.sinks.watching import Unwatched
 
 
-class MemorySink(Completing):
+class MemorySink(Unwatched, Completing):
     """Keeps the frames it is given, of any size, with or without alpha.
 
     Args:

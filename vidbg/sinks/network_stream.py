@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
-import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.mailbox import Mailbox
 from vidbg.sinks.addresses import is_stream, public_name
 from vidbg.sinks.h264_stream import H264Stream
-from vidbg.sinks.live import LiveSink
+from vidbg.sinks.newest import PATIENCE_S, STALL_S, NewestFrameSink
 
 _log = logging.getLogger(__name__)
 
 CONNECT_S = 10.0
 """How long opening may take, in seconds."""
 
-STALL_S = 10.0
-"""A connection that takes nothing for so many seconds is broken."""
 
-PATIENCE_S = 3.0
-"""How long closing waits for the last packets, in seconds."""
-
-
-class NetworkStreamSink(LiveSink):
+class NetworkStreamSink(NewestFrameSink):
     """Streams frames as H.264 in MPEG-TS over UDP, whether anybody receives or not. No sound.
 
-    A thread encodes and sends the newest frame, so that write() never waits; frames that came
-    while it was busy are dropped and counted. Messages name host and port alone: the rest of a URL
-    may hold a stream key.
+    Messages name host and port alone.
 
     Args:
         info: of the frames.
         url: `udp://host:port`, with FFmpeg's options behind a `?`.
     Raises:
         ConfigError: the URL is not like that.
-        SinkError: nothing answers within CONNECT_S; or, while writing, the connection broke or
+        SinkError: it cannot be opened within CONNECT_S; or, while writing, the network failed or
             took nothing for STALL_S.
     """
 
@@ -45,26 +38,12 @@ class NetworkStreamSink(LiveSink):
         if not is_stream(url):
             raise ConfigError(f"{url} is no URL; allowed is udp://HOST:PORT")
         self._address = public_name(url)
-        super().__init__(f"the stream to {self._address}", info.width, info.height)
-        self._newest: Mailbox[Frame] = Mailbox(1, newest=True)
-        self._failure: Exception | None = None
-        self._reported = False
-        self._busy_since = time.monotonic()
-        self._busy = True
+        super().__init__(f"the stream to {self._address}", info, stall_s=STALL_S)
+        self._url, self._info = _with_packet_size(url), info
         self._answered = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run,
-            args=(_with_packet_size(url), info),
-            name="vidbg-network-stream",
-            daemon=True,
-        )
+        self._reported = False
         self._thread.start()
         self._connect()
-
-    @property
-    def dropped(self) -> int:
-        """Frames left out because the network or the encoder was slower than they came."""
-        return self._newest.dropped
 
     def _connect(self) -> None:
         answered = self._answered.wait(CONNECT_S)
@@ -77,30 +56,18 @@ class NetworkStreamSink(LiveSink):
             self._failure = TimeoutError(f"no answer within {CONNECT_S:g} s")
         raise self._error("cannot be opened") from self._failure
 
-    def _run(self, url: str, info: StreamInfo) -> None:
-        try:
-            with H264Stream(url, info) as stream:
-                self._busy = False
-                self._answered.set()
-                for frame in self._newest:
-                    self._busy_since, self._busy = time.monotonic(), True
-                    stream.send(frame)
-                    self._busy = False
-                stream.finish()
-        except Exception as error:  # raised in the writer's thread
-            self._failure = error
-        finally:
+    def _run(self) -> None:
+        super()._run()
+        self._answered.set()  # if only with a failure
+
+    def _deliver(self, frames: Iterator[Frame]) -> None:
+        host = urlsplit(self._url)
+        socket.getaddrinfo(host.hostname, host.port)  # FFmpeg calls a wrong name an I/O error
+        with H264Stream(self._url, self._info) as stream:
             self._answered.set()
-
-    def _show(self, frame: Frame) -> None:
-        if self._failure is None and self._busy and self._stalled_s() > STALL_S:
-            self._failure = TimeoutError(f"it took nothing for {STALL_S:g} s")
-        if self._failure is not None:
-            raise self._error("broke") from self._failure
-        self._newest.put(frame)
-
-    def _stalled_s(self) -> float:
-        return time.monotonic() - self._busy_since
+            for frame in frames:
+                stream.send(frame)
+            stream.finish()
 
     def _release(self) -> None:
         self._newest.close()

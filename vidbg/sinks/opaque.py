@@ -18,6 +18,9 @@ class OpaqueSink(Completing):
     def write(self, frame: Frame) -> None:
         self._sink.write(replace(frame, alpha=None))
 
+    def watched(self) -> bool | None:
+        return self._sink.watched()
+
     def close(self) -> None:
         self._sink.close()
 

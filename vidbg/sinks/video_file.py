@@ -22,6 +22,7 @@ from vidbg.sinks.copied_streams import CopiedStreams
 from vidbg.sinks.encoder_pictures import Content, EncoderPictures
 from vidbg.sinks.formats import CONTAINERS, Encoding, OutputKind, codec_for, output_kind
 from vidbg.sinks.partial_file import PartialFile
+from vidbg.sinks.watching import Unwatched
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _MP4 = (".mp4", ".m4v", ".mov")
 _CLOCK = Fraction(1, 90_000)  # time unit for frames that carry a clock's time
 
 
-class VideoFileSink(Completing):
+class VideoFileSink(Unwatched, Completing):
     """Encodes frames with their own times, and copies audio and subtitles beside them.
 
     .mp4 and .mov keep every pts exactly; .mkv and .webm count in milliseconds and, where audio

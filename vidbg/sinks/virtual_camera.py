@@ -8,12 +8,22 @@ import threading
 import time
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.live import LiveSink
-from vidbg.sinks.loopback import LoopbackFacts, gather_facts, next_step, node_step
+from vidbg.sinks.loopback import (
+    LoopbackFacts,
+    LoopbackNode,
+    gather_facts,
+    next_step,
+    node_step,
+    warnings,
+)
+from vidbg.sinks.loopback_camera import LoopbackCamera, revive
+from vidbg.video_nodes import VideoNode
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +83,10 @@ class VirtualCameraSink(LiveSink):
                 "`vidbg doctor` tells the state of the device"
             ) from error
 
+    def watched(self) -> bool | None:
+        """Whether a program reads from the camera; None where that cannot be told."""
+        return self._camera.watched() if isinstance(self._camera, LoopbackCamera) else None
+
     def _release(self) -> None:
         if self._pace is not None:
             self._pace.stop()
@@ -99,24 +113,75 @@ class _Pace:
 def open_camera(
     width: int, height: int, frame_rate: Fraction, device: str | None, platform: str
 ) -> Any:
-    """An open pyvirtualcam.Camera that takes BGR.
+    """An open LoopbackCamera on Linux, elsewhere an open pyvirtualcam.Camera that takes BGR.
 
-    On Linux the first free device is chosen here, for pyvirtualcam's own search stops at the
-    first node without permission, be it a real camera's.
+    Raises:
+        SinkError: none can be had; the message says why and what to do.
     """
-    facts = gather_facts() if platform == "linux" else None
-    if device is None and facts is not None:
-        device = facts.free_device()
+    if platform == "linux":
+        return _open_loopback(width, height, frame_rate, device)
+    try:
+        return _pyvirtualcam(width, height, frame_rate, "BGR", device)
+    except (RuntimeError, OSError) as error:
+        raise SinkError(explain(str(error), device, None, platform)) from error
+
+
+def _pyvirtualcam(
+    width: int, height: int, frame_rate: Fraction, pixel_format: str, device: str | None
+) -> Any:
     try:
         import pyvirtualcam
-
-        return pyvirtualcam.Camera(
-            width, height, float(frame_rate), fmt=pyvirtualcam.PixelFormat.BGR, device=device
-        )
     except ImportError as error:
         raise SinkError(f"pyvirtualcam is missing ({error}): `pip install pyvirtualcam`") from error
+    fmt = getattr(pyvirtualcam.PixelFormat, pixel_format)
+    return pyvirtualcam.Camera(width, height, float(frame_rate), fmt=fmt, device=device)
+
+
+def _open_loopback(
+    width: int, height: int, frame_rate: Fraction, device: str | None
+) -> LoopbackCamera:
+    """Open a device of v4l2loopback, the first free one if none is named.
+
+    The choice is never pyvirtualcam's: its search stops at the first node without permission, be
+    it a real camera's, and it leaves a node open that it refuses.
+    """
+    facts = gather_facts()
+    node = _writable(device or facts.free_device(), facts)
+
+    def open_writer(width: int, height: int, pixel_format: str) -> Any:
+        return _pyvirtualcam(width, height, frame_rate, pixel_format, node.device)
+
+    try:
+        return LoopbackCamera(node.device, width, height, open_writer, VideoNode)
     except (RuntimeError, OSError) as error:
-        raise SinkError(explain(str(error), device, facts, platform)) from error
+        raise SinkError(explain(str(error), node.device, facts, "linux")) from error
+
+
+def _writable(device: str | None, facts: LoopbackFacts) -> LoopbackNode:
+    """The device, free to be written to.
+
+    Raises:
+        SinkError: it is not, or is none of v4l2loopback's.
+    """
+    if device is None:
+        raise SinkError(explain("there is none that is free", None, facts, "linux"))
+    node = facts.node(device)
+    if node is None:
+        there = "it is no virtual camera" if Path(device).exists() else "it does not exist"
+        raise SinkError(explain(there, device, facts, "linux"))
+    if node.state == "free" or (node.state == "used up" and _revived(node)):
+        return node
+    raise SinkError(explain(node.situation, node.device, facts, "linux"))
+
+
+def _revived(node: LoopbackNode) -> bool:
+    try:
+        revived = revive(node.device, VideoNode)
+    except OSError as error:
+        _log.debug("%s cannot be revived: %s", node.device, error)
+        return False
+    _log.info("%s was left used up by its last writer: freed", node.device)
+    return revived
 
 
 def explain(refusal: str, device: str | None, facts: LoopbackFacts | None, platform: str) -> str:
@@ -129,7 +194,7 @@ def explain(refusal: str, device: str | None, facts: LoopbackFacts | None, platf
 def _advice(device: str | None, facts: LoopbackFacts | None, platform: str) -> str:
     if facts is None:
         return _SETUP.get(platform, _SETUP_OTHERWISE)
-    chosen = next((node for node in facts.nodes if node.device == device), None)
+    chosen = None if device is None else facts.node(device)
     if chosen is not None:
         return node_step(chosen)
     if device is not None and facts.nodes:
@@ -150,18 +215,20 @@ class VirtualCameraReport:
         usable: yes.
         found: devices and modules, one line each.
         next_step: what to do where it could not; None where it could.
+        warnings: what is to be changed all the same, each with its next step.
     """
 
     usable: bool
     found: tuple[str, ...]
     next_step: str | None
+    warnings: tuple[str, ...] = ()
 
 
 def virtual_camera_report() -> VirtualCameraReport:
     """Look, without writing a frame.
 
-    On Linux this reads files only; elsewhere the camera is opened for a moment, because only
-    pyvirtualcam knows whether it is there.
+    On Linux the devices are asked what they are; elsewhere the camera is opened for a moment,
+    because only pyvirtualcam knows whether it is there.
     """
     if sys.platform == "linux":
         return linux_report(gather_facts())
@@ -169,9 +236,11 @@ def virtual_camera_report() -> VirtualCameraReport:
 
 
 def linux_report(facts: LoopbackFacts) -> VirtualCameraReport:
-    module = f"v4l2loopback {facts.version}".rstrip() + f": {facts.module}"
+    version = facts.version or ("0.12 or older" if facts.old else "")
+    module = f"v4l2loopback {version}".rstrip() + f": {facts.module}"
     step = next_step(facts)
-    return VirtualCameraReport(step is None, (module, *map(str, facts.nodes)), step)
+    found = (module, *map(str, facts.nodes))
+    return VirtualCameraReport(step is None, found, step, tuple(warnings(facts)))
 
 
 def _tried(platform: str) -> VirtualCameraReport:

@@ -84,6 +84,10 @@ class WebSink(LiveSink):
             self._newest.close()
             await runner.cleanup()
 
+    def watched(self) -> bool | None:
+        """Whether any client is being served: by MJPEG, or the page by its WebSocket."""
+        return self._newest.watchers > 0
+
     def _show(self, frame: Frame) -> None:
         self._newest.offer(frame.image)
         try:

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from socket import SO_SNDBUF, SOL_SOCKET
 from urllib.parse import urlsplit
 
 import cv2
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler, Middleware
 
 from vidbg.frame import Image
 
 _QUALITY = 85  # of JPEG
 _SEND_BUFFER = 256 * 1024  # bytes a client may be behind in the system's buffer
+_SILENCE_S = 20.0  # a client that takes or answers nothing for so long has gone
 _PAGE = Path(__file__).with_name("web_page.html")
 
 
 class NewestJpeg:
     """The newest frame for any number of clients; encoded once, and only if one asks for it.
 
-    offer() is for any one thread; everything else is for the server's.
+    offer() is for any one thread, watchers may be read by any; the rest is for the server's.
+
+    Attributes:
+        watchers: clients that are being served now.
     """
 
     def __init__(self) -> None:
+        self.watchers = 0
         self._latest: tuple[int, Image] | None = None
         self._jpeg = (0, b"")
         self._changed = asyncio.Event()
@@ -45,6 +50,15 @@ class NewestJpeg:
     def close(self) -> None:
         self._closed = True
         self.wake()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Counts a client for as long as it is served."""
+        self.watchers += 1
+        try:
+            yield
+        finally:
+            self.watchers -= 1
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The newest frame each time, never one twice, until closed."""
@@ -71,26 +85,35 @@ def application(newest: NewestJpeg, host: str) -> web.Application:
         response = web.StreamResponse(headers={"Content-Type": kind, **_HEADERS})
         await response.prepare(request)
         _limit_buffer(request)
-        with suppress(ConnectionError):
-            await response.write(b"--frame\r\n")
-            async for jpeg in newest:
-                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                await response.write(head.encode() + jpeg + b"\r\n--frame\r\n")
+        try:
+            with newest.watched(), suppress(ConnectionError):
+                await response.write(b"--frame\r\n")
+                async for jpeg in newest:
+                    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    async with asyncio.timeout(_SILENCE_S):
+                        await response.write(head.encode() + jpeg + b"\r\n--frame\r\n")
+        except TimeoutError:
+            _drop(request)
         return response
 
     async def socket(request: web.Request) -> web.StreamResponse:
         origin = request.headers.get("Origin")  # browsers let any page connect to a WebSocket
         if origin is not None and urlsplit(origin).netloc != request.host:
             raise web.HTTPForbidden(text="another site's page may not watch")
-        response = web.WebSocketResponse(compress=False, timeout=1.0, max_msg_size=1024)
+        response = web.WebSocketResponse(
+            compress=False, timeout=1.0, max_msg_size=1024, heartbeat=_SILENCE_S
+        )
         await response.prepare(request)
         _limit_buffer(request)
         sender = asyncio.create_task(_send(response, newest))
         try:
-            async for _ in response:
-                pass
+            with newest.watched():
+                async for _ in response:
+                    pass
         finally:
             sender.cancel()
+            if response.close_code == WSCloseCode.ABNORMAL_CLOSURE:
+                _drop(request)
         return response
 
     async def page(_: web.Request) -> web.StreamResponse:
@@ -112,6 +135,12 @@ async def _send(response: web.WebSocketResponse, newest: NewestJpeg) -> None:
         async for jpeg in newest:
             await response.send_bytes(jpeg)
         await response.close()
+
+
+def _drop(request: web.Request) -> None:
+    """End a connection without waiting for a client that takes nothing."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _limit_buffer(request: web.Request) -> None:

@@ -6,13 +6,18 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
 
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.live import LiveSink
+from vidbg.sinks.overlay import PreviewStatus, draw_view
+from vidbg.sinks.preview_keys import Action, PreviewKeys
 
-_QUIT_KEYS = (ord("q"), 27)  # 27 is Esc
+_X11_ESCAPE = 0xFF1B
+_KEYS_A_FRAME = 8
+"""Keys taken after a frame at most: each costs up to a millisecond."""
 
 
 class WindowSink(LiveSink):
@@ -21,12 +26,23 @@ class WindowSink(LiveSink):
     From then on `closed` is True and frames are ignored. The window belongs to the thread that
     writes; closed from another thread, the sink leaves it to that thread's or the process's end.
 
+    Keys are read while a frame is written, and what they ask for waits in take_keys(). Overlays are
+    drawn on a copy of the frame.
+
+    Attributes:
+        status: what the overlays tell; to be set anew whenever it changes.
+
+    Args:
+        info: of the frames.
+        title: of the window, unlike that of any other.
+        mirror: show the picture as a mirror would; m changes it. What other sinks get is not
+            mirrored, and text never is.
     Raises:
         SinkError: there is no display, OpenCV was built without windows, or on macOS, which draws
             from the main thread only, another thread writes.
     """
 
-    def __init__(self, info: StreamInfo, *, title: str = "vidbg") -> None:
+    def __init__(self, info: StreamInfo, *, title: str = "vidbg", mirror: bool = True) -> None:
         super().__init__("the preview window", info.width, info.height)
         problem = display_problem(os.environ, sys.platform)
         if problem is not None:
@@ -34,6 +50,23 @@ class WindowSink(LiveSink):
         self._title = title
         self._drawer: threading.Thread | None = None
         self._dismissed = False
+        self.status: PreviewStatus | None = None
+        self._keys = PreviewKeys(mirror=mirror, now=time.monotonic())
+        self._actions: list[Action] = []
+
+    @property
+    def passthrough(self) -> bool:
+        """Whether the frames show the real room, which the window then says in red."""
+        return self._keys.passthrough
+
+    @passthrough.setter
+    def passthrough(self, on: bool) -> None:
+        self._keys.passthrough = on
+
+    def take_keys(self) -> list[Action]:
+        """What the user has asked for since the last call, in order; closing the window is QUIT."""
+        actions, self._actions = self._actions, []
+        return actions
 
     @property
     def closed(self) -> bool:
@@ -54,15 +87,33 @@ class WindowSink(LiveSink):
 
         if self._drawer is None:
             _require_thread(sys.platform)
-            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            # Qt adds a tool bar and a status line unless told otherwise.
+            cv2.namedWindow(
+                self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            )
             cv2.resizeWindow(self._title, frame.width, frame.height)
             self._drawer = threading.current_thread()
-        cv2.imshow(self._title, frame.image)
-        key = cv2.waitKey(1) & 0xFF
-        visible = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
-        if key in _QUIT_KEYS or not visible:
+        cv2.imshow(
+            self._title, draw_view(frame.image, self._keys.view(self.status, time.monotonic()))
+        )
+        self._read_keys()
+        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+            self._actions.append(Action.QUIT)
+        if Action.QUIT in self._actions:
             self._dismissed = True
             self._destroy()
+
+    def _read_keys(self) -> None:
+        import cv2
+
+        for _ in range(_KEYS_A_FRAME):
+            code = cv2.waitKeyEx(1)  # it lets the window system draw, too
+            if code == -1:
+                return
+            character = _character(code)
+            action = self._keys.press(character, time.monotonic()) if character else None
+            if action is not None:
+                self._actions.append(action)
 
     def _destroy(self) -> None:
         import cv2
@@ -77,6 +128,18 @@ class WindowSink(LiveSink):
 
     def _release(self) -> None:
         self._destroy()
+
+
+def _character(code: int) -> str:
+    """The character of a key, "" where it has none.
+
+    Qt and GTK give X11's key symbols, GTK with modifiers above bit 16: the left arrow is 0xFF51,
+    of which waitKey(), which keeps 8 bits, makes a Q.
+    """
+    symbol = code & 0xFFFF
+    if symbol == _X11_ESCAPE:
+        return "\x1b"
+    return chr(symbol) if symbol < 0x80 else ""
 
 
 def _require_thread(platform: str) -> None:

@@ -7,21 +7,25 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vidbg.closing import Closing
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.sources import v4l2
+from vidbg.sources.camera_mode import CameraMode, PixelFormat, read_back, request, wanted
 from vidbg.sources.v4l2 import CameraInfo
+from vidbg.video_nodes import holders
 
-PixelFormat = Literal["auto", "MJPG", "YUYV"]
+READ_TIMEOUT_S = 2.0
+"""A camera is frozen that gives nothing for so long; the slowest modes give 5 pictures a second."""
 
 _log = logging.getLogger(__name__)
 
+_WAIT_S = 0.2  # after so long at most, a reader sees that its camera was closed
 _APIS = {
     "linux": ("CAP_V4L2",),
     "win32": ("CAP_DSHOW", "CAP_MSMF"),
@@ -34,36 +38,7 @@ _BUSY = {
     "darwin": "allow your terminal the camera under System Settings > Privacy & Security > Camera, "
     "then start it again",
 }
-_UNCOMPRESSED_PIXELS = 640 * 480  # more than that at 30 FPS does not fit through USB 2 as YUYV
 _MOST_CAMERAS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class CameraMode:
-    """How a camera delivers its pictures.
-
-    Attributes:
-        width, height: in pixels.
-        frame_rate: frames per second; None where the driver does not tell.
-        pixel_format: FOURCC, such as "MJPG" or "YUYV"; "" where the driver does not tell.
-    """
-
-    width: int
-    height: int
-    frame_rate: Fraction | None
-    pixel_format: str
-
-    def __str__(self) -> str:
-        rate = f"{float(self.frame_rate):.4g} FPS" if self.frame_rate else "unknown FPS"
-        return f"{self.width}x{self.height} at {rate}, {self.pixel_format or 'unknown format'}"
-
-    def serves(self, asked: CameraMode) -> bool:
-        """Whether this is what was asked for, as far as the driver tells."""
-        same_size = (self.width, self.height) == (asked.width, asked.height)
-        same_format = self.pixel_format in ("", asked.pixel_format)
-        if self.frame_rate is None or asked.frame_rate is None:
-            return same_size and same_format
-        return same_size and same_format and abs(self.frame_rate - asked.frame_rate) < 0.5
 
 
 class CameraSource(Closing):
@@ -71,6 +46,7 @@ class CameraSource(Closing):
 
     pts is the monotonic clock's time since the first frame, taken when a frame has arrived.
     Cameras grant what they can: `mode` tells what, and a warning what differs from the request.
+    Should the size change later, the frames, `mode` and `info` follow it.
 
     Args:
         device: the camera's number, or on Linux its path.
@@ -78,6 +54,8 @@ class CameraSource(Closing):
         frame_rate: frames per second to ask for.
         pixel_format: how the camera is to send its pictures; "auto" takes MJPG above 640x480,
             where USB 2 has no room for uncompressed pictures, and YUYV up to there.
+        read_timeout_s: on Linux, a camera that gives nothing for so long has frozen: SourceError.
+            The first picture may take OpenCV's 10 s; on other systems OpenCV alone decides.
     Raises:
         SourceError: no such camera, no permission, held by another program, or no picture comes.
     """
@@ -90,18 +68,20 @@ class CameraSource(Closing):
         height: int = 720,
         frame_rate: Fraction = Fraction(30),
         pixel_format: PixelFormat = "auto",
+        read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         self._name, target = _resolve(device, sys.platform)
         self._closed = threading.Event()
         self._using = threading.Lock()
         self._index, self._epoch = 0, 0.0
-        asked = CameraMode(width, height, frame_rate, _wanted(pixel_format, width, height))
+        asked = CameraMode(width, height, frame_rate, wanted(pixel_format, width, height))
         self._asked_rate = frame_rate
+        self._timeout_s = read_timeout_s if sys.platform == "linux" else None
         self._capture = _open(target, self._name, sys.platform)
-        _request(self._capture, asked)
         try:
+            request(self._capture, asked)
             self._mode = self._granted(asked)
-        except SourceError:
+        except BaseException:
             self.close()
             raise
 
@@ -120,7 +100,7 @@ class CameraSource(Closing):
         picture = self._read()
         if picture is None:
             raise SourceError(f"camera {self._name} was closed while it opened")
-        told = _read_back(self._capture)
+        told = read_back(self._capture)
         mode = replace(told, width=picture.shape[1], height=picture.shape[0])
         if mode.serves(asked):
             _log.info("camera %s: %s", self._name, mode)
@@ -129,39 +109,63 @@ class CameraSource(Closing):
         return mode
 
     def __iter__(self) -> Iterator[Frame]:
-        while (picture := self._read()) is not None:
+        while (picture := self._read(self._timeout_s)) is not None:
             now = time.monotonic()
             if self._index == 0:
                 self._epoch = now
-            self._require_size(picture)
+            self._follow_size(picture)
             yield Frame(picture, now - self._epoch, self._index)
             self._index += 1
 
-    def _read(self) -> Image | None:
+    def _read(self, timeout_s: float | None = None) -> Image | None:
         """The next picture, a new array; None once closed."""
-        import cv2
-
-        with self._using:
-            if self._closed.is_set():
-                return None
-            try:
-                given, picture = self._capture.read()
-            except cv2.error as error:
-                raise SourceError(f"camera {self._name} failed: {error}") from error
+        picture = None
+        try:
+            with self._using:
+                if not self._closed.is_set():
+                    picture = self._next_picture(timeout_s)
+        except SourceError:
+            if not self._closed.is_set():
+                raise
         if self._closed.is_set():
             self.close()  # close() came while this thread was reading: the device is ours to free
             return None
+        return picture
+
+    def _next_picture(self, timeout_s: float | None) -> Image | None:
+        import cv2
+
+        try:
+            if timeout_s is not None and not self._wait(timeout_s):
+                raise SourceError(_frozen(self._name, timeout_s))
+            given, picture = self._capture.read()
+        except cv2.error as error:
+            raise SourceError(_no_picture(self._name, sys.platform)) from error
         if not given or picture is None:
             raise SourceError(_no_picture(self._name, sys.platform))
         return picture  # type: ignore[no-any-return]
 
-    def _require_size(self, picture: Image) -> None:
+    def _wait(self, timeout_s: float) -> bool:
+        """Wait for a picture; False if none came, or the camera was closed meanwhile.
+
+        V4L2 heeds neither CAP_PROP_READ_TIMEOUT_MSEC nor any other time than 10 s in read().
+        """
+        import cv2
+
+        deadline = time.monotonic() + timeout_s
+        while not self._closed.is_set() and (left := deadline - time.monotonic()) > 0:
+            nanoseconds = max(1, int(min(left, _WAIT_S) * 1e9))  # 0 would be for ever
+            _, ready = cv2.VideoCapture.waitAny([self._capture], nanoseconds)
+            if ready:
+                return True
+        return False
+
+    def _follow_size(self, picture: Image) -> None:
         height, width = picture.shape[:2]
         if (width, height) != (self._mode.width, self._mode.height):
-            raise SourceError(
-                f"camera {self._name} changed its pictures from {self._mode.width}x"
-                f"{self._mode.height} to {width}x{height}: another program set it so; start again"
-            )
+            mode = replace(self._mode, width=width, height=height)
+            _log.warning("camera %s changed from %s to %s", self._name, self._mode, mode)
+            self._mode = mode
 
     def close(self) -> None:
         """Free the camera; if another thread is reading, it does so after that picture."""
@@ -207,12 +211,6 @@ def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:
     )
 
 
-def _wanted(pixel_format: PixelFormat, width: int, height: int) -> str:
-    if pixel_format != "auto":
-        return pixel_format
-    return "MJPG" if width * height > _UNCOMPRESSED_PIXELS else "YUYV"
-
-
 def _open(target: int | str, name: str, platform: str) -> Any:
     """An open cv2.VideoCapture."""
     reason = v4l2.refusal(str(target)) if platform == "linux" else None
@@ -240,7 +238,7 @@ def _try_open(target: int | str, platform: str) -> Any | None:
 
 
 def _busy(name: str, target: int | str, platform: str) -> str:
-    others = v4l2.holders(str(target)) if platform == "linux" else []
+    others = holders(str(target)) if platform == "linux" else []
     if others:
         return f"camera {name} is in use by {', '.join(others)}: close that program first"
     hint = _BUSY.get(platform, "close the other program that uses it")
@@ -251,7 +249,7 @@ def _busy(name: str, target: int | str, platform: str) -> str:
 
 
 def _no_picture(name: str, platform: str) -> str:
-    others = v4l2.holders(name) if platform == "linux" else []
+    others = holders(name) if platform == "linux" else []
     rival = f" ({', '.join(others)} has it open too)" if others else ""
     return (
         f"camera {name} gave no picture{rival}: it was unplugged, sleeps, or another program "
@@ -259,30 +257,8 @@ def _no_picture(name: str, platform: str) -> str:
     )
 
 
-def _request(capture: Any, mode: CameraMode) -> None:
-    """Ask for a mode; the format first, because the sizes on offer depend on it."""
-    import cv2
-
-    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.pixel_format))
-    capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
-    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
-    capture.set(cv2.CAP_PROP_FPS, float(mode.frame_rate or 30))
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, not the oldest of a queue
-
-
-def _read_back(capture: Any) -> CameraMode:
-    import cv2
-
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    return CameraMode(
-        width=int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-        height=int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-        frame_rate=Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else None,
-        pixel_format=_fourcc(int(capture.get(cv2.CAP_PROP_FOURCC))),
+def _frozen(name: str, timeout_s: float) -> str:
+    return (
+        f"camera {name} has frozen: no picture for {timeout_s:g} s. Should it stay so, unplug it "
+        "and plug it in again, at the computer itself rather than at a hub"
     )
-
-
-def _fourcc(number: int) -> str:
-    """Four letters of a FOURCC number; "" where the driver gave none."""
-    letters = (number & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
-    return letters if letters.isascii() and letters.isprintable() else ""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -91,12 +91,23 @@ def load_backend(
         BackendError: the named device, or with auto every device, cannot be used; the message
             gives each reason.
     """
-    _check_choice("device", device, get_args(Device))
-    _check_choice("precision", precision, get_args(Precision))
+    check_choices(device, precision)
     if device != "auto":
         return _load(device, precision, threads)
+    return load_first(list(CANDIDATES), precision, threads)[1]
+
+
+def load_first(devices: Sequence[str], precision: str, threads: int | None) -> tuple[str, Backend]:
+    """The first of the devices that can be used, and its backend.
+
+    Raises:
+        ConfigError: the only device does not have the precision.
+        BackendError: none of them can be used; the message gives each reason.
+    """
+    if len(devices) == 1:
+        return devices[0], _load(devices[0], precision, threads)
     refusals = []
-    for name in CANDIDATES:
+    for name in devices:
         try:
             backend = _load(name, precision, threads)
         except (BackendError, ConfigError) as error:
@@ -105,7 +116,7 @@ def load_backend(
         logger.info("backend %s, %s", backend.name, backend.precision)
         for refusal in refusals:
             logger.info("not %s", refusal)
-        return backend
+        return name, backend
     raise BackendError("no backend can be used here; " + "; ".join(refusals))
 
 
@@ -157,6 +168,16 @@ def _load(name: str, precision: str, threads: int | None) -> Backend:
 
 def _module(candidate: _Candidate) -> ModuleType:
     return import_module(f"{__name__}.{candidate.module}")
+
+
+def check_choices(device: str, precision: str) -> None:
+    """Refuse names that are not known.
+
+    Raises:
+        ConfigError: the message lists what is.
+    """
+    _check_choice("device", device, get_args(Device))
+    _check_choice("precision", precision, get_args(Precision))
 
 
 def _check_choice(what: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -1,0 +1,214 @@
+"""A live run with faults at will, whose room carries a marker in every pixel."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.specs import BackgroundSpec, ColourSpec
+from vidbg.config import MattingConfig
+from vidbg.errors import SourceError
+from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.matter import Matter
+from vidbg.pipeline.live import LiveReport, LiveStatus, Look, Supervisor
+from vidbg.pipeline.live.safe import card
+from vidbg.sinks.memory import MemorySink
+from vidbg.sources.synthetic import SyntheticSource
+
+WIDTH, HEIGHT, RATE = 128, 96, Fraction(30)
+INFO = StreamInfo(WIDTH, HEIGHT, frame_rate=RATE, live=True)
+MARKER = (7, 250, 119)
+BEHIND = (200, 40, 30)
+PERSON = 32
+"""The person is the square of so many pixels at the upper left; the room around it is secret."""
+
+MATTING = MattingConfig(network_pixels=128 * 160, smoothing_s=0, refine=False)
+
+
+def marked(width: int = WIDTH, height: int = HEIGHT) -> Image:
+    return np.full((height, width, 3), MARKER, np.uint8)
+
+
+def square(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The alpha of the person."""
+    height, width = batch.shape[2:]
+    alpha = np.zeros((height, width), np.float32)
+    alpha[: height * PERSON // HEIGHT, : width * PERSON // WIDTH] = 1
+    return alpha
+
+
+def leaks(image: Image) -> int:
+    """Pixels of the room that can be seen."""
+    seen = np.abs(image.astype(int) - MARKER).max(axis=2) < 60
+    seen[: PERSON + 8, : PERSON + 8] = False
+    return int(seen.sum())
+
+
+def shows_person(image: Image) -> bool:
+    return bool(np.abs(image[4, 4].astype(int) - MARKER).max() < 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a viewer saw: when, whether the person was in it, and how much of the room."""
+
+    at_s: float
+    person: bool
+    leaks: int
+
+
+class Faulty:
+    """Something that fails while `fault` is set: it is called with the usual answer."""
+
+    def __init__(self) -> None:
+        self.fault: Callable[[Any], Any] | None = None
+        self.released = threading.Event()
+
+    def __call__(self, usual: Any) -> Any:
+        fault = self.fault
+        return usual if fault is None else fault(usual)
+
+    def hang(self, usual: Any) -> Any:
+        """Until the test is over."""
+        self.released.wait(60)
+        return usual
+
+
+class RigSource(SyntheticSource):
+    """A camera with the marker in every pixel."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(WIDTH, HEIGHT, RATE, live=True, pictures=[marked()])
+        self._rig = rig
+        rig.source(None)  # an unplugged camera does not open either
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            yield self._rig.source(frame)
+
+
+class RigSink(MemorySink):
+    """Keeps what viewers see, not the pictures."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(max_frames=1)
+        self._rig = rig
+        rig.sink(None)
+
+    def write(self, frame: Frame) -> None:
+        self._rig.sink(frame)
+        super().write(frame)
+        assert frame.image.shape == (HEIGHT, WIDTH, 3)
+        seen = Seen(time.monotonic(), shows_person(frame.image), leaks(frame.image))
+        self._rig.seen.append(seen)
+
+    def watched(self) -> bool | None:
+        return self._rig.watched
+
+
+class Rig:
+    """Runs a supervisor in a thread of its own, as a `with` block.
+
+    Attributes:
+        source, backend, sink, loading: set their `fault` to break that part.
+        seen: everything that reached a viewer.
+        watched: what the sink answers.
+    """
+
+    def __init__(self, background: BackgroundSpec | None = None, **options: Any) -> None:
+        self.source, self.backend, self.sink, self.loading = (Faulty() for _ in range(4))
+        self.seen: list[Seen] = []
+        self.watched: bool | None = None
+        self.blamed = 0
+        self.opened = 0
+        self.statuses: list[LiveStatus] = []
+        self.failure: BaseException | None = None
+        self.report: LiveReport | None = None
+        look = Look(CompositingConfig(background or ColourSpec(BEHIND)))
+        self.supervisor = Supervisor(
+            self._open_source,
+            self,
+            look,
+            lambda: RigSink(self),
+            INFO,
+            on_status=self.statuses.append,
+            **options,
+        )
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _open_source(self) -> RigSource:
+        self.opened += 1
+        return RigSource(self)
+
+    def load(self) -> Matter:
+        """As the supervisor's Networks."""
+        self.loading(None)
+        backend = ConstantBackend(lambda batch: self.backend(square(batch)))
+        return Matter(config=MATTING, backend=backend)
+
+    def blame(self) -> None:
+        self.blamed += 1
+
+    def _run(self) -> None:
+        try:
+            self.report = self.supervisor.run()
+        except BaseException as error:
+            self.failure = error
+
+    def __enter__(self) -> Rig:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for part in (self.source, self.backend, self.sink, self.loading):
+            part.fault = None
+            part.released.set()
+        self.supervisor.stop()
+        self._thread.join(15)
+        assert not self._thread.is_alive()
+
+    def wait_end(self, seconds: float = 10) -> None:
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
+
+    def wait(self, what: Callable[[], bool], seconds: float = 10) -> float:
+        """Wait until it is so; how long it took, in seconds."""
+        start = time.monotonic()
+        while not what():
+            assert time.monotonic() - start < seconds, "it did not happen in time"
+            time.sleep(0.002)
+        return time.monotonic() - start
+
+    def wait_live(self) -> float:
+        """Until a viewer sees the person; seconds from now."""
+        count = len(self.seen)
+        return self.wait(lambda: any(seen.person for seen in self.seen[count:]))
+
+    def last_person_s(self, since: float) -> float:
+        """Seconds from `since` to when a viewer last saw the person."""
+        return max((s.at_s for s in self.seen if s.person), default=since) - since
+
+    @property
+    def leaked(self) -> int:
+        return sum(seen.leaks for seen in self.seen)
+
+    @property
+    def state(self) -> str:
+        return self.statuses[-1].state.value if self.statuses else "starting"
+
+
+def unplugged(_: Any) -> Any:
+    raise SourceError("the cable is out")
+
+
+def is_card(image: Image) -> bool:
+    return bool(np.array_equal(image, card(WIDTH, HEIGHT)))

@@ -1,0 +1,55 @@
+"""SIGHUP reads the settings anew while `vidbg run` goes on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+WIDTH, HEIGHT = 64, 48
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP here")
+
+
+def corners(out: IO[bytes], frames: int) -> list[tuple[int, ...]]:
+    """The upper left pixel of each of the next frames, BGR."""
+    size = WIDTH * HEIGHT * 3
+    return [tuple(out.read(size)[:3]) for _ in range(frames)]
+
+
+def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: Path) -> None:
+    file, log = tmp_path / "config.toml", tmp_path / "v.log"
+    file.write_text('background = "#0000ff"\nsize = "64x48"\n')
+    command = [sys.executable, "-m", "vidbg", "run", "--config", str(file), "-c", "synthetic"]
+    command += ["-o", "-", "--pipe-format", "bgr24", "--log-file", str(log)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        out: IO[bytes] = process.stdout  # type: ignore[assignment]  # a pipe
+        assert (255, 0, 0) in corners(out, 5)
+        for text, colour in (
+            ('background = "#ff0000"\nsize = "128x96"\n', (0, 0, 255)),
+            ("background = 7\n", (0, 0, 255)),
+            ('background = "missing.png"\n', (0, 0, 255)),
+            ('background = "#00ff00"\nmirror = true\n', (0, 255, 0)),
+        ):
+            file.write_text(text)
+            process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + 10
+            while corners(out, 1)[0] != colour:
+                assert time.monotonic() < deadline
+            corners(out, 15)
+            assert corners(out, 1)[0] == colour
+        process.terminate()
+        out.read()
+        assert process.wait(20) == 143
+    told = log.read_text()
+    assert "settings reloaded: background" in told
+    assert "settings that take a restart: size" in told
+    assert "the settings are not reloaded" in told
+    assert "missing.png' does not exist" in told
+    assert "settings reloaded: background, mirror" in told

@@ -1,0 +1,242 @@
+"""`vidbg service`: `vidbg run` as a systemd user service, and in the menu of a Linux desktop."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vidbg.cli import settings
+from vidbg.cli.service_files import MARKER, UNIT, Folders, entry_text, icon_text, unit_text
+from vidbg.errors import ConfigError, VidbgError
+
+ANSWER_S = 30.0
+"""How long systemd may take; stopping the unit takes up to 10 (TimeoutStopSec)."""
+
+_PROGRAM = (sys.executable, "-m", "vidbg")
+_ELSEWHERE = {
+    "win32": 'on Windows, let Task Scheduler run "{}" at log on',
+    "darwin": 'on macOS, let a launchd agent (~/Library/LaunchAgents) run "{}" with RunAtLoad',
+}
+
+service = typer.Typer(
+    name="service",
+    help="vidbg run as a systemd service and in the menu: print, install, uninstall, preview.",
+    no_args_is_help=True,
+)
+
+
+@service.callback()
+def _require_linux() -> None:
+    if not sys.platform.startswith("linux"):
+        otherwise = _ELSEWHERE.get(sys.platform, 'let this system\'s own means run "{}" at log-in')
+        raise ConfigError(
+            f"`vidbg service` writes for systemd, which {sys.platform} does not have; "
+            + otherwise.format(" ".join([*_PROGRAM, "run"]))
+        )
+
+
+@service.command("print")
+def print_(
+    ctx: typer.Context, config: settings.ConfigFile = None, profile: settings.Profile = None
+) -> None:
+    """Print the systemd user unit and the desktop entry that install would write."""
+    folders = Folders.of_user()
+    files = _files(ctx, folders, config, profile)
+    typer.echo(
+        "\n".join(f"# {file}\n{files[file]}" for file in (folders.unit, folders.entry)), nl=False
+    )
+
+
+@service.command()
+def install(
+    ctx: typer.Context,
+    config: settings.ConfigFile = None,
+    profile: settings.Profile = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="Start it, now and with every desktop session.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files of others.")] = False,
+) -> None:
+    """Write the systemd user unit and the menu entry.
+
+    The service takes its settings from the file and the profile, not from this terminal's VIDBG_
+    variables.
+    """
+    folders = Folders.of_user()
+    files = _files(ctx, folders, config, profile)
+    old = {file: _read(file) for file in files}
+    for file, text in old.items():
+        if text not in (None, files[file]) and MARKER not in (text or "") and not force:
+            raise ConfigError(f"{file} exists and is not vidbg's; --force replaces it")
+    _make_folder(folders.log.parent)
+    for file, text in files.items():
+        _write(file, text)
+        typer.echo(file)
+    enabling: list[Sequence[str]] = [("enable", "--now", UNIT)]
+    if now and old[folders.unit] not in (None, files[folders.unit]):
+        enabling.insert(0, ("try-restart", UNIT))  # enabling leaves a running one as it is
+    problem, left = _first_problem([("daemon-reload",), *(enabling if now else [])])
+    if problem is not None:
+        _tell_rest(problem, left if now else [*left, *enabling])
+        raise typer.Exit(1 if now else 0)
+    if not now:
+        typer.echo(f"start it, now and with every session: systemctl --user enable --now {UNIT}")
+
+
+@service.command()
+def uninstall() -> None:
+    """Stop the service and take its files away; settings and log stay."""
+    folders = Folders.of_user()
+    found = {file: _read(file) for file in (folders.unit, folders.entry, folders.icon)}
+    ours = [file for file, text in found.items() if text is not None and MARKER in text]
+    for file, text in found.items():
+        if text is not None and file not in ours:
+            typer.echo(f"{file} is not vidbg's and stays", err=True)
+    if not ours:
+        typer.echo("nothing of `vidbg service install` is here")
+        return
+    commands = [("disable", "--now", UNIT)] if folders.unit in ours else []
+    problem = _first_problem(commands)[0]
+    for file in [*ours, *([folders.unit_link] if folders.unit in ours else [])]:
+        _remove(file)
+    typer.echo("\n".join(f"removed {file}" for file in ours))
+    if problem is not None:  # the file is gone: there is nothing left to disable
+        _tell_rest(problem, [("stop", UNIT), ("daemon-reload",)])
+    else:
+        _manage([("daemon-reload",)])
+
+
+@service.command()
+def preview(
+    ctx: typer.Context, config: settings.ConfigFile = None, profile: settings.Profile = None
+) -> None:
+    """`vidbg run --show`, what the menu entry does; the service pauses meanwhile.
+
+    A camera and a virtual camera serve one program at a time.
+    """
+    with _errors_on_the_desktop(), _service_paused():
+        run = settings.run_context(ctx, [*settings.options_for(config, profile), "--show"])
+        with run:
+            run.command.invoke(run)
+
+
+def _files(
+    ctx: typer.Context, folders: Folders, config: Path | None, profile: str | None
+) -> dict[Path, str]:
+    """What is to be written, after a look at whether the settings can be used."""
+    options = settings.options_for(config.absolute() if config else None, profile)
+    settings.run_context(ctx, options)
+    return {
+        folders.unit: unit_text(_PROGRAM, options, folders.log),
+        folders.entry: entry_text(_PROGRAM, options),
+        folders.icon: icon_text(),
+    }
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from error
+
+
+def _write(file: Path, text: str) -> None:
+    _make_folder(file.parent)
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error}") from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made: {error}") from error
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be removed: {error}") from error
+
+
+Commands = Sequence[Sequence[str]]
+
+
+def _manage(commands: Commands) -> bool:
+    """Have systemctl do these in turn; tell what is left where one fails."""
+    problem, left = _first_problem(commands)
+    if problem is not None:
+        _tell_rest(problem, left)
+    return problem is None
+
+
+def _first_problem(commands: Commands) -> tuple[str | None, Commands]:
+    """The first problem, and the commands from there on."""
+    for index, command in enumerate(commands):
+        problem = _systemctl(*command)
+        if problem is not None:
+            return problem, commands[index:]
+    return None, []
+
+
+def _tell_rest(problem: str, left: Commands) -> None:
+    typer.echo(f"{problem}; still to run, in the user's desktop session:", err=True)
+    for command in left:
+        typer.echo("  " + shlex.join(["systemctl", "--user", *command]), err=True)
+
+
+def _systemctl(*arguments: str) -> str | None:
+    """Why it did not work; None where it did."""
+    try:
+        done = subprocess.run(
+            ["systemctl", "--user", *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_S,
+        )
+    except FileNotFoundError:
+        return "there is no systemctl here"
+    except subprocess.TimeoutExpired:
+        return f"systemctl has not answered for {ANSWER_S:g} s"
+    if done.returncode == 0:
+        return None
+    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return f"systemctl failed ({said[0]})"
+
+
+@contextmanager
+def _service_paused() -> Iterator[None]:
+    if _systemctl("is-active", "--quiet", UNIT) is not None:
+        yield
+        return
+    typer.echo("the service pauses while this runs", err=True)
+    _manage([("stop", UNIT)])
+    try:
+        yield
+    finally:
+        _manage([("start", UNIT)])
+
+
+@contextmanager
+def _errors_on_the_desktop() -> Iterator[None]:
+    """Show an error as a notification where there is no terminal to read it from."""
+    try:
+        yield
+    except (VidbgError, typer.BadParameter) as error:
+        if not sys.stderr.isatty() and shutil.which("notify-send"):
+            subprocess.run(["notify-send", "--app-name=vidbg", "--icon=vidbg", "vidbg", str(error)])
+        raise

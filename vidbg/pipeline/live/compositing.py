@@ -1,0 +1,76 @@
+"""The live road's second step: the person over the background."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from vidbg.compositing import Compositor
+from vidbg.pipeline.live import stage
+from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.look import Arrived, Look, Matted
+from vidbg.pipeline.live.pacing import Backoff
+from vidbg.pipeline.live.stage import Tools
+from vidbg.pipeline.live.turns import Watch
+from vidbg.sources import open_frames
+from vidbg.timing import StageClock
+
+PART = "background"
+
+
+@dataclass(frozen=True, slots=True)
+class Composited:
+    """A composited frame with its arrival, and the look that it was made for."""
+
+    arrived: Arrived
+    look: Look
+
+
+class CompositingTools(Tools[Matted, Composited]):
+    """A compositor, made anew for each look and after each failure.
+
+    Args:
+        faults: is told what fails and when it works again.
+        clock: of the stages.
+        watch: is told of each call that may hang.
+    """
+
+    def __init__(self, faults: Faults, clock: StageClock, watch: Watch) -> None:
+        self._faults, self._clock, self._watch = faults, clock, watch
+        self._compositor: Compositor | None = None
+        self._made_for: Look | None = None
+        self._retry_s = 0.0
+        self._backoff = Backoff(0.1, 5.0)
+        self._allowed_s = stage.FIRST_PATIENCE_S
+
+    def prepare(self) -> None:
+        """Nothing: the first frame says what is needed."""
+
+    def __call__(self, matted: Matted) -> Composited | None:
+        if time.monotonic() < self._retry_s:
+            return None
+        start = time.monotonic()
+        try:
+            with self._watch.over(self._allowed_s), self._clock.stage("composite"):
+                frame = self._for(matted.look)(matted.frame, matted.alpha)
+        except Exception as error:
+            self._faults.raised(PART, error)
+            self.close()
+            self._retry_s = time.monotonic() + self._backoff.next_s()
+            return None
+        self._allowed_s = max(stage.PATIENCE_S, stage.SLOWNESS * (time.monotonic() - start))
+        self._backoff.reset()
+        self._faults.cleared(PART)
+        return Composited(Arrived(frame, matted.at_s), matted.look)
+
+    def _for(self, look: Look) -> Compositor:
+        if self._compositor is None or self._made_for is not look:
+            self.close()
+            self._compositor = Compositor(look.compositing, open_frames)
+            self._made_for = look
+        return self._compositor
+
+    def close(self) -> None:
+        if self._compositor is not None:
+            compositor, self._compositor = self._compositor, None
+            compositor.close()

@@ -1,0 +1,55 @@
+"""What is wrong with each part of a live run, told once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+logger = logging.getLogger(__name__)
+
+
+class Faults:
+    """The present fault of each part ("camera", "network", "background", "output").
+
+    A new fault is logged as a warning, its repetition while it lasts at debug level, its end as
+    information: a camera that is away all night fills no log.
+    """
+
+    def __init__(self) -> None:
+        self._present: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def raised(self, part: str, error: BaseException | str) -> None:
+        """Something failed."""
+        words = _words(error)
+        with self._lock:
+            known = self._present.get(part)
+            self._present[part] = words
+            self.count += known is None
+        if words == known:
+            logger.debug("%s still: %s", part, words)
+        else:
+            logger.warning("%s: %s", part, words)
+        if isinstance(error, BaseException):
+            logger.debug("%s failed", part, exc_info=error)
+
+    def cleared(self, part: str) -> None:
+        """It works."""
+        if part in self._present:
+            with self._lock:
+                self._present.pop(part, None)
+            logger.info("%s works again", part)
+
+    def present(self) -> str | None:
+        """The first fault there is, in words; None if all is well."""
+        with self._lock:
+            return next((f"{part}: {words}" for part, words in self._present.items()), None)
+
+
+def _words(error: BaseException | str) -> str:
+    if isinstance(error, str):
+        return error
+    from vidbg.errors import VidbgError
+
+    return str(error) if isinstance(error, VidbgError) else f"{type(error).__name__}: {error}"

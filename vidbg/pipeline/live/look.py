@@ -1,0 +1,45 @@
+"""What passes between the threads of a live run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.specs import PassthroughSpec
+from vidbg.frame import Alpha, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the output looks: what may change while a run goes on.
+
+    Attributes:
+        compositing: the background and how the person is laid over it.
+        mirror: frames are mirrored before anything else, so that the background is not.
+    """
+
+    compositing: CompositingConfig
+    mirror: bool = False
+
+    @property
+    def shows_room(self) -> bool:
+        """The user asked for the camera's own picture."""
+        return isinstance(self.compositing.background, PassthroughSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A frame, and when the source gave it, in monotonic seconds."""
+
+    frame: Frame
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Matted:
+    """A frame at the output's size, its alpha, and the look that both were made for."""
+
+    frame: Frame
+    alpha: Alpha
+    look: Look
+    at_s: float

@@ -1,0 +1,150 @@
+"""The live road's first step: a frame of the output's size, and its alpha."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Event
+
+import cv2
+import numpy as np
+
+from vidbg.compositing.scaling import fill
+from vidbg.errors import VidbgError
+from vidbg.frame import Alpha, Frame, Image
+from vidbg.matting.matter import Matter
+from vidbg.pipeline.live import stage
+from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.look import Arrived, Look, Matted
+from vidbg.pipeline.live.networks import Networks
+from vidbg.pipeline.live.pacing import Backoff
+from vidbg.pipeline.live.stage import Tools
+from vidbg.pipeline.live.turns import Watch
+from vidbg.timing import StageClock
+
+LOAD_PATIENCE_S = 120.0
+"""Building a TensorRT engine takes a minute on some machines."""
+
+WHOLE = 0.99
+"""A matte that calls more of the picture a person shows the room."""
+
+PART = "network"
+
+
+class MattingTools(Tools[Arrived, Matted]):
+    """A matter, loaded anew when it fails twice in a row.
+
+    Args:
+        networks: where the network comes from.
+        look: tells the look that is wanted now.
+        width, height: of the output; frames of another size are fitted into it first, with bars
+            that are background to the network.
+        faults: is told what fails and when it works again.
+        clock: of the stages.
+        ready: set once a network has run; until then its failure is raised.
+        watch: is told of each call that may hang.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        look: Callable[[], Look],
+        width: int,
+        height: int,
+        faults: Faults,
+        clock: StageClock,
+        ready: Event,
+        watch: Watch,
+    ) -> None:
+        self._networks, self._look, self._faults = networks, look, faults
+        self._width, self._height = width, height
+        self._clock, self._ready, self._watch = clock, ready, watch
+        self._matter: Matter | None = None
+        self._failures = 0
+        self._retry_s = 0.0
+        self._backoff = Backoff(0.1, 5.0)
+        self._allowed_s = stage.FIRST_PATIENCE_S
+
+    def prepare(self) -> None:
+        """Load and compile.
+
+        Raises:
+            VidbgError: no network ever ran, and none can be loaded.
+        """
+        if self._look().shows_room:
+            return
+        try:
+            matter = self._require_matter()
+            self._call(matter, np.zeros((self._height, self._width, 3), np.uint8), 0.0)
+            matter.reset()
+            self._ready.set()
+        except Exception as error:
+            if not self._ready.is_set() and isinstance(error, VidbgError):
+                raise
+            self._failed(error)
+
+    def __call__(self, arrived: Arrived) -> Matted | None:
+        if time.monotonic() < self._retry_s:
+            return None
+        look = self._look()  # once: alpha and background belong together
+        frame = self._fitted(arrived.frame, look.mirror)
+        try:
+            alpha = self._alpha(frame, look)
+        except Exception as error:
+            self._failed(error)
+            return None
+        return None if alpha is None else Matted(frame, alpha, look, arrived.at_s)
+
+    def _fitted(self, frame: Frame, mirror: bool) -> Frame:
+        image = fill(frame.image, self._height, self._width, "fit", (0, 0, 0))
+        if mirror:
+            image = np.asarray(cv2.flip(image, 1), np.uint8)
+        return replace(frame, image=image)
+
+    def _alpha(self, frame: Frame, look: Look) -> Alpha | None:
+        """Alpha; None where it calls all of the picture a person, which nobody should see."""
+        if look.shows_room:
+            return np.ones(frame.image.shape[:2], np.float32)
+        alpha = self._call(self._require_matter(), frame.image, frame.pts)
+        self._failures = 0
+        self._backoff.reset()
+        if float(alpha[::8, ::8].mean()) > WHOLE:
+            self._faults.raised(PART, "it calls the whole picture a person")
+            return None
+        self._faults.cleared(PART)
+        return alpha
+
+    def _call(self, matter: Matter, image: Image, pts: float) -> Alpha:
+        start = time.monotonic()
+        with self._watch.over(self._allowed_s):
+            alpha = matter(image, pts)
+        taken_s = time.monotonic() - start
+        self._allowed_s = max(stage.PATIENCE_S, stage.SLOWNESS * taken_s)
+        return alpha
+
+    def _require_matter(self) -> Matter:
+        if self._matter is None:
+            with self._watch.over(LOAD_PATIENCE_S):
+                self._matter = self._networks.load()
+            self._matter.clock = self._clock
+            self._allowed_s = stage.FIRST_PATIENCE_S
+        return self._matter
+
+    def _failed(self, error: Exception) -> None:
+        """Once may be chance; the second time in a row the network is loaded anew."""
+        self._faults.raised(PART, error)
+        self._failures += 1
+        if self._matter is not None and self._failures == 1:
+            self._matter.reset()
+            return
+        if self._matter is not None:
+            self.close()
+            self._networks.blame()
+            self._failures = 0
+        self._retry_s = time.monotonic() + self._backoff.next_s()
+
+    def close(self) -> None:
+        if self._matter is not None:
+            matter, self._matter = self._matter, None
+            matter.close()

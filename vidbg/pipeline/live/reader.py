@@ -1,0 +1,183 @@
+"""Reads a camera, and opens it again whenever it fails, ends or freezes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from vidbg.errors import ConfigError, SourceError
+from vidbg.frame import Frame
+from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.pacing import Backoff
+from vidbg.pipeline.live.turns import Turns, Watch
+from vidbg.sources import Source
+
+logger = logging.getLogger(__name__)
+
+READ_PATIENCE_S = 3.0
+"""Longer than this no camera takes for a picture."""
+
+OPEN_PATIENCE_S = 15.0
+"""OpenCV waits ten seconds for the first picture of a camera."""
+
+MOST_HANGING = 3
+
+PART = "camera"
+
+
+class Reader:
+    """Keeps a source open and hands its frames on, with times and numbers that go on growing.
+
+    Args:
+        open_source: opens the source anew.
+        deliver: is given each frame; its pts is in seconds since the reader was made.
+        faults: is told what fails and when it works again.
+        fail: ends the run with an error that no second try mends.
+    """
+
+    def __init__(
+        self,
+        open_source: Callable[[], Source],
+        deliver: Callable[[Frame], None],
+        faults: Faults,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self._open_source, self._deliver = open_source, deliver
+        self._faults, self._fail = faults, fail
+        self._turns = Turns(PART, self._run, MOST_HANGING)
+        self._watch = Watch()
+        self._backoff = Backoff()
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._source: Source | None = None
+        self._lock = threading.Lock()
+        self._epoch = time.monotonic()
+        self._index = 0
+        self._last_pts = 0.0
+        self.ended = threading.Event()
+        """Set when a source that is not live has given its last frame."""
+
+    def start(self) -> None:
+        self._turns.start()
+
+    @property
+    def active(self) -> bool:
+        """Whether the source is wanted: not between pause() and resume()."""
+        return self._wanted.is_set()
+
+    def resume(self) -> None:
+        """Open the source and read it."""
+        self._wanted.set()
+
+    def pause(self) -> None:
+        """Close the source until resume()."""
+        self._wanted.clear()
+        self._faults.cleared(PART)
+        self._let_go()
+
+    def check(self) -> None:
+        """Replace a thread that hangs; to be called a few times a second."""
+        if self._stopping.is_set():
+            return
+        taken_s = self._watch.overdue_s()
+        if taken_s is None:
+            self._turns.revive()
+            return
+        self._watch = Watch()  # the thread left behind keeps the old one
+        self._faults.raised(PART, f"frozen: no picture for {taken_s:.0f} s; it is opened again")
+        self._let_go()
+        if not self._turns.replace():
+            logger.warning("the camera hung %d times; waiting for its driver", MOST_HANGING + 1)
+
+    def stop(self, patience_s: float) -> None:
+        self._stopping.set()
+        self._wanted.set()
+        self._let_go()
+        self._turns.end(patience_s)
+
+    def _run(self, turn: int) -> None:
+        while self._going(turn):
+            self._wanted.wait()
+            if not self._going(turn):
+                return
+            try:
+                self._read(turn)
+            except ConfigError as error:
+                self._fail(error)
+                return
+            except Exception as error:
+                if self._going(turn) and self.active:
+                    self._failed(error)
+
+    def _going(self, turn: int) -> bool:
+        return self._turns.current(turn) and not (self._stopping.is_set() or self.ended.is_set())
+
+    def _failed(self, error: BaseException) -> None:
+        self._faults.raised(PART, error)
+        self._stopping.wait(self._backoff.next_s())
+
+    def _read(self, turn: int) -> None:
+        watch = self._watch
+        with watch.over(OPEN_PATIENCE_S):
+            source = self._open_source()
+        if not self._take(source, turn):
+            source.close()
+            return
+        frames, offset = iter(source), None
+        while self._going(turn) and self.active:
+            with watch.over(READ_PATIENCE_S):
+                frame = next(frames, None)
+            if not self._turns.current(turn):
+                break
+            if frame is None:
+                self._ended(source)
+                break
+            _require_picture(frame)
+            if offset is None:
+                offset = time.monotonic() - self._epoch - frame.pts
+            self._hand_on(frame, offset)
+        source.close()
+
+    def _take(self, source: Source, turn: int) -> bool:
+        """Keep the opened source where others can close it; False if nobody wants it any more."""
+        with self._lock:
+            wanted = self._going(turn) and self.active
+            if wanted:
+                self._source = source
+            return wanted
+
+    def _hand_on(self, frame: Frame, offset: float) -> None:
+        pts = max(frame.pts + offset, self._last_pts + 1e-4)
+        self._last_pts = pts
+        self._deliver(replace(frame, pts=pts, index=self._index))
+        self._index += 1
+        self._backoff.reset()
+        self._faults.cleared(PART)
+
+    def _ended(self, source: Source) -> None:
+        if not self.active or self._stopping.is_set():
+            return
+        if source.info.live and source.info.frame_count is None:
+            raise SourceError("the camera gives no more pictures; it is opened again")
+        self.ended.set()
+
+    def _let_go(self) -> None:
+        """Close the source in a thread of its own: closing may hang with the reading."""
+        with self._lock:
+            source, self._source = self._source, None
+        if source is not None:
+            threading.Thread(target=source.close, name="vidbg-close", daemon=True).start()
+
+
+def _require_picture(frame: Frame) -> None:
+    image = frame.image
+    if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        kind = f"{getattr(image, 'dtype', type(image).__name__)} {getattr(image, 'shape', '')}"
+        raise SourceError(f"the camera gave {kind.strip()}, not a uint8 picture (H, W, 3)")
+    if not image.size:
+        raise SourceError(f"the camera gave an empty picture, {image.shape}")

@@ -1,0 +1,147 @@
+"""A step of the live road in a thread of its own, which is replaced when it hangs."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from vidbg.errors import VidbgError
+from vidbg.mailbox import Abandoned, Mailbox
+from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.turns import Turns, Watch
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+PATIENCE_S = 2.0
+SLOWNESS = 20
+"""A call that takes longer than the first, and than so many of the last, hangs."""
+
+FIRST_PATIENCE_S = 30.0
+"""The first call compiles the network for its size, or reads a background."""
+
+MOST_HANGING = 2
+
+
+class Tools(ABC, Generic[In, Out]):
+    """What one thread of a stage works with, and no other touches."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Get ready before the first item.
+
+        Raises:
+            VidbgError: there is no use in going on.
+        """
+
+    @abstractmethod
+    def __call__(self, item: In) -> Out | None:
+        """The result; None where something fails or is given time to recover."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what is held."""
+
+
+class Stage(Generic[In, Out]):
+    """Works on the newest item, whatever fails on the way.
+
+    Args:
+        part: its name in messages.
+        make_tools: makes what a thread works with; is given the watch, on which every call that
+            may hang is to be announced.
+        deliver: is given each result, never by a thread whose turn is over.
+        faults: is told what fails and when it works again.
+        fail: ends the run with an error that no second try mends.
+        on_hang: called when a thread is replaced.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        make_tools: Callable[[Watch], Tools[In, Out]],
+        deliver: Callable[[Out], None],
+        faults: Faults,
+        fail: Callable[[BaseException], None],
+        on_hang: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._part, self._make_tools, self._deliver = part, make_tools, deliver
+        self._faults, self._fail, self._on_hang = faults, fail, on_hang
+        self._inbox: Mailbox[In] = Mailbox(1, newest=True)
+        self._watch = Watch()
+        self._turns = Turns(part, self._run, MOST_HANGING)
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+
+    @property
+    def dropped(self) -> int:
+        """Items that a newer one replaced before their turn came."""
+        return self._inbox.dropped
+
+    @property
+    def idle(self) -> bool:
+        """Whether every item given has been dealt with."""
+        return self._idle.is_set()
+
+    def start(self) -> None:
+        self._turns.start()
+
+    def feed(self, item: In) -> None:
+        """Take the next item; one that still waits is dropped."""
+        self._idle.clear()
+        try:
+            self._inbox.put(item)
+        except Abandoned:
+            return
+
+    def check(self) -> None:
+        """Replace a thread that hangs; to be called a few times a second."""
+        taken_s = self._watch.overdue_s()
+        if taken_s is None or self._stopping.is_set():
+            return
+        self._faults.raised(self._part, f"hangs for {taken_s:.1f} s and is replaced")
+        self._on_hang()
+        with self._lock:
+            self._watch = Watch()
+            replaced = self._turns.replace()
+        if not replaced:
+            self._fail(VidbgError(f"the {self._part} hung {MOST_HANGING + 1} times: giving up"))
+
+    def stop(self, patience_s: float) -> None:
+        self._stopping.set()
+        self._inbox.abandon()
+        self._turns.end(patience_s)
+
+    def _run(self, turn: int) -> None:
+        tools = self._make_tools(self._watch)
+        try:
+            tools.prepare()
+            for item in self._inbox:
+                self._hand_on(turn, self._work(tools, item))
+                if not self._turns.current(turn):
+                    break
+        except Abandoned:
+            pass
+        except VidbgError as error:
+            if self._turns.current(turn):
+                self._fail(error)
+        finally:
+            tools.close()
+
+    def _work(self, tools: Tools[In, Out], item: In) -> Out | None:
+        try:
+            return tools(item)
+        except Exception as error:  # a thread that dies would leave viewers with nothing
+            self._faults.raised(self._part, error)
+            return None
+
+    def _hand_on(self, turn: int, result: Out | None) -> None:
+        with self._lock:
+            if result is not None and self._turns.current(turn):
+                self._deliver(result)
+            if self._inbox.empty:
+                self._idle.set()

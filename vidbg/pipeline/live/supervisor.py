@@ -1,0 +1,341 @@
+"""One live run: a camera, the network, an output, and the states between them.
+
+The output never stops and never shows the room: what cannot be composited is replaced by the
+background or a card. Reader, two Stages (matting, compositing) and Pump have a thread each, so that
+the network works on one frame while the last is composited; the caller's thread draws the preview
+and watches over them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from vidbg.frame import Frame, StreamInfo
+from vidbg.pipeline.live import compositing, matting
+from vidbg.pipeline.live.compositing import Composited, CompositingTools
+from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.look import Arrived, Look, Matted
+from vidbg.pipeline.live.matting import MattingTools
+from vidbg.pipeline.live.networks import Networks
+from vidbg.pipeline.live.pump import Pump
+from vidbg.pipeline.live.reader import Reader
+from vidbg.pipeline.live.safe import safe_picture
+from vidbg.pipeline.live.stage import Stage
+from vidbg.sinks import Sink
+from vidbg.sources import Source
+from vidbg.timing import StageClock
+
+logger = logging.getLogger(__name__)
+
+CHECK_PERIOD_S = 0.1
+"""Between two looks at threads, watchers and state."""
+
+UNWATCHED_S = 5.0
+"""So long after the last reader has gone the camera is closed: programs probe cameras by opening
+them for a moment, and a meeting's window that is opened anew asks twice."""
+
+PATIENCE_S = 3.0
+"""How long the end waits for a thread that hangs."""
+
+
+class State(Enum):
+    """What viewers see."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    DEGRADED = "degraded"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReport:
+    """What a live run did.
+
+    Attributes:
+        frames: composited frames written, each counted once.
+        repeated: times that the last of them was written again.
+        safe_frames: times that the background or card was written.
+        dropped: frames of the camera that were overtaken by newer ones.
+        faults: faults that began, of camera, network, background and output.
+        seconds: wall time.
+        latencies_s: of the last frames, from arrival to written, in seconds.
+    """
+
+    frames: int
+    repeated: int
+    safe_frames: int
+    dropped: int
+    faults: int
+    seconds: float
+    latencies_s: list[float] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """How a run is going.
+
+    Attributes:
+        state: what viewers see.
+        reason: why it is not live; None if it is.
+        fps: composited frames a second, over the last second or so.
+        latency_ms: of the last frame; None before the first.
+        watched: whether anybody watches; None where nobody can tell.
+    """
+
+    state: State
+    reason: str | None
+    fps: float
+    latency_ms: float | None
+    watched: bool | None
+
+
+class Preview(Protocol):
+    """A window on what viewers see, drawn in the thread that runs the supervisor."""
+
+    def show(self, frame: Frame, status: LiveStatus) -> None:
+        """Draw, and heed the keys pressed since the last call.
+
+        Raises:
+            SinkError: there is no window any more.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Supervisor:
+    """Runs from a camera to an output until stop(), Ctrl-C or an error that nothing mends.
+
+    Args:
+        open_source: opens the camera, again and again if need be.
+        networks: where the network comes from.
+        look: how it looks; see change().
+        open_sink: opens the output; its failure at the start ends the run.
+        info: of the output: size and rate, which stay.
+        reopens: open an output that fails again (a pipe whose reader has gone ends the run).
+        on_demand: close the camera while nobody watches, where the output can tell.
+        preview: drawn at the output's rate at most.
+        on_status: called a few times a second.
+        frame_limit: end after so many composited frames.
+    """
+
+    def __init__(
+        self,
+        open_source: Callable[[], Source],
+        networks: Networks,
+        look: Look,
+        open_sink: Callable[[], Sink],
+        info: StreamInfo,
+        *,
+        reopens: bool = True,
+        on_demand: bool = True,
+        preview: Preview | None = None,
+        on_status: Callable[[LiveStatus], None] | None = None,
+        frame_limit: int | None = None,
+    ) -> None:
+        period_s = 1 / float(info.frame_rate or 30)
+        safe = safe_picture(look.compositing, info.width, info.height)
+        self.clock = StageClock()
+        self._info, self._on_demand = info, on_demand
+        self._preview, self._on_status = preview, on_status
+        self._period_s = CHECK_PERIOD_S if preview is None else min(CHECK_PERIOD_S, period_s)
+        self._faults = Faults()
+        self._failure: BaseException | None = None
+        self._ending = threading.Event()
+        self._pump = Pump(
+            open_sink,
+            period_s,
+            safe,
+            self._faults,
+            self._fail,
+            self.clock,
+            reopens=reopens,
+            limit=frame_limit,
+        )
+        self._look, self._changing = look, threading.Lock()
+        self._compositing: Stage[Matted, Composited] = Stage(
+            compositing.PART,
+            lambda watch: CompositingTools(self._faults, self.clock, watch),
+            self._show,
+            self._faults,
+            self._fail,
+        )
+        ready = threading.Event()
+        self._matting: Stage[Arrived, Matted] = Stage(
+            matting.PART,
+            lambda watch: MattingTools(
+                networks,
+                lambda: self._look,
+                info.width,
+                info.height,
+                self._faults,
+                self.clock,
+                ready,
+                watch,
+            ),
+            self._compositing.feed,
+            self._faults,
+            self._fail,
+            networks.blame,
+        )
+        self._reader = Reader(open_source, self._feed, self._faults, self._fail)
+        self._state = State.STARTING
+        self._reason: str | None = None
+        self._watched_s = time.monotonic()
+        self._measured = (time.monotonic(), 0)
+        self._fps = 0.0
+
+    @property
+    def look(self) -> Look:
+        """How the output looks now."""
+        return self._look
+
+    def stop(self) -> None:
+        """End soon; from any thread."""
+        self._ending.set()
+
+    def change(self, look: Look) -> None:
+        """Look so from now on; from any thread.
+
+        Raises:
+            ConfigError: the background cannot be read; all stays as it was.
+        """
+        safe = safe_picture(look.compositing, self._info.width, self._info.height)
+        with self._changing:
+            self._look = look
+            self._pump.change(safe)
+
+    def run(self) -> LiveReport:
+        """Run to the end.
+
+        Raises:
+            VidbgError: the output cannot be opened, the network cannot be loaded, or what
+                failed for good.
+        """
+        start = time.monotonic()
+        try:
+            self._pump.start()
+            self._compositing.start()
+            self._matting.start()
+            self._reader.start()
+            self._reader.resume()
+            while not self._finished():
+                self._go_round()
+                self._pump.done.wait(self._period_s)
+        finally:
+            self._end()
+        if self._failure is not None:
+            raise self._failure
+        return self._report(time.monotonic() - start)
+
+    def _feed(self, frame: Frame) -> None:
+        self._matting.feed(Arrived(frame, time.monotonic()))
+
+    def _show(self, composited: Composited) -> None:
+        with self._changing:  # no frame of a background that has been changed since
+            if composited.look is self._look:
+                self._pump.give(composited.arrived)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._ending.set()
+
+    def _finished(self) -> bool:
+        if self._ending.is_set() or self._pump.done.is_set():
+            return True
+        if not self._reader.ended.is_set():
+            return False
+        return self._matting.idle and self._compositing.idle and self._pump.caught_up
+
+    def _go_round(self) -> None:
+        """What the watching thread does each time round."""
+        for part in (self._reader, self._matting, self._compositing, self._pump):
+            part.check()
+        watched = self._heed_watchers()
+        status = self._status(watched)
+        if self._on_status is not None:
+            self._on_status(status)
+        self._draw(status)
+
+    def _heed_watchers(self) -> bool | None:
+        """Close the camera some time after the last viewer has gone, open it for the next."""
+        if not self._on_demand:
+            return None
+        watched, now = self._pump.watched(), time.monotonic()
+        if watched is not False or self._preview is not None:
+            self._watched_s = now
+            if not self._reader.active:
+                self._pump.idle(False)
+                self._reader.resume()
+        elif self._reader.active and now - self._watched_s > UNWATCHED_S:
+            self._reader.pause()
+            self._pump.idle(True)
+        return watched
+
+    def _status(self, watched: bool | None) -> LiveStatus:
+        state, reason = self._judge()
+        if (state, reason) != (self._state, self._reason):
+            self._tell(state, reason)
+        now, (since, counted) = time.monotonic(), self._measured
+        if now - since >= 1.0:
+            self._fps = (self._pump.frames - counted) / (now - since)
+            self._measured = (now, self._pump.frames)
+        latencies_s = self._pump.latencies_s
+        latency_ms = 1e3 * latencies_s[-1] if latencies_s else None
+        return LiveStatus(state, reason, self._fps, latency_ms, watched)
+
+    def _judge(self) -> tuple[State, str | None]:
+        shown = self._pump.shown
+        if not self._reader.active:
+            return State.PAUSED, "nobody watches"
+        fault = self._faults.present()
+        if shown is not None and shown.live and not self._pump.failing:
+            return State.LIVE, fault  # one frame failed, and the one before is still shown
+        if fault is None and self._pump.frames == 0:
+            return State.STARTING, None
+        if fault is None and self._state in (State.PAUSED, State.STARTING):
+            return State.STARTING, None
+        return State.DEGRADED, fault or "frames come too late"
+
+    def _tell(self, state: State, reason: str | None) -> None:
+        if state is not self._state:
+            level = logging.WARNING if state is State.DEGRADED else logging.INFO
+            words = f" ({reason})" if reason else ""
+            logger.log(level, "%s -> %s%s", self._state.value, state.value, words)
+        self._state, self._reason = state, reason
+
+    def _draw(self, status: LiveStatus) -> None:
+        shown = self._pump.shown
+        if self._preview is None or shown is None:
+            return
+        try:
+            self._preview.show(shown.frame, status)
+        except Exception as error:  # the output matters more than the window on it
+            logger.warning("the preview is over: %s", error)
+            self._preview = None
+
+    def _end(self) -> None:
+        self._pump.stop(PATIENCE_S)
+        self._reader.stop(PATIENCE_S)
+        self._matting.stop(PATIENCE_S)
+        self._compositing.stop(PATIENCE_S)
+        if self._preview is not None:
+            self._preview.close()
+
+    def _report(self, seconds: float) -> LiveReport:
+        pump = self._pump
+        return LiveReport(
+            frames=pump.frames,
+            repeated=pump.repeated,
+            safe_frames=pump.safe_frames,
+            dropped=self._matting.dropped + self._compositing.dropped + pump.overtaken,
+            faults=self._faults.count,
+            seconds=seconds,
+            latencies_s=list(pump.latencies_s),
+        )

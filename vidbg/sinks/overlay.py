@@ -1,0 +1,226 @@
+"""What the preview window shows over its picture, as functions from picture to picture."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vidbg.frame import Image
+
+QUESTION = "Show your real room to everyone?"
+ROOM_VISIBLE = "YOUR ROOM IS VISIBLE"
+KEYS = (
+    ("b / n", "next background"),
+    ("p", "previous background"),
+    ("m", "mirror this preview only"),
+    ("f", "frame rate, latency and state"),
+    ("s", "show the real room, or hide it"),
+    ("h / ?", "this help"),
+    ("q / Esc", "quit"),
+)
+
+LIVE = "live"
+"""The state in which all is well."""
+
+Rows = Sequence[Sequence[str]]
+"""Of one length each: lines of columns."""
+
+_FONT = 0  # cv2.FONT_HERSHEY_SIMPLEX, without importing OpenCV
+_WHITE, _RED = (255, 255, 255), (30, 30, 215)
+_SHADE = 0.3
+"""Brightness left under text: white on it keeps a contrast of 8 : 1 over a white picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewStatus:
+    """How the program is doing.
+
+    Attributes:
+        state: in a word, LIVE or another, which is shown even where figures are not.
+        fps: frames per second that go out; None where not known.
+        latency_ms: from camera to output; None where not known.
+        note: what the user should know, in a sentence; always shown.
+    """
+
+    state: str
+    fps: float | None = None
+    latency_ms: float | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a picture is to be shown.
+
+    Attributes:
+        mirror: left and right change sides; text does not.
+        figures: show the status's frame rate, latency and state.
+        room_visible: the picture is the real room, and all who watch see it.
+        answer_s: seconds left to answer whether the room is to be shown; None asks nothing.
+        help: show the keys.
+        hint: tell that there is help.
+    """
+
+    status: PreviewStatus | None = None
+    mirror: bool = False
+    figures: bool = False
+    room_visible: bool = False
+    answer_s: float | None = None
+    help: bool = False
+    hint: bool = False
+
+
+def draw_view(image: Image, view: View) -> Image:
+    """The picture as the window shows it: a new array of the same size.
+
+    Args:
+        image: uint8 (H, W, 3), BGR; it is not written to.
+    """
+    import cv2
+
+    canvas = np.asarray(cv2.flip(image, 1), np.uint8) if view.mirror else image.copy()
+    top = 0
+    if view.room_visible:
+        _draw_border(canvas)
+        top = _draw_panel(canvas, [[ROOM_VISIBLE]], size=1.4, fill=_RED)
+    if corner := _corner(view):
+        _draw_panel(canvas, [[corner]], x_share=0.0, top=top)
+    if foot := _foot(view):
+        _draw_panel(canvas, [[line] for line in _wrapped(foot, canvas)], y_share=1.0)
+    if view.answer_s is not None:
+        answers = f"y = yes    n = no    ({math.ceil(view.answer_s)} s)"
+        _draw_panel(canvas, [[QUESTION], [answers]], y_share=0.5, size=1.4)
+    elif view.help:
+        _draw_panel(canvas, KEYS, y_share=0.5)
+    return canvas
+
+
+def _corner(view: View) -> str:
+    """What stands in the upper left corner."""
+    status = view.status
+    if status is None:
+        return ""
+    if not view.figures:
+        return "" if status.state == LIVE else status.state
+    fps = "" if status.fps is None else f"  {status.fps:.1f} FPS"
+    latency = "" if status.latency_ms is None else f"  {status.latency_ms:.0f} ms"
+    return status.state + fps + latency
+
+
+def _foot(view: View) -> str:
+    """What stands at the bottom."""
+    if view.status is not None and view.status.note:
+        return view.status.note
+    return "h: keys" if view.hint and not view.help else ""
+
+
+def _unit(canvas: Image) -> float:
+    """What sizes go by, in pixels: the shorter side."""
+    return float(min(canvas.shape[:2]))
+
+
+def _font_scale(canvas: Image) -> float:
+    """Capitals of 14 pixels in 640 x 360, 33 in 1920 x 1080."""
+    return 0.15 + _unit(canvas) / 1000
+
+
+def _draw_border(canvas: Image) -> None:
+    edge = max(2, round(_unit(canvas) * 0.014))
+    canvas[:edge], canvas[-edge:] = _RED, _RED
+    canvas[:, :edge], canvas[:, -edge:] = _RED, _RED
+
+
+def _draw_panel(
+    canvas: Image,
+    rows: Rows,
+    *,
+    x_share: float = 0.5,
+    y_share: float = 0.0,
+    size: float = 1.0,
+    top: int = 0,
+    fill: tuple[int, int, int] | None = None,
+) -> int:
+    """Draw rows of columns on a shaded rectangle, made to fit.
+
+    Args:
+        x_share, y_share: where it stands: 0 left or top, 1 right or bottom.
+        size: of the font, 1 is the usual.
+        top: line below which it stands.
+        fill: colour instead of the shade.
+    Returns:
+        its last line.
+    """
+    margin = round(_unit(canvas) * 0.03)
+    room_y, room_x = canvas.shape[0] - top - 2 * margin, canvas.shape[1] - 2 * margin
+    scale = size * _font_scale(canvas)
+    panel = _measured(rows, scale)
+    fitting = min(1.0, room_x / panel.width, room_y / panel.height)
+    if fitting < 1.0:
+        panel = _measured(rows, scale * fitting * 0.98)  # whole pixels may round up
+    x = max(0, margin + round(x_share * (room_x - panel.width)))
+    y = max(0, top + margin + round(y_share * (room_y - panel.height)))
+    area = canvas[y : y + panel.height, x : x + panel.width]
+    area[:] = (area * _SHADE).astype(np.uint8) if fill is None else np.array(fill, np.uint8)
+    _write(area, rows, panel)
+    return int(y + panel.height)
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """Sizes of a panel, in pixels; `scale` and `stroke` of its font."""
+
+    scale: float
+    stroke: int
+    columns: tuple[int, ...]
+    line: int
+    gap: int
+    width: int
+    height: int
+
+
+def _measured(rows: Rows, scale: float) -> _Panel:
+    stroke = max(1, round(scale * 2))
+    line = max(1, round(scale * 44))
+    gap = round(scale * 24)
+    columns = tuple(
+        max(_text_width(text, scale, stroke) for text in column)
+        for column in zip(*rows, strict=True)
+    )
+    width = sum(columns) + gap * (len(columns) + 1)
+    return _Panel(scale, stroke, columns, line, gap, width, line * len(rows) + gap // 2)
+
+
+def _write(area: Image, rows: Rows, panel: _Panel) -> None:
+    import cv2
+
+    for index, row in enumerate(rows):
+        x, base = panel.gap, panel.gap // 4 + round((index + 0.7) * panel.line)
+        for text, width in zip(row, panel.columns, strict=True):
+            centring = (width - _text_width(text, panel.scale, panel.stroke)) // 2
+            place = (x + (centring if len(row) == 1 else 0), base)
+            cv2.putText(
+                area, _ascii(text), place, _FONT, panel.scale, _WHITE, panel.stroke, cv2.LINE_AA
+            )
+            x += width + panel.gap
+
+
+def _text_width(text: str, scale: float, stroke: int) -> int:
+    import cv2
+
+    return int(cv2.getTextSize(_ascii(text), _FONT, scale, stroke)[0][0])
+
+
+def _ascii(text: str) -> str:
+    """OpenCV 4's fonts have no other characters."""
+    return text.encode("ascii", "replace").decode()
+
+
+def _wrapped(text: str, canvas: Image) -> list[str]:
+    """Lines that fit into the picture's width at the usual size of the font."""
+    scale = _font_scale(canvas)
+    letter = _text_width("n" * 20, scale, 1) / 20
+    return textwrap.wrap(text, max(10, int(canvas.shape[1] * 0.85 / letter)))

@@ -1,0 +1,42 @@
+"""Which command installs a program, on the system at hand."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+
+_COMMANDS = {
+    "debian": "sudo apt install",
+    "fedora": "sudo dnf install",
+    "arch": "sudo pacman -S",
+    "darwin": "brew install",
+    "win32": "winget install",
+}
+_NAMES = {"debian": "Debian and Ubuntu", "fedora": "Fedora", "arch": "Arch"}
+
+
+def install_step(packages: Mapping[str, str]) -> str:
+    """The command that installs packages here, or those of all distributions where it is unknown.
+
+    Args:
+        packages: names by "debian", "fedora", "arch", "darwin" or "win32"; what is not there is
+            not to be had that way.
+    """
+    for system in (sys.platform, *_distribution()):
+        if system in packages:
+            return f"`{_COMMANDS[system]} {packages[system]}`"
+    return ", ".join(
+        f"{name}: `{_COMMANDS[system]} {packages[system]}`"
+        for system, name in _NAMES.items()
+        if system in packages
+    )
+
+
+def _distribution() -> list[str]:
+    """The distribution's ID and those it is like, as in /etc/os-release."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return []
+    return f"{release['ID']} {release.get('ID_LIKE', '')}".split()
