@@ -2,57 +2,59 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import struct
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from vidbg.sinks.loopback import MODPROBE
+from vidbg.video_nodes import VideoNode, capability
 
 CAMERA, LOOPBACK = "/dev/video0", "/dev/video10"
 MODULES = Path("/run/modules")
 VIVID_OPTIONS = ("n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x0", "vid_cap_nr=0")
 _VIVID = Path("/sys/bus/platform/drivers/vivid")
-_QUERYCAP = 0x80685600
-_ROLES = {1: "capture", 2: "output"}
+_NODES = Path("/sys/class/video4linux")
 
 
 def load_modules() -> None:
-    """vivid as a webcam, v4l2loopback with the options that vidbg tells its users to give."""
+    """vivid, as a webcam, and what v4l2loopback needs."""
     for name in (MODULES / "cameras").read_text().split():
-        if name != "vivid.ko":
-            insert(name)
-    insert("vivid.ko", *VIVID_OPTIONS)
-    insert("v4l2loopback.ko", *loopback_options())
+        _insert(name, *(VIVID_OPTIONS if name == "vivid.ko" else ()))
+    _still_picture()
+
+
+def load_loopback() -> None:
+    """A virtual camera that nobody has used yet, with the options that vidbg tells users to give.
+
+    Should the last check have left it in a bad state, this one is not to suffer from it.
+    """
+    if Path(LOOPBACK).exists():
+        subprocess.run(["busybox", "rmmod", "v4l2loopback"], check=True)
+    words = shlex.split(MODPROBE)
+    _insert("v4l2loopback.ko", *words[words.index("v4l2loopback") + 1 :])
     if not until(Path(LOOPBACK).exists):
         raise RuntimeError(f"{LOOPBACK} did not appear")
-    still_picture()
 
 
-def loopback_options() -> list[str]:
-    words = shlex.split(MODPROBE)
-    return words[words.index("v4l2loopback") + 1 :]
+def _insert(module: str, *options: str) -> None:
+    subprocess.run(["busybox", "insmod", str(MODULES / module), *options], check=True)
 
 
-def insert(module: str, *options: str) -> None:
-    command = ["busybox", "insmod", str(MODULES / module), *options]
-    subprocess.run(command, check=True)
+def roles() -> list[str]:
+    """What the virtual camera says that it is: capture, output, both or neither."""
+    with VideoNode(LOOPBACK) as node:
+        told = capability(node)
+    return [role for role, is_it in (("capture", told.captures), ("output", told.outputs)) if is_it]
 
 
-def roles(device: str = LOOPBACK) -> set[str]:
-    """What a device says that it is: capture, output, both or neither."""
-    import fcntl  # not on Windows, where the checks are counted, but not run
-
-    node = os.open(device, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        answer = fcntl.ioctl(node, _QUERYCAP, bytes(104))
-    finally:
-        os.close(node)
-    (capabilities,) = struct.unpack_from("=I", answer, 88)
-    return {name for bit, name in _ROLES.items() if capabilities & bit}
+def camera() -> str | None:
+    """Where vivid is: under another number if its old one was still open when it came back."""
+    for node in _NODES.glob("video*"):
+        if (node / "name").read_text().startswith("vivid"):
+            return f"/dev/{node.name}"
+    return None
 
 
 def unplug_camera() -> None:
@@ -61,36 +63,24 @@ def unplug_camera() -> None:
 
 def plug_camera() -> None:
     (_VIVID / "bind").write_text("vivid.0")
-    still_picture()
-
-
-def still_picture() -> None:
-    """Without the clock that vivid writes into its pictures."""
-    if not until(Path(CAMERA).exists):
-        raise RuntimeError(f"{CAMERA} did not appear")
-    set_controls("osd_text_mode=2")
+    _still_picture()
 
 
 def drop_pictures(percent: int) -> None:
     """Make the camera lose pictures."""
-    set_controls(f"percentage_of_dropped_buffers={percent}")
+    _set_control(f"percentage_of_dropped_buffers={percent}")
 
 
-def set_controls(controls: str) -> None:
-    command = ["v4l2-ctl", "-d", CAMERA, "-c", controls]
+def _still_picture() -> None:
+    """Without the clock that vivid writes into its pictures."""
+    _set_control("osd_text_mode=2")
+
+
+def _set_control(control: str) -> None:
+    if not until(lambda: (device := camera()) and Path(device).exists()):
+        raise RuntimeError("vivid did not appear")
+    command = ["v4l2-ctl", "-d", str(camera()), "-c", control]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def holders(device: str) -> set[int]:
-    """The processes that have a device open."""
-    found = set()
-    for handle in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if str(handle.readlink()).removesuffix(" (deleted)") == device:
-                found.add(int(handle.parts[2]))
-        except OSError:  # closed meanwhile
-            continue
-    return found
 
 
 def until(true: Callable[[], object], limit_s: float = 30.0) -> bool:

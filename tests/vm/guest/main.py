@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 
 from vm.guest.checks import CHECKS
-from vm.guest.devices import CAMERA, load_modules
+from vm.guest.devices import CAMERA, load_loopback, load_modules
 from vm.guest.pictures import REFERENCE, SIZE
 from vm.guest.programs import CheckFailed
 
@@ -44,6 +44,7 @@ def report(name: str, run: Callable[[], str]) -> bool:
     os.chdir(folder)
     started = time.monotonic()
     try:
+        load_loopback()
         ok, detail = True, run()
     except CheckFailed as seen:
         ok, detail = False, str(seen)

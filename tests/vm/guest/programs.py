@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vm.guest.devices import CAMERA, LOOPBACK, holders, roles, until
+from vm.guest.devices import CAMERA, LOOPBACK, roles, until
 from vm.guest.pictures import BACKGROUND, SIZE
 
 NOBODY = 65534
@@ -88,8 +89,9 @@ class Vidbg(Program):
             "--camera": CAMERA,
             "--output": LOOPBACK,
             "--size": f"{size[0]}x{size[1]}",
-            "--fps": "10",
+            "--fps": "5",
             "--background": BACKGROUND,
+            "--device": "cpu",  # see scripted.py
             "--network-size": "192x112",
         }
         words = [word for pair in usual.items() for word in pair]
@@ -104,8 +106,8 @@ class Vidbg(Program):
     def wait_until_written(self) -> None:
         """Until the virtual camera shows as one."""
         require(
-            until(lambda: roles() == {"capture"} or not self.running) and self.running,
-            f"the virtual camera is {sorted(roles())}, vidbg says: {self.log[-600:]}",
+            until(lambda: roles() == ["capture"] or not self.running) and self.running,
+            f"the virtual camera is {roles()}, vidbg says: {self.log[-600:]}",
         )
 
     def __exit__(
@@ -133,7 +135,13 @@ class Vidbg(Program):
 
     @property
     def holds_camera(self) -> bool:
-        return self.process.pid in holders(CAMERA)
+        """Whether it has a video device open beside the virtual camera."""
+        for handle in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                target = str(handle.readlink())
+                if target.startswith("/dev/video") and target != LOOPBACK:
+                    return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)
