@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vidbg.errors import SourceError
 from vidbg.sources import camera as camera_module
@@ -59,12 +60,12 @@ class FakeCapture:
         height, width = self.get(cv2.CAP_PROP_FRAME_HEIGHT), self.get(cv2.CAP_PROP_FRAME_WIDTH)
         return True, np.zeros((int(height), int(width), 3), np.uint8)
 
-    def wait(self, nanoseconds: int) -> tuple[bool, tuple[int, ...]]:
-        """cv2.VideoCapture.waitAny of this alone."""
+    def wait(self, nanoseconds: int) -> tuple[bool, NDArray[np.int32]]:
+        """cv2.VideoCapture.waitAny of this alone; a real camera's index 0 comes as an array."""
         self.waited.append(nanoseconds)
         if self.frozen:
             time.sleep(nanoseconds / 1e9)
-        return not self.frozen, () if self.frozen else (0,)
+        return not self.frozen, np.array([] if self.frozen else [0], np.int32)
 
     def release(self) -> None:
         self.released += 1
@@ -81,7 +82,9 @@ class FakeOpener:
         self.opened.append(target)
         return self.capture
 
-    def waitAny(self, captures: list[FakeCapture], timeoutNs: int) -> tuple[bool, tuple[int, ...]]:
+    def waitAny(
+        self, captures: list[FakeCapture], timeoutNs: int
+    ) -> tuple[bool, NDArray[np.int32]]:
         (capture,) = captures
         return capture.wait(timeoutNs)
 

@@ -155,8 +155,8 @@ class CameraSource(Closing):
         deadline = time.monotonic() + timeout_s
         while not self._closed.is_set() and (left := deadline - time.monotonic()) > 0:
             nanoseconds = max(1, int(min(left, _WAIT_S) * 1e9))  # 0 would be for ever
-            _, ready = cv2.VideoCapture.waitAny([self._capture], nanoseconds)
-            if ready:
+            ready, _which = cv2.VideoCapture.waitAny([self._capture], nanoseconds)
+            if ready:  # which ones is an array of indices, [0], and false as such
                 return True
         return False
 
