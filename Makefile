@@ -4,7 +4,7 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install check test test-pipewire bench demo clean
+.PHONY: install check test test-pipewire test-vm bench demo clean
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -38,6 +38,11 @@ test-pipewire: .venv/dev
 		$(SUDO) apt-get update && \
 		$(SUDO) apt-get install --yes --no-install-recommends $(PIPEWIRE_PACKAGES); }
 	VIDBG_REQUIRE=pipewire $(BIN)/python -m pytest -m pipewire
+
+# Boots Debian's kernel with a camera and a virtual camera in qemu, and runs vidbg there.
+test-vm: .venv/dev
+	PYTHONPATH=tests $(BIN)/python -m vm.prepare
+	VIDBG_REQUIRE=vm $(BIN)/python -m pytest -m vm tests/test_vm.py
 
 bench: .venv/base
 	$(BIN)/vidbg bench
