@@ -47,7 +47,10 @@ def untouched_logging() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the configuration file nor the logs of whoever runs the tests."""
+    """Neither the settings nor the logs of whoever runs the tests."""
+    for name in os.environ:
+        if name.startswith("VIDBG_") and name != "VIDBG_REQUIRE":
+            monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
