@@ -49,7 +49,7 @@ def untouched_logging() -> Iterator[None]:
 def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the settings nor the logs of whoever runs the tests."""
     for name in os.environ:
-        if name.startswith("VIDBG_") and name != "VIDBG_REQUIRE":
+        if name.startswith("VIDBG_") and not name.startswith(("VIDBG_REQUIRE", "VIDBG_VM")):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
