@@ -1,9 +1,10 @@
 # Everything runs in .venv; each target installs what it needs and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install check test test-vm bench demo clean
+.PHONY: install check test test-pipewire test-vm bench demo clean
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -26,6 +27,17 @@ check: .venv/dev
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+# The outputs through PipeWire, RTMP and SRT with the real programs, which it installs on Debian and
+# Ubuntu. Everything stays on this machine.
+PIPEWIRE_PACKAGES := pipewire pipewire-bin wireplumber dbus gstreamer1.0-tools \
+	gstreamer1.0-plugins-base gstreamer1.0-pipewire ffmpeg
+
+test-pipewire: .venv/dev
+	dpkg -s $(PIPEWIRE_PACKAGES) >/dev/null 2>&1 || { \
+		$(SUDO) apt-get update && \
+		$(SUDO) apt-get install --yes --no-install-recommends $(PIPEWIRE_PACKAGES); }
+	VIDBG_REQUIRE=pipewire $(BIN)/python -m pytest -m pipewire
 
 # Boots Debian's kernel with a camera and a virtual camera in qemu, and runs vidbg there.
 test-vm: .venv/dev

@@ -59,6 +59,7 @@ def check_sink_completes(open_sink: OpenSink, frames: Sequence[Frame]) -> None:
     sink = open_sink()
     for frame in frames:
         sink.write(frame)
+        assert sink.watched() in (True, False, None)
     sink.close()
     sink.close()
     sink.abort()  # the first of them decided

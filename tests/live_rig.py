@@ -31,7 +31,7 @@ BEHIND = (200, 40, 30)
 PERSON = 32
 """The person is the square of so many pixels at the upper left; the room around it is secret."""
 
-MATTING = MattingConfig(network_pixels=128 * 160, smoothing_s=0, refine=False)
+MATTING = MattingConfig(network_pixels=128 * 160, smoothing_s=0, refine=False, reuse=False)
 
 
 def marked(width: int = WIDTH, height: int = HEIGHT) -> Image:
@@ -196,6 +196,9 @@ class Rig:
     def last_person_s(self, since: float) -> float:
         """Seconds from `since` to when a viewer last saw the person."""
         return max((s.at_s for s in self.seen if s.person), default=since) - since
+
+    def has_seen(self, frames: int) -> bool:
+        return len(self.seen) > frames
 
     @property
     def leaked(self) -> int:

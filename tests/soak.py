@@ -98,6 +98,9 @@ class Network:
     def __call__(self, batch: Any) -> Any:
         return self._soak.backend(self._backend(batch))
 
+    def prepare(self, height: int, width: int) -> None:
+        self._backend.prepare(height, width)
+
     def close(self) -> None:
         self._backend.close()
 

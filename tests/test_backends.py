@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +148,11 @@ def test_cuda_equals_the_reference(
         pytest.skip("no CUDA device here")
     error = np.abs(load_backend("cuda", "fp16")(batch) - reference)
     assert np.quantile(error, 0.99) < 0.02  # fp16 has 11 bits of mantissa
+
+
+def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
+    """Its telemetry would keep an ID in ~/intel and tell Google Analytics of each import."""
+    code = "from vidbg.matting.backends import load_backend; load_backend('cpu')"
+    environ = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
+    assert not list(tmp_path.iterdir())

@@ -23,13 +23,15 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline import bench_report, benchmark
 from vidbg.pipeline.benchmark import BenchmarkConfig, Result, percentiles_ms, run_benchmark
 
-STAGES = {"read", "resize", "network", "smooth", "upsample", "composite", "write"}
+STAGES = {"read", "resize", "normalise", "network", "smooth", "upsample", "composite", "write"}
 GREEN = CompositingConfig(parse_background("green"))
 
 
 def answer(batch: Any) -> Any:
     time.sleep(0.005)
-    return np.ones(batch.shape[2:], np.float32)
+    alpha = np.zeros(batch.shape[2:], np.float32)
+    alpha[:, : alpha.shape[1] // 2] = 1
+    return alpha
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +83,19 @@ def test_a_file_is_measured_to_its_end_at_most(tmp_path: Path) -> None:
         measure(clip, live_fps=30)
 
 
+def test_a_still_person_is_matted_once_and_results_are_converted() -> None:
+    config = BenchmarkConfig(None, 96, 64, 12, 2, None, still=True, y4m=True)
+    result = run_benchmark(config, MattingConfig(), GREEN)
+    assert (result.frames, result.reused) == (12, 11)
+    assert result.stages_ms["write"]["p50"] > 0
+    assert measure().reused == 0
+    shown = bench("--frames", 4, "--size", "96x64", "--still", "--y4m")
+    assert "3 still" in " ".join(shown.split())  # however wide the terminal
+    assert json.loads(shown.splitlines()[-1])["source"] == "synthetic 96x64 still"
+    with pytest.raises(ConfigError, match="--still goes with"):
+        BenchmarkConfig(Path("in.mp4"), 96, 64, 12, 2, None, still=True)
+
+
 def test_percentiles_are_in_milliseconds() -> None:
     seconds = [n / 1000 for n in range(101)]
     assert percentiles_ms(seconds) == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
@@ -105,7 +120,7 @@ def test_tables_fit_and_the_last_line_is_for_scripts(
     assert [set(result["stages"]) for result in facts["engines"]] == [STAGES] * 3
     assert facts["stages"] == facts["engines"][0]["stages"]
     assert set(facts["end_to_end"]) == {
-        "frames", "fps", "latency_ms", "drops", "cpu_percent", "rss_mb"
+        "frames", "fps", "latency_ms", "drops", "repeated", "reused", "cpu_percent", "rss_mb"
     }  # fmt: skip
     assert facts["first_frame_s"] > 0
     assert facts["engines"][0]["network"]["latency_ms"]["p50"] >= 5

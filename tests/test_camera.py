@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from vidbg.errors import SourceError
 from vidbg.sources import camera as camera_module
@@ -60,12 +59,12 @@ class FakeCapture:
         height, width = self.get(cv2.CAP_PROP_FRAME_HEIGHT), self.get(cv2.CAP_PROP_FRAME_WIDTH)
         return True, np.zeros((int(height), int(width), 3), np.uint8)
 
-    def wait(self, nanoseconds: int) -> tuple[bool, NDArray[np.int32]]:
-        """cv2.VideoCapture.waitAny of this alone; a real camera's index 0 comes as an array."""
+    def wait(self, nanoseconds: int) -> tuple[bool, Any]:
+        """cv2.VideoCapture.waitAny of this alone; OpenCV 5 answers with an array."""
         self.waited.append(nanoseconds)
         if self.frozen:
             time.sleep(nanoseconds / 1e9)
-        return not self.frozen, np.array([] if self.frozen else [0], np.int32)
+        return not self.frozen, np.array([] if self.frozen else [0])
 
     def release(self) -> None:
         self.released += 1
@@ -82,9 +81,7 @@ class FakeOpener:
         self.opened.append(target)
         return self.capture
 
-    def waitAny(
-        self, captures: list[FakeCapture], timeoutNs: int
-    ) -> tuple[bool, NDArray[np.int32]]:
+    def waitAny(self, captures: list[FakeCapture], timeoutNs: int) -> tuple[bool, Any]:
         (capture,) = captures
         return capture.wait(timeoutNs)
 
@@ -365,7 +362,7 @@ def test_the_camera_that_is_meant(device: int | str, meant: CameraInfo) -> None:
         ("kinect", r"no camera named 'kinect'.*HD Webcam\), .*BRIO\), .*Phone webcam, virtual\)"),
         ("7", r"no camera /dev/video7\. This computer has /dev/video0 \(HD Webcam\)"),
         ("/dev/v4l/by-id/usb-x", r"no camera /dev/v4l/by-id/usb-x\. This computer has"),
-        (10, r"/dev/video10 \(vidbg, virtual\) is the camera that vidbg writes to.*give its path"),
+        (10, r"/dev/video10 \(vidbg, virtual\) is what vidbg writes to.*give its path"),
         ("vid", r"no camera named 'vid'"),
     ],
 )
@@ -498,6 +495,18 @@ def test_a_virtual_camera_and_a_new_number_are_told(caplog: pytest.LogCaptureFix
         "writes",
         "camera /dev/video8 (Phone webcam, virtual) is back as /dev/video9",
     ]
+
+
+@pytest.mark.parametrize("device", ["/dev/video10", "vidbg", "/dev/video8"])
+def test_our_own_output_is_no_camera(
+    opened: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    """Whatever its name, and however it was asked for."""
+    monkeypatch.setattr(camera_choice, "opened_by_us", len)
+    with pytest.raises(SourceError, match=r"is what vidbg writes to.*choose another by --camera$"):
+        CameraChoice(device, cameras=lambda: ALL).open()
+    CameraChoice(0, cameras=lambda: ALL).open()  # a real one may be shared
+    assert [device for device, _ in opened] == ["/dev/video0"]
 
 
 def test_elsewhere_a_number_is_all_there_is(

@@ -242,7 +242,7 @@ def test_who_holds_a_device_is_told(tmp_path: Path) -> None:
     (tmp_path / "proc/77/fd/9").symlink_to("/dev/video10")
     facts = gather_facts(tmp_path, KERNEL, kernel.open)
     assert str(facts.nodes[0]) == (
-        "/dev/video10 (vidbg): another program writes to it; open in obs (pid 77)"
+        "/dev/video10 (vidbg): in use by another program; open in obs (pid 77)"
     )
     assert "(open in obs (pid 77))" in (next_step(facts) or "")
 
@@ -306,7 +306,7 @@ def facts_of(module: ModuleState, *states: NodeState, like: str = "debian") -> L
         (facts_of("not built"), "dkms autoinstall"),
         (facts_of("installed"), f"not loaded: `{MODPROBE}`"),
         (facts_of("loaded"), f"has no device: `{RELOAD}`"),
-        (facts_of("loaded", "written"), "is taken: close the program that writes to it (another"),
+        (facts_of("loaded", "written"), "is taken: close the program that uses it (another"),
         (facts_of("loaded", "locked"), "`v4l2-ctl -d /dev/video10 -c keep_format=0`"),
         (facts_of("loaded", "absent"), "missing from /dev"),
         (facts_of("loaded", "written", "forbidden"), "no permission to write to /dev/video11"),
@@ -382,7 +382,7 @@ def run(
 def test_devices_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [" ".join(line.split()) for line in run(monkeypatch, CAMERAS, NO_MODULE).splitlines()]
     assert "ok /dev/video0 HD [USB] Webcam" in lines
-    assert "- MJPG 1920x1080@29.97" in lines
+    assert "MJPG 1920x1080@29.97" in lines
     assert "ok /dev/video2 Phone (virtual)" in lines
     assert "no /dev/video4 Locked" in lines
     assert "no v4l2loopback installed" in lines

@@ -19,7 +19,7 @@ from vidbg.cli.doctor import Ffmpeg, Findings, Package, examine, show
 from vidbg.matting import backends, engines
 from vidbg.matting.backends import BackendReport
 from vidbg.matting.engines import EngineReport
-from vidbg.sinks import virtual_camera
+from vidbg.sinks import broadcast, pipewire, virtual_camera
 from vidbg.sinks.virtual_camera import VirtualCameraReport
 from vidbg.sources import camera
 from vidbg.sources.v4l2 import CameraInfo
@@ -49,6 +49,8 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(engines, "verify", lambda: ENGINES)
     monkeypatch.setattr(camera, "list_cameras", lambda: [webcam])
     monkeypatch.setattr(virtual_camera, "virtual_camera_report", lambda: READY)
+    monkeypatch.setattr(pipewire, "pipewire_problem", lambda: None)
+    monkeypatch.setattr(broadcast, "broadcast_problem", lambda _: None)
     return monkeypatch
 
 
@@ -118,6 +120,19 @@ def test_what_keeps_files_from_being_processed(
     assert words in json.loads(output)["problems"][0]
 
 
+def test_other_outputs_are_told_and_do_not_matter(healthy: pytest.MonkeyPatch) -> None:
+    healthy.setattr(pipewire, "pipewire_problem", lambda: "no gst-launch-1.0: `apt install x`")
+    code, output = call()
+    assert code == 0
+    told = [line.split() for line in output.splitlines() if "://" in line or " pipewire " in line]
+    assert ["-", "pipewire", "no", "gst-launch-1.0:", "`apt", "install", "x`"] in told
+    assert ["ok", "srt://", "can", "be", "given", "as", "--output"] in told
+    assert "vidbg can run live here." in output
+    found = json.loads(call("--json")[1])["other_outputs"]
+    assert found[0] == {"name": "pipewire", "problem": "no gst-launch-1.0: `apt install x`"}
+    assert found[1] == {"name": "rtmp://", "problem": None}
+
+
 def test_live_devices_do_not_matter_for_files(healthy: pytest.MonkeyPatch) -> None:
     healthy.setattr(camera, "list_cameras", lambda: [])
     step = VirtualCameraReport(False, ("v4l2loopback: missing",), "install v4l2loopback")
@@ -135,6 +150,7 @@ def test_live_devices_do_not_matter_for_files(healthy: pytest.MonkeyPatch) -> No
         (engines, "verify", 1),
         (camera, "list_cameras", 0),
         (virtual_camera, "virtual_camera_report", 0),
+        (pipewire, "pipewire_problem", 0),
     ],
 )
 def test_no_failure_hides_the_rest(

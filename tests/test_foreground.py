@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from vidbg.compositing import foreground
 from vidbg.compositing.blend import composite
 from vidbg.compositing.foreground import OPAQUE, composite_foreground, estimate_foreground
 from vidbg.frame import Alpha, Image
@@ -110,6 +111,28 @@ def test_estimate_and_blend_in_one_step_give_the_same(height: int, width: int, s
     assert np.abs(at_once.astype(int) - in_steps).max() <= 3
     np.testing.assert_array_equal(at_once[alpha == 0], behind[alpha == 0])
     np.testing.assert_array_equal(at_once[alpha == 1], image[alpha == 1])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700), st.integers(0, 2**32 - 1))
+def test_no_soft_pixel_is_missed_for_looking_in_blocks(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    image, behind = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    spots = cv2.resize(rng.normal(0, 1, (9, 9)), (width, height), interpolation=cv2.INTER_CUBIC)
+    alpha = np.clip(spots * 20 + rng.uniform(-5, 5), 0, 1).astype(np.float32)
+    alpha[rng.uniform(0, 1, alpha.shape) < 1e-4] = 0.5  # hairs
+    found = composite_foreground(image, alpha, behind), estimate_foreground(image, alpha)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(foreground, "_block_extremes", everything_mixed)
+        np.testing.assert_array_equal(found[0], composite_foreground(image, alpha, behind))
+        np.testing.assert_array_equal(found[1], estimate_foreground(image, alpha))
+
+
+def everything_mixed(
+    _weight: Alpha, side: int, shape: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    blocks = [-(-length // side) for length in shape]
+    return np.zeros(blocks, np.float32), np.ones(blocks, np.float32)
 
 
 def test_differing_sizes_are_refused_with_both() -> None:

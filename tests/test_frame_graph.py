@@ -108,8 +108,8 @@ def test_a_stream_begins_and_cuts_without_a_past(session: Any) -> None:
 @pytest.mark.parametrize("largest", [0, 1, 2, 4, 9, 60])
 def test_stillness_without_sorting(shape: tuple[int, int], largest: int) -> None:
     rng = np.random.default_rng(largest)
-    change = rng.integers(0, largest + 1, shape).astype(np.float32)
-    found = graph.stillness(torch.from_numpy(change)[None, None])[0, 0].numpy()
+    change = rng.integers(0, largest + 1, shape, dtype=np.uint8)
+    found = graph.stillness(torch.from_numpy(change)[None, None].float())[0, 0].numpy()
     np.testing.assert_allclose(found, temporal.stillness(change), atol=1e-5)
 
 

@@ -68,7 +68,7 @@ class Desk:
     def press(self, *actions: Action, reason: str | None = None) -> BackgroundSpec:
         self.window.pressed = list(actions)
         for _ in range(2):
-            self.preview.show(FRAME, LiveStatus(State.LIVE, reason, 30.0, 20.0, None))
+            self.preview.show(FRAME, LiveStatus(State.LIVE, reason, 30.0, 90.0, 20.0, None))
         return self.run.look.compositing.background
 
 

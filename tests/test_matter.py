@@ -37,7 +37,7 @@ def test_state_is_kept_until_reset_or_another_size() -> None:
     answers = iter([1.0, 0.0, 0.0, 0.0])
     matter = Matter(
         backend=ConstantBackend(lambda batch: np.full(batch.shape[2:], next(answers), np.float32)),
-        config=MattingConfig(smoothing_s=1.0),
+        config=MattingConfig(smoothing_s=1.0, reuse=False),
     )
     image = picture()
     assert matter(image).min() == 1
@@ -69,7 +69,8 @@ def test_the_network_sees_its_last_alpha_if_asked_and_never_over_a_cut(prior: bo
         seen.append(float(batch[0, 3].mean()))
         return np.full(batch.shape[2:], 0.75, np.float32)
 
-    matter = Matter(backend=ConstantBackend(network), config=MattingConfig(prior=prior))
+    config = MattingConfig(prior=prior, reuse=False)
+    matter = Matter(backend=ConstantBackend(network), config=config)
     image = picture() // 4
     other = 255 - image
     for frame, pts in ((image, 0.0), (image, 0.04), (other, 0.08), (other, 0.12), (other, 9.0)):

@@ -131,7 +131,7 @@ def test_a_host_that_refuses_is_told() -> None:
     with NetworkStreamSink(INFO, "udp://127.0.0.1:9?connect=1") as sink:
         error = _write_until_it_fails(sink)
     assert str(error) == (
-        "the stream to udp://127.0.0.1:9 broke: Connection refused. Check the host, the port and "
+        "the stream to udp://127.0.0.1:9 failed: Connection refused. Check the host, the port and "
         "that the network is up, then start again"
     )
     assert _no_thread_is_left()
@@ -178,7 +178,7 @@ def test_a_network_that_goes_down_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         error = _write_until_it_fails(sink)
         with pytest.raises(SinkError, match="Network is unreachable"):
             sink.write(Frame(IMAGE, 9.0, 9))
-    assert "udp://10.0.0.1:9 broke: Network is unreachable. Check" in str(error)
+    assert "udp://10.0.0.1:9 failed: Network is unreachable. Check" in str(error)
     assert _no_thread_is_left()
 
 
@@ -203,7 +203,7 @@ def test_a_network_that_takes_nothing_holds_nobody_up(
             time.sleep(0.005)
         assert slowest_s < 0.2
         assert sink.dropped > 10
-        assert "broke: it took nothing for 0.3 s" in str(_write_until_it_fails(sink))
+        assert "failed: it took nothing for 0.3 s" in str(_write_until_it_fails(sink))
     assert "hangs and is left behind" in caplog.text
     moving.set()
 

@@ -150,7 +150,7 @@ def test_a_program_that_dies_is_told_at_a_later_write(
         error = write_until_it_fails(sink)
         with pytest.raises(SinkError, match="exit code 3"):
             sink.write(Frame(IMAGE, 9.0, 9))
-    assert "broke" in str(error)
+    assert "failed" in str(error)
     assert "exit code 3" in str(error)
     assert_gone(sink)
 
@@ -319,6 +319,7 @@ def test_secrets_are_found_in_pieces() -> None:
     url = "rtmp://me:pw@host/app/room/a?auth=x%2Fy&n=1"
     assert concealed(f"to {url}: no", url) == "to rtmp://host: no"
     assert concealed("play room/a of app for me by pw", url) == "play *** of app for *** by ***"
+    assert concealed("no a here", "rtmp://host/a") == "no *** here"
     assert concealed("auth x/y, x%2Fy or 1, but apple", url) == "auth ***, *** or ***, but apple"
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from vidbg.cli.config import EXAMPLE
+from vidbg.cli.options import matting_config
 from vidbg.cli.settings import default_file
+from vidbg.config import MattingConfig
 
 Vidbg = Callable[..., tuple[int, str, str]]
 
@@ -137,3 +139,13 @@ def test_the_example_is_written_once_and_is_right(vidbg: Vidbg) -> None:
     lines = [line.removeprefix("# ") for line in EXAMPLE.splitlines()]
     write("\n".join(line for line in lines if " = " in line or line.startswith("[")))
     assert shown(vidbg, "--profile", "meeting")["feather"].startswith("feather = 1.5")
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_matting_options_reach_the_setting_that_they_name(refine: bool) -> None:
+    config = matting_config("cpu", "int8", 2, "320x192", 0.3, refine)
+    expected = MattingConfig(
+        "cpu", "int8", threads=2, network_pixels=320 * 192, smoothing_s=0.3, refine=refine
+    )
+    assert config == expected
+    assert not config.prior

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from live_rig import (
     unplugged,
 )
 
-from vidbg.compositing import CompositingConfig
+from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.compositing.specs import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError, EngineMismatch, SinkError, SourceError
@@ -37,7 +38,7 @@ from vidbg.pipeline.live import (
     DeviceNetworks,
     Look,
     State,
-    compositing,
+    pacing,
     pump,
     reader,
     stage,
@@ -74,7 +75,7 @@ def no_numbers(alpha: Any) -> Any:
 
 
 def garbage(frame: Frame) -> Frame:
-    return replace(frame, image=np.full((HEIGHT, WIDTH), 119, np.float32))  # type: ignore[arg-type]
+    return replace(frame, image=np.full((HEIGHT, WIDTH), 119, np.float32))
 
 
 HANG = object()
@@ -106,13 +107,13 @@ def test_faults(
 ) -> None:
     """The fault table: safe in time, told, recovered, nothing of the room seen."""
     part, fault = FAULTS[name]
-    compose = compositing.Compositor.__call__
+    compose = Compositor.__call__
     caplog.set_level(logging.INFO, "vidbg")
     with Rig() as rig:
         rig.wait_live()
         time.sleep(0.3)
         if part == "compositor":
-            monkeypatch.setattr(compositing.Compositor, "__call__", raising(ValueError("sizes")))
+            monkeypatch.setattr(Compositor, "__call__", raising(ValueError("sizes")))
         else:
             place = getattr(rig, part)
             place.fault = place.hang if fault is HANG else fault
@@ -123,7 +124,7 @@ def test_faults(
         assert any(r.levelname == "WARNING" for r in caplog.records)
         assert rig.state == State.DEGRADED.value
         if part == "compositor":
-            monkeypatch.setattr(compositing.Compositor, "__call__", compose)
+            monkeypatch.setattr(Compositor, "__call__", compose)
         for healed in (rig.source, rig.backend, rig.sink):
             healed.fault = None
         recovery_s = rig.wait_live()
@@ -221,6 +222,27 @@ def test_a_pipe_whose_reader_has_gone_ends_the_run() -> None:
         rig.sink.fault = raising(SinkError("the reader has gone"))
         rig.wait_end()
     assert isinstance(rig.failure, SinkError)
+
+
+def pausing(alpha: Any) -> Any:
+    time.sleep(0.3)
+    return alpha
+
+
+def test_a_machine_that_stutters_flashes_once() -> None:
+    """A pause of 0.3 s shows the background; the next ones, coming soon, hold the last frame."""
+    with Rig() as rig:
+        rig.wait_live()
+        time.sleep(0.5)
+        flashes = []
+        for _ in range(4):
+            rig.backend.fault = pausing
+            time.sleep(0.1)
+            rig.backend.fault = None
+            count = len(rig.seen)
+            rig.wait(partial(rig.has_seen, count + 15))
+            flashes.append(any(not seen.person for seen in rig.seen[count:]))
+    assert flashes == [True, False, False, False]
 
 
 def test_a_missing_camera_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -468,10 +490,13 @@ def test_a_late_tick_is_not_made_up_for() -> None:
     assert pacer.wait_s(1.234) == pytest.approx(0.066)
 
 
-def test_backoff_doubles_up_to_a_limit() -> None:
+def test_backoff_doubles_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     backoff = Backoff(1, 5)
     assert [backoff.next_s() for _ in range(4)] == [1, 2, 4, 5]
-    backoff.reset()
+    backoff.worked()
+    assert backoff.next_s() == 5  # it had only just failed
+    monkeypatch.setattr(pacing, "SETTLED_S", 0.0)
+    backoff.worked()
     assert backoff.next_s() == 1
 
 

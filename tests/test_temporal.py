@@ -83,7 +83,7 @@ def test_the_past_is_forgotten(how: str) -> None:
 
 
 def test_stillness_falls_with_change() -> None:
-    change = np.zeros((20, 20), np.float32)
+    change = np.zeros((20, 20), np.uint8)
     change[10, 10] = 40
     still = stillness(change)
     assert still[10, 10] == 0

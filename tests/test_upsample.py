@@ -6,11 +6,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Image
+from vidbg.matting import upsample as module
 from vidbg.matting.upsample import upsample
 
 
@@ -44,6 +46,35 @@ def test_a_constant_stays_constant(value: float) -> None:
     small = shrunk(image, 32)
     out = upsample(np.full((32, 32), value, np.float32), small, image)
     np.testing.assert_allclose(out, value, atol=1e-4)  # rounding of the fit in float32
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.floats(1, 6), st.integers(0, 2**32 - 1))
+def test_no_edge_is_missed_for_looking_in_blocks(
+    height: int, width: int, scale: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image: Image = rng.integers(
+        0, 256, (int(height * scale), int(width * scale), 3), dtype=np.uint8
+    )
+    small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    spots = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 6)
+    alpha = np.clip(spots * 20 + rng.uniform(-1, 1), 0, 1).astype(np.float32)
+    found = upsample(alpha, small, image)
+    with pytest.MonkeyPatch.context() as patch:
+        everywhere = np.ones([-(-side // module.BLOCK_PX) for side in image.shape[:2]], np.bool_)
+        patch.setattr(module, "_edge_blocks", lambda *_: everywhere)
+        dense = upsample(alpha, small, image)
+    assert float(np.abs(found - dense).max()) <= 1e-5
+
+
+def test_a_hard_edge_on_pixel_borders_stays_hard() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    alpha = np.zeros((32, 32), np.float32)
+    alpha[:, 16:] = 1
+    out = upsample(alpha, image[::2, ::2], image)
+    assert set(np.unique(out[:, :30])) == {0}
+    assert set(np.unique(out[:, 34:])) == {1}
 
 
 def test_inside_and_outside_stay_as_they_are() -> None:

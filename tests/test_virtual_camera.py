@@ -244,7 +244,7 @@ def test_the_first_free_device_is_chosen(virtualcam: FakePyvirtualcam, tmp_path:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"written": True}, r"\(another program writes to it\)\. Next: /dev/video10 is taken"),
+        ({"written": True}, r"\(in use by another program\)\. Next: /dev/video10 is taken"),
         ({"keep_format": True}, r"locked by keep_format\)\..* -d /dev/video10 -c keep_format=0`"),
     ],
 )
@@ -274,7 +274,7 @@ def test_a_holder_is_named(virtualcam: FakePyvirtualcam, tmp_path: Path) -> None
     put(tmp_path / "proc/77/comm", "obs\n")
     (tmp_path / "proc/77/fd").mkdir()
     (tmp_path / "proc/77/fd/9").symlink_to("/dev/video10")
-    with pytest.raises(SinkError, match=r"that writes to it \(open in obs \(pid 77\)\)"):
+    with pytest.raises(SinkError, match=r"that uses it \(open in obs \(pid 77\)\)"):
         VirtualCameraSink(LIVE, device="/dev/video10")
 
 

@@ -37,6 +37,7 @@ from training.trainer import to_input
 from training.validate import Scores
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
+from vidbg.matting.backends.openvino import import_openvino
 from vidbg.matting.engines import QUANTISED, TYPED, WEIGHTS, file_hash
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,8 @@ def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> 
         batches: network inputs, float32 (1, 4, h, w), for calibration.
         out: the .xml file to write; the .bin goes beside it.
     """
+    openvino = import_openvino()  # first, for nncf takes its telemetry
     import nncf
-    import openvino
 
     model = openvino.Core().read_model(graph)
     data = list(batches)

@@ -39,6 +39,9 @@ class Remembering:
             self._answers[key] = self._backend(batch)
         return self._answers[key].copy()
 
+    def prepare(self, height: int, width: int) -> None:
+        self._backend.prepare(height, width)
+
     def close(self) -> None:
         self._answers.clear()
         self._backend.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from vidbg.errors import ConfigError
 
@@ -20,15 +20,19 @@ class MattingConfig:
         smoothing_s: how long a still pixel's alpha remembers, in seconds; 0 is off.
         prior: show the network its alpha of the frame before.
         refine: follow the frame's own edges when alpha is brought to the frame's size.
+        reuse: let the network rest while the picture stands still; never done with `prior`, where
+            each answer leads on to the next.
     """
 
     device: str = "auto"
     precision: str = "auto"
+    _: KW_ONLY
     threads: int | None = None
     network_pixels: int = 224 * 384
     smoothing_s: float = 0.15
     prior: bool = False
     refine: bool = True
+    reuse: bool = True
 
     def __post_init__(self) -> None:
         if self.smoothing_s < 0:

@@ -27,8 +27,14 @@ def bench(
     frames: Annotated[int, typer.Option(min=2, help="Frames measured.")] = 200,
     warm_up: Annotated[int, typer.Option(min=1, help="Frames before, not measured.")] = 10,
     live_fps: Annotated[
-        float | None, typer.Option(help="Pace the source at this rate and count drops.")
+        float | None, typer.Option(help="Run live at this rate, as `vidbg run`, and count drops.")
     ] = None,
+    still: Annotated[
+        bool, typer.Option("--still", help="The synthetic person does not move.")
+    ] = False,
+    y4m: Annotated[
+        bool, typer.Option("--y4m", help="Convert the results as for a pipe, and discard them.")
+    ] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Every device and precision there is here.")
     ] = False,
@@ -51,7 +57,7 @@ def bench(
         raise typer.BadParameter("--compare takes every engine; leave out --engine")
     old = None if against is None else bench_report.read_record(against)
     width, height = options.parse_size(size, "--size")
-    config = benchmark.BenchmarkConfig(source, width, height, frames, warm_up, live_fps)
+    config = benchmark.BenchmarkConfig(source, width, height, frames, warm_up, live_fps, still, y4m)
     compositing = options.compositing_config(background, "cover", 0.0, 0.0, 0.0)
     names = engines_here() if compare else engine or ["auto"]
     run = benchmark.run_benchmark if len(names) == 1 else benchmark.run_apart
@@ -87,7 +93,8 @@ def _print_tables(results: list[Result]) -> None:
             f"p99 {result.network_ms['p99']:.2f} ms"
         )
         console.print(
-            f"{result.fps:.1f} FPS end to end, {result.drops} dropped, "
+            f"{result.fps:.1f} FPS end to end, {result.drops} dropped, {result.repeated} repeated, "
+            f"{result.reused} still, "
             f"{result.cpu_percent:.0f} % CPU, {result.rss_mb or 0:.0f} MB, "
             f"first frame after {result.first_frame_s:.2f} s"
         )

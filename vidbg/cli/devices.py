@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 NO_CAMERA = "no camera was found: plug one in, or open what blocks it (lid, switch, shutter)"
 
-_STYLES = {"ok": "bold green", "no": "bold red", "-": "dim"}
+_STYLES = {"ok": "bold green", "no": "bold red", "-": "dim", "": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a section: `mark` is "ok", "no" where something is to be done, "-" otherwise."""
+    """A line of a section.
 
-    mark: Literal["ok", "no", "-"]
+    Attributes:
+        mark: "ok", "no" where something is to be done, "-" otherwise, "" below another line.
+    """
+
+    mark: Literal["ok", "no", "-", ""]
     name: str
     detail: str
 
@@ -65,7 +69,7 @@ def camera_rows(cameras: Iterable[CameraInfo], *, formats: bool = False) -> list
         name = f"{camera.name} (virtual)" if camera.virtual else camera.name
         rows.append(Row("no" if camera.problem else "ok", camera.device, name))
         if formats:
-            rows += [Row("-", f"  {f.pixel_format}", f.sizes_text()) for f in camera.formats]
+            rows += [Row("", f"  {f.pixel_format}", f.sizes_text()) for f in camera.formats]
     return rows or [Row("-", "none", "")]
 
 

@@ -85,6 +85,14 @@ class Ffmpeg:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """An output through other programs; `problem` says why not and what to do, None if it works."""
+
+    name: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """Everything that the doctor found.
 
@@ -98,6 +106,7 @@ class Findings:
     engines: list[EngineReport]
     cameras: list[CameraInfo]
     virtual_camera: VirtualCameraReport
+    other_outputs: list[Output]
     ffmpeg: Ffmpeg
     failures: list[str]
     live_failures: list[str]
@@ -154,6 +163,7 @@ def examine() -> Findings:
         engines=_tried(engines.verify, [], failures),
         cameras=_tried(list_cameras, [], live_failures),
         virtual_camera=_tried(virtual_camera_report, unknown, live_failures),
+        other_outputs=_tried(_other_outputs, [], live_failures),
         ffmpeg=_ffmpeg(),
         failures=failures,
         live_failures=live_failures,
@@ -233,6 +243,17 @@ def _ffmpeg() -> Ffmpeg:
     return Ffmpeg(versions, {name: present(name) for name in _ENCODERS})
 
 
+def _other_outputs() -> list[Output]:
+    from vidbg.sinks.broadcast import broadcast_problem
+    from vidbg.sinks.pipewire import pipewire_problem
+
+    return [
+        Output("pipewire", pipewire_problem()),
+        Output("rtmp://", broadcast_problem("rtmp")),
+        Output("srt://", broadcast_problem("srt")),
+    ]
+
+
 def _as_dict(findings: Findings) -> dict[str, object]:
     problems = findings.problems()
     facts = {key: value for key, value in asdict(findings).items() if "failures" not in key}
@@ -250,6 +271,7 @@ def show(findings: Findings, console: Console) -> None:
         ("FFmpeg", _ffmpeg_rows(findings.ffmpeg)),
         ("Cameras", camera_rows(findings.cameras)),
         ("Virtual camera", virtual_camera_rows(findings.virtual_camera)),
+        ("Other outputs", [_output_row(output) for output in findings.other_outputs]),
     ):
         console.print(section(title, rows), "")
     problems = findings.problems()
@@ -294,6 +316,12 @@ def _engine_row(engine: EngineReport) -> Row:
     if engine.ok:
         return Row("ok", engine.name, engine.detail)
     return Row("no", engine.name, "not what its card says, see below")
+
+
+def _output_row(output: Output) -> Row:
+    if output.problem is None:
+        return Row("ok", output.name, "can be given as --output")
+    return Row("-", output.name, output.problem)
 
 
 def _ffmpeg_rows(ffmpeg: Ffmpeg) -> list[Row]:

@@ -69,12 +69,12 @@ def matting_config(
         width, height = parse_size(network_size, "--network-size")
         pixels = width * height
     return MattingConfig(
-        device,
-        precision,
-        threads,
-        pixels,
-        usual.smoothing_s if smoothing is None else smoothing,
-        refine,
+        device=device,
+        precision=precision,
+        threads=threads,
+        network_pixels=pixels,
+        smoothing_s=usual.smoothing_s if smoothing is None else smoothing,
+        refine=refine,
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
-import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +13,7 @@ import typer
 from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
 from vidbg.cli.reload import reloading
+from vidbg.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from vidbg.compositing import BackgroundSpec
     from vidbg.config import MattingConfig
     from vidbg.frame import StreamInfo
-    from vidbg.pipeline.live import LiveStatus, Look
+    from vidbg.pipeline.live import Look
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SYNTHETIC = "synthetic"
-REPORT_INTERVAL_S = 2.0
 
 
 def run(
@@ -49,8 +47,9 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Virtual camera (default: the first free one), - for raw video on stdout, "
-            "web:PORT for browsers, udp://HOST:PORT, none.",
+            help="Virtual camera (default: the first free one), pipewire or pipewire:NAME, "
+            "web:PORT for browsers, a stream's URL (rtmp://HOST/APP/KEY, rtmps://..., "
+            "srt://HOST:PORT, udp://HOST:PORT), - for raw video on stdout, none.",
         ),
     ] = None,
     pipe_format: Annotated[
@@ -71,6 +70,9 @@ def run(
     mirror: Annotated[bool, typer.Option(help="Mirror the camera for everybody.")] = False,
     ondemand: Annotated[
         bool, typer.Option(help="Close the camera while nobody watches, where that is known.")
+    ] = True,
+    adapt: Annotated[
+        bool, typer.Option(help="Ask less of the network where it is too slow for the frame rate.")
     ] = True,
     frames: Annotated[
         int | None, typer.Option(min=1, help="End after so many composited frames.")
@@ -109,10 +111,11 @@ def run(
         show=show,
         backgrounds=[] if backgrounds is None else _backgrounds(backgrounds),
         ondemand=ondemand,
+        adapt=adapt,
         frames=frames,
     )
     with log_to(log_file, log_level):
-        logger.info("camera %s on %s, output %s", camera, background, output or "virtual camera")
+        logger.info("camera %s on %s, output %s", camera, background, _shown(output))
         _run(ctx, given)
 
 
@@ -129,6 +132,7 @@ class _Given:
     show: bool
     backgrounds: list[BackgroundSpec]
     ondemand: bool
+    adapt: bool
     frames: int | None
 
 
@@ -140,7 +144,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
 
     check_output(given.output, show=given.show)
     networks = DeviceNetworks(given.matting, lambda name: typer.echo(f"network: {name}", err=True))
-    with closing(CameraOpener(given.camera, given.asked)) as camera, Status() as status:
+    with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
         if camera.problem is not None:
             typer.echo(f"{camera.problem}. Waiting for it; the background is shown", err=True)
         preview = _preview(given, camera.info) if given.show else None
@@ -152,6 +156,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             camera.info,
             reopens=reopens(given.output),
             on_demand=given.ondemand,
+            network_pixels=given.matting.network_pixels if given.adapt else None,
             preview=preview,
             on_status=status.tell,
             frame_limit=given.frames,
@@ -209,6 +214,15 @@ def _preview(given: _Given, info: StreamInfo) -> LivePreview:
     return LivePreview(WindowSink(info, mirror=not given.look.mirror), kept)
 
 
+def _shown(output: str | None) -> str:
+    """An output's name for the log: of a URL what is not secret."""
+    from vidbg.sinks.addresses import public_name
+
+    if output is None:
+        return "virtual camera"
+    return public_name(output) if "://" in output else output
+
+
 def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
     from vidbg.pipeline.jobs import PIPE
     from vidbg.sinks.raw_pipe import RAW_FORMATS
@@ -254,37 +268,3 @@ def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Sou
         return source
 
     return open_camera
-
-
-class Status:
-    """Says at the terminal how it goes."""
-
-    def __init__(self) -> None:
-        self._told_s = time.monotonic()
-        self._state = ""
-        self._open_line = False
-
-    def tell(self, status: LiveStatus) -> None:
-        """Changes of state at once, on a line each; the frame rate every two seconds."""
-        if not sys.stderr.isatty():
-            return
-        state = status.state.value + (f": {status.reason}" if status.reason else "")
-        if state != self._state:
-            self._end_line()
-            typer.echo(state, err=True)
-            self._state = state
-        elif status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
-            latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
-            typer.echo(f"\r{status.fps:5.1f} FPS{latency} ", err=True, nl=False)
-            self._told_s, self._open_line = time.monotonic(), True
-
-    def _end_line(self) -> None:
-        if self._open_line:
-            typer.echo(err=True)
-            self._open_line = False
-
-    def __enter__(self) -> Status:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end_line()

@@ -11,7 +11,9 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
+from vidbg.matting.motion import Motion
 from vidbg.matting.preprocess import Geometry, content, network_input, plan_geometry, shrink
+from vidbg.matting.still import StillPicture
 from vidbg.matting.temporal import TemporalFilter
 from vidbg.matting.upsample import upsample
 from vidbg.timing import StageClock
@@ -36,6 +38,10 @@ class Matter(Closing):
     Raises:
         ConfigError: a name or number that is not allowed.
         BackendError: the device cannot be used; the message gives the reason.
+
+    Attributes:
+        clock: how long each stage took; `network` of those frames in which it ran.
+        reused: frames that stood still, so that the network rested.
     """
 
     def __init__(
@@ -51,9 +57,14 @@ class Matter(Closing):
             device or config.device, precision or config.precision, config.threads
         )
         self._filter = TemporalFilter(config.smoothing_s)
+        self._motion = Motion()
+        self._pixels = config.network_pixels
         self._geometry: Geometry | None = None
         self._pts = 0.0
+        self._still = StillPicture()
+        self._reuses = config.reuse and not config.prior
         self.clock = StageClock()
+        self.reused = 0
 
     @property
     def backend(self) -> Backend:
@@ -74,31 +85,89 @@ class Matter(Closing):
         _check(image)
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
         geometry = self._plan(image)
-        with self.clock.beginning("resize"):
+        with self.clock.stage("resize"):
             small = shrink(image, geometry)
         with self.clock.beginning("smooth"):
             before = self._filter.look(small, self._pts)
-        with self.clock.stage("resize"):
-            batch = network_input(small, before if self._config.prior else None, geometry)
-        with self.clock.stage("network"):
-            alpha = content(_trusted(self._backend(batch), batch), geometry)
+            found = self._still.answer(small) if self._reuses else None
+        still = found is not None
+        if found is None:
+            found = self._ask(small, before, geometry)
+        self.reused += still
         with self.clock.stage("smooth"):
-            alpha = settle(self._filter.smooth(alpha))
+            alpha = settle(self._filter.smooth(found))
         with self.clock.stage("upsample"):
-            return self._enlarge(alpha, small, image)
+            enlarge = self._enlarge_again if still else self._enlarge
+            return enlarge(alpha, small, image)
+
+    def carry(self, image: Image, pts: float) -> Alpha:
+        """Alpha of the next picture, from the last one's by motion where that can be.
+
+        For a machine that is too slow to ask the network every time. After a reset, a cut or a gap
+        the network is asked all the same. Arguments, result and errors are those of a call.
+        """
+        _check(image)
+        geometry = self._plan(image)
+        with self.clock.stage("resize"):
+            small = shrink(image, geometry)
+        with self.clock.stage("carry"):
+            self._filter.look(small, pts)
+            carried = self._filter.carry(self._motion)
+        if carried is None:
+            return self(image, pts)
+        self._pts = pts
+        with self.clock.stage("upsample"):
+            return self._enlarge(settle(carried), small, image)
+
+    @property
+    def network_pixels(self) -> int:
+        """Pixels of the network's input; another number resets at the next picture."""
+        return self._pixels
+
+    @network_pixels.setter
+    def network_pixels(self, pixels: int) -> None:
+        self._pixels, self._geometry = pixels, None
+
+    def prepare(self, height: int, width: int, pixels: int) -> None:
+        """Compile for pictures of this size at so many network pixels.
+
+        May be called beside a call, from another thread: the change to `pixels` then costs nothing.
+
+        Raises:
+            BackendError: the device failed.
+        """
+        plan = plan_geometry(height, width, pixels)
+        self._backend.prepare(plan.height, plan.width)
 
     def reset(self) -> None:
         """Forget the past: call it at a seek and between unrelated pictures."""
         self._filter.reset()
+        self._still.forget()
 
     def _plan(self, image: Image) -> Geometry:
         height, width = image.shape[:2]
         geometry = self._geometry
         if geometry is None or (geometry.frame_height, geometry.frame_width) != (height, width):
-            geometry = plan_geometry(height, width, self._config.network_pixels)
+            geometry = plan_geometry(height, width, self._pixels)
             self._geometry = geometry
             self.reset()
         return geometry
+
+    def _ask(self, small: Image, before: Alpha | None, geometry: Geometry) -> Alpha:
+        with self.clock.stage("normalise"):
+            batch = network_input(small, before if self._config.prior else None, geometry)
+        with self.clock.stage("network"):
+            answer = content(_trusted(self._backend(batch), batch), geometry)
+        self._still.learn(small, answer)
+        return answer
+
+    def _enlarge_again(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
+        """Alpha of a picture that stands still: as before, once smoothing changes nothing more."""
+        full = self._still.enlarged(alpha)
+        if full is None:
+            full = self._enlarge(alpha, small, image)
+            self._still.keep(alpha, full)
+        return full.copy()
 
     def _enlarge(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
         if self._config.refine:

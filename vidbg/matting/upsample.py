@@ -11,10 +11,14 @@ radius of 2 or 3 and larger epsilons lose up to 0.0015 on portraits.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.blocks import Blocks, Chosen, blocks_of
 from vidbg.frame import Alpha, Image
 
 RADIUS = 1
@@ -29,7 +33,16 @@ BAND = (0.02, 0.98)
 GREY = np.array([0.114, 0.587, 0.299], np.float32)
 """Weights of blue, green and red in the guide (ITU-R BT.601)."""
 
+BLOCK_PX = 8
+"""The edge is looked for in blocks of this side, in pixels of the frame."""
+
+FIT_REACH = 2 * RADIUS + 2
+"""How far the fit at a pixel looks, in pixels at the network's size: two means and a bilinear."""
+
 SAMPLED_ROW = 1024
+
+Size = tuple[int, int]
+"""Height and width."""
 
 
 def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
@@ -46,45 +59,106 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
     if size == (alpha.shape[1], alpha.shape[0]):
         return alpha.copy()
     full: Alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    points = cv2.findNonZero(cv2.inRange(full, *BAND))
-    if points is not None:
-        columns, rows = np.asarray(points, np.int32).reshape(-1, 2).T
-        line = _sample(_fit(alpha, small), columns, rows, full.shape)
-        where = rows * size[0] + columns  # flat: five times as fast as two indices
-        grey = np.take(image.reshape(-1, 3), where, axis=0) @ GREY
-        np.put(full, where, np.clip(line[:, 0] * grey + line[:, 1], 0, 1))
+    chosen = _edge_blocks(alpha, full.shape)
+    if chosen.any():
+        part = _around(chosen, alpha.shape, full.shape)
+        line = _fit(alpha[part], small[part])
+        for edge in blocks_of(chosen, BLOCK_PX, full.shape):
+            where = _band(edge, full)
+            if where.size:
+                slope, offset = _sample(line, part, alpha.shape, where, full.shape)
+                bent = slope * _grey(image.reshape(-1, 3).take(where, axis=0)) + offset
+                full.reshape(-1)[where] = np.clip(bent, 0, 1)
     return full
 
 
+def _band(edge: Blocks, full: Alpha) -> NDArray[np.intp]:
+    """Flat indices of the blocks' edge pixels; some of them may occur twice."""
+    values = edge.take(full)
+    return edge.indices()[(values >= BAND[0]) & (values <= BAND[1])]
+
+
+def _around(chosen: Chosen, coarse: Size, fine: Size) -> tuple[slice, slice]:
+    """The part of a coarse picture that determines the fit in all of these blocks."""
+    sides = []
+    for axis in (0, 1):
+        found = np.flatnonzero(chosen.any(axis=1 - axis))
+        scale = BLOCK_PX * coarse[axis] / fine[axis]
+        first, last = int(found[0] * scale) - FIT_REACH, math.ceil((found[-1] + 1) * scale)
+        sides.append(slice(max(0, first), last + FIT_REACH))
+    return sides[0], sides[1]
+
+
+def _edge_blocks(alpha: Alpha, fine: Size) -> Chosen:
+    """Blocks that may hold edge: the coarse pixels around are neither all inside nor all outside.
+
+    Args:
+        fine: height and width of the enlarged alpha.
+    """
+    middles, sides = [], []
+    for coarse, side in zip(alpha.shape, fine, strict=True):
+        scale = coarse / side
+        centres = (np.arange(0, side, BLOCK_PX) + BLOCK_PX / 2) * scale
+        middles.append(np.minimum(centres.astype(np.intp), coarse - 1))
+        # bilinear pixels mix the coarse ones within half a block and one more
+        sides.append(2 * math.ceil(BLOCK_PX / 2 * scale + 1) + 1)
+    window = np.ones(sides, np.uint8)
+    levels = cv2.convertScaleAbs(alpha, alpha=255)
+    least, most = (
+        np.asarray(reach(levels, window)).take(middles[0], axis=0).take(middles[1], axis=1)
+        for reach in (cv2.erode, cv2.dilate)
+    )
+    low, high = BAND
+    return np.asarray((most >= math.floor(255 * low)) & (least <= math.ceil(255 * high)))
+
+
 def _sample(
-    coarse: NDArray[np.float32],
-    columns: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    shape: tuple[int, ...],
+    picture: NDArray[np.float32],
+    part: tuple[slice, slice],
+    coarse: Size,
+    where: NDArray[np.intp],
+    fine: Size,
 ) -> NDArray[np.float32]:
-    """Bilinear values (N, C) of a coarse picture (h, w, C) at N pixels of a picture of `shape`."""
-    count = len(columns)
+    """Bilinear values (C, N) at N flat indices of a fine picture.
+
+    Args:
+        picture: float32 (h, w, C), the `part` of the coarse one.
+        coarse, fine: heights and widths.
+    """
+    count = len(where)
     folded = (-(-count // SAMPLED_ROW), SAMPLED_ROW)  # cv2.remap takes no side above 32767
     maps = np.zeros((2, folded[0] * folded[1]), np.float32)
-    for axis, (where, side) in enumerate(((columns, 1), (rows, 0))):
-        scale = coarse.shape[side] / shape[side]
-        maps[axis, :count] = (where + 0.5) * scale - 0.5
-    x, y = maps.reshape(2, *folded)
-    values = cv2.remap(coarse, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(values, np.float32).reshape(-1, coarse.shape[2])[:count]
+    rows, columns = np.divmod(where.astype(np.int32), np.int32(fine[1]))
+    for axis, positions in enumerate((rows, columns)):
+        centres = _centres(coarse[axis], fine[axis]) - np.float32(part[axis].start)
+        centres.take(positions, out=maps[axis, :count])
+    y, x = maps.reshape(2, *folded)
+    values = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(values, np.float32).reshape(-1, picture.shape[2])[:count].T
+
+
+def _centres(coarse: int, fine: int) -> NDArray[np.float32]:
+    """Where the middles of `fine` pixels lie among `coarse` ones."""
+    return ((np.arange(fine) + 0.5) * (coarse / fine) - 0.5).astype(np.float32)
 
 
 def _fit(alpha: Alpha, small: Image) -> NDArray[np.float32]:
     """Slope (per grey level) and offset of alpha over the picture, float32 (h, w, 2)."""
-    grey = (small @ GREY) * np.float32(1 / 255)
+    grey = _grey(small) * np.float32(1 / 255)
     mean_grey, mean_alpha = _mean(grey), _mean(alpha)
     variance = _mean(grey * grey) - mean_grey * mean_grey
     covariance = _mean(grey * alpha) - mean_grey * mean_alpha
     slope = covariance / (variance + np.float32(EPSILON))
     offset = mean_alpha - slope * mean_grey
-    return _mean(np.dstack([slope * np.float32(1 / 255), offset]))
+    return _mean(cv2.merge([slope * np.float32(1 / 255), offset]))
 
 
-def _mean(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def _grey(colours: Image) -> NDArray[np.float32]:
+    """Grey levels, not rounded, of (..., 3) BGR."""
+    rows = colours.astype(np.float32).reshape(len(colours), -1, 3)
+    return np.asarray(cv2.transform(rows, GREY[np.newaxis]), np.float32).reshape(colours.shape[:-1])
+
+
+def _mean(picture: Any) -> NDArray[np.float32]:
     side = 2 * RADIUS + 1
     return np.asarray(cv2.blur(picture, (side, side)), np.float32)

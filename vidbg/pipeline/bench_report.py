@@ -35,9 +35,9 @@ def describe_machine() -> dict[str, Any]:
 
 def _cpu_name() -> str:
     try:
-        import openvino
+        from vidbg.matting.backends.openvino import import_openvino
 
-        return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
+        return str(import_openvino().Core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
     except (ImportError, RuntimeError):
         return platform.processor() or platform.machine()
 

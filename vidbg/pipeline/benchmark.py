@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,19 +18,25 @@ import numpy as np
 
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.config import MattingConfig
-from vidbg.errors import ConfigError
-from vidbg.frame import Frame
+from vidbg.errors import BackendError, ConfigError
+from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.backends import Backend
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
-from vidbg.pipeline.stream import Stream
+from vidbg.pipeline.live import Look, Supervisor
+from vidbg.pipeline.stream import Stream, StreamReport
+from vidbg.sinks import Sink
 from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.raw_pipe import RawPipeSink
 from vidbg.sources import Source, open_frames
-from vidbg.sources.synthetic import SyntheticSource
+from vidbg.sources.synthetic import SyntheticSource, swaying_person
 from vidbg.timing import StageClock
 
 Times = dict[str, float]
 PERCENTILES = (50, 95, 99)
+
+SETTLE_S = 0.3
+"""From the start of a live measurement to its first frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,10 @@ class BenchmarkConfig:
         width, height: of the synthetic frames, in pixels.
         frames: measured; a shorter video is measured whole.
         warm_up: frames before the measurement.
-        live_fps: pace the synthetic source so and drop what is late; None for as fast as it goes.
+        live_fps: run live, as `vidbg run` does, with a synthetic camera of so many frames a second,
+            dropping what is late; None for as fast as it goes.
+        still: the synthetic person does not move.
+        y4m: write the results as raw video, which is thrown away; else they stay in memory.
     """
 
     path: Path | None
@@ -49,21 +60,40 @@ class BenchmarkConfig:
     frames: int
     warm_up: int
     live_fps: float | None
+    still: bool = False
+    y4m: bool = False
 
     def __post_init__(self) -> None:
         if self.path is not None and self.live_fps is not None:
             raise ConfigError("a file has its own pace; --live-fps goes with the synthetic source")
+        if self.path is not None and self.still:
+            raise ConfigError("a file moves as it does; --still goes with the synthetic source")
 
     def describe(self) -> str:
         pace = "" if self.live_fps is None else f" at {self.live_fps:g} FPS"
-        return str(self.path or f"synthetic {self.width}x{self.height}{pace}")
+        still = " still" if self.still else ""
+        return str(self.path or f"synthetic {self.width}x{self.height}{pace}{still}")
 
     def open(self) -> Source:
         if self.path is not None:
             return open_frames(self.path)
         rate = Fraction(self.live_fps or 30).limit_denominator(1001)
         live = self.live_fps is not None
-        return SyntheticSource(self.width, self.height, rate, self.frames, live)
+        size = self.width, self.height
+        pictures = swaying_person(*size)[:1] if self.still else None
+        return SyntheticSource(*size, rate, self.frames, live, pictures=pictures)
+
+    @contextmanager
+    def open_sink(self, info: StreamInfo) -> Iterator[Sink]:
+        if not self.y4m:
+            with MemorySink(max_frames=1) as memory:
+                yield memory
+        else:
+            with (
+                Path(os.devnull).open("wb") as nowhere,
+                RawPipeSink(info, nowhere) as pipe,
+            ):
+                yield pipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +103,9 @@ class Result:
     Attributes:
         network_ms, network_fps: the network alone, one input after the other.
         latencies_ms: of every frame, in milliseconds.
+        drops: frames that were overtaken by newer ones.
+        repeated: live, output frames for which no new one was there in time.
+        reused: frames that stood still, so that the network rested.
         stages_ms, latency_ms: percentiles p50, p95, p99 in milliseconds; latency is from read to
             written and holds the time in queues.
         first_frame_s: from loading the network to the first composited frame.
@@ -88,11 +121,13 @@ class Result:
     frames: int
     fps: float
     drops: int
+    repeated: int
     latency_ms: Times
     stages_ms: dict[str, Times]
     cpu_percent: float
     rss_mb: float | None
     latencies_ms: list[float]
+    reused: int
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -105,6 +140,8 @@ class Result:
                 "fps": round(self.fps, 2),
                 "latency_ms": self.latency_ms,
                 "drops": self.drops,
+                "repeated": self.repeated,
+                "reused": self.reused,
                 "cpu_percent": round(self.cpu_percent, 1),
                 "rss_mb": self.rss_mb,
             },
@@ -135,7 +172,10 @@ def run_benchmark(
         network_s = _time_network(matter.backend, frame, plan, config.frames)
         matter.reset()
         matter.clock.clear()
-        return _measure(config, plan, matter, compositor, first_frame_s, network_s)
+        measured = _Measured(first_frame_s, network_s)
+        if config.live_fps is None:
+            return _measure(config, plan, matter, compositor, measured)
+        return _measure_live(config, plan, matter, compositing, measured)
 
 
 def run_apart(
@@ -157,33 +197,100 @@ def _time_network(backend: Backend, frame: Frame, plan: Geometry, count: int) ->
     return clock.seconds()["network"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is known before the stream runs, in seconds."""
+
+    first_frame_s: float
+    network_s: list[float]
+
+
 def _measure(
     config: BenchmarkConfig,
     plan: Geometry,
     matter: Matter,
     compositor: Compositor,
-    first_frame_s: float,
-    network_s: list[float],
+    measured: _Measured,
 ) -> Result:
-    with config.open() as source, MemorySink(max_frames=1) as sink:
+    reused = matter.reused
+    with config.open() as source, config.open_sink(source.info) as sink:
         stream = Stream(source, matter, compositor, sink, frame_limit=config.frames)
-        cpu = time.process_time()
+        cpu_s = time.process_time()
         report = stream.run()
-        cpu = time.process_time() - cpu
+        cpu_s = time.process_time() - cpu_s
+    return _result(plan, matter, measured, report, 0, cpu_s, matter.reused - reused)
+
+
+class _Loaded:
+    """The network that was warmed up, for a live run."""
+
+    def __init__(self, matter: Matter) -> None:
+        self._matter = matter
+
+    def load(self) -> Matter:
+        return self._matter
+
+    def blame(self) -> None:
+        raise BackendError("the network failed while it was measured")
+
+
+def _measure_live(
+    config: BenchmarkConfig,
+    plan: Geometry,
+    matter: Matter,
+    compositing: CompositingConfig,
+    measured: _Measured,
+) -> Result:
+    """The road of `vidbg run`, every frame with a mask of its own."""
+    reused = matter.reused
+
+    def open_source() -> Source:
+        time.sleep(SETTLE_S)  # until the stages are ready: a camera takes longer to open
+        return config.open()
+
+    with config.open() as source:
+        info = source.info
+    with config.open_sink(info) as sink:
+        supervisor = Supervisor(
+            open_source, _Loaded(matter), Look(compositing), lambda: sink, info, on_demand=False
+        )
+        cpu_s = time.process_time()
+        report = supervisor.run()
+        cpu_s = time.process_time() - cpu_s
+    if not report.frames:
+        raise BackendError("no frame came through; -v tells why")
+    stream = StreamReport(
+        report.frames, report.dropped, report.seconds - SETTLE_S, report.latencies_s
+    )
+    matter.clock = supervisor.clock
+    return _result(plan, matter, measured, stream, report.repeated, cpu_s, matter.reused - reused)
+
+
+def _result(
+    plan: Geometry,
+    matter: Matter,
+    measured: _Measured,
+    report: StreamReport,
+    repeated: int,
+    cpu_s: float,
+    reused: int,
+) -> Result:
     return Result(
         engine=f"{matter.backend.name} {matter.backend.precision}",
         network_size=f"{plan.width}x{plan.height}",
-        network_ms=percentiles_ms(network_s),
-        network_fps=len(network_s) / sum(network_s),
-        first_frame_s=first_frame_s,
+        network_ms=percentiles_ms(measured.network_s),
+        network_fps=len(measured.network_s) / sum(measured.network_s),
+        first_frame_s=measured.first_frame_s,
         frames=report.frames,
         fps=report.frames / report.seconds,
         drops=report.dropped,
+        repeated=repeated,
         latency_ms=percentiles_ms(report.latencies_s),
         stages_ms={name: percentiles_ms(s) for name, s in matter.clock.seconds().items()},
-        cpu_percent=100 * cpu / report.seconds,
+        cpu_percent=100 * cpu_s / report.seconds,
         rss_mb=_peak_memory_mb(),
         latencies_ms=[1e3 * seconds for seconds in report.latencies_s],
+        reused=reused,
     )
 
 

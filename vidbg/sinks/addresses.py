@@ -54,8 +54,8 @@ def is_broadcast(output: str) -> bool:
     lacking = port is None if parts.scheme == "srt" else not parts.path.strip("/")
     if not parts.hostname or lacking:
         raise ConfigError(
-            f"{public_name(output)} is not complete; allowed are rtmp://HOST/APP/KEY, rtmps:// "
-            "likewise, and srt://HOST:PORT?passphrase=..."
+            f"{public_name(output)} is not complete; allowed are rtmp://HOST/APP/KEY, "
+            "rtmps://HOST/APP/KEY and srt://HOST:PORT, with options behind a ?"
         )
     return True
 
@@ -88,9 +88,9 @@ def concealed(text: str, url: str) -> str:
     """A text without what public_name() leaves out of a URL, be it whole or in pieces."""
     parts, _ = _split(url)
     text = text.replace(url, public_name(url))
-    _, *key = parts.path.strip("/").split("/", 1)  # the first is the application's name
+    key = parts.path.strip("/").split("/", 1)[-1]  # behind the application's name, if it has one
     values = [option.partition("=")[2] for option in parts.query.split("&")]
-    for secret in (parts.query, *key, *values, parts.username, parts.password):
+    for secret in (parts.query, key, *values, parts.username, parts.password):
         for form in {secret, unquote(secret)} if secret else ():
             text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)
     return text

@@ -13,11 +13,9 @@ from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Colour, StreamInfo
 from vidbg.sinks.addresses import concealed, is_broadcast, public_name
 from vidbg.sinks.child_process import ChildProcessSink
-from vidbg.sinks.live_h264 import keyframe_interval, x264_options
+from vidbg.sinks.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
 from vidbg.sinks.newest import STALL_S
 from vidbg.sinks.packages import install_step
-
-PROTOCOLS = ("rtmp", "rtmps", "srt")
 
 _PACKAGES = {
     "debian": "ffmpeg",
@@ -64,15 +62,16 @@ class BroadcastSink(ChildProcessSink):
         )
 
     def _summary(self, lines: Sequence[str]) -> str:
-        """The last three, for the reason is often in the first of them and no more in the last."""
-        return "; ".join(dict.fromkeys(_SOURCE_OF_LINE.sub("", line) for line in lines[-3:]))
+        """The last and the third last, where the reason often is that the last has no more."""
+        telling = [*lines[-3:][:1], *lines[-1:]]
+        return "; ".join(dict.fromkeys(_SOURCE_OF_LINE.sub("", line) for line in telling))
 
     def _concealed(self, line: str) -> str:
         return concealed(line, self._url)
 
 
 def broadcast_problem(protocol: str) -> str | None:
-    """Why one of PROTOCOLS cannot be streamed by here, with the next step; None where it can."""
+    """Why there can be no stream by "rtmp", "rtmps" or "srt" here, with the next step; or None."""
     if shutil.which("ffmpeg") is None:
         return f"the program ffmpeg is not installed: {install_step(_PACKAGES)}"
     _, _, outputs = _listed("-protocols").partition("Output:")
@@ -114,6 +113,8 @@ def _command(info: StreamInfo, url: str, protocol: str) -> list[str]:
         "pix_fmt": "yuv420p",
         "c:v": "libx264",
         **x264_options(info.width, info.height, rate),
+        # By time where frames come slower than announced, by their number where faster.
+        "force_key_frames": f"expr:gte(t,n_forced*{KEYFRAME_S:g})",
         "g": str(keyframe_interval(rate)),
         "colorspace": matrix,
         "color_range": "tv",

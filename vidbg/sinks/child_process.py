@@ -68,6 +68,7 @@ class ChildProcessSink(NewestFrameSink):
         except BaseException:
             self.close()
             raise
+        _log.info("%s goes through %s, process %d", name, self._program, self._process.pid)
 
     def _started(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         try:

@@ -37,7 +37,7 @@ _INSTALL = {
 _INSTALL_OTHERWISE = "install your distribution's v4l2loopback package"
 _STATES: dict[NodeState, str] = {
     "free": "free",
-    "written": "another program writes to it",
+    "written": "in use by another program",
     "locked": "its format is locked by keep_format",
     "used up": "left by its last writer, to be freed when it is opened",
     "forbidden": "no permission to write",
@@ -214,7 +214,7 @@ def node_step(node: LoopbackNode) -> str:
         "`sudo usermod -aG video $USER`, then log out and in",
         "used up": f"{node.device} was used once and this version of v4l2loopback does not free "
         f"it: close the programs that read it, then `{RELOAD}`",
-        "written": f"{node.device} is taken: close the program that writes to it "
+        "written": f"{node.device} is taken: close the program that uses it "
         f"({_suspects(node)}), or make a second device by `{_RELOAD_WITH_TWO}`",
         "locked": f"the format of {node.device} is locked: unlock it by "
         f"`v4l2-ctl -d {node.device} -c keep_format=0`",

@@ -140,11 +140,11 @@ def fit(image: Image, width: int, height: int) -> Image:
     Returns:
         uint8 (height, width, 3), BGR.
     """
-    import cv2
-
     own_height, own_width = image.shape[:2]
     if (own_width, own_height) == (width, height):
         return image
+    import cv2
+
     scale = min(width / own_width, height / own_height)
     inner = (max(1, round(own_width * scale)), max(1, round(own_height * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

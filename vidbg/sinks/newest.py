@@ -50,7 +50,7 @@ class NewestFrameSink(LiveSink):
 
     @abstractmethod
     def _error(self, what: str) -> SinkError:
-        """What the caller of write() is told of `_failure`; `what` happened: "broke"."""
+        """What the caller of write() is told of `_failure`; `what` happened: "failed"."""
 
     def _run(self) -> None:
         try:
@@ -68,7 +68,7 @@ class NewestFrameSink(LiveSink):
         if self._failure is None and self._stalled():
             self._failure = TimeoutError(f"it took nothing for {self._stall_s:g} s")
         if self._failure is not None:
-            raise self._error("broke") from self._failure
+            raise self._error("failed") from self._failure
         self._newest.put(frame)
 
     def _stalled(self) -> bool:

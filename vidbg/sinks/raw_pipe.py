@@ -57,7 +57,7 @@ class RawPipeSink(LiveSink):
             self._send(data)
         self._periods = due
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | memoryview) -> None:
         try:
             self._stream.write(data)
             self._stream.flush()
@@ -93,18 +93,17 @@ def _header(info: StreamInfo, rate: Fraction) -> bytes:
     return f"YUV4MPEG2 {size} {speed} Ip C420mpeg2 XCOLORRANGE=LIMITED\n".encode()
 
 
-def _encoder(raw_format: RawFormat, height: int) -> Callable[[Image], bytes]:
+def _encoder(raw_format: RawFormat, height: int) -> Callable[[Image], bytes | memoryview]:
     """What makes a frame's bytes of its image."""
     if raw_format == "bgr24":
-        return lambda image: image.tobytes()
-    planes = _Planes(height)
-    return planes if raw_format == "i420" else lambda image: b"FRAME\n" + planes(image)
+        return lambda image: np.ascontiguousarray(image).data
+    return _Planes(height, heading=b"FRAME\n" if raw_format == "y4m" else b"")
 
 
 class _Planes:
-    """Turns BGR images into the planes Y, U and V in 4:2:0, limited range."""
+    """Turns BGR images into a heading and the planes Y, U and V in 4:2:0, limited range."""
 
-    def __init__(self, height: int) -> None:
+    def __init__(self, height: int, heading: bytes) -> None:
         from av.video.reformatter import VideoReformatter
 
         from vidbg.sinks.encoder_pictures import ACCURATE
@@ -112,11 +111,12 @@ class _Planes:
         self._reformatter = VideoReformatter()
         self._matrix = Colour().matrix_at(height)  # the format has no word for it
         self._accurate = ACCURATE
+        self._heading = heading
 
     def __call__(self, image: Image) -> bytes:
         import av
 
-        bgr = av.VideoFrame.from_ndarray(image, format="bgr24")
+        bgr = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="bgr24")
         yuv = self._reformatter.reformat(
             bgr,
             format="yuv420p",
@@ -124,10 +124,10 @@ class _Planes:
             interpolation=self._accurate,
             threads=1,
         )
-        return b"".join(_plane(plane) for plane in yuv.planes)
+        return b"".join([self._heading, *map(_plane, yuv.planes)])
 
 
-def _plane(plane: Any) -> bytes:
+def _plane(plane: Any) -> memoryview:
     """The samples of a PyAV plane without the padding of its rows."""
     rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : plane.width].tobytes()
+    return np.ascontiguousarray(rows[:, : plane.width]).data

@@ -180,7 +180,8 @@ def _revived(node: LoopbackNode) -> bool:
     except OSError as error:
         _log.debug("%s cannot be revived: %s", node.device, error)
         return False
-    _log.info("%s was left used up by its last writer: freed", node.device)
+    if revived:
+        _log.info("%s was left used up by its last writer: freed", node.device)
     return revived
 
 

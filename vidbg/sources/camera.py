@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -155,8 +156,8 @@ class CameraSource(Closing):
         deadline = time.monotonic() + timeout_s
         while not self._closed.is_set() and (left := deadline - time.monotonic()) > 0:
             nanoseconds = max(1, int(min(left, _WAIT_S) * 1e9))  # 0 would be for ever
-            ready, _which = cv2.VideoCapture.waitAny([self._capture], nanoseconds)
-            if ready:  # which ones is an array of indices, [0], and false as such
+            _, ready = cv2.VideoCapture.waitAny([self._capture], nanoseconds)
+            if len(ready) > 0:  # a tuple, or an array in OpenCV 5
                 return True
         return False
 
@@ -172,7 +173,8 @@ class CameraSource(Closing):
         self._closed.set()
         if self._using.acquire(blocking=False):
             try:
-                self._capture.release()
+                with _silent_opencv():  # which complains of a camera that was unplugged
+                    self._capture.release()
             finally:
                 self._using.release()
 
@@ -225,16 +227,25 @@ def _open(target: int | str, name: str, platform: str) -> Any:
 def _try_open(target: int | str, platform: str) -> Any | None:
     import cv2
 
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say it ourselves
-    try:
+    with _silent_opencv():
         for api in _APIS.get(platform, ("CAP_ANY",)):
             capture = cv2.VideoCapture(target, getattr(cv2, api))
             if capture.isOpened():
                 return capture
+    return None
+
+
+@contextmanager
+def _silent_opencv() -> Iterator[None]:
+    """Without OpenCV's own lines on the terminal: what went wrong, we say ourselves."""
+    import cv2
+
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
     finally:
         cv2.utils.logging.setLogLevel(level)
-    return None
 
 
 def _busy(name: str, target: int | str, platform: str) -> str:

@@ -13,6 +13,7 @@ from vidbg.sources import v4l2
 from vidbg.sources.camera import READ_TIMEOUT_S, CameraSource, list_cameras
 from vidbg.sources.camera_mode import PixelFormat
 from vidbg.sources.v4l2 import CameraInfo
+from vidbg.video_nodes import opened_by_us
 
 OUR_LABEL = "vidbg"
 """How the virtual camera is labelled that vidbg's own advice makes (see sinks.loopback)."""
@@ -59,6 +60,8 @@ class CameraChoice:
         linux = sys.platform == "linux"  # elsewhere numbers alone are to be had
         cameras = self._cameras() if linux else []
         camera = self._find(cameras) if linux else None
+        if camera is not None and camera.virtual and opened_by_us([camera.device]):
+            raise SourceError(_ours(camera))
         source = CameraSource(
             self._device if camera is None else camera.device,
             width=width,
@@ -142,10 +145,15 @@ def _at(path: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
 def _not_ours(camera: CameraInfo) -> CameraInfo:
     if camera.virtual and camera.name == OUR_LABEL:
         raise SourceError(
-            f"{camera} is the camera that vidbg writes to, not one to read from. Choose another "
-            f"by --camera; to read it all the same, give its path, {camera.device}"
+            f"{_ours(camera)}; to read what another vidbg writes, give its path, {camera.device}"
         )
     return camera
+
+
+def _ours(camera: CameraInfo) -> str:
+    return (
+        f"{camera} is what vidbg writes to, not a camera to read from: choose another by --camera"
+    )
 
 
 def _what_there_is(cameras: Sequence[CameraInfo]) -> str:

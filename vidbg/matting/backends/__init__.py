@@ -44,6 +44,14 @@ class Backend(Protocol):
         """
         ...
 
+    def prepare(self, height: int, width: int) -> None:
+        """Get ready for inputs of this size; may be called beside a call, from another thread.
+
+        Raises:
+            BackendError: the device failed.
+        """
+        ...
+
     def close(self) -> None:
         """Free the device; may be called more than once. A call after it is a BackendError."""
         ...

@@ -29,5 +29,8 @@ class ConstantBackend:
             return self._alpha(batch)
         return np.full(batch.shape[2:], self._alpha, np.float32)
 
+    def prepare(self, height: int, width: int) -> None:
+        """Ready for any size."""
+
     def close(self) -> None:
         """Nothing to close."""

@@ -122,5 +122,8 @@ class PyTorchBackend:
             raise BackendError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
         return alpha
 
+    def prepare(self, height: int, width: int) -> None:
+        """Nothing is compiled for a size."""
+
     def close(self) -> None:
         self._network = None

@@ -3,7 +3,8 @@
 from vidbg.pipeline.live.look import Look
 from vidbg.pipeline.live.networks import DeviceNetworks
 from vidbg.pipeline.live.outputs import check_live, check_output, open_output, reopens
-from vidbg.pipeline.live.supervisor import LiveReport, LiveStatus, Preview, State, Supervisor
+from vidbg.pipeline.live.status import LiveReport, LiveStatus, State
+from vidbg.pipeline.live.supervisor import Preview, Supervisor
 
 __all__ = [
     "DeviceNetworks",

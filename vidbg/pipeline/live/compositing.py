@@ -59,7 +59,7 @@ class CompositingTools(Tools[Matted, Composited]):
             self._retry_s = time.monotonic() + self._backoff.next_s()
             return None
         self._allowed_s = max(stage.PATIENCE_S, stage.SLOWNESS * (time.monotonic() - start))
-        self._backoff.reset()
+        self._backoff.worked()
         self._faults.cleared(PART)
         return Composited(Arrived(frame, matted.at_s), matted.look)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Event
+from threading import Event, Thread
 
 import cv2
 import numpy as np
@@ -16,12 +17,15 @@ from vidbg.frame import Alpha, Frame, Image
 from vidbg.matting.matter import Matter
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.governor import Governor, Level
 from vidbg.pipeline.live.look import Arrived, Look, Matted
 from vidbg.pipeline.live.networks import Networks
 from vidbg.pipeline.live.pacing import Backoff
 from vidbg.pipeline.live.stage import Tools
 from vidbg.pipeline.live.turns import Watch
 from vidbg.timing import StageClock
+
+logger = logging.getLogger(__name__)
 
 LOAD_PATIENCE_S = 120.0
 """Building a TensorRT engine takes a minute on some machines."""
@@ -42,6 +46,7 @@ class MattingTools(Tools[Arrived, Matted]):
             that are background to the network.
         faults: is told what fails and when it works again.
         clock: of the stages.
+        governor: makes the frame rate hold; None asks the network for every frame at full size.
         ready: set once a network has run; until then its failure is raised.
         watch: is told of each call that may hang.
     """
@@ -54,12 +59,16 @@ class MattingTools(Tools[Arrived, Matted]):
         height: int,
         faults: Faults,
         clock: StageClock,
+        governor: Governor | None,
         ready: Event,
         watch: Watch,
     ) -> None:
         self._networks, self._look, self._faults = networks, look, faults
         self._width, self._height = width, height
         self._clock, self._ready, self._watch = clock, ready, watch
+        self._governor, self._level = governor, None if governor is None else governor.level
+        self._next_level: Level | None = None
+        self._missed, self._last_index = 0, -1
         self._matter: Matter | None = None
         self._failures = 0
         self._retry_s = 0.0
@@ -85,6 +94,8 @@ class MattingTools(Tools[Arrived, Matted]):
             self._failed(error)
 
     def __call__(self, arrived: Arrived) -> Matted | None:
+        index = arrived.frame.index
+        self._missed, self._last_index = index - self._last_index - 1, index
         if time.monotonic() < self._retry_s:
             return None
         look = self._look()  # once: alpha and background belong together
@@ -106,16 +117,41 @@ class MattingTools(Tools[Arrived, Matted]):
         """Alpha; None where it calls all of the picture a person, which nobody should see."""
         if look.shows_room:
             return np.ones(frame.image.shape[:2], np.float32)
-        alpha = self._call(self._require_matter(), frame.image, frame.pts)
+        matter = self._require_matter()
+        self._take_level(matter)
+        start = time.monotonic()
+        carries = self._level is not None and frame.index % self._level.every
+        alpha = self._call(matter.carry if carries else matter, frame.image, frame.pts)
+        self._govern(matter, time.monotonic() - start)
         self._failures = 0
-        self._backoff.reset()
+        self._backoff.worked()
         if float(alpha[::8, ::8].mean()) > WHOLE:
             self._faults.raised(PART, "it calls the whole picture a person")
             return None
         self._faults.cleared(PART)
         return alpha
 
-    def _call(self, matter: Matter, image: Image, pts: float) -> Alpha:
+    def _govern(self, matter: Matter, busy_s: float) -> None:
+        """Tell the governor of a frame, and get ready for what it says."""
+        governor = self._governor
+        if governor is not None and governor.frame(busy_s, self._missed, time.monotonic()):
+            Thread(target=self._prepare, args=(matter, governor.level), daemon=True).start()
+
+    def _prepare(self, matter: Matter, level: Level) -> None:
+        """Compile for a level beside the frames, then have it taken."""
+        try:
+            matter.prepare(self._height, self._width, level.pixels)
+        except VidbgError as error:
+            logger.warning("the network stays as it is: %s", error)
+            return
+        self._next_level = level
+
+    def _take_level(self, matter: Matter) -> None:
+        level, self._next_level = self._next_level, None
+        if level is not None:
+            matter.network_pixels, self._level = level.pixels, level
+
+    def _call(self, matter: Callable[[Image, float], Alpha], image: Image, pts: float) -> Alpha:
         start = time.monotonic()
         with self._watch.over(self._allowed_s):
             alpha = matter(image, pts)
@@ -128,12 +164,17 @@ class MattingTools(Tools[Arrived, Matted]):
             with self._watch.over(LOAD_PATIENCE_S):
                 self._matter = self._networks.load()
             self._matter.clock = self._clock
+            if self._governor is not None:
+                self._level = self._governor.reset(time.monotonic())
+                self._next_level = None
             self._allowed_s = stage.FIRST_PATIENCE_S
         return self._matter
 
     def _failed(self, error: Exception) -> None:
         """Once may be chance; the second time in a row the network is loaded anew."""
         self._faults.raised(PART, error)
+        if self._governor is not None:
+            self._governor.restart(time.monotonic())
         self._failures += 1
         if self._matter is not None and self._failures == 1:
             self._matter.reset()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import time
 
 MAX_SHIFT = 0.03
 """Most that one tick moves against the last, as a share of the period: nobody sees it."""
 
 SLACK = 0.1
 """How long a new frame may lie before its tick, as a share of the period."""
+
+
+SETTLED_S = 5.0
+"""What has not failed for so long works."""
 
 
 class Pacer:
@@ -60,14 +65,15 @@ class Backoff:
 
     def __init__(self, first_s: float = 0.25, most_s: float = 2.0) -> None:
         self._first_s, self._most_s = first_s, most_s
-        self._next_s = first_s
+        self._next_s, self._failed_s = first_s, 0.0
 
     def next_s(self) -> float:
         """The wait after one more failure."""
-        wait_s = self._next_s
+        wait_s, self._failed_s = self._next_s, time.monotonic()
         self._next_s = min(2 * wait_s, self._most_s)
         return wait_s
 
-    def reset(self) -> None:
-        """It works again."""
-        self._next_s = self._first_s
+    def worked(self) -> None:
+        """Begin anew if it has worked for a while: some things fail a moment after they open."""
+        if time.monotonic() - self._failed_s > SETTLED_S:
+            self._next_s = self._first_s

@@ -12,7 +12,7 @@ from vidbg.compositing.specs import PassthroughSpec
 from vidbg.errors import VidbgError
 from vidbg.frame import Frame
 from vidbg.pipeline.live.look import Look
-from vidbg.pipeline.live.supervisor import LiveStatus
+from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.overlay import PreviewStatus
 from vidbg.sinks.preview_keys import Action
 from vidbg.sinks.window import WindowSink
@@ -52,7 +52,8 @@ class LivePreview:
             return
         background = self.run.look.compositing.background
         self._window.passthrough = isinstance(background, PassthroughSpec)
-        note = status.reason or self._note
+        eased = f"The machine is slow: network at {status.eased}" if status.eased else None
+        note = status.reason or self._note or eased
         self._window.status = PreviewStatus(status.state.value, status.fps, status.latency_ms, note)
         if not self._window.closed:
             self._window.write(frame)

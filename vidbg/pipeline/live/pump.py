@@ -25,6 +25,10 @@ FRESH_S, FRESH_INTERVALS, MOST_FRESH_S = 0.15, 4.0, 1.0
 """A composited frame is shown until it is so old; on a machine or camera that gives few frames a
 second, until so many of their intervals have passed, but no longer than the last."""
 
+HICCUP_S, HICCUP_INTERVALS = 0.4, 1.5
+"""A longer interval is an outage. A shorter one that came lately may come again: frames are shown
+for so many of it, or a machine that stutters would flash the background at every step."""
+
 IDLE_PERIOD_S = 0.5
 """Between two frames while nobody watches."""
 
@@ -77,7 +81,7 @@ class Pump:
         self._safe = safe
         self._newest: Arrived | None = None
         self._is_new = False
-        self._intervals_s: deque[float] = deque(maxlen=15)
+        self._intervals_s: deque[float] = deque(maxlen=60)
         self._delivered_s: float | None = None
         self._turns = Turns(PART, self._run, MOST_HANGING)
         self._watch = Watch()
@@ -201,7 +205,8 @@ class Pump:
         if len(self._intervals_s) < 2:
             return FRESH_S
         usual_s = FRESH_INTERVALS * median(self._intervals_s)
-        return min(max(FRESH_S, usual_s), MOST_FRESH_S)
+        hiccup_s = max((s for s in self._intervals_s if s <= HICCUP_S), default=0.0)
+        return min(max(FRESH_S, usual_s, HICCUP_INTERVALS * hiccup_s), MOST_FRESH_S)
 
     def _write(self, turn: int, shown: Shown, arrived_s: float | None, backoff: Backoff) -> bool:
         """Write, opening the sink where there is none; False if this thread is to go."""
@@ -214,7 +219,7 @@ class Pump:
             return self._failed(turn, error, backoff)
         if not self._turns.current(turn):
             return False
-        backoff.reset()
+        backoff.worked()
         self._faults.cleared(PART)
         self._count(shown, arrived_s)
         return True

@@ -156,7 +156,7 @@ class Reader:
         self._last_pts = pts
         self._deliver(replace(frame, pts=pts, index=self._index))
         self._index += 1
-        self._backoff.reset()
+        self._backoff.worked()
         self._faults.cleared(PART)
 
     def _ended(self, source: Source) -> None:

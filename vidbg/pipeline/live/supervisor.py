@@ -12,14 +12,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Protocol
 
 from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live import compositing, matting
 from vidbg.pipeline.live.compositing import Composited, CompositingTools
 from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.governor import Governor
 from vidbg.pipeline.live.look import Arrived, Look, Matted
 from vidbg.pipeline.live.matting import MattingTools
 from vidbg.pipeline.live.networks import Networks
@@ -27,6 +26,7 @@ from vidbg.pipeline.live.pump import Pump
 from vidbg.pipeline.live.reader import Reader
 from vidbg.pipeline.live.safe import safe_picture
 from vidbg.pipeline.live.stage import Stage
+from vidbg.pipeline.live.status import LiveReport, LiveStatus, Meter, State
 from vidbg.sinks import Sink
 from vidbg.sources import Source
 from vidbg.timing import StageClock
@@ -42,57 +42,6 @@ them for a moment, and a meeting's window that is opened anew asks twice."""
 
 PATIENCE_S = 3.0
 """How long the end waits for a thread that hangs."""
-
-
-class State(Enum):
-    """What viewers see."""
-
-    STARTING = "starting"
-    LIVE = "live"
-    DEGRADED = "degraded"
-    PAUSED = "paused"
-
-
-@dataclass(frozen=True, slots=True)
-class LiveReport:
-    """What a live run did.
-
-    Attributes:
-        frames: composited frames written, each counted once.
-        repeated: times that the last of them was written again.
-        safe_frames: times that the background or card was written.
-        dropped: frames of the camera that were overtaken by newer ones.
-        faults: faults that began, of camera, network, background and output.
-        seconds: wall time.
-        latencies_s: of the last frames, from arrival to written, in seconds.
-    """
-
-    frames: int
-    repeated: int
-    safe_frames: int
-    dropped: int
-    faults: int
-    seconds: float
-    latencies_s: list[float] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class LiveStatus:
-    """How a run is going.
-
-    Attributes:
-        state: what viewers see.
-        reason: why it is not live; None if it is.
-        fps: composited frames a second, over the last second or so.
-        latency_ms: of the last frame; None before the first.
-        watched: whether anybody watches; None where nobody can tell.
-    """
-
-    state: State
-    reason: str | None
-    fps: float
-    latency_ms: float | None
-    watched: bool | None
 
 
 class Preview(Protocol):
@@ -120,6 +69,8 @@ class Supervisor:
         info: of the output: size and rate, which stay.
         reopens: open an output that fails again (a pipe whose reader has gone ends the run).
         on_demand: close the camera while nobody watches, where the output can tell.
+        network_pixels: of the network at its best, from where the governor steps down on a machine
+            that is too slow for the rate; None: every frame at full size, late as it may be.
         preview: drawn at the output's rate at most.
         on_status: called a few times a second.
         frame_limit: end after so many composited frames.
@@ -135,6 +86,7 @@ class Supervisor:
         *,
         reopens: bool = True,
         on_demand: bool = True,
+        network_pixels: int | None = None,
         preview: Preview | None = None,
         on_status: Callable[[LiveStatus], None] | None = None,
         frame_limit: int | None = None,
@@ -166,6 +118,10 @@ class Supervisor:
             self._faults,
             self._fail,
         )
+        governor = None
+        if network_pixels is not None:
+            governor = Governor(network_pixels, 1 / period_s, time.monotonic())
+        self._governor = governor
         ready = threading.Event()
         self._matting: Stage[Arrived, Matted] = Stage(
             matting.PART,
@@ -176,6 +132,7 @@ class Supervisor:
                 info.height,
                 self._faults,
                 self.clock,
+                governor,
                 ready,
                 watch,
             ),
@@ -188,8 +145,7 @@ class Supervisor:
         self._state = State.STARTING
         self._reason: str | None = None
         self._watched_s = time.monotonic()
-        self._measured = (time.monotonic(), 0)
-        self._fps = 0.0
+        self._meter = Meter()
 
     @property
     def look(self) -> Look:
@@ -282,13 +238,12 @@ class Supervisor:
         state, reason = self._judge()
         if (state, reason) != (self._state, self._reason):
             self._tell(state, reason)
-        now, (since, counted) = time.monotonic(), self._measured
-        if now - since >= 1.0:
-            self._fps = (self._pump.frames - counted) / (now - since)
-            self._measured = (now, self._pump.frames)
+        fps, cpu_percent = self._meter.read(self._pump.frames)
         latencies_s = self._pump.latencies_s
         latency_ms = 1e3 * latencies_s[-1] if latencies_s else None
-        return LiveStatus(state, reason, self._fps, latency_ms, watched)
+        governor = self._governor
+        eased = str(governor.level) if governor is not None and governor.eased else None
+        return LiveStatus(state, reason, fps, cpu_percent, latency_ms, watched, eased)
 
     def _judge(self) -> tuple[State, str | None]:
         shown = self._pump.shown

@@ -64,6 +64,10 @@ class TensorRtBackend:
         alpha: NDArray[np.float32] = session.outputs["alpha"][0, 0].copy()
         return alpha
 
+    def prepare(self, height: int, width: int) -> None:
+        """Build the engine; it is opened by the first call, for CUDA wants no second thread."""
+        cached_engine(self._flavour, network_recipe(height, width), self._target)
+
     def _open(self, shape: tuple[int, ...]) -> Session:
         path = cached_engine(self._flavour, network_recipe(*shape[2:]), self._target)
         session = self._sessions[shape] = Session(self._flavour, path.read_bytes())

@@ -1,0 +1,158 @@
+"""The governor: the rate is held on slow machines, and quality comes back on quick ones."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from live_rig import Rig
+
+from vidbg.config import MattingConfig
+from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.matter import Matter
+from vidbg.matting.motion import Motion
+from vidbg.pipeline.live import governor as governor_module
+from vidbg.pipeline.live import stage
+from vidbg.pipeline.live.governor import Governor, Level
+
+PIXELS, RATE = 86016, 30.0
+
+
+class Machine:
+    """Frames at 30 a second through a network that takes `ms` at full size."""
+
+    def __init__(self, ms: float) -> None:
+        self.ms, self.now = ms, 0.0
+        self.governor = Governor(PIXELS, RATE, 0.0)
+        self.changes: list[tuple[float, Level]] = []
+
+    def run(self, seconds: float) -> Machine:
+        end, index = self.now + seconds, 0
+        while self.now < end:
+            level = self.governor.level
+            work_s = 1e-3 * self.ms * level.pixels / PIXELS if index % level.every == 0 else 2e-3
+            passed = max(1, int(np.ceil(work_s * RATE)))
+            index += passed
+            self.now += passed / RATE
+            if self.governor.frame(work_s, passed - 1, self.now):
+                self.changes.append((self.now, self.governor.level))
+        return self
+
+
+def test_a_quick_machine_is_left_alone() -> None:
+    machine = Machine(15).run(60)
+    assert not machine.changes
+    assert not machine.governor.eased
+
+
+@pytest.mark.parametrize("ms", [40, 60, 90])
+def test_a_slow_machine_holds_the_rate_within_seconds(ms: float) -> None:
+    machine = Machine(ms).run(8)
+    level = machine.governor.level
+    assert level.pixels / PIXELS * ms / level.every < 1000 / RATE
+    assert machine.changes[-1][0] < 6.5
+
+
+def test_quality_comes_back_when_the_machine_is_free_again() -> None:
+    machine = Machine(60).run(20)
+    assert machine.governor.eased
+    machine.ms = 15
+    machine.run(60)
+    assert not machine.governor.eased
+
+
+def test_it_does_not_swing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine between two levels tries the larger one ever more rarely."""
+    monkeypatch.setattr(governor_module, "ROOM", 2.0)  # always hopeful
+    machine = Machine(40).run(600)
+    late = [at for at, _ in machine.changes if at > 300]
+    assert len(late) <= 8
+
+
+@given(st.lists(st.floats(1, 400), min_size=1, max_size=8))
+def test_levels_stay_within_the_list(loads: list[float]) -> None:
+    machine = Machine(10)
+    for ms in loads:
+        machine.ms = ms
+        machine.run(5)
+    assert machine.governor.level.pixels <= PIXELS
+    assert 1 <= machine.governor.level.every <= 3
+
+
+def blob(x: float) -> tuple[Any, Any]:
+    """A textured disc before a textured wall, and its alpha."""
+    noises = np.random.default_rng(1).integers(0, 70, (2, 216, 384), np.uint8)
+    wall, skin = (cv2.GaussianBlur(noise, (0, 0), 2) for noise in noises)
+    wall, skin = wall + 50, skin + 150
+    shift = np.array([[1, 0, x], [0, 1, 0]], np.float32)
+    disc = np.zeros((216, 384), np.float32)
+    cv2.circle(disc, (150, 110), 60, 1.0, -1, cv2.LINE_AA)
+    moved = cv2.warpAffine(skin, shift, (384, 216))
+    alpha = cv2.warpAffine(disc, shift, (384, 216))
+    return (alpha * moved + (1 - alpha) * wall).astype(np.uint8), alpha
+
+
+def test_alpha_is_carried_along_with_the_person() -> None:
+    (before, alpha), (now, truth) = blob(0), blob(7)
+    carried = Motion().carry(alpha, before, now)
+    left_behind = np.abs(alpha - truth).mean()
+    assert np.abs(carried - truth).mean() < 0.35 * left_behind
+    assert carried.min() >= 0
+    assert carried.max() <= 1
+
+
+def test_the_matter_carries_between_calls_and_asks_where_it_cannot() -> None:
+    asked = []
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        asked.append(batch.shape)
+        return np.pad(blob(0)[1], ((0, batch.shape[2] - 216), (0, batch.shape[3] - 384)))
+
+    config = MattingConfig(smoothing_s=0, reuse=False)
+    matter = Matter(config=config, backend=ConstantBackend(network))
+    frames = [np.dstack([blob(x)[0]] * 3) for x in (0, 5)]
+    matter.carry(frames[0], 0.0)  # nothing to carry yet
+    carried = matter.carry(frames[1], 1 / 30)
+    assert len(asked) == 1
+    assert np.abs(carried - blob(5)[1]).mean() < 0.5 * np.abs(blob(0)[1] - blob(5)[1]).mean()
+    matter.carry(frames[0], 9.0)  # a gap
+    assert len(asked) == 2
+
+
+def test_another_network_size_is_taken_at_the_next_picture() -> None:
+    sizes = []
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        sizes.append(batch.shape[2] * batch.shape[3])
+        return np.zeros(batch.shape[2:], np.float32)
+
+    matter = Matter(config=MattingConfig(reuse=False), backend=ConstantBackend(network))
+    picture = np.zeros((360, 640, 3), np.uint8)
+    matter(picture)
+    matter.network_pixels = 30000
+    matter(picture)
+    assert sizes[0] > 2 * sizes[1]
+    assert sizes[1] <= 30000
+
+
+def test_a_live_run_eases_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "PATIENCE_S", 2.0)
+    with Rig(network_pixels=128 * 160) as rig:
+        rig.wait_live()
+
+        def slow(alpha: np.ndarray) -> np.ndarray:
+            time.sleep(0.05 * alpha.size / (128 * 160))
+            return alpha
+
+        rig.backend.fault = slow
+        rig.wait(lambda: rig.statuses[-1].eased is not None, 20)
+        time.sleep(2.5)
+        count = rig.supervisor._pump.frames
+        time.sleep(1.5)
+        assert (rig.supervisor._pump.frames - count) / 1.5 > 26
+    assert rig.leaked == 0

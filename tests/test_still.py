@@ -1,0 +1,107 @@
+"""A picture that stands still is matted once, and every change asks the network again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vidbg.config import MattingConfig
+from vidbg.frame import Alpha, Image
+from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.matter import Matter
+from vidbg.matting.still import STILL_LEVELS
+
+HEIGHT, WIDTH = 720, 1280
+
+
+class Counting:
+    """A network that takes bright for person, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, batch: np.ndarray) -> Alpha:
+        self.asked += 1
+        return np.asarray(batch[0, 0] > 0, np.float32)
+
+
+def room(seed: int = 0) -> Image:
+    """A dark room with a bright person on the left, a little grain."""
+    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    image[200:, 300:600] = 200
+    grain: Image = np.random.default_rng(seed).integers(0, 3, image.shape, np.uint8)
+    return image + grain
+
+
+def counted(**options: bool) -> tuple[Matter, Counting]:
+    network = Counting()
+    return Matter(backend=ConstantBackend(network), config=MattingConfig(**options)), network  # type: ignore[arg-type]
+
+
+def test_the_network_rests_while_only_grain_changes() -> None:
+    matter, network = counted()
+    alphas = [matter(room(seed), seed / 30) for seed in range(40)]
+    assert (network.asked, matter.reused) == (1, 39)
+    fresh = Matter(backend=ConstantBackend(Counting()))(room(39))
+    assert np.abs(alphas[-1] - fresh).max() < 0.05
+    alphas[-1][:] = 0  # the caller's own
+    assert matter(room(39), 2.0).max() == 1
+
+
+@pytest.mark.parametrize("side", [2, 3, 8])
+def test_a_few_changed_pixels_ask_the_network(side: int) -> None:
+    matter, network = counted()
+    image = room()
+    matter(image, 0.0)
+    image[100 : 100 + side, 900 : 900 + side] = 70  # 30 levels brighter
+    matter(image, 0.04)
+    assert network.asked == 2
+
+
+@pytest.mark.parametrize(("rise", "asked"), [(STILL_LEVELS, 1), (STILL_LEVELS + 1, 2)])
+def test_a_change_of_all_pixels_is_noise_up_to_the_limit(rise: int, asked: int) -> None:
+    matter, network = counted()
+    matter(room(), 0.0)
+    matter(room() + np.uint8(rise), 0.04)
+    assert network.asked == asked
+
+
+def test_slow_change_adds_up_until_the_network_is_asked() -> None:
+    matter, network = counted()
+    for step in range(4 * (STILL_LEVELS + 1)):
+        matter(room() + np.uint8(step), step / 30)
+    assert network.asked == 4
+
+
+def test_a_person_who_appears_is_seen_in_the_same_frame() -> None:
+    matter, network = counted()
+    empty = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    for step in range(5):
+        assert matter(empty, step / 30).max() == 0
+    alpha = matter(room(), 5 / 30)
+    assert network.asked == 2
+    assert alpha[300:, 320:580].min() > 0.99
+
+
+def test_a_buffer_that_is_written_again_is_no_still_picture() -> None:
+    """At the network's own size the frame is not shrunk: the camera's buffer must not be kept."""
+    matter, network = counted()
+    buffer = np.full((224, 384, 3), 40, np.uint8)
+    matter(buffer, 0.0)
+    buffer[50:, 100:200] = 220
+    assert matter(buffer, 0.04)[100:, 120:180].min() > 0.99
+    assert network.asked == 2
+
+
+def test_reset_another_size_and_settings_ask_again() -> None:
+    matter, network = counted()
+    matter(room(), 0.0)
+    matter.reset()
+    matter(room(), 0.04)
+    matter(room()[:, :1000], 0.08)
+    assert network.asked == 3
+    for options in ({"reuse": False}, {"prior": True}):
+        matter, network = counted(**options)
+        for step in range(3):
+            matter(room(), step / 30)
+        assert (network.asked, matter.reused) == (3, 0)

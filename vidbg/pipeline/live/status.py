@@ -1,0 +1,79 @@
+"""How a live run is going, and what it did."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class State(Enum):
+    """What viewers see."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    DEGRADED = "degraded"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReport:
+    """What a live run did.
+
+    Attributes:
+        frames: composited frames written, each counted once.
+        repeated: times that the last of them was written again.
+        safe_frames: times that the background or card was written.
+        dropped: frames of the camera that were overtaken by newer ones.
+        faults: faults that began, of camera, network, background and output.
+        seconds: wall time.
+        latencies_s: of the last frames, from arrival to written, in seconds.
+    """
+
+    frames: int
+    repeated: int
+    safe_frames: int
+    dropped: int
+    faults: int
+    seconds: float
+    latencies_s: list[float] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """How a run is going.
+
+    Attributes:
+        state: what viewers see.
+        reason: why it is not live; None if it is.
+        fps: composited frames a second, over the last second or so.
+        cpu_percent: of one core, over the same time.
+        latency_ms: of the last frame; None before the first.
+        watched: whether anybody watches; None where nobody can tell.
+        eased: what is asked of the network, where that is less than the user wants; else None.
+    """
+
+    state: State
+    reason: str | None
+    fps: float
+    cpu_percent: float
+    latency_ms: float | None
+    watched: bool | None
+    eased: str | None = None
+
+
+class Meter:
+    """Frames a second and processor time, taken once a second."""
+
+    def __init__(self) -> None:
+        self._at_s, self._frames, self._cpu_s = time.monotonic(), 0, time.process_time()
+        self._told = 0.0, 0.0
+
+    def read(self, frames: int) -> tuple[float, float]:
+        """Frames a second and percent of one core, over the last second that is over."""
+        passed_s = time.monotonic() - self._at_s
+        if passed_s >= 1.0:
+            cpu_s = time.process_time()
+            self._told = (frames - self._frames) / passed_s, 100 * (cpu_s - self._cpu_s) / passed_s
+            self._at_s, self._frames, self._cpu_s = time.monotonic(), frames, cpu_s
+        return self._told
