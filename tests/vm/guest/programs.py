@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vm.guest.devices import CAMERA, LOOPBACK, roles, until
+from vm.guest.devices import LOOPBACK, camera, roles, until
 from vm.guest.pictures import BACKGROUND, SIZE
 
 NOBODY = 65534
@@ -87,7 +87,7 @@ class Vidbg(Program):
 
     def __init__(self, *options: str, size: tuple[int, int] = SIZE, user: int = 0) -> None:
         usual = {
-            "--camera": CAMERA,
+            "--camera": str(camera()),
             "--output": LOOPBACK,
             "--size": f"{size[0]}x{size[1]}",
             "--fps": "5",

@@ -26,7 +26,7 @@ def left_half(batch: NDArray[np.float32]) -> NDArray[np.float32]:
     return alpha
 
 
-def load_scripted(*_: object) -> backends.Backend:
+def load_scripted(_name: str, _precision: str, _threads: int | None) -> backends.Backend:
     return ConstantBackend(left_half)
 
 
