@@ -90,10 +90,15 @@ class RigSource(SyntheticSource):
         super().__init__(WIDTH, HEIGHT, RATE, live=True, pictures=[marked()])
         self._rig = rig
         rig.source(None)  # an unplugged camera does not open either
+        rig.still_open.add(self)
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in super().__iter__():
             yield self._rig.source(frame)
+
+    def close(self) -> None:
+        self._rig.still_open.discard(self)
+        super().close()
 
 
 class RigSink(MemorySink):
@@ -122,6 +127,7 @@ class Rig:
         source, backend, sink, loading: set their `fault` to break that part.
         seen: everything that reached a viewer.
         watched: what the sink answers.
+        still_open: sources that were not closed.
     """
 
     def __init__(self, background: BackgroundSpec | None = None, **options: Any) -> None:
@@ -130,6 +136,7 @@ class Rig:
         self.watched: bool | None = None
         self.blamed = 0
         self.opened = 0
+        self.still_open: set[RigSource] = set()
         self.statuses: list[LiveStatus] = []
         self.failure: BaseException | None = None
         self.report: LiveReport | None = None

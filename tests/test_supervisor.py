@@ -258,6 +258,18 @@ def test_a_missing_camera_is_waited_for(caplog: pytest.LogCaptureFixture) -> Non
     assert [r.message for r in caplog.records].count("camera: the cable is out") == 1
 
 
+def test_a_camera_that_failed_is_closed_before_it_is_opened_again() -> None:
+    """The kernel lets a camera be opened once: one that froze was busy with us for ever."""
+    with Rig() as rig:
+        rig.wait_live()
+        rig.source.fault = unplugged
+        rig.wait(lambda: rig.state == "degraded")
+        assert not rig.still_open
+        rig.source.fault = None
+        rig.wait_live()
+        assert len(rig.still_open) == 1
+
+
 def test_a_camera_that_cannot_be_ends_the_run() -> None:
     rig = Rig()
     rig.source.fault = raising(ConfigError("no such format"))

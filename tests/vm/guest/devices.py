@@ -11,7 +11,7 @@ from pathlib import Path
 from vidbg.sinks.loopback import MODPROBE
 from vidbg.video_nodes import VideoNode, capability
 
-CAMERA, LOOPBACK = "/dev/video0", "/dev/video10"
+LOOPBACK = "/dev/video10"
 MODULES = Path("/run/modules")
 VIVID_OPTIONS = ("n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x0", "vid_cap_nr=0")
 _VIVID = Path("/sys/bus/platform/drivers/vivid")

@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 
 from vm.guest.checks import CHECKS
-from vm.guest.devices import CAMERA, load_loopback, load_modules
+from vm.guest.devices import camera, load_loopback, load_modules
 from vm.guest.pictures import REFERENCE, SIZE
 from vm.guest.programs import CheckFailed
 
@@ -60,7 +60,7 @@ def report(name: str, run: Callable[[], str]) -> bool:
 
 def take_reference() -> None:
     """What vivid shows, for comparison, read without vidbg."""
-    capture = cv2.VideoCapture(CAMERA, cv2.CAP_V4L2)
+    capture = cv2.VideoCapture(str(camera()), cv2.CAP_V4L2)
     for name, value in zip(
         (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), SIZE, strict=True
     ):
@@ -68,7 +68,7 @@ def take_reference() -> None:
     given, image = capture.read()
     capture.release()
     if not given or image.shape[1::-1] != SIZE or not cv2.imwrite(str(REFERENCE), image):
-        raise RuntimeError(f"{CAMERA} gives no picture of {SIZE[0]}x{SIZE[1]}")
+        raise RuntimeError(f"vivid gives no picture of {SIZE[0]}x{SIZE[1]}")
 
 
 def let_others_in(*files: Path) -> None:

@@ -15,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vm.guest.devices import CAMERA, LOOPBACK, roles, until
+from vm.guest.devices import LOOPBACK, camera, roles, until
 from vm.guest.pictures import BACKGROUND, SIZE
 
 NOBODY = 65534
-STOP_LIMIT_S = 30.0
+START_LIMIT_S, STOP_LIMIT_S = 90.0, 30.0
+"""vidbg starts within 5 s where the machine has nothing else to do."""
 
 
 class CheckFailed(Exception):
@@ -86,7 +87,7 @@ class Vidbg(Program):
 
     def __init__(self, *options: str, size: tuple[int, int] = SIZE, user: int = 0) -> None:
         usual = {
-            "--camera": CAMERA,
+            "--camera": str(camera()),
             "--output": LOOPBACK,
             "--size": f"{size[0]}x{size[1]}",
             "--fps": "5",
@@ -106,7 +107,8 @@ class Vidbg(Program):
     def wait_until_written(self) -> None:
         """Until the virtual camera shows as one."""
         require(
-            until(lambda: roles() == ["capture"] or not self.running) and self.running,
+            until(lambda: roles() == ["capture"] or not self.running, START_LIMIT_S)
+            and self.running,
             f"the virtual camera is {roles()}, vidbg says: {self.log[-600:]}",
         )
 
@@ -189,7 +191,7 @@ class Watcher(Program):
         wanted: Callable[[Seen], bool],
         count: int = 1,
         since: float = 0.0,
-        limit_s: float = 40,
+        limit_s: float = START_LIMIT_S,
     ) -> Seen:
         """The first of so many attempts of a kind."""
 

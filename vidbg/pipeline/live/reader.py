@@ -122,26 +122,30 @@ class Reader:
         self._stopping.wait(self._backoff.next_s())
 
     def _read(self, turn: int) -> None:
-        watch = self._watch
-        with watch.over(OPEN_PATIENCE_S):
+        with self._watch.over(OPEN_PATIENCE_S):
             source = self._open_source()
         if not self._take(source, turn):
             source.close()
             return
+        try:
+            self._read_on(source, turn)
+        finally:  # a device that stays open after a failure cannot be opened again
+            source.close()
+
+    def _read_on(self, source: Source, turn: int) -> None:
         frames, offset = iter(source), None
         while self._going(turn) and self.active:
-            with watch.over(READ_PATIENCE_S):
+            with self._watch.over(READ_PATIENCE_S):
                 frame = next(frames, None)
             if not self._turns.current(turn):
-                break
+                return
             if frame is None:
                 self._ended(source)
-                break
+                return
             _require_picture(frame)
             if offset is None:
                 offset = time.monotonic() - self._epoch - frame.pts
             self._hand_on(frame, offset)
-        source.close()
 
     def _take(self, source: Source, turn: int) -> bool:
         """Keep the opened source where others can close it; False if nobody wants it any more."""

@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 
 from vm.guest.check import check, line_with, require_no_room
-from vm.guest.devices import CAMERA, drop_pictures, plug_camera, unplug_camera
+from vm.guest.devices import camera, drop_pictures, plug_camera, unplug_camera
 from vm.guest.pictures import SIZE
 from vm.guest.programs import Program, Vidbg, Watcher, require, summary
+
+BROKEN_S = 8.0
+STALE_S, PAUSE_S = 3.0, 2.0
+"""Of this slow machine; the promise, 0.2 s, is tested without one."""
 
 
 @check()
@@ -30,33 +34,34 @@ def _fault(begin: Callable[[], None], end: Callable[[], None]) -> str:
         broken = time.monotonic()
         begin()
         try:
-            covered = reader.wait_for(lambda one: one.covered, since=broken).at - broken
-            time.sleep(4)
+            time.sleep(BROKEN_S)
             told = vidbg.log
         finally:
             mended = time.monotonic()
             end()
         require(vidbg.running, f"vidbg ended: {told[-600:]}")
-        during = reader.seen(broken + covered)
         recovered = reader.wait_for(lambda one: one.composite, count=5, since=mended).at - mended
         frames = reader.seen(broken)
     require({one.size for one in frames} == {SIZE}, summary(frames))
-    while_broken = [one for one in during if one.at < mended]
-    require(all(one.covered for one in while_broken), summary(during))
-    pause = max(b.at - a.at for a, b in itertools.pairwise(frames))
-    require(pause < 2, f"no picture for {pause:.1f} s; {summary(frames)}")
     require_no_room(frames)
+    last = max((one.at for one in frames if one.at < mended and not one.covered), default=broken)
+    stale = last - broken
+    require(stale < STALE_S, f"an old picture after {stale:.1f} s; {summary(frames)}")
+    pause = max(b.at - a.at for a, b in itertools.pairwise(frames))
+    require(pause < PAUSE_S, f"no picture for {pause:.1f} s; {summary(frames)}")
     return (
-        f"covered after {covered:.2f} s, back after {recovered:.1f} s, longest pause {pause:.2f} s"
+        f"last old picture {stale:.2f} s after the fault, then the background; the camera's "
+        f"{recovered:.1f} s after its end (now {camera()}); pictures {pause:.2f} s apart at most"
     )
 
 
 @check()
 def camera_held_by_another() -> str:
     """A busy camera is told, with who has it, and taken once it is free."""
-    command = ("v4l2-ctl", "-d", CAMERA, "--stream-mmap")
+    device = str(camera())
+    command = ("v4l2-ctl", "-d", device, "--stream-mmap")
     with Program("rival", command) as rival, Vidbg() as vidbg, Watcher() as reader:
-        told = line_with(vidbg, CAMERA, "v4l2-ctl", str(rival.process.pid))
+        told = line_with(vidbg, device, "v4l2-ctl", str(rival.process.pid))
         require(vidbg.running, f"vidbg ended: {vidbg.message}")
         rival.end()
         reader.wait_for(lambda one: one.composite, count=5)

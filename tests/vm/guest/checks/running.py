@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from vm.guest.check import check, line_with, require_no_room
-from vm.guest.devices import CAMERA, LOOPBACK, until
+from vm.guest.devices import LOOPBACK, camera, until
 from vm.guest.pictures import SIZE
 from vm.guest.programs import NOBODY, Vidbg, Watcher, require, summary
 
@@ -76,12 +76,12 @@ def new_size_without_a_reader() -> str:
 
 @check()
 def no_permission_for_the_output() -> str:
-    return _refused(LOOPBACK, CAMERA)
+    return _refused(LOOPBACK, str(camera()))
 
 
 @check()
 def no_permission_for_the_camera() -> str:
-    return _refused(CAMERA, LOOPBACK)
+    return _refused(str(camera()), LOOPBACK)
 
 
 def _refused(closed: str, opened: str) -> str:
