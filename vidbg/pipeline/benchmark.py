@@ -257,11 +257,10 @@ def _measure_live(
         cpu_s = time.process_time()
         report = supervisor.run()
         cpu_s = time.process_time() - cpu_s
-    if not report.frames:
-        raise BackendError("no frame came through; -v tells why")
-    stream = StreamReport(
-        report.frames, report.dropped, report.seconds - SETTLE_S, report.latencies_s
-    )
+    if report.frames < 2:
+        raise BackendError("no frames came through; -v tells why")
+    seconds = report.seconds * report.frames / (report.frames - 1)  # the last one's, too
+    stream = StreamReport(report.frames, report.dropped, seconds, report.latencies_s)
     matter.clock = supervisor.clock
     return _result(plan, matter, measured, stream, report.repeated, cpu_s, matter.reused - reused)
 

@@ -8,7 +8,7 @@ import time
 MAX_SHIFT = 0.03
 """Most that one tick moves against the last, as a share of the period: nobody sees it."""
 
-SLACK = 0.1
+SLACK = 0.05
 """How long a new frame may lie before its tick, as a share of the period."""
 
 
@@ -20,8 +20,8 @@ class Pacer:
     """A steady clock that leans towards the source's.
 
     Ticks are one period apart. Told how long each new frame had to wait for its tick, the clock
-    moves until frames wait a tenth of a period: with two clocks of equal rate and any phase, the
-    mean wait would otherwise stay wherever chance put it, up to a whole period.
+    moves until frames wait a twentieth of a period: with two clocks of equal rate and any phase,
+    the mean wait would otherwise stay wherever chance put it, up to a whole period.
 
     Args:
         period_s: of the output, in seconds.
@@ -40,7 +40,8 @@ class Pacer:
         """A tick has happened; plan the next.
 
         Args:
-            waited_s: how long the newest frame had waited; None where it is an old one.
+            waited_s: how long the newest frame had waited, below 0 if it came after the tick; None
+                where it is an old one.
         """
         self._due += self._period_s
         if waited_s is not None:

@@ -32,6 +32,10 @@ for so many of it, or a machine that stutters would flash the background at ever
 IDLE_PERIOD_S = 0.5
 """Between two frames while nobody watches."""
 
+GRACE = 0.5
+"""How long a tick waits for a frame that is late, as a share of the period. Without it a frame that
+comes just after its tick is dropped for the next one, and the one before it written twice."""
+
 WRITE_PATIENCE_S, MOST_HANGING = 3.0, 3
 
 PART = "output"
@@ -85,7 +89,7 @@ class Pump:
         self._delivered_s: float | None = None
         self._turns = Turns(PART, self._run, MOST_HANGING)
         self._watch = Watch()
-        self._woken = threading.Event()
+        self._woken, self._given = threading.Event(), threading.Event()
         self._stopping = threading.Event()
         self._idle = False
         self._sink: Sink | None = None
@@ -95,6 +99,7 @@ class Pump:
         self.shown: Shown | None = None
         self.frames, self.repeated, self.safe_frames, self.overtaken = 0, 0, 0, 0
         self.latencies_s: deque[float] = deque(maxlen=KEPT)
+        self.first_s, self.last_s = 0.0, 0.0
 
     def start(self) -> None:
         """Open the sink and begin.
@@ -114,6 +119,7 @@ class Pump:
             self._delivered_s = now
             self.overtaken += self._is_new
             self._newest, self._is_new = composed, True
+        self._given.set()
 
     def change(self, safe: Image) -> None:
         """Show this safe picture from now on, and no frame that was given before."""
@@ -160,6 +166,7 @@ class Pump:
         """End the thread and close the sink; one that hangs is left behind."""
         self._stopping.set()
         self._woken.set()
+        self._given.set()
         self._turns.end(patience_s)
         sink, self._sink = self._sink, None
         if sink is not None:
@@ -175,18 +182,20 @@ class Pump:
             if self._woken.is_set():
                 self._woken.clear()
                 continue
+            due_s = time.monotonic()
             if self._idle:
                 self._woken.wait(IDLE_PERIOD_S)
+            else:
+                self._given.wait(GRACE * self._period_s)
             if self._stopping.is_set():
                 return
             frame, arrived_s = self._choose()
             if not self._write(turn, frame, arrived_s, backoff):
                 return
-            now = time.monotonic()
             waited_s = None
             if arrived_s is not None and self._delivered_s is not None:
-                waited_s = max(0.0, now - self._delivered_s)
-            pacer.tick(now, waited_s)
+                waited_s = due_s - self._delivered_s
+            pacer.tick(time.monotonic(), waited_s)
 
     def _choose(self) -> tuple[Shown, float | None]:
         """What to write now, and when it arrived if it is new."""
@@ -197,6 +206,7 @@ class Pump:
             image = newest.frame.image if newest is not None and fresh else self._safe
             arrived_s = newest.at_s if newest is not None and fresh and self._is_new else None
             self._is_new = False
+            self._given.clear()
         frame = Frame(image, now - self._epoch, self._index)
         self._index += 1
         return Shown(frame, fresh), arrived_s
@@ -252,8 +262,10 @@ class Pump:
         elif arrived_s is None:
             self.repeated += 1
         else:
+            now = time.monotonic()
+            self.first_s, self.last_s = self.first_s or now, now
             self.frames += 1
-            self.latencies_s.append(time.monotonic() - arrived_s)
+            self.latencies_s.append(now - arrived_s)
             if self._limit is not None and self.frames >= self._limit:
                 self._stopping.set()
                 self.done.set()

@@ -26,7 +26,7 @@ class LiveReport:
         safe_frames: times that the background or card was written.
         dropped: frames of the camera that were overtaken by newer ones.
         faults: faults that began, of camera, network, background and output.
-        seconds: wall time.
+        seconds: from the first to the last composited frame.
         latencies_s: of the last frames, from arrival to written, in seconds.
     """
 

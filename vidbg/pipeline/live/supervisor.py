@@ -174,7 +174,6 @@ class Supervisor:
             VidbgError: the output cannot be opened, the network cannot be loaded, or what
                 failed for good.
         """
-        start = time.monotonic()
         try:
             self._pump.start()
             self._compositing.start()
@@ -188,7 +187,7 @@ class Supervisor:
             self._end()
         if self._failure is not None:
             raise self._failure
-        return self._report(time.monotonic() - start)
+        return self._report()
 
     def _feed(self, frame: Frame) -> None:
         self._matting.feed(Arrived(frame, time.monotonic()))
@@ -283,7 +282,7 @@ class Supervisor:
         if self._preview is not None:
             self._preview.close()
 
-    def _report(self, seconds: float) -> LiveReport:
+    def _report(self) -> LiveReport:
         pump = self._pump
         return LiveReport(
             frames=pump.frames,
@@ -291,6 +290,6 @@ class Supervisor:
             safe_frames=pump.safe_frames,
             dropped=self._matting.dropped + self._compositing.dropped + pump.overtaken,
             faults=self._faults.count,
-            seconds=seconds,
+            seconds=pump.last_s - pump.first_s,
             latencies_s=list(pump.latencies_s),
         )
