@@ -134,7 +134,7 @@ class Rig:
         self.source, self.backend, self.sink, self.loading = (Faulty() for _ in range(4))
         self.seen: list[Seen] = []
         self.watched: bool | None = None
-        self.blamed = 0
+        self.blamed, self.loaded, self.improved = 0, 0, False
         self.opened = 0
         self.still_open: set[RigSource] = set()
         self.statuses: list[LiveStatus] = []
@@ -159,11 +159,16 @@ class Rig:
     def load(self) -> Matter:
         """As the supervisor's Networks."""
         self.loading(None)
+        self.loaded += 1
         backend = ConstantBackend(lambda batch: self.backend(square(batch)))
         return Matter(config=MATTING, backend=backend)
 
     def blame(self) -> None:
         self.blamed += 1
+
+    def better(self) -> bool:
+        better, self.improved = self.improved, False
+        return better
 
     def _run(self) -> None:
         try:

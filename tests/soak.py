@@ -98,6 +98,9 @@ class Network:
     def __call__(self, batch: Any) -> Any:
         return self._soak.backend(self._backend(batch))
 
+    def ready(self, height: int, width: int) -> bool:
+        return self._backend.ready(height, width)
+
     def prepare(self, height: int, width: int) -> None:
         self._backend.prepare(height, width)
 
@@ -152,6 +155,9 @@ class Soak:
 
     def blame(self) -> None:
         self.blamed += 1
+
+    def better(self) -> bool:
+        return False
 
     def faults(self) -> dict[str, tuple[Faulty, Any]]:
         return {

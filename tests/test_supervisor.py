@@ -445,16 +445,74 @@ def test_the_next_device_is_tried_when_one_keeps_failing(monkeypatch: pytest.Mon
         return ConstantBackend()
 
     monkeypatch.setattr(backends, "_load", load)
-    networks = DeviceNetworks(MattingConfig())
+    networks = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH)
     networks.load()
     networks.blame()
     networks.load()
     assert tried == ["tensorrt", "cuda", "tensorrt", "mps"]
-    named = DeviceNetworks(MattingConfig("cpu"))
+    named = DeviceNetworks(MattingConfig("cpu"), HEIGHT, WIDTH)
     named.load()
     named.blame()
     named.load()
     assert tried[4:] == ["cpu", "cpu"]
+
+
+class SlowToBuild(ConstantBackend):
+    """A backend whose engine is not built yet."""
+
+    name = "slow"
+
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__()
+        self.may_build, self.built, self._fails = threading.Event(), False, fails
+
+    def ready(self, height: int, width: int) -> bool:
+        assert (height % 32, width % 32) == (0, 0)
+        return self.built
+
+    def prepare(self, height: int, width: int) -> None:  # noqa: ARG002
+        assert self.may_build.wait(10)
+        if self._fails:
+            raise BackendError("the disk is full")
+        self.built = True
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_another_device_serves_while_the_best_is_built(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowToBuild(fails)
+    monkeypatch.setattr(
+        backends, "_load", lambda name, *_: slow if name == "tensorrt" else ConstantBackend()
+    )
+    told: list[str] = []
+    networks = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH, told.append)
+    assert networks.load().backend.name == "constant"
+    assert not networks.better()
+    slow.may_build.set()
+    deadline = time.monotonic() + 5
+    while not fails and not networks.better():
+        assert time.monotonic() < deadline
+    time.sleep(0.1 if fails else 0)
+    assert not networks.better()  # told once
+    assert networks.load().backend.name == ("constant" if fails else "slow")
+    assert "slow is being built, once for this size" in told
+
+
+def test_a_named_device_is_built_before_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "_load", lambda *_: SlowToBuild())
+    networks = DeviceNetworks(MattingConfig("tensorrt"), HEIGHT, WIDTH)
+    assert networks.load().backend.name == "slow"
+    assert not networks.better()
+
+
+def test_a_better_network_is_taken_when_there_is_one() -> None:
+    with Rig() as rig:
+        rig.wait_live()
+        rig.improved = True
+        rig.wait(lambda: rig.loaded == 2)
+        rig.wait_live()
+    assert (rig.leaked, rig.blamed) == (0, 0)
 
 
 def test_faults_are_told_once(caplog: pytest.LogCaptureFixture) -> None:

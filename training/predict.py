@@ -39,6 +39,9 @@ class Remembering:
             self._answers[key] = self._backend(batch)
         return self._answers[key].copy()
 
+    def ready(self, height: int, width: int) -> bool:
+        return self._backend.ready(height, width)
+
     def prepare(self, height: int, width: int) -> None:
         self._backend.prepare(height, width)
 

@@ -143,10 +143,15 @@ def _run(ctx: typer.Context, given: _Given) -> None:
     from vidbg.pipeline.live.opening import CameraOpener
 
     check_output(given.output, show=given.show)
-    networks = DeviceNetworks(given.matting, lambda name: typer.echo(f"network: {name}", err=True))
     with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
         if camera.problem is not None:
             typer.echo(f"{camera.problem}. Waiting for it; the background is shown", err=True)
+        networks = DeviceNetworks(
+            given.matting,
+            camera.info.height,
+            camera.info.width,
+            lambda name: typer.echo(f"network: {name}", err=True),
+        )
         preview = _preview(given, camera.info) if given.show else None
         supervisor = Supervisor(
             camera,

@@ -230,6 +230,9 @@ class _Loaded:
     def load(self) -> Matter:
         return self._matter
 
+    def better(self) -> bool:
+        return False
+
     def blame(self) -> None:
         raise BackendError("the network failed while it was measured")
 

@@ -44,6 +44,10 @@ class Backend(Protocol):
         """
         ...
 
+    def ready(self, height: int, width: int) -> bool:
+        """Whether a call at this size computes soon, with nothing to be built for long."""
+        ...
+
     def prepare(self, height: int, width: int) -> None:
         """Get ready for inputs of this size; may be called beside a call, from another thread.
 

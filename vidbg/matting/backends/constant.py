@@ -29,6 +29,9 @@ class ConstantBackend:
             return self._alpha(batch)
         return np.full(batch.shape[2:], self._alpha, np.float32)
 
+    def ready(self, height: int, width: int) -> bool:  # noqa: ARG002  (every backend's)
+        return True
+
     def prepare(self, height: int, width: int) -> None:
         """Ready for any size."""
 

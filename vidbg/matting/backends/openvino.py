@@ -101,6 +101,10 @@ class OpenVinoBackend:
             raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
         return alpha
 
+    def ready(self, height: int, width: int) -> bool:  # noqa: ARG002  (every backend's)
+        """Always: compiling takes less than a second."""
+        return True
+
     def prepare(self, height: int, width: int) -> None:
         shape = (1, 4, height, width)
         try:

@@ -122,6 +122,9 @@ class PyTorchBackend:
             raise BackendError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
         return alpha
 
+    def ready(self, height: int, width: int) -> bool:  # noqa: ARG002  (every backend's)
+        return True
+
     def prepare(self, height: int, width: int) -> None:
         """Nothing is compiled for a size."""
 

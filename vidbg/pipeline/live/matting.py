@@ -160,6 +160,8 @@ class MattingTools(Tools[Arrived, Matted]):
         return alpha
 
     def _require_matter(self) -> Matter:
+        if self._matter is not None and self._networks.better():
+            self.close()
         if self._matter is None:
             with self._watch.over(LOAD_PATIENCE_S):
                 self._matter = self._networks.load()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends.tensorrt.build import network_recipe
-from vidbg.matting.backends.tensorrt.cache import cached_engine
+from vidbg.matting.backends.tensorrt.cache import cached_engine, is_cached
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
 from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour
 from vidbg.matting.backends.tensorrt.session import Session
@@ -63,6 +63,10 @@ class TensorRtBackend:
         session.run()
         alpha: NDArray[np.float32] = session.outputs["alpha"][0, 0].copy()
         return alpha
+
+    def ready(self, height: int, width: int) -> bool:
+        """Whether the engine has been built; building takes seconds to minutes."""
+        return is_cached(self._flavour, network_recipe(height, width), self._target)
 
     def prepare(self, height: int, width: int) -> None:
         """Build the engine; it is opened by the first call, for CUDA wants no second thread."""

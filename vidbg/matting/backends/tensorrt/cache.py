@@ -83,6 +83,17 @@ def cached_engine(flavour: Flavour, recipe: Recipe, target: str) -> Path:
     return path
 
 
+def is_cached(flavour: Flavour, recipe: Recipe, target: str) -> bool:
+    """Whether the cache holds an engine that fits.
+
+    Raises:
+        EngineMismatch: a shipped file is damaged.
+    """
+    origin = origin_of(flavour, recipe, target)
+    path = cache_folder() / origin.file_name()
+    return path.is_file() and why_stale(path, origin) is None
+
+
 def keep_engine(path: Path, origin: Origin, build: Callable[[], bytes]) -> None:
     """Build the engine at `path` unless it is there, whole, and of this origin.
 
