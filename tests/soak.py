@@ -29,9 +29,8 @@ from vidbg.matting.backends import load_backend
 from vidbg.matting.matter import Matter
 from vidbg.pipeline.live import LiveStatus, Look, Supervisor
 from vidbg.sinks.memory import MemorySink
-from vidbg.sources.synthetic import SyntheticSource
+from vidbg.sources.synthetic import SyntheticSource, swaying_person
 
-RATE = Fraction(30)
 FAULT_S = 4.0
 RECOVERY_S = 20.0
 GROWTH_MB = 60.0
@@ -61,7 +60,7 @@ class Camera(SyntheticSource):
     """A synthetic camera that can be broken."""
 
     def __init__(self, soak: Soak) -> None:
-        super().__init__(soak.width, soak.height, RATE, live=True, pictures=soak.pictures)
+        super().__init__(*soak.size, soak.rate, live=True, pictures=soak.pictures)
         self._soak = soak
         soak.source(None)
 
@@ -119,8 +118,8 @@ def _raise(error: Exception) -> Any:
 class Soak:
     """The run, its faults and what was measured."""
 
-    width: int
-    height: int
+    size: tuple[int, int]
+    rate: Fraction
     source: Faulty = field(default_factory=Faulty)
     backend: Faulty = field(default_factory=Faulty)
     sink: Faulty = field(default_factory=Faulty)
@@ -132,11 +131,11 @@ class Soak:
     recoveries_s: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.pictures = list(SyntheticSource(self.width, self.height, RATE)._loop)
+        self.pictures = swaying_person(*self.size)
         self.backgrounds = [
             Look(CompositingConfig(parse_background(name))) for name in ("blur", "#204060", "green")
         ]
-        info = StreamInfo(self.width, self.height, frame_rate=RATE, live=True)
+        info = StreamInfo(*self.size, frame_rate=self.rate, live=True)
         self.supervisor = Supervisor(
             lambda: Camera(self),
             self,
@@ -203,9 +202,8 @@ class Soak:
         return time.monotonic() - start
 
 
-def run(minutes: float, every_s: float, width: int, height: int) -> int:
+def run(soak: Soak, minutes: float, every_s: float) -> int:
     """Soak; the exit code."""
-    soak = Soak(width, height)
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(soak.supervisor.run()), daemon=True)
     thread.start()
@@ -265,9 +263,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--every", type=float, default=60, help="seconds from fault to fault")
     parser.add_argument("--size", default="640x360")
+    parser.add_argument("--fps", type=Fraction, default=Fraction(30))
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
-    sys.exit(run(given.minutes, given.every, width, height))
+    sys.exit(run(Soak((width, height), given.fps), given.minutes, given.every))
 
 
 if __name__ == "__main__":

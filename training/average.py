@@ -1,0 +1,81 @@
+"""Weights between two trainings, scored: `python -m training.average A B --data DATA/val`.
+
+Between weights and what was fine-tuned from them there often lie better ones than both (Wortsman
+et al., Robust fine-tuning of zero-shot models, CVPR 2022). Meant for trainings that held the batch
+norms' statistics, for those of a mixture are not measured anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from training.data import find_sets
+from training.log import one_line
+from training.validate import Scores, score_set, summary
+from vidbg.errors import ConfigError
+from vidbg.matting.backends.pytorch import PyTorchBackend
+
+logger = logging.getLogger(__name__)
+
+USUAL_SHARES = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def mix(one: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """`share` of the other's weights and the rest of the one's, computed in fp32.
+
+    Raises:
+        ConfigError: they are not of the same network.
+    """
+    if one.keys() != other.keys():
+        odd = ", ".join(sorted(one.keys() ^ other.keys())[:3])
+        raise ConfigError(f"the weights are of different networks: only one has {odd}")
+    return {
+        name: torch.lerp(value.float(), other[name].float(), share).to(value.dtype)
+        for name, value in one.items()
+    }
+
+
+def scores_of(weights: Path, data: Path, pixels: int) -> dict[str, Scores]:
+    """Quick scores of weights on each set of a folder, by PyTorch in bf16."""
+    with closing(PyTorchBackend("cpu", "bf16", weights)) as backend:
+        return {part.name: score_set(backend, part, pixels) for part in find_sets(data)}
+
+
+def main(
+    one: Annotated[Path, typer.Argument(exists=True, help="Weights.")],
+    other: Annotated[Path, typer.Argument(exists=True, help="Weights trained on from them.")],
+    data: Annotated[Path, typer.Option(exists=True, help="Folder with held-out sets.")],
+    share: Annotated[
+        list[float] | None, typer.Option(help=f"Of the other; repeatable. {USUAL_SHARES}")
+    ] = None,
+    pixels: Annotated[int, typer.Option(help="Of the network's input.")] = 86016,
+    out: Annotated[Path | None, typer.Option(help="Write the best mixture.")] = None,
+) -> None:
+    """Score mixtures of two weights, and keep the best."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    ends = load_file(one), load_file(other)
+    found: dict[float, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        mixture = Path(folder) / "mixture.safetensors"
+        for part in share or USUAL_SHARES:
+            save_file(mix(*ends, part), mixture)
+            scores = scores_of(mixture, data, pixels)
+            found[part] = summary(scores)
+            logger.info("%.2f: %.4f; %s", part, found[part], one_line(scores))
+    best = max(found, key=lambda part: found[part])
+    typer.echo(f"best: {best:g} of {other}")
+    if out is not None:
+        save_file(mix(*ends, best), out)
+
+
+if __name__ == "__main__":
+    typer.run(main)
