@@ -24,6 +24,7 @@ def test_every_variant_is_a_training_that_exists(name: str) -> None:
     words = ["--data", "D", "--steps", "1", *ablate.VARIANTS[name].options]
     context = typer.main.get_command(app).make_context("train", words)
     train._loss_weights(context.params["loss"])
+    train._framings(context.params["framing"])
     train._sizes(context.params["size"])
 
 

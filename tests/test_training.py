@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 import typer  # noqa: E402
+from torch import Tensor  # noqa: E402
 from typer.testing import CliRunner, Result  # noqa: E402
 
 from training import ensemble as training_ensemble  # noqa: E402
@@ -32,6 +34,7 @@ from training.ensemble import ensemble, keep_agreeing, read_agreement  # noqa: E
 from training.framing import Framing, Window, frame_person, placing  # noqa: E402
 from training.losses import (  # noqa: E402
     WEIGHTS,
+    gradient_loss,
     laplacian_loss,
     matting_loss,
     soft_jaccard_loss,
@@ -201,6 +204,7 @@ def test_losses_vanish_at_the_truth_and_grow_with_error() -> None:
     soft = target * 0.5
     assert float(soft_jaccard_loss(soft, soft)) == 0
     assert float(laplacian_loss(soft, soft)) == 0
+    assert float(gradient_loss(soft, soft)) == 0
 
 
 def test_a_term_of_weight_zero_is_left_out() -> None:
@@ -208,12 +212,15 @@ def test_a_term_of_weight_zero_is_left_out() -> None:
     assert set(terms) == {"bce", "region", "edge"}
 
 
-def test_the_edge_loss_sees_edges_and_not_levels() -> None:
+@pytest.mark.parametrize("loss", [laplacian_loss, gradient_loss])
+def test_the_edge_losses_see_edges_and_not_levels(
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> None:
     level, edge = torch.full((1, 1, 32, 32), 0.5), torch.zeros(1, 1, 32, 32)
     edge[..., 16:] = 1
     nothing = torch.zeros(1, 1, 32, 32)
-    assert float(laplacian_loss(level, nothing)) == pytest.approx(0, abs=1e-6)
-    assert float(laplacian_loss(edge, nothing)) > 0.05
+    assert float(loss(level, nothing)) == pytest.approx(0, abs=1e-6)
+    assert float(loss(edge, nothing)) > 0.02
 
 
 def test_the_temporal_loss_forgives_what_truth_does() -> None:
@@ -373,6 +380,8 @@ def test_what_training_starts_from_is_told_with_its_own_history(tmp_path: Path) 
         (("--steps", 1, "--schedule", "linear"), "no schedule 'linear'"),
         (("--steps", 1, "--loss", "dice=1"), "no term"),
         (("--steps", 1, "--loss", "bce"), "NAME=NUMBER"),
+        (("--steps", 1, "--framing", "near=1"), "no framing"),
+        (("--steps", 1, "--framing", "webcam=0.9"), "shares of a whole"),
         (("--steps", 1, "--size", "100x64"), "multiples of 32"),
         (("--steps", 1, "--size", "big"), "HEIGHTxWIDTH"),
         (("--steps", 1, "--without", "nobody"), "no set named"),

@@ -44,6 +44,12 @@ VARIANTS = {
     "no-l1": Variant("without L1", ("--loss", "l1=0")),
     "no-region": Variant("without soft Jaccard", ("--loss", "region=0")),
     "no-edge": Variant("without Laplacian edges", ("--loss", "edge=0")),
+    "gradient": Variant(
+        "gradients for Laplacian edges", ("--loss", "edge=0", "--loss", "gradient=2")
+    ),
+    "cropped": Variant(
+        "people never shown whole", ("--framing", "webcam=0.6", "--framing", "whole=0")
+    ),
     "bce": Variant("binary cross-entropy alone", _SEED_LOSS),
     "no-composites": Variant("no people on other backgrounds", ("--composite", "0")),
     "no-pseudo": Variant(

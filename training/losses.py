@@ -11,7 +11,9 @@ from torch.nn import functional
 LEVELS = 4
 """Of the Laplacian pyramid."""
 
-WEIGHTS = {"bce": 1.0, "l1": 1.0, "region": 0.5, "edge": 1.0, "temporal": 1.0}
+GRADIENT_SCALES = 3
+
+WEIGHTS = {"bce": 1.0, "l1": 1.0, "region": 0.5, "edge": 1.0, "gradient": 0.0, "temporal": 1.0}
 """Of the terms of the loss, unless given otherwise."""
 
 
@@ -26,8 +28,8 @@ def matting_loss(
         weights: of the terms; those of weight 0 are left out.
     Returns:
         `bce` binary cross-entropy with soft targets; `l1` mean absolute error; `region` one minus
-        the soft Jaccard index; `edge` the distance of the Laplacian pyramids. Each is a mean over
-        pixels or pictures, weighted.
+        the soft Jaccard index; `edge` the distance of the Laplacian pyramids; `gradient`
+        that of the differences of neighbours. Each is a mean over pixels or pictures, weighted.
     """
     logits = logits.float()
     alpha = logits.sigmoid()
@@ -36,6 +38,7 @@ def matting_loss(
         "l1": lambda: functional.l1_loss(alpha, target),
         "region": lambda: soft_jaccard_loss(alpha, target),
         "edge": lambda: laplacian_loss(alpha, target),
+        "gradient": lambda: gradient_loss(alpha, target),
     }
     return {name: weights[name] * term() for name, term in terms.items() if weights[name]}
 
@@ -68,6 +71,18 @@ def laplacian_loss(alpha: Tensor, target: Tensor) -> Tensor:
         smooth = functional.interpolate(coarse, size, mode="bilinear", align_corners=False)
         total = total + 2**level * (error - smooth).abs().mean()
         error = coarse
+    return total
+
+
+def gradient_loss(alpha: Tensor, target: Tensor) -> Tensor:
+    """L1 between the differences of neighbours, down and across, at full, half and quarter size."""
+    error = alpha - target
+    total = error.new_zeros(())
+    for _ in range(GRADIENT_SCALES):
+        if min(error.shape[2:]) < 2:
+            break
+        total = total + error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+        error = functional.avg_pool2d(error, 2)
     return total
 
 

@@ -132,6 +132,18 @@ def _loss_weights(items: list[str] | None) -> dict[str, float]:
     return losses.WEIGHTS | given
 
 
+def _framings(items: list[str] | None) -> dict[str, float]:
+    usual = AugmentConfig()
+    shares = {"webcam": usual.webcam_framing, "whole": usual.whole_framing}
+    given = _numbers("--framing", items)
+    if unknown := set(given) - set(shares):
+        raise ConfigError(f"no framing {sorted(unknown)}; there are {[*shares]}")
+    shares |= given
+    if min(shares.values()) < 0 or sum(shares.values()) > 1:
+        raise ConfigError(f"--framing {items}: shares of a whole, {shares} are not")
+    return {f"{name}_framing": share for name, share in shares.items()}
+
+
 def _sizes(items: list[str] | None) -> tuple[tuple[int, int], ...]:
     try:
         pairs = [tuple(int(side) for side in item.split("x")) for item in items or []]
@@ -162,6 +174,9 @@ def main(
         float, typer.Option(help="IoU with the ensemble below which a picture is left out.")
     ] = 0.85,
     composite: Annotated[float, typer.Option(help="Share of people on other backgrounds.")] = 0.55,
+    framing: Annotated[
+        list[str] | None, typer.Option(help="webcam=SHARE, whole=SHARE; the rest is cut anywhere.")
+    ] = None,
     priors: Annotated[bool, typer.Option(help="Train the previous alpha's channel.")] = False,
     clips: Annotated[float, typer.Option(help="Share of batches that are clips of stills.")] = 0.0,
     loss: Annotated[list[str] | None, typer.Option(help="TERM=WEIGHT of the loss.")] = None,
@@ -211,7 +226,7 @@ def main(
     people = [s for s in training if s.people]
     rooms = [s for s in training if not s.people]
     weights = sampling_weights(people, _numbers("--set-weight", set_weight))
-    augmentation = AugmentConfig(composite=composite)
+    augmentation = AugmentConfig(composite=composite, **_framings(framing))
     recipe = {
         "init": None if init is None else origin(init),
         "people": {
