@@ -11,7 +11,7 @@ import pytest
 from vidbg.cli.config import EXAMPLE
 from vidbg.cli.options import matting_config
 from vidbg.cli.settings import default_file
-from vidbg.config import MattingConfig
+from vidbg.config import MattingConfig, People
 
 Vidbg = Callable[..., tuple[int, str, str]]
 
@@ -141,11 +141,12 @@ def test_the_example_is_written_once_and_is_right(vidbg: Vidbg) -> None:
     assert shown(vidbg, "--profile", "meeting")["feather"].startswith("feather = 1.5")
 
 
-@pytest.mark.parametrize("refine", [True, False])
-def test_matting_options_reach_the_setting_that_they_name(refine: bool) -> None:
-    config = matting_config("cpu", "int8", 2, "320x192", 0.3, refine)
+@pytest.mark.parametrize(("refine", "people"), [(True, "all"), (False, "main")])
+def test_matting_options_reach_the_setting_that_they_name(refine: bool, people: People) -> None:
+    config = matting_config("cpu", "int8", 2, "320x192", 0.3, refine, people)
     expected = MattingConfig(
-        "cpu", "int8", threads=2, network_pixels=320 * 192, smoothing_s=0.3, refine=refine
-    )
+        "cpu", "int8", threads=2, network_pixels=320 * 192, smoothing_s=0.3, refine=refine,
+        people=people,
+    )  # fmt: skip
     assert config == expected
     assert not config.prior

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal, get_args
 
 from vidbg.errors import ConfigError
+
+People = Literal["all", "main"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class MattingConfig:
         refine: follow the frame's own edges when alpha is brought to the frame's size.
         reuse: let the network rest while the picture stands still; never done with `prior`, where
             each answer leads on to the next.
+        people: who is kept: everybody, or the largest person alone, see `vidbg.matting.people`.
     """
 
     device: str = "auto"
@@ -33,9 +37,12 @@ class MattingConfig:
     prior: bool = False
     refine: bool = True
     reuse: bool = True
+    people: People = "all"
 
     def __post_init__(self) -> None:
         if self.smoothing_s < 0:
             raise ConfigError(f"smoothing of {self.smoothing_s} s; allowed are 0 and more")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"{self.threads} threads; allowed are 1 and more")
+        if self.people not in get_args(People):
+            raise ConfigError(f"people {self.people!r} is not known; allowed are all and main")

@@ -24,6 +24,7 @@ EXAMPLE = """\
 # light-wrap = 0.3
 # smoothing = 0.15
 # refine = true
+# people = "all"            # or "main": the largest person alone
 # device = "auto"
 
 # vidbg run --profile meeting

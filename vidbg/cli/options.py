@@ -38,6 +38,9 @@ NetworkSize = Annotated[
     ),
 ]
 Smoothing = Annotated[float | None, typer.Option(help="Memory of still pixels in seconds; 0: off.")]
+People = Annotated[
+    str, typer.Option(help="all: everybody is kept; main: the largest person alone.")
+]
 Refine = Annotated[bool, typer.Option(help="Follow the frame's own edges.")]
 
 
@@ -60,9 +63,12 @@ def matting_config(
     network_size: str | None,
     smoothing: float | None,
     refine: bool,
+    people: str = "all",
 ) -> MattingConfig:
     from vidbg.config import MattingConfig
 
+    if people not in ("all", "main"):
+        raise typer.BadParameter(f"--people {people!r} is not known; allowed are all and main")
     usual = MattingConfig()
     pixels = usual.network_pixels
     if network_size is not None:
@@ -75,6 +81,7 @@ def matting_config(
         network_pixels=pixels,
         smoothing_s=usual.smoothing_s if smoothing is None else smoothing,
         refine=refine,
+        people="main" if people == "main" else "all",
     )
 
 

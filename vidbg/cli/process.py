@@ -51,6 +51,7 @@ def process(
     network_size: options.NetworkSize = None,
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
+    people: options.People = "all",
     crf: Annotated[
         int | None, typer.Option(help="Quality: 0 (best) to 51 (.webm: 63); default 18 (24).")
     ] = None,
@@ -71,7 +72,9 @@ def process(
     if yes and no:
         raise typer.BadParameter("--yes and --no exclude one another")
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
-    matting = options.matting_config(device, precision, threads, network_size, smoothing, refine)
+    matting = options.matting_config(
+        device, precision, threads, network_size, smoothing, refine, people
+    )
     jobs = plan_jobs(source, output, transparent=is_transparent(compositing))
     written = OutputConfig(Encoding(crf, preset), alpha_video=alpha_video)
     check_jobs(jobs, compositing, written)

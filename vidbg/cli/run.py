@@ -87,6 +87,7 @@ def run(
     network_size: options.NetworkSize = None,
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
+    people: options.People = "all",
     log_file: Annotated[
         Path | None, typer.Option(help="Keep a log: 1 MB, and the four before it.")
     ] = None,
@@ -104,7 +105,9 @@ def run(
     given = _Given(
         camera=_camera(camera, asked, pixel_format),
         asked=asked,
-        matting=options.matting_config(device, precision, threads, network_size, smoothing, refine),
+        matting=options.matting_config(
+            device, precision, threads, network_size, smoothing, refine, people
+        ),
         look=_look(background, fit, offset, feather, light_wrap, mirror),
         output=output,
         raw_format=_raw_format(pipe_format, output),

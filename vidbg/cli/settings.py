@@ -223,7 +223,7 @@ class FileCommand(LiveCommand):
     taken = frozenset(
         (
             *("background", "fit", "offset", "feather", "light_wrap", "device", "precision"),
-            *("threads", "network_size", "smoothing", "refine"),
+            *("threads", "network_size", "smoothing", "refine", "people"),
         )
     )
 

@@ -12,6 +12,7 @@ from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
 from vidbg.matting.motion import Motion
+from vidbg.matting.people import MainPerson
 from vidbg.matting.preprocess import Geometry, content, network_input, plan_geometry, shrink
 from vidbg.matting.still import StillPicture
 from vidbg.matting.temporal import TemporalFilter
@@ -58,6 +59,7 @@ class Matter(Closing):
         )
         self._filter = TemporalFilter(config.smoothing_s)
         self._motion = Motion()
+        self._main = MainPerson() if config.people == "main" else None
         self._pixels = config.network_pixels
         self._geometry: Geometry | None = None
         self._pts = 0.0
@@ -143,6 +145,8 @@ class Matter(Closing):
         """Forget the past: call it at a seek and between unrelated pictures."""
         self._filter.reset()
         self._still.forget()
+        if self._main is not None:
+            self._main.reset()
 
     def _plan(self, image: Image) -> Geometry:
         height, width = image.shape[:2]
@@ -158,6 +162,11 @@ class Matter(Closing):
             batch = network_input(small, before if self._config.prior else None, geometry)
         with self.clock.stage("network"):
             answer = content(_trusted(self._backend(batch), batch), geometry)
+        if self._main is not None:
+            with self.clock.stage("people"):
+                if before is None:
+                    self._main.reset()
+                answer = self._main(answer)
         self._still.learn(small, answer)
         return answer
 
