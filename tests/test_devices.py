@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from nodes import FakeDevice, FakeLoopback, FakeNode, Kernel, put, refuse
 from typer.testing import CliRunner
 
 from vidbg.cli import devices as command
+from vidbg.matting.backends import nvidia
 from vidbg.sinks import virtual_camera
 from vidbg.sinks.loopback import (
     MODPROBE,
@@ -404,6 +406,31 @@ def test_a_warning_is_printed_where_all_works(monkeypatch: pytest.MonkeyPatch) -
 
 def test_no_camera_has_a_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"- {command.NO_CAMERA}" in run(monkeypatch, [], NO_MODULE)
+
+
+def nvidia_smi(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """An nvidia-smi of our own, first on the path."""
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+def test_gpus_are_listed_by_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nvidia_smi(monkeypatch, tmp_path, "echo 0, NVIDIA T4, 15360 MiB; echo 1, NVIDIA L4, 23034 MiB")
+    lines = [" ".join(line.split()) for line in run(monkeypatch, CAMERAS, NO_MODULE).splitlines()]
+    assert "ok 1 NVIDIA L4, 23034 MiB" in lines
+    gpus = json.loads(run(monkeypatch, CAMERAS, NO_MODULE, "--json"))["gpus"]
+    assert gpus[0] == {"number": 0, "name": "NVIDIA T4", "memory": "15360 MiB"}
+
+
+@pytest.mark.parametrize("script", ["exit 9", "echo No devices were found", "sleep 5"])
+def test_an_nvidia_smi_that_fails_lists_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
+) -> None:
+    nvidia_smi(monkeypatch, tmp_path, script)
+    monkeypatch.setattr(nvidia, "PATIENCE_S", 0.2)
+    assert nvidia.list_gpus() == []
 
 
 def test_devices_for_scripts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vidbg.cli.config import EXAMPLE
-from vidbg.cli.options import matting_config
+from vidbg.cli.options import matting_config, use_gpu
 from vidbg.cli.settings import default_file
 from vidbg.config import MattingConfig, People
 
@@ -150,3 +151,20 @@ def test_matting_options_reach_the_setting_that_they_name(refine: bool, people: 
     )  # fmt: skip
     assert config == expected
     assert not config.prior
+
+
+def test_a_gpu_is_chosen_by_nvidia_smis_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "")
+    assert use_gpu(None) is None
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == ""
+    assert use_gpu(1) == 1
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == "1"
+    assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
+@pytest.mark.parametrize("command", ["run", "process", "build", "bench"])
+def test_a_gpu_has_a_number(vidbg: Vidbg, command: str) -> None:
+    code, _, error = vidbg(command, "--gpu", -1)
+    assert code == 2
+    assert "--gpu" in error

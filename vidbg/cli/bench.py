@@ -39,6 +39,7 @@ def bench(
         bool, typer.Option("--compare", help="Every device and precision there is here.")
     ] = False,
     background: options.Background = "green",
+    gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     threads: options.Threads = None,
     network_size: options.NetworkSize = None,
     plot: Annotated[

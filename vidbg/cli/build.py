@@ -20,6 +20,7 @@ def build(
         str, typer.Option(help="network: the network alone; frame: the whole road of a frame.")
     ] = "network",
     network_size: options.NetworkSize = None,
+    gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     target: Annotated[
         str | None,
         typer.Option(help="For another machine's GPU: ampere+ or sm75 (needs tensorrt_rtx)."),
@@ -37,11 +38,11 @@ def build(
     if graph not in ("network", "frame"):
         raise typer.BadParameter(f"--graph {graph!r} is not known; allowed are network and frame")
     recipe = _recipe("frame" if graph == "frame" else "network", size, network_size)
-    flavour, gpu = choose(target)
-    origin = origin_of(flavour, recipe, gpu)
+    flavour, wanted = choose(target)
+    origin = origin_of(flavour, recipe, wanted)
     path = out or cache_folder() / origin.file_name()
     start = time.perf_counter()
-    keep_engine(path, origin, lambda: build_engine(flavour, recipe, gpu))
+    keep_engine(path, origin, lambda: build_engine(flavour, recipe, wanted))
     seconds = time.perf_counter() - start
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s")
 

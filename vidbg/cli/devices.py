@@ -1,4 +1,4 @@
-"""`vidbg devices`: the cameras to read from and the virtual cameras to write to."""
+"""`vidbg devices`: the cameras to read from, the virtual cameras to write to, NVIDIA's GPUs."""
 
 from __future__ import annotations
 
@@ -39,13 +39,18 @@ def devices(
         bool, typer.Option("--json", help="Print one JSON object for scripts.")
     ] = False,
 ) -> None:
-    """List the cameras and the virtual cameras of this computer."""
+    """List the cameras, the virtual cameras and NVIDIA's GPUs of this computer."""
+    from vidbg.matting.backends.nvidia import list_gpus
     from vidbg.sinks.virtual_camera import virtual_camera_report
     from vidbg.sources.camera import list_cameras
 
-    cameras, virtual = list_cameras(), virtual_camera_report()
+    cameras, virtual, gpus = list_cameras(), virtual_camera_report(), list_gpus()
     if as_json:
-        found = {"cameras": [asdict(c) for c in cameras], "virtual_camera": asdict(virtual)}
+        found = {
+            "cameras": [asdict(c) for c in cameras],
+            "virtual_camera": asdict(virtual),
+            "gpus": [asdict(gpu) for gpu in gpus],
+        }
         typer.echo(json.dumps(found, default=jsonable))
         return
     from rich.console import Console
@@ -53,6 +58,9 @@ def devices(
     console = Console()
     console.print(section("Cameras", camera_rows(cameras, formats=True)))
     console.print(section("Virtual camera", virtual_camera_rows(virtual)))
+    if gpus:
+        rows = [Row("ok", str(gpu.number), f"{gpu.name}, {gpu.memory}") for gpu in gpus]
+        console.print(section("NVIDIA GPUs, by --gpu", rows))
     for step in device_steps(cameras, virtual):
         console.print(f"- {step}", soft_wrap=True, markup=False, highlight=False)
 

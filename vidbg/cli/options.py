@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,20 @@ LightWrap = Annotated[
 ]
 Device = Annotated[
     str, typer.Option(help="auto, tensorrt, cuda, mps, xpu, cpu, intel-gpu or torch-cpu.")
+]
+
+
+def use_gpu(number: int | None) -> int | None:
+    """Let this process see one NVIDIA GPU alone, by nvidia-smi's number: before CUDA is loaded."""
+    if number is not None:
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
+    return number
+
+
+Gpu = Annotated[
+    int | None,
+    typer.Option(min=0, callback=use_gpu, help="Number of the NVIDIA GPU, as nvidia-smi counts."),
 ]
 Precision = Annotated[str, typer.Option(help="auto, int8, bf16, fp16 or fp32.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of the network.")]

@@ -46,6 +46,7 @@ def process(
     feather: options.Feather = 0.0,
     light_wrap: options.LightWrap = 0.0,
     device: options.Device = "auto",
+    gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     network_size: options.NetworkSize = None,

@@ -82,6 +82,7 @@ def run(
     feather: options.Feather = 0.0,
     light_wrap: options.LightWrap = 0.0,
     device: options.Device = "auto",
+    gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     network_size: options.NetworkSize = None,

@@ -222,7 +222,7 @@ class FileCommand(LiveCommand):
 
     taken = frozenset(
         (
-            *("background", "fit", "offset", "feather", "light_wrap", "device", "precision"),
+            *("background", "fit", "offset", "feather", "light_wrap", "device", "gpu", "precision"),
             *("threads", "network_size", "smoothing", "refine", "people"),
         )
     )
