@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from vidbg.errors import ConfigError
 from vidbg.matting.preprocess import (
+    BRIGHT_LEVEL,
     IMAGENET_MEAN,
     IMAGENET_STD,
+    MAX_GAIN,
+    brighten,
     content,
     network_input,
     plan_geometry,
@@ -70,6 +73,29 @@ def test_input_is_normalised_rgb_with_repeated_border_and_prior() -> None:
         np.testing.assert_allclose(batch[0, channel], expected, atol=1e-5)
     np.testing.assert_array_equal(batch[0, 3], 0.25)
     assert content(batch[0, 3], plan).shape == (180, 320)
+
+
+def shades(most: int) -> np.ndarray:
+    """Every grey level from 0 to `most`, evenly."""
+    levels = np.linspace(0, most, 100 * 100).round().astype(np.uint8)
+    return np.repeat(levels.reshape(100, 100, 1), 3, axis=2)
+
+
+@pytest.mark.parametrize("most", [155, 255])
+def test_a_bright_picture_is_shown_as_it_is(most: int) -> None:
+    assert brighten(shades(most)).max() == most
+
+
+@pytest.mark.parametrize("most", [1, 20, 37, 80, 140, 150])
+def test_a_dark_picture_is_shown_brighter(most: int) -> None:
+    gain = brighten(shades(most)).max() / most
+    assert gain == pytest.approx(min(MAX_GAIN, BRIGHT_LEVEL / (0.97 * most)), rel=0.04)
+
+
+def test_black_stays_black_and_hue_stays() -> None:
+    assert brighten(np.zeros((64, 64, 3), np.uint8)).max() == 0
+    dark = np.full((64, 64, 3), (10, 20, 30), np.uint8)
+    np.testing.assert_array_equal(brighten(dark)[0, 0], (40, 80, 120))
 
 
 def test_without_a_prior_its_channel_is_zero() -> None:

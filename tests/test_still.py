@@ -75,7 +75,7 @@ def test_slow_change_adds_up_until_the_network_is_asked() -> None:
 
 def test_a_person_who_appears_is_seen_in_the_same_frame() -> None:
     matter, network = counted()
-    empty = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    empty = np.full((HEIGHT, WIDTH, 3), 10, np.uint8)
     for step in range(5):
         assert matter(empty, step / 30).max() == 0
     alpha = matter(room(), 5 / 30)

@@ -13,7 +13,14 @@ from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
 from vidbg.matting.motion import Motion
 from vidbg.matting.people import MainPerson
-from vidbg.matting.preprocess import Geometry, content, network_input, plan_geometry, shrink
+from vidbg.matting.preprocess import (
+    Geometry,
+    brighten,
+    content,
+    network_input,
+    plan_geometry,
+    shrink,
+)
 from vidbg.matting.still import StillPicture
 from vidbg.matting.temporal import TemporalFilter
 from vidbg.matting.upsample import upsample
@@ -159,7 +166,7 @@ class Matter(Closing):
 
     def _ask(self, small: Image, before: Alpha | None, geometry: Geometry) -> Alpha:
         with self.clock.stage("normalise"):
-            batch = network_input(small, before if self._config.prior else None, geometry)
+            batch = network_input(brighten(small), before if self._config.prior else None, geometry)
         with self.clock.stage("network"):
             answer = content(_trusted(self._backend(batch), batch), geometry)
         if self._main is not None:
