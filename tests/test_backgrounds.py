@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -245,6 +247,44 @@ def test_streams_are_closed_at_each_restart_and_at_the_end() -> None:
     clip.close()
     clip.close()
     assert opened[-1].closed
+
+
+def test_the_next_round_is_opened_while_the_last_frame_is_shown() -> None:
+    opened: list[Clip] = []
+    opening = threading.Event()
+
+    def open_clip() -> Clip:
+        if opened:
+            assert threading.current_thread() is not threading.main_thread()
+            opening.set()
+        opened.append(Clip([0.0, 1.0]))
+        return opened[-1]
+
+    clip = Moving(open_clip, "cover", RED)
+    assert shown(clip, 0.0, 1.5) == [0, 1]
+    assert opening.wait(5)
+    assert shown(clip, 2.5) == [0]
+    assert shown(clip, 3.5) == [1]
+    clip.close()  # the third round, which nobody came to see, is closed as well
+    end_s = time.monotonic() + 5
+    while not all(each.closed for each in opened):
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def test_a_video_that_vanishes_is_told_at_its_next_round() -> None:
+    rounds = iter([Clip([0.0, 1.0])])
+
+    def open_clip() -> Clip:
+        try:
+            return next(rounds)
+        except StopIteration:
+            raise SourceError("it is gone") from None
+
+    clip = Moving(open_clip, "cover", RED)
+    assert shown(clip, 0.0, 1.5) == [0, 1]
+    with pytest.raises(SourceError, match="gone"):
+        shown(clip, 2.5)
 
 
 def test_a_colour_is_that_colour_at_every_size() -> None:

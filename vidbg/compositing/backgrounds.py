@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -157,7 +158,8 @@ class Moving:
     """A video or GIF, read as its time comes and begun anew at its end.
 
     Only the frame shown and the one after it are held. The first frame asked for shows the
-    beginning; a jump forward skips frames, a jump back reads from the beginning.
+    beginning; a jump forward skips frames, a jump back reads from the beginning. While the last
+    frame is shown the file is opened again by a thread, for that takes longer than a frame.
     """
 
     def __init__(self, open_stream: Callable[[], FrameStream], fit: Fit, bars: Bgr) -> None:
@@ -166,6 +168,8 @@ class Moving:
         self._bars = bars
         self._start_s: float | None = None
         self._length_s: float | None = None
+        self._opener = ThreadPoolExecutor(1, "vidbg-background")
+        self._ahead: Future[Beginning] | None = None
         self._rewind()
 
     def at(self, frame: Frame, alpha: Alpha) -> Image:
@@ -176,11 +180,15 @@ class Moving:
 
     def close(self) -> None:
         self._stream.close()
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and not ahead.cancel():
+            ahead.add_done_callback(_close_beginning)
+        self._opener.shutdown(wait=False)
 
     def _seek(self, elapsed_s: float) -> None:
         position_s = elapsed_s % (self._length_s or math.inf)
         if position_s < self._shown_s:
-            self.close()
+            self._stream.close()
             self._rewind()
         shown = None
         while self._next is not None and self._next.pts - self._first_s <= position_s:
@@ -197,14 +205,33 @@ class Moving:
         self._next = next(self._frames, None)
         if self._next is None:
             self._length_s = self._shown_s + interval_s or math.inf
+            if math.isfinite(self._length_s):
+                self._ahead = self._opener.submit(_begin, self._open_stream)
         return frame
 
     def _rewind(self) -> None:
-        self._stream = self._open_stream()
-        self._frames = iter(self._stream)
-        first = next(self._frames, None)
-        if first is None:
-            self.close()
-            raise SourceError("it holds no frames")
+        ahead, self._ahead = self._ahead, None
+        self._stream, self._frames, first = (
+            _begin(self._open_stream) if ahead is None else ahead.result()
+        )
         self._first_s, self._shown_s = first.pts, 0.0
         self._still = Still(self._step(first).image, self._fit, self._bars)
+
+
+Beginning = tuple[FrameStream, Iterator[Frame], Frame]
+"""A stream just opened, its frames from the second on, and the first."""
+
+
+def _begin(open_stream: Callable[[], FrameStream]) -> Beginning:
+    stream = open_stream()
+    frames = iter(stream)
+    first = next(frames, None)
+    if first is None:
+        stream.close()
+        raise SourceError("it holds no frames")
+    return stream, frames, first
+
+
+def _close_beginning(ahead: Future[Beginning]) -> None:
+    if ahead.exception() is None:
+        ahead.result()[0].close()
