@@ -18,7 +18,7 @@ from typing import Any, Self
 from vm.guest.devices import LOOPBACK, camera, roles, until
 from vm.guest.pictures import BACKGROUND, SIZE
 
-NOBODY = 65534
+NOBODY, VIDEO_GROUP = 65534, 44
 START_LIMIT_S, STOP_LIMIT_S = 90.0, 30.0
 """vidbg starts within 5 s where the machine has nothing else to do."""
 
@@ -39,6 +39,7 @@ class Program:
         number = sum(1 for _ in Path.cwd().iterdir()) + 1
         folder = Path.cwd() / f"{number}-{name}"
         folder.mkdir()
+        folder.chmod(0o777)  # a program of another user writes there, too
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -85,7 +86,13 @@ class Program:
 class Vidbg(Program):
     """`vidbg run` from vivid to v4l2loopback, as whom and how a check wants it."""
 
-    def __init__(self, *options: str, size: tuple[int, int] = SIZE, user: int = 0) -> None:
+    def __init__(
+        self,
+        *options: str,
+        size: tuple[int, int] = SIZE,
+        user: int = 0,
+        groups: Sequence[int] = (),
+    ) -> None:
         usual = {
             "--camera": str(camera()),
             "--output": LOOPBACK,
@@ -99,9 +106,7 @@ class Vidbg(Program):
         super().__init__(
             "vidbg",
             [sys.executable, "-m", "vm.guest.scripted", "--verbose", "run", *words, *options],
-            user=user,
-            group=user,
-            extra_groups=[],
+            **_as_user(user, groups),
         )
 
     def wait_until_written(self) -> None:
@@ -146,6 +151,10 @@ class Vidbg(Program):
         return False
 
 
+def _as_user(user: int, groups: Sequence[int]) -> dict[str, Any]:
+    return {"user": user, "group": user, "extra_groups": list(groups)}
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """An attempt to read.
@@ -174,8 +183,9 @@ class Seen:
 class Watcher(Program):
     """A reader in a process of its own; see watch.py."""
 
-    def __init__(self) -> None:
-        super().__init__("watch", [sys.executable, "-m", "vm.guest.watch"])
+    def __init__(self, user: int = 0, groups: Sequence[int] = ()) -> None:
+        command = [sys.executable, "-m", "vm.guest.watch"]
+        super().__init__("watch", command, **_as_user(user, groups))
 
     def seen(self, since: float = 0.0) -> list[Seen]:
         """Its attempts from a time on, the oldest first."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from vm.guest.check import check, line_with, require_no_room
 from vm.guest.devices import LOOPBACK, camera, until
 from vm.guest.pictures import SIZE
-from vm.guest.programs import NOBODY, Vidbg, Watcher, require, summary
+from vm.guest.programs import NOBODY, VIDEO_GROUP, Vidbg, Watcher, require, summary
 
 
 @check()
@@ -96,14 +98,27 @@ def _refused(closed: str, opened: str) -> str:
 @check()
 def sleeps_and_wakes() -> str:
     """Nobody watches: the camera is closed. Somebody does: it is open, with a picture soon."""
+    return _sleep_and_wake(0, (), times=2)
+
+
+@check()
+def serves_a_user_of_the_video_group() -> str:
+    """Neither root nor the devices' owner, as people are: the same, for a reader of their own."""
+    for device in (str(camera()), LOOPBACK):
+        os.chown(device, 0, VIDEO_GROUP)
+        Path(device).chmod(0o660)
+    return _sleep_and_wake(NOBODY, (VIDEO_GROUP,), times=1)
+
+
+def _sleep_and_wake(user: int, groups: Sequence[int], times: int) -> str:
     told = []
-    with Vidbg() as vidbg:
+    with Vidbg(user=user, groups=groups) as vidbg:
         vidbg.wait_until_written()
-        for _ in range(2):
+        for _ in range(times):
             since = time.monotonic()
             require(until(lambda: not vidbg.holds_camera), "the camera is open without a reader")
             slept = time.monotonic() - since
-            with Watcher() as reader:
+            with Watcher(user, groups) as reader:
                 opened = reader.wait_for(lambda one: one.left == "opened").at
                 woken = reader.wait_for(lambda one: one.composite).at - opened
                 reader.wait_for(lambda one: one.composite, count=10)
