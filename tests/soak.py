@@ -107,9 +107,9 @@ class Network:
         self._backend.close()
 
 
-def _raise(error: Exception) -> Any:
+def _raise(kind: type[Exception], *arguments: str) -> Any:
     def fault(_: Any) -> Any:
-        raise error
+        raise kind(*arguments)
 
     return fault
 
@@ -161,10 +161,10 @@ class Soak:
     def faults(self) -> dict[str, tuple[Faulty, Any]]:
         return {
             "camera unplugged": (self.source, unplugged),
-            "backend raises": (self.backend, _raise(BackendError("driver"))),
-            "output gone": (self.sink, _raise(SinkError("gone"))),
+            "backend raises": (self.backend, _raise(BackendError, "driver")),
+            "output gone": (self.sink, _raise(SinkError, "gone")),
             "camera frozen": (self.source, None),
-            "memory runs out": (self.backend, _raise(MemoryError())),
+            "memory runs out": (self.backend, _raise(MemoryError)),
             "backend hangs": (self.backend, None),
             "NaN": (self.backend, lambda alpha: np.full_like(alpha, np.nan)),
             "output hangs": (self.sink, None),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -526,6 +528,29 @@ def test_faults_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     told = [(r.levelname, r.message) for r in caplog.records if r.levelno >= logging.INFO]
     assert told == [("WARNING", "camera: gone"), ("INFO", "camera works again")]
     assert (faults.present(), faults.count) == (None, 1)
+
+
+def test_a_fault_keeps_no_picture() -> None:
+    """Though the frame that raised holds the exception, as some library's may: a cycle."""
+    faults, pictures = Faults(), []
+
+    def fails() -> None:
+        picture = np.zeros((720, 1280, 3), np.uint8)
+        pictures.append(weakref.ref(picture))
+        cause = KeyError("deep down")
+        error = SinkError("gone")
+        raise error from cause
+
+    gc.disable()
+    try:
+        for _ in range(3):
+            try:
+                fails()
+            except SinkError as error:
+                faults.raised("output", error)
+        assert all(picture() is None for picture in pictures)
+    finally:
+        gc.enable()
 
 
 @given(

@@ -21,7 +21,7 @@ class Faults:
         self.count = 0
 
     def raised(self, part: str, error: BaseException | str) -> None:
-        """Something failed."""
+        """Something failed. An exception loses its traceback, and so do those it came from."""
         words = _words(error)
         with self._lock:
             known = self._present.get(part)
@@ -33,6 +33,7 @@ class Faults:
             logger.warning("%s: %s", part, words)
         if isinstance(error, BaseException):
             logger.debug("%s failed", part, exc_info=error)
+            _let_go(error)
 
     def cleared(self, part: str) -> None:
         """It works."""
@@ -45,6 +46,17 @@ class Faults:
         """The first fault there is, in words; None if all is well."""
         with self._lock:
             return next((f"{part}: {words}" for part, words in self._present.items()), None)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop the frames that an exception holds: pictures and whole networks hang on them.
+
+    A frame with a variable for the exception is a cycle, which waits for the garbage collector,
+    and that counts objects, not megabytes.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _words(error: BaseException | str) -> str:
