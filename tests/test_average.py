@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,5 @@ def test_the_best_mixture_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert outcome.exit_code == 0, outcome.output
     assert outcome.output.startswith("best: 0.5 of ")
     assert load_file(tmp_path / "c")["conv.weight"].tolist() == [[1.5, 1.5], [1.5, 1.5]]
+    card = json.loads((tmp_path / "c.json").read_text())
+    assert [part["file"] for part in card["recipe"]["mixture"]] == ["a", "b"]

@@ -359,19 +359,6 @@ def test_the_seed_network_trains_by_its_own_recipe(
     assert "loss/l1" not in row
 
 
-def test_what_training_starts_from_is_told_with_its_own_history(tmp_path: Path) -> None:
-    from training.train import origin
-
-    weights = tmp_path / "net.safetensors"
-    weights.write_bytes(b"weights")
-    bare = origin(weights)
-    assert bare["file"] == "net.safetensors"
-    assert len(bare["sha256"]) == 64
-    card = {"name": "net", "recipe": {"init": None}, "steps": 7, "files": {}}
-    (tmp_path / "net.json").write_text(json.dumps(card))
-    assert origin(weights) == {**bare, "recipe": {"init": None}, "steps": 7}
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

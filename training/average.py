@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.data import find_sets
+from training.lineage import write_mixture
 from training.log import one_line
 from training.validate import Scores, score_set, summary
 from vidbg.errors import ConfigError
@@ -58,7 +59,7 @@ def main(
         list[float] | None, typer.Option(help=f"Of the other; repeatable. {USUAL_SHARES}")
     ] = None,
     pixels: Annotated[int, typer.Option(help="Of the network's input.")] = 86016,
-    out: Annotated[Path | None, typer.Option(help="Write the best mixture.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the best mixture and its card.")] = None,
 ) -> None:
     """Score mixtures of two weights, and keep the best."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -75,6 +76,7 @@ def main(
     typer.echo(f"best: {best:g} of {other}")
     if out is not None:
         save_file(mix(*ends, best), out)
+        write_mixture(out, {one: 1 - best, other: best})
 
 
 if __name__ == "__main__":

@@ -29,14 +29,12 @@ from training.batches import SIZES
 from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
 from training.evaluate import score_engine
-from training.log import read_log
+from training.lineage import read_recipe, saw_priors
 from training.onnx_graphs import load_network, onnx_from_weights, typed_frame, typed_network
 from training.priors import disturbed
-from training.train import RECIPE
 from training.trainer import to_input
 from training.validate import Scores
 from vidbg.config import MattingConfig
-from vidbg.errors import ConfigError
 from vidbg.matting.backends.openvino import import_openvino
 from vidbg.matting.engines import QUANTISED, TYPED, WEIGHTS, file_hash
 
@@ -109,20 +107,6 @@ def write_card(folder: Path, name: str, files: list[str], facts: dict[str, Any])
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def read_recipe(weights: Path) -> dict[str, Any]:
-    """How weights were made: the recipe beside them, and how far training had come.
-
-    Raises:
-        ConfigError: there is no recipe.
-    """
-    path = weights.with_name(RECIPE)
-    if not path.is_file():
-        raise ConfigError(f"{path} is missing; export from the folder that training wrote")
-    recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    best = max(read_log(weights.with_name("log.csv")), key=lambda row: row["score"])
-    return {"recipe": recipe, "steps": int(best["step"]), "minutes": round(best["minutes"], 1)}
-
-
 def score_all(precision: str, val: Path, pixels: int) -> dict[str, Scores]:
     """Scores of the shipped network in one precision, run by OpenVINO."""
     scores = score_engine(f"cpu:{precision}", find_sets(val), pixels)
@@ -150,7 +134,7 @@ def main(
     facts: dict[str, Any] = {**read_recipe(weights), "network_pixels": pixels}
     write_card(out, WEIGHTS, [shipped.name, graph.name], facts)
     export_typed(shipped)
-    priors = bool(facts["recipe"]["training"].get("priors"))
+    priors = saw_priors(facts["recipe"])
     batches = calibration_batches(data, CALIBRATION_PICTURES, seed, priors=priors)
     quantise(graph, batches, out / f"{QUANTISED}.xml")
     made = {

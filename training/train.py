@@ -32,14 +32,11 @@ from training.data import (
     split_set,
 )
 from training.ensemble import keep_agreeing, read_agreement
+from training.lineage import RECIPE, origin
 from training.trainer import NETWORKS, TrainConfig, Trainer
 from vidbg.errors import ConfigError
-from vidbg.matting.engines import file_hash
 
 logger = logging.getLogger(__name__)
-
-RECIPE = "recipe.json"
-"""Beside the weights: the data, the augmentation and the settings that made them."""
 
 
 def run(trainer: Trainer, maker: SceneMaker, validation: list[PictureSet], workers: int) -> None:
@@ -108,14 +105,6 @@ def load_data(
     else:
         parts = [split_set(s, fraction, seed) for s in sets]
     return [p[0] for p in parts], [p[1] for p in parts if p[1] is not None]
-
-
-def origin(init: Path) -> dict[str, Any]:
-    """What training starts from: the file and, if a card lies beside it, how that was made."""
-    card = init.with_suffix(".json")
-    made = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
-    how = {key: made[key] for key in ("recipe", "steps", "minutes") if key in made}
-    return {"file": init.name, "sha256": file_hash(init), **how}
 
 
 def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
