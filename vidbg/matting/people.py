@@ -42,17 +42,19 @@ class MainPerson:
         Returns:
             The same where the main person is nearest, 0 where somebody else is; float32 (h, w).
         """
-        everybody = (alpha > PERSON).astype(np.uint8)
-        count, found, stats, _ = cv2.connectedComponentsWithStats(everybody, connectivity=8)
+        everybody = alpha > PERSON
+        count, found, stats, _ = cv2.connectedComponentsWithStats(
+            everybody.astype(np.uint8), connectivity=8
+        )
         if count <= 2:
-            self._remember(everybody > 0)
+            self._remember(everybody)
             return alpha
         labels = np.asarray(found, np.int32)
         areas = np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
         main = 1 + int(np.argmax(areas * self._holds(labels, count)))
         kept = np.isin(labels, [main, *_parts(labels, main, areas)])
         self._remember(labels == main)
-        return _nearest(alpha, kept, (everybody > 0) & ~kept)
+        return _nearest(alpha, kept, everybody & ~kept)
 
     def _holds(self, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
         """HOLD for those who are where the main person was, 1 for others."""

@@ -118,6 +118,11 @@ def _stages(geometry: Geometry) -> Iterator[tuple[tuple[int, int], int]]:
         yield size, cv2.INTER_AREA if size[1] < height else cv2.INTER_LINEAR
 
 
+def counts_up_to(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How many of the values, uint8 (h, w), are at most 0, 1, ... 255. Exact up to 2^24 of them."""
+    return np.cumsum(cv2.calcHist([levels], [0], None, [256], [0, 256]), dtype=np.float32)
+
+
 def brighten(small: Image) -> Image:
     """A dark picture as a camera with more gain would give it; any other as it is.
 
@@ -127,9 +132,8 @@ def brighten(small: Image) -> Image:
     Args:
         small: uint8 (h, w, 3), BGR.
     """
-    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
-    below = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]))
-    level = int(np.searchsorted(below, BRIGHT_SHARE * grey.size))
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+    level = int(np.searchsorted(counts_up_to(grey), BRIGHT_SHARE * grey.size))
     if level >= BRIGHT_LEVEL:
         return small
     gain = min(MAX_GAIN, BRIGHT_LEVEL / max(level, 1))

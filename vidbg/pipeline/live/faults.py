@@ -48,15 +48,20 @@ class Faults:
             return next((f"{part}: {words}" for part, words in self._present.items()), None)
 
 
-def _let_go(error: BaseException | None) -> None:
+def _let_go(error: BaseException) -> None:
     """Drop the frames that an exception holds: pictures and whole networks hang on them.
 
     A frame with a variable for the exception is a cycle, which waits for the garbage collector,
-    and that counts objects, not megabytes.
+    and that counts objects, not megabytes. An exception may be its own cause.
     """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+    left: list[BaseException | None] = [error]
+    seen = set[int]()
+    while left:
+        each = left.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            left += [each.__cause__, each.__context__]
 
 
 def _words(error: BaseException | str) -> str:
