@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.closing import Closing
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.specs import BackgroundSpec, ColourSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.backends.graphs import Arrays, GraphPlan
 from vidbg.matting.matter import Matter
 from vidbg.pipeline.live import LiveReport, LiveStatus, Look, Supervisor
 from vidbg.pipeline.live.safe import card
@@ -83,6 +85,54 @@ class Faulty:
         return usual
 
 
+class FrameDevice(ConstantBackend):
+    """A backend that also composites whole frames, as a GPU does: `rig.device` breaks that part."""
+
+    keeps_frames = True
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(lambda batch: rig.backend(square(batch)))
+        self._rig = rig
+
+    def graph_ready(self, _plan: GraphPlan) -> bool:
+        return self._rig.graph_ready
+
+    def prepare_graph(self, _plan: GraphPlan) -> None:
+        """Nothing to build."""
+
+    def open_graph(self, plan: GraphPlan, slots: int) -> FrameRunner:
+        assert slots == 1
+        return FrameRunner(self._rig, plan)
+
+
+class FrameRunner(Closing):
+    """The square person over the background given."""
+
+    def __init__(self, rig: Rig, plan: GraphPlan) -> None:
+        rig.runners_open += 1
+        self._rig, self._batch = rig, np.zeros((1, 4, *plan.inputs["past_alpha"].shape[2:]))
+        self._outputs: dict[str, NDArray[Any]] = {}
+
+    def start(self, slot: int, arrays: Arrays) -> None:
+        assert slot == 0
+        assert {"frame", "background", "keep", "prior", "rows", "grid_columns"} <= set(arrays)
+        composited = arrays["background"][None].copy()
+        person = np.s_[:, :PERSON, :PERSON]
+        composited[person] = arrays["frame"][person]
+        outputs = {"composited": composited, "smoothed": square(self._batch)[None, None]}
+        self._rig.composited += 1
+        self._outputs = self._rig.device(outputs)
+
+    def wait(self, _slot: int) -> dict[str, NDArray[Any]]:
+        return self._outputs
+
+    def forget(self) -> None:
+        self._rig.device(None)
+
+    def close(self) -> None:
+        self._rig.runners_open -= 1
+
+
 class RigSource(SyntheticSource):
     """A camera with the marker in every pixel."""
 
@@ -123,15 +173,24 @@ class RigSink(MemorySink):
 class Rig:
     """Runs a supervisor in a thread of its own, as a `with` block.
 
+    Args:
+        on_device: the network's device composites, too.
+
     Attributes:
-        source, backend, sink, loading: set their `fault` to break that part.
+        source, backend, sink, loading, device: set their `fault` to break that part.
+        composited: frames that the device was given.
+        runners_open: of the device's graphs.
         seen: everything that reached a viewer.
         watched: what the sink answers.
         still_open: sources that were not closed.
     """
 
-    def __init__(self, background: BackgroundSpec | None = None, **options: Any) -> None:
+    def __init__(
+        self, background: BackgroundSpec | None = None, on_device: bool = False, **options: Any
+    ) -> None:
         self.source, self.backend, self.sink, self.loading = (Faulty() for _ in range(4))
+        self.device, self.on_device = Faulty(), on_device
+        self.composited, self.runners_open, self.graph_ready = 0, 0, True
         self.seen: list[Seen] = []
         self.watched: bool | None = None
         self.blamed, self.loaded, self.improved = 0, 0, False
@@ -160,6 +219,8 @@ class Rig:
         """As the supervisor's Networks."""
         self.loading(None)
         self.loaded += 1
+        if self.on_device:
+            return Matter(config=replace(MATTING, refine=True), backend=FrameDevice(self))
         backend = ConstantBackend(lambda batch: self.backend(square(batch)))
         return Matter(config=MATTING, backend=backend)
 
@@ -181,7 +242,7 @@ class Rig:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part in (self.source, self.backend, self.sink, self.loading):
+        for part in (self.source, self.backend, self.sink, self.loading, self.device):
             part.fault = None
             part.released.set()
         self.supervisor.stop()

@@ -28,6 +28,7 @@ from vidbg.pipeline import stream as stream_module
 from vidbg.pipeline.jobs import Job, plan_jobs
 from vidbg.pipeline.outputs import OutputConfig, check_jobs, existing_outputs
 from vidbg.pipeline.process import Processor
+from vidbg.pipeline.roads import TwoSteps
 from vidbg.pipeline.stream import Stream, StreamReport
 from vidbg.sinks.formats import Encoding
 from vidbg.sinks.memory import MemorySink
@@ -401,7 +402,7 @@ def test_a_source_that_hangs_does_not_hold_up_a_failure(monkeypatch: pytest.Monk
     source = HangingSource()
     start = time.perf_counter()
     with pytest.raises(SinkError, match="disk full"):
-        Stream(source, None, lambda frame, _: frame, BrokenSink()).run()
+        Stream(source, TwoSteps(None, lambda frame, _: frame), BrokenSink()).run()
     assert time.perf_counter() - start < 3
     source.released.set()
 
@@ -415,7 +416,7 @@ def test_a_slow_sink_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_module, "PATIENCE_S", 0.05)
     sink = SlowSink()
     source = SyntheticSource(64, 48, Fraction(30), 8)
-    assert Stream(source, None, lambda frame, _: frame, sink).run().frames == 8
+    assert Stream(source, TwoSteps(None, lambda frame, _: frame), sink).run().frames == 8
     assert sink.written == 8
 
 

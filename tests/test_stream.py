@@ -14,6 +14,7 @@ from vidbg.errors import SinkError, SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.matter import Matter
+from vidbg.pipeline.roads import TwoSteps
 from vidbg.pipeline.stream import Stream
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
@@ -44,7 +45,7 @@ class FailingSource(SyntheticSource):
 
 def test_every_frame_of_a_file_arrives_in_order_with_its_time() -> None:
     sink = MemorySink()
-    report = Stream(source(), Matter(backend=ConstantBackend()), compose, sink).run()
+    report = Stream(source(), TwoSteps(Matter(backend=ConstantBackend()), compose), sink).run()
     assert [frame.index for frame in sink.frames] == list(range(12))
     assert [frame.pts for frame in sink.frames] == [index / 30 for index in range(12)]
     assert (report.frames, report.dropped) == (12, 0)
@@ -58,7 +59,7 @@ def test_a_live_stream_drops_what_is_late_and_says_so() -> None:
 
     sink = MemorySink()
     matter = Matter(backend=ConstantBackend(slow))
-    report = Stream(source(15, live=True), matter, compose, sink).run()
+    report = Stream(source(15, live=True), TwoSteps(matter, compose), sink).run()
     assert report.dropped > 3
     assert report.frames + report.dropped == 15
     times = [frame.pts for frame in sink.frames]
@@ -67,13 +68,13 @@ def test_a_live_stream_drops_what_is_late_and_says_so() -> None:
 
 def test_the_sources_failure_reaches_the_caller() -> None:
     with pytest.raises(SourceError, match="cable"):
-        Stream(FailingSource(SourceError("cable")), None, compose, MemorySink()).run()
+        Stream(FailingSource(SourceError("cable")), TwoSteps(None, compose), MemorySink()).run()
 
 
 def test_what_an_incomplete_source_gave_is_written_first() -> None:
     sink = MemorySink()
     with pytest.raises(SourceIncomplete, match="broke off"):
-        Stream(FailingSource(SourceIncomplete("broke off")), None, compose, sink).run()
+        Stream(FailingSource(SourceIncomplete("broke off")), TwoSteps(None, compose), sink).run()
     assert len(sink.frames) == 3
 
 
@@ -82,7 +83,8 @@ def test_the_backends_failure_reaches_the_caller() -> None:
         raise RuntimeError("driver")
 
     with pytest.raises(RuntimeError, match="driver"):
-        Stream(source(None), Matter(backend=ConstantBackend(broken)), compose, MemorySink()).run()
+        road = TwoSteps(Matter(backend=ConstantBackend(broken)), compose)
+        Stream(source(None), road, MemorySink()).run()
 
 
 def test_the_compositors_failure_reaches_the_caller() -> None:
@@ -90,7 +92,7 @@ def test_the_compositors_failure_reaches_the_caller() -> None:
         raise ValueError("sizes")
 
     with pytest.raises(ValueError, match="sizes"):
-        Stream(source(None), None, broken, MemorySink()).run()
+        Stream(source(None), TwoSteps(None, broken), MemorySink()).run()
 
 
 def test_the_sinks_failure_ends_even_an_endless_source() -> None:
@@ -101,7 +103,7 @@ def test_the_sinks_failure_ends_even_an_endless_source() -> None:
             super().write(frame)
 
     with pytest.raises(SinkError, match="disk full"):
-        Stream(source(None), None, compose, FullDisk()).run()
+        Stream(source(None), TwoSteps(None, compose), FullDisk()).run()
 
 
 def test_ctrl_c_while_matting_ends_the_threads() -> None:
@@ -110,10 +112,8 @@ def test_ctrl_c_while_matting_ends_the_threads() -> None:
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        stream = Stream(
-            source(None), Matter(backend=ConstantBackend(interrupted)), compose, MemorySink()
-        )
-        stream.run()
+        road = TwoSteps(Matter(backend=ConstantBackend(interrupted)), compose)
+        Stream(source(None), road, MemorySink()).run()
     assert threading.active_count() == before
 
 
@@ -121,8 +121,7 @@ def test_stop_ends_as_the_source_would() -> None:
     sink = MemorySink(max_frames=1)
     stream = Stream(
         source(None, live=True),
-        None,
-        compose,
+        TwoSteps(None, compose),
         sink,
         on_frame=lambda count: stream.stop() if count == 4 else None,
     )
@@ -130,7 +129,9 @@ def test_stop_ends_as_the_source_would() -> None:
 
 
 def test_a_limit_counts_frames_read() -> None:
-    assert Stream(source(None), None, compose, MemorySink(), frame_limit=7).run().frames == 7
+    assert (
+        Stream(source(None), TwoSteps(None, compose), MemorySink(), frame_limit=7).run().frames == 7
+    )
 
 
 def test_unrelated_pictures_share_no_state() -> None:
@@ -152,5 +153,5 @@ def test_unrelated_pictures_share_no_state() -> None:
         alphas.append(float(alpha.mean()))
         return frame
 
-    Stream(Stills(64, 48, Fraction(30), 3), matter, keep, MemorySink()).run()
+    Stream(Stills(64, 48, Fraction(30), 3), TwoSteps(matter, keep), MemorySink()).run()
     assert alphas == [1.0, 0.0, 1.0]

@@ -19,17 +19,16 @@ import pytest
 from typer.testing import CliRunner
 
 from vidbg.cli.app import app
-from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting import engines
-from vidbg.matting.backends import load_backend, survey
+from vidbg.matting.backends import graphs, load_backend, survey
+from vidbg.matting.backends.graphs import Recipe
 from vidbg.matting.backends.nvidia import has_driver
-from vidbg.matting.backends.tensorrt import TensorRtBackend, build, cache, flavour
-from vidbg.matting.backends.tensorrt.build import Recipe, build_engine, network_recipe, parse
+from vidbg.matting.backends.tensorrt import TensorRtBackend, cache, flavour
+from vidbg.matting.backends.tensorrt.build import build_engine, network_recipe, parse
 from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
 from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour, open_log
-from vidbg.matting.backends.tensorrt.session import Session
-from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_recipe
+from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_plan
 
 PIXELS = 128 * 128
 RTX = Flavour("tensorrt_rtx", "1.7", SimpleNamespace(ComputeCapability=None))
@@ -67,7 +66,7 @@ def test_the_network_takes_and_gives(rtx: Flavour) -> None:
 
 
 def test_the_frame_takes_and_gives(rtx: Flavour) -> None:
-    taken, given = described(rtx, frame_recipe(144, 256, PIXELS))
+    taken, given = described(rtx, frame_plan(144, 256, PIXELS).recipe)
     arrays = first_inputs(144, 256, PIXELS)
     assert taken == {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
     assert list(taken) == list(INPUTS)
@@ -97,7 +96,7 @@ def test_the_engine_holds_the_weights_once(engine: bytes) -> None:
 
 
 def test_the_frame_is_built(rtx: Flavour, engine: bytes) -> None:
-    assert len(build_engine(rtx, frame_recipe(144, 256, PIXELS), "ampere+")) > len(engine)
+    assert len(build_engine(rtx, frame_plan(144, 256, PIXELS).recipe, "ampere+")) > len(engine)
 
 
 def test_turing_has_an_engine_of_its_own(rtx: Flavour, engine: bytes) -> None:
@@ -108,7 +107,7 @@ def test_a_refused_graph_is_explained(
     rtx: Flavour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "wrong.onnx").write_bytes(b"no graph")
-    monkeypatch.setattr(build, "engine_file", lambda *_: tmp_path / "wrong.onnx")
+    monkeypatch.setattr(graphs, "engine_file", lambda *_: tmp_path / "wrong.onnx")
     with pytest.raises(BackendError, match=r"cannot read .*wrong\.onnx: \S"):
         build_engine(rtx, network_recipe(64, 96), "ampere+")
 
@@ -322,16 +321,3 @@ def test_the_network_equals_the_reference(here: tuple[Flavour, str], folder: Pat
     assert np.quantile(error, 0.99) < 0.02  # fp16 has 11 bits of mantissa
     assert len(list(folder.glob("*.engine"))) == 1
     backend.close()
-
-
-@pytest.mark.gpu
-def test_the_frame_engine_is_loaded_and_runs(here: tuple[Flavour, str]) -> None:
-    recipe = frame_recipe(720, 1280, MattingConfig().network_pixels)
-    inputs = first_inputs(720, 1280, MattingConfig().network_pixels)
-    inputs["background"] = np.full_like(inputs["background"], 90)
-    with Session(here[0], build_engine(here[0], recipe, here[1])) as session:
-        for name, array in inputs.items():
-            session.inputs[name][...] = array
-        session.run()
-        np.testing.assert_array_equal(session.outputs["composited"], inputs["background"])
-        assert session.outputs["alpha"].max() < 0.5  # a black picture shows nobody

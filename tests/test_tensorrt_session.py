@@ -2,147 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
-from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_cuda import Arrays, FakeCuda, FakeEngine, fake_flavour
 
 from vidbg.errors import BackendError
 from vidbg.matting.backends import tensorrt
+from vidbg.matting.backends.graphs import Wiring
 from vidbg.matting.backends.tensorrt import TensorRtBackend, cuda, session
 from vidbg.matting.backends.tensorrt.flavour import Flavour
 from vidbg.matting.backends.tensorrt.session import Session
 
-SHAPES = {"input": (1, 4, 32, 64), "alpha": (1, 1, 32, 64)}
-SUCCESS, FAILURE = 0, 2
-
-
-class FakeCuda:
-    """CUDA's runtime on host memory: work runs when queued, or is kept during a capture."""
-
-    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
-    cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)
-
-    def __init__(self) -> None:
-        self.memory: dict[int, Any] = {}
-        self.captured: list[Callable[[], Any]] | None = None
-        self.handles: set[str] = set()
-        self.launches = 0
-        self.fails = ""
-
-    def cudaStreamDestroy(self, handle: str) -> tuple[int]:
-        self.handles.remove(handle)
-        return (SUCCESS,)
-
-    cudaGraphDestroy = cudaGraphExecDestroy = cudaStreamDestroy
-
-    def _created(self, handle: str) -> tuple[int, str]:
-        self.handles.add(handle)
-        return SUCCESS, handle
-
-    def queue(self, work: Callable[[], Any]) -> None:
-        if self.captured is None:
-            work()
-        else:
-            self.captured.append(work)
-
-    def cudaStreamCreate(self) -> tuple[int, str]:
-        return self._created("7")
-
-    def cudaMalloc(self, size: int) -> tuple[int, ...]:
-        if self.fails == "cudaMalloc":
-            return FAILURE, 0
-        block = ctypes.create_string_buffer(size)
-        self.memory[ctypes.addressof(block)] = block
-        return SUCCESS, ctypes.addressof(block)
-
-    def cudaFree(self, address: int) -> tuple[int]:
-        del self.memory[address]
-        return (SUCCESS,)
-
-    def cudaMallocHost(self, size: int) -> tuple[int, ...]:
-        block = ctypes.create_string_buffer(size)
-        self.memory[ctypes.addressof(block)] = block
-        return SUCCESS, ctypes.addressof(block)
-
-    cudaFreeHost = cudaFree
-
-    def cudaMemcpyAsync(self, to: int, source: int, size: int, _kind: int, _s: str) -> tuple[int]:
-        self.queue(lambda: ctypes.memmove(to, source, size))
-        return (SUCCESS,)
-
-    def cudaStreamSynchronize(self, _stream: str) -> tuple[int]:
-        assert self.captured is None, "a capture may not wait"
-        return (SUCCESS,)
-
-    def cudaStreamBeginCapture(self, _stream: str, _mode: int) -> tuple[int]:
-        self.captured = []
-        return (SUCCESS,)
-
-    def cudaStreamEndCapture(self, _stream: str) -> tuple[int, str]:
-        self.work, self.captured = self.captured or [], None
-        return self._created("graph")
-
-    def cudaGraphInstantiate(self, _graph: str, _flags: int) -> tuple[int, str]:
-        return self._created("executable")
-
-    def cudaGraphLaunch(self, _executable: str, _stream: str) -> tuple[int]:
-        self.launches += 1
-        for work in self.work:
-            work()
-        return (SUCCESS,)
-
-
-class Mode(IntEnum):
-    INPUT, OUTPUT = 1, 2
-
-
-class FakeEngine:
-    """An engine whose alpha is the mean of its input's channels; its own context."""
-
-    def __init__(self, runtime: FakeCuda) -> None:
-        self.runtime, self.engine = runtime, self
-        self.num_io_tensors = len(SHAPES)
-        self.addresses: dict[str, int] = {}
-
-    def create_execution_context(self) -> FakeEngine:
-        return self
-
-    def get_tensor_name(self, index: int) -> str:
-        return list(SHAPES)[index]
-
-    def get_tensor_dtype(self, _name: str) -> str:
-        return "float32"
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return SHAPES[name]
-
-    def get_tensor_mode(self, name: str) -> Mode:
-        return Mode.INPUT if name == "input" else Mode.OUTPUT
-
-    def set_tensor_address(self, name: str, address: int) -> None:
-        self.addresses[name] = address
-
-    def execute_async_v3(self, stream: int) -> bool:
-        assert stream == 7
-        self.runtime.queue(self._compute)
-        return True
-
-    def _compute(self) -> None:
-        source, result = (self._array(name) for name in SHAPES)
-        result[...] = source.mean(axis=1, keepdims=True)
-
-    def _array(self, name: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-        block = self.runtime.memory[self.addresses[name]]
-        return np.frombuffer(block, np.float32, int(np.prod(SHAPES[name]))).reshape(SHAPES[name])
-
-
-class FakeLogger:
-    Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
+INPUT, ALPHA = np.zeros((1, 4, 32, 64), np.float32), np.zeros((1, 1, 32, 64), np.float32)
+NUMBER = np.zeros(1, np.float32)
 
 
 @pytest.fixture
@@ -154,36 +29,95 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 @pytest.fixture
 def fake(runtime: FakeCuda) -> Flavour:
-    def load(plan: bytes) -> FakeEngine | None:
-        return FakeEngine(runtime) if plan == b"plan" else None
+    """`plan` is a network whose alpha is the mean of its input; `sum` adds up what it is given."""
 
-    api = SimpleNamespace(
-        ILogger=FakeLogger,
-        TensorIOMode=Mode,
-        nptype=np.dtype,
-        Runtime=lambda _log: SimpleNamespace(deserialize_cuda_engine=load),
+    def mean(arrays: Arrays) -> Arrays:
+        return {"alpha": arrays["input"].mean(axis=1, keepdims=True)}
+
+    def add(arrays: Arrays) -> Arrays:
+        total = arrays["past"] + arrays["step"] * arrays["weight"]
+        return {"total": total, "double": 2 * total, "next": total}
+
+    step = {"step": NUMBER, "weight": NUMBER, "past": NUMBER}
+    sums = {"total": NUMBER, "double": NUMBER, "next": NUMBER}
+    return fake_flavour(
+        {
+            b"plan": FakeEngine(runtime, {"input": INPUT}, {"alpha": ALPHA}, mean),
+            b"sum": FakeEngine(runtime, step, sums, add),
+        }
     )
-    return Flavour("tensorrt", "11.4", api)
 
 
 def test_each_run_uploads_computes_and_downloads(fake: Flavour, runtime: FakeCuda) -> None:
     with Session(fake, b"plan") as opened:
         for value in (3.0, 5.0):
-            opened.inputs["input"][...] = value
-            opened.run()
-            assert (opened.outputs["alpha"] == value).all()
+            opened.start(0, {"input": np.full_like(INPUT, value)})
+            assert (opened.wait(0)["alpha"] == value).all()
         assert runtime.launches == 2
     assert runtime.memory == {}
     assert runtime.handles == set()
     opened.close()
 
 
-def test_a_failure_on_the_way_gives_everything_back(fake: Flavour, runtime: FakeCuda) -> None:
-    runtime.fails = "cudaMalloc"
-    with pytest.raises(BackendError, match="cudaMalloc failed: 2"):
+SUMS = Wiring(
+    steady=frozenset({"weight"}), loops={"past": "next"}, unread=frozenset({"double", "next"})
+)
+
+
+def number(value: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.array([value], np.float32)
+
+
+def test_state_stays_on_the_device_and_is_handed_on(fake: Flavour, runtime: FakeCuda) -> None:
+    weight = number(10)
+    with Session(fake, b"sum", SUMS, slots=2) as opened:
+        runtime.copied = dict.fromkeys(runtime.copied, 0)
+        totals = []
+        for run in range(4):
+            opened.start(run % 2, {"step": number(run), "weight": weight})
+            outputs = opened.wait(run % 2)
+            assert list(outputs) == ["total"]
+            totals.append(float(outputs["total"][0]))
+        assert totals == [0, 10, 30, 60]
+        # The weight went up once a slot, the step each time, the total down each time.
+        assert runtime.copied == {1: 4 * (4 + 2), 2: 4 * 4, 3: 4 * 4}
+        opened.forget()
+        opened.start(0, {"step": number(1), "weight": number(2)})
+        assert opened.wait(0)["total"] == 2
+        with pytest.raises(ValueError, match="past is state"):
+            opened.start(1, {"past": number(0)})
+    assert runtime.memory == {}
+    assert runtime.handles == set()
+
+
+def test_two_runs_may_be_under_way(fake: Flavour) -> None:
+    with Session(fake, b"sum", SUMS, slots=2) as opened:
+        opened.start(0, {"step": number(1), "weight": number(1)})
+        opened.start(1, {"step": number(2), "weight": number(1)})
+        assert (opened.wait(0)["total"][0], opened.wait(1)["total"][0]) == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["cudaMalloc", "cudaGraphInstantiate", "cudaMemsetAsync"])
+def test_a_failure_on_the_way_gives_everything_back(
+    fake: Flavour, runtime: FakeCuda, name: str
+) -> None:
+    runtime.fails = name
+    with pytest.raises(BackendError, match=f"{name} failed: 2"):
         Session(fake, b"plan")
     assert runtime.memory == {}
     assert runtime.handles == set()
+
+
+def test_what_is_called_is_there() -> None:
+    """Every function and constant of the simulation is one of CUDA's."""
+    real = pytest.importorskip("cuda.bindings.runtime")
+    names = [name for name in vars(FakeCuda) if name.startswith("cuda")]
+    assert len(names) > 20
+    for name in names:
+        assert hasattr(real, name), name
+    for space in ("cudaMemcpyKind", "cudaStreamCaptureMode"):
+        for name in vars(getattr(FakeCuda, space)):
+            assert hasattr(getattr(real, space), name), name
 
 
 @pytest.mark.usefixtures("runtime")
@@ -204,7 +138,7 @@ def test_the_backend_keeps_a_session_a_size(
 
     monkeypatch.setattr(tensorrt, "cached_engine", cached)
     backend = TensorRtBackend(fake, "H100 9.0")
-    batch = np.full(SHAPES["input"], 0.5, np.float32)
+    batch = np.full(INPUT.shape, 0.5, np.float32)
     first = backend(batch)
     assert (first == 0.5).all()
     assert not np.shares_memory(first, backend(batch * 0))

@@ -129,16 +129,19 @@ def _trace(
 
 
 def _point_into(weights: Path, model: onnx.ModelProto) -> None:
-    """Replace the initializers by external data; a network's name before theirs is taken off."""
+    """Replace the network's tensors by external data; other modules' stay in the graph.
+
+    A graph has modules around the network, whose names it puts before the network's.
+    """
     places = _tensor_places(weights)
-    full = {name: next(n for n in places if f".{name}".endswith(f".{n}")) for name in _names(model)}
-    tensors = [_external(name, places[full[name]], weights.name) for name in full]
+    tensors = []
+    for tensor in model.graph.initializer:
+        short = next((name for name in places if f".{tensor.name}".endswith(f".{name}")), None)
+        if short is not None:
+            tensor = _external(tensor.name, places[short], weights.name)
+        tensors.append(tensor)
     del model.graph.initializer[:]
     model.graph.initializer.extend(tensors)
-
-
-def _names(model: onnx.ModelProto) -> list[str]:
-    return [tensor.name for tensor in model.graph.initializer]
 
 
 def _tensor_places(weights: Path) -> dict[str, dict[str, Any]]:

@@ -25,6 +25,8 @@ class MattingConfig:
         refine: follow the frame's own edges when alpha is brought to the frame's size.
         reuse: let the network rest while the picture stands still; never done with `prior`, where
             each answer leads on to the next.
+        whole_frame: on a device that gains by it (an NVIDIA GPU), run matting and compositing there
+            in one; it is done where `refine`, `people` and the compositing are the usual.
         people: who is kept: everybody, or the largest person alone, see `vidbg.matting.people`.
     """
 
@@ -37,6 +39,7 @@ class MattingConfig:
     prior: bool = False
     refine: bool = True
     reuse: bool = True
+    whole_frame: bool = True
     people: People = "all"
 
     def __post_init__(self) -> None:

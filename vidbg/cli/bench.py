@@ -42,6 +42,7 @@ def bench(
     gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     threads: options.Threads = None,
     network_size: options.NetworkSize = None,
+    whole_frame: options.WholeFrame = True,
     plot: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw latencies and stages.")
     ] = None,
@@ -65,7 +66,9 @@ def bench(
     results = []
     for name in names:
         device, precision = parse_engine(name)
-        matting = options.matting_config(device, precision, threads, network_size, None, True)
+        matting = options.matting_config(
+            device, precision, threads, network_size, None, True, whole_frame=whole_frame
+        )
         results.append(run(config, matting, compositing))
     facts = bench_report.record(config.describe(), results)
     if not json_only:

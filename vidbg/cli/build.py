@@ -11,7 +11,7 @@ import typer
 from vidbg.cli import options
 
 if TYPE_CHECKING:
-    from vidbg.matting.backends.tensorrt.build import Recipe
+    from vidbg.matting.backends.graphs import Recipe
 
 
 def build(
@@ -51,7 +51,7 @@ def _recipe(graph: Literal["network", "frame"], size: str, network_size: str | N
     from vidbg.config import MattingConfig
     from vidbg.matting.backends.tensorrt.build import network_recipe
     from vidbg.matting.preprocess import plan_geometry
-    from vidbg.pipeline.frame_inputs import frame_recipe
+    from vidbg.pipeline.frame_inputs import frame_plan
 
     width, height = options.parse_size(size, "--size")
     pixels = MattingConfig().network_pixels
@@ -59,6 +59,6 @@ def _recipe(graph: Literal["network", "frame"], size: str, network_size: str | N
         network_width, network_height = options.parse_size(network_size, "--network-size")
         pixels = network_width * network_height
     if graph == "frame":
-        return frame_recipe(height, width, pixels)
+        return frame_plan(height, width, pixels).recipe
     plan = plan_geometry(height, width, pixels)
     return network_recipe(plan.height, plan.width)

@@ -56,6 +56,10 @@ Smoothing = Annotated[float | None, typer.Option(help="Memory of still pixels in
 People = Annotated[
     str, typer.Option(help="all: everybody is kept; main: the largest person alone.")
 ]
+WholeFrame = Annotated[
+    bool,
+    typer.Option(help="Let an NVIDIA GPU do all of a frame's work, not the network's alone."),
+]
 Refine = Annotated[bool, typer.Option(help="Follow the frame's own edges.")]
 
 
@@ -79,6 +83,7 @@ def matting_config(
     smoothing: float | None,
     refine: bool,
     people: str = "all",
+    whole_frame: bool = True,
 ) -> MattingConfig:
     from vidbg.config import MattingConfig
 
@@ -97,6 +102,7 @@ def matting_config(
         smoothing_s=usual.smoothing_s if smoothing is None else smoothing,
         refine=refine,
         people="main" if people == "main" else "all",
+        whole_frame=whole_frame,
     )
 
 

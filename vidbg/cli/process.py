@@ -53,6 +53,7 @@ def process(
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
     people: options.People = "all",
+    whole_frame: options.WholeFrame = True,
     crf: Annotated[
         int | None, typer.Option(help="Quality: 0 (best) to 51 (.webm: 63); default 18 (24).")
     ] = None,
@@ -74,7 +75,7 @@ def process(
         raise typer.BadParameter("--yes and --no exclude one another")
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
     matting = options.matting_config(
-        device, precision, threads, network_size, smoothing, refine, people
+        device, precision, threads, network_size, smoothing, refine, people, whole_frame
     )
     jobs = plan_jobs(source, output, transparent=is_transparent(compositing))
     written = OutputConfig(Encoding(crf, preset), alpha_video=alpha_video)

@@ -89,6 +89,7 @@ def run(
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
     people: options.People = "all",
+    whole_frame: options.WholeFrame = True,
     log_file: Annotated[
         Path | None, typer.Option(help="Keep a log: 1 MB, and the four before it.")
     ] = None,
@@ -107,7 +108,7 @@ def run(
         camera=_camera(camera, asked, pixel_format),
         asked=asked,
         matting=options.matting_config(
-            device, precision, threads, network_size, smoothing, refine, people
+            device, precision, threads, network_size, smoothing, refine, people, whole_frame
         ),
         look=_look(background, fit, offset, feather, light_wrap, mirror),
         output=output,

@@ -223,7 +223,7 @@ class FileCommand(LiveCommand):
     taken = frozenset(
         (
             *("background", "fit", "offset", "feather", "light_wrap", "device", "gpu", "precision"),
-            *("threads", "network_size", "smoothing", "refine", "people"),
+            *("threads", "network_size", "smoothing", "refine", "people", "whole_frame"),
         )
     )
 

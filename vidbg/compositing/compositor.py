@@ -15,6 +15,8 @@ from vidbg.compositing.specs import (
     BackgroundSpec,
     Bgr,
     BlurSpec,
+    ColourSpec,
+    FileSpec,
     PassthroughSpec,
     TransparentSpec,
 )
@@ -49,6 +51,13 @@ class CompositingConfig:
     feather_px: float = 0.0
     light_wrap: float = 0.0
     keep_alpha: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """The person is laid over a picture or a colour, with nothing done to the edge."""
+        edge = self.offset_px or self.feather_px or self.light_wrap
+        over = isinstance(self.background, ColourSpec | FileSpec)
+        return over and not edge and not self.keep_alpha
 
     def __post_init__(self) -> None:
         for name, (least, most) in LIMITS.items():
@@ -100,6 +109,22 @@ class Compositor:
         behind = self._background.at(frame, alpha if soft is alpha else np.maximum(alpha, soft))
         image = self._lay_over(behind, frame.image, moved, soft)
         return replace(frame, image=image, alpha=soft if self._config.keep_alpha else None)
+
+    @property
+    def plain(self) -> bool:
+        """Whether `behind` says all that there is to do."""
+        return self._config.plain
+
+    def behind(self, frame: Frame) -> Image:
+        """The picture behind a frame, where the config is plain; not to be written to.
+
+        Raises:
+            ValueError: it is not plain.
+            SourceError: a moving background cannot be read on.
+        """
+        if self._background is None or not self.plain:
+            raise ValueError("what is behind the person depends on the person")
+        return self._background.at(frame, np.zeros(frame.image.shape[:2], np.float32))
 
     def _lay_over(self, behind: Image, image: Image, moved: Alpha, soft: Alpha) -> Image:
         """Over their own blurred room a person's observed colours look best: there the estimate

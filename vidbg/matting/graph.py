@@ -17,7 +17,13 @@ from torch.nn import functional
 from vidbg.matting import temporal, upsample
 from vidbg.matting.matter import SETTLED
 from vidbg.matting.network import MattingNetwork
-from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from vidbg.matting.preprocess import (
+    BRIGHT_LEVEL,
+    BRIGHT_SHARE,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    MAX_GAIN,
+)
 from vidbg.tensor_ops import blur, planes_of, resample, resize
 
 NOISE_COUNTED = 4
@@ -25,11 +31,17 @@ NOISE_COUNTED = 4
 
 
 class TypedNetwork(nn.Module):
-    """The network in fp16 between fp32 tensors; the sigmoid is taken in fp32."""
+    """The network in fp16 between fp32 tensors; the sigmoid is taken in fp32.
+
+    Batch norms keep their parameters in fp32: the largest variance is not finite in fp16.
+    """
 
     def __init__(self, network: MattingNetwork) -> None:
         super().__init__()
-        self.network = network.half()
+        self.network = network
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                module.half()
 
     def forward(self, batch: Tensor) -> Tensor:
         return self.network.logits(batch.half()).float().sigmoid()
@@ -50,11 +62,16 @@ class MattingGraph(nn.Module):
         alpha of the frame, float32 (1, 1, H, W), and the new state.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: MattingNetwork) -> None:
         super().__init__()
         self.network = TypedNetwork(network)
         blue_first = torch.tensor([IMAGENET_MEAN[::-1], IMAGENET_STD[::-1]]) * 255
-        self.mean, self.std = blue_first.view(2, 1, 3, 1, 1)
+        mean, std = blue_first.view(2, 1, 3, 1, 1)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
 
     def forward(
         self,
@@ -74,7 +91,7 @@ class MattingGraph(nn.Module):
         held = 1 - is_cut(change)
         bottom, right = padded.shape[2] - height, padded.shape[3] - width
         shown = functional.pad(alpha * prior * held, (0, right, 0, bottom), mode="replicate")
-        colours = ((padded - self.mean) / self.std).flip(1)
+        colours = ((brighten(padded, small) - self.mean) / self.std).flip(1)
         found = self.network(torch.cat([colours, shown], 1))[:, :, :height, :width]
         smoothed = found + keep * held * stillness(change) * (alpha - found)
         return enlarge(settle(smoothed), small, frame), smoothed, seen
@@ -88,6 +105,24 @@ def grey(picture: Tensor) -> Tensor:
 
 def blurred_luma(small: Tensor) -> Tensor:
     return blur(grey(small).round(), 3).round()
+
+
+def brighten(padded: Tensor, small: Tensor) -> Tensor:
+    """As preprocess.brighten: `padded` with the gain that its content, `small`, asks for."""
+    gain = (BRIGHT_LEVEL / bright_level(grey(small).round()).clamp(min=1)).clamp(1, MAX_GAIN)
+    return (padded * gain).round().clamp(max=255)
+
+
+def bright_level(levels: Tensor) -> Tensor:
+    """The least level, 0 to 255, that BRIGHT_SHARE of these whole numbers do not exceed; (1,).
+
+    By bisection: eight passes over a small picture in place of sorting it.
+    """
+    found = torch.zeros_like(levels[0, 0, 0, :1])
+    for step in (128, 64, 32, 16, 8, 4, 2, 1):
+        share = (levels <= found + (step - 1)).float().mean()
+        found = found + step * (share < BRIGHT_SHARE).float()
+    return found
 
 
 def is_cut(change: Tensor) -> Tensor:

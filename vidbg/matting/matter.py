@@ -79,6 +79,10 @@ class Matter(Closing):
     def backend(self) -> Backend:
         return self._backend
 
+    @property
+    def config(self) -> MattingConfig:
+        return self._config
+
     def __call__(self, image: Image, pts: float | None = None) -> Alpha:
         """Alpha of the next picture.
 
@@ -206,14 +210,23 @@ def settle(alpha: Alpha) -> Alpha:
     return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)
 
 
+def check_alpha(alpha: Alpha) -> None:
+    """Refuse what is not in [0, 1], or no numbers.
+
+    Raises:
+        BackendError: the message says what the values are.
+    """
+    least, most = float(alpha.min()), float(alpha.max())
+    if not (least >= -0.01 and most <= 1.01):  # not a number fails, too
+        raise BackendError(f"the network gave values from {least:g} to {most:g}, not 0 to 1")
+
+
 def _trusted(alpha: Alpha, batch: NDArray[np.float32]) -> Alpha:
     """What a backend gave, if it is an alpha; a device that fails may give anything."""
     if getattr(alpha, "shape", None) != batch.shape[2:]:
         shape = getattr(alpha, "shape", type(alpha).__name__)
         raise BackendError(f"the network gave {shape}, not an alpha of {batch.shape[2:]}")
-    least, most = float(alpha.min()), float(alpha.max())
-    if not (least >= -0.01 and most <= 1.01):  # not a number fails, too
-        raise BackendError(f"the network gave values from {least:g} to {most:g}, not 0 to 1")
+    check_alpha(alpha)
     return alpha
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from vidbg.matting.backends import Backend
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
 from vidbg.pipeline.live import Look, Supervisor
-from vidbg.pipeline.stream import Stream, StreamReport
+from vidbg.pipeline.roads import Road, Roads
+from vidbg.pipeline.stream import MOST_UNDER_WAY, Stream, StreamReport
 from vidbg.sinks import Sink
 from vidbg.sinks.memory import MemorySink
 from vidbg.sinks.raw_pipe import RawPipeSink
@@ -161,20 +162,24 @@ def run_benchmark(
     with (
         Matter(config=matting) as matter,
         closing(Compositor(compositing, open_frames)) as compositor,
+        Roads(MOST_UNDER_WAY) as roads,
     ):
         with config.open() as source:
+            road = roads.choose(matter, compositor, source.info)
             frame = next(iter(source))
-            compositor(frame, matter(frame.image, frame.pts))
+            road.compose(frame, road.mat(frame))
         first_frame_s = time.perf_counter() - start
         for index in range(config.warm_up):
-            compositor(frame, matter(frame.image, frame.pts + (index + 1) / 30))
+            again = replace(frame, pts=frame.pts + (index + 1) / 30)
+            road.compose(again, road.mat(again))
         plan = plan_geometry(frame.height, frame.width, matting.network_pixels)
         network_s = _time_network(matter.backend, frame, plan, config.frames)
-        matter.reset()
+        road.reset()
         matter.clock.clear()
         measured = _Measured(first_frame_s, network_s)
         if config.live_fps is None:
-            return _measure(config, plan, matter, compositor, measured)
+            return _measure(config, plan, matter, road, measured)
+        roads.close()  # a live run opens the device's graph itself
         return _measure_live(config, plan, matter, compositing, measured)
 
 
@@ -209,12 +214,12 @@ def _measure(
     config: BenchmarkConfig,
     plan: Geometry,
     matter: Matter,
-    compositor: Compositor,
+    road: Road,
     measured: _Measured,
 ) -> Result:
     reused = matter.reused
     with config.open() as source, config.open_sink(source.info) as sink:
-        stream = Stream(source, matter, compositor, sink, frame_limit=config.frames)
+        stream = Stream(source, road, sink, frame_limit=config.frames)
         cpu_s = time.process_time()
         report = stream.run()
         cpu_s = time.process_time() - cpu_s
@@ -277,8 +282,9 @@ def _result(
     cpu_s: float,
     reused: int,
 ) -> Result:
+    stages_ms = {name: percentiles_ms(s) for name, s in matter.clock.seconds().items()}
     return Result(
-        engine=f"{matter.backend.name} {matter.backend.precision}",
+        engine=_engine_name(matter, stages_ms),
         network_size=f"{plan.width}x{plan.height}",
         network_ms=percentiles_ms(measured.network_s),
         network_fps=len(measured.network_s) / sum(measured.network_s),
@@ -288,12 +294,17 @@ def _result(
         drops=report.dropped,
         repeated=repeated,
         latency_ms=percentiles_ms(report.latencies_s),
-        stages_ms={name: percentiles_ms(s) for name, s in matter.clock.seconds().items()},
+        stages_ms=stages_ms,
         cpu_percent=100 * cpu_s / report.seconds,
         rss_mb=_peak_memory_mb(),
         latencies_ms=[1e3 * seconds for seconds in report.latencies_s],
         reused=reused,
     )
+
+
+def _engine_name(matter: Matter, stages_ms: dict[str, Times]) -> str:
+    whole = ", whole frame" if {"fetch", "device"} & set(stages_ms) else ""
+    return f"{matter.backend.name} {matter.backend.precision}{whole}"
 
 
 def percentiles_ms(seconds: list[float]) -> Times:

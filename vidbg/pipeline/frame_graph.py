@@ -1,8 +1,7 @@
 """The whole road of a frame as one torch module: matting, then compositing.
 
 Exported by training.export. The background is given with every frame: a picture or a colour, laid
-behind as Compositor does without edge options. Dark frames are not brightened for the network, as a
-Matter does.
+behind as Compositor does without edge options.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.compositing.foreground import GRID_LINES
 from vidbg.compositing.scaling import shrinking as grid_shrinking
-from vidbg.matting.backends.tensorrt.build import Recipe
+from vidbg.matting.backends.graphs import GraphPlan, Recipe, Wiring
 from vidbg.matting.preprocess import plan_geometry, shrinking
 
 INPUTS = {
@@ -29,6 +31,12 @@ OUTPUTS = {
     "luma": "float32, the same size, the next frame's `past_luma`",
 }
 
+FRAME_WIRING = Wiring(
+    steady=frozenset({"background", "rows", "columns", "grid_rows", "grid_columns"}),
+    loops={"past_alpha": "smoothed", "past_luma": "luma"},
+    unread=frozenset({"alpha", "luma"}),
+)
+
 
 def first_inputs(height: int, width: int, network_pixels: int) -> dict[str, NDArray[np.generic]]:
     """The inputs of a stream's first frame, with black pictures for frame and background.
@@ -49,8 +57,9 @@ def first_inputs(height: int, width: int, network_pixels: int) -> dict[str, NDAr
     return dict(zip(INPUTS, arrays, strict=True))
 
 
-def frame_recipe(height: int, width: int, network_pixels: int) -> Recipe:
-    """What TensorRT builds for frames of this size.
+def frame_plan(height: int, width: int, network_pixels: int) -> GraphPlan:
+    """The graph for frames of this size: what crosses the bus is the frame and its composite, the
+    background when it changes, and the small `smoothed` alpha, by which the answer is judged.
 
     Raises:
         ConfigError: the budget of network pixels is not allowed.
@@ -58,4 +67,13 @@ def frame_recipe(height: int, width: int, network_pixels: int) -> Recipe:
     plan = plan_geometry(height, width, network_pixels)
     inputs = first_inputs(height, width, network_pixels)
     shapes = {name: array.shape for name, array in inputs.items()}
-    return Recipe("frame", f"{width}x{height}-{plan.width}x{plan.height}", shapes)
+    size = f"{width}x{height}-{plan.width}x{plan.height}"
+    return GraphPlan(
+        Recipe("frame", size, shapes), _frame_module, inputs, tuple(OUTPUTS), FRAME_WIRING
+    )
+
+
+def _frame_module(network: Any) -> Any:
+    from vidbg.pipeline.frame_graph import FrameGraph  # needs torch
+
+    return FrameGraph(network)

@@ -22,7 +22,8 @@ from vidbg.pipeline.outputs import (
     open_sink,
     wants_streams,
 )
-from vidbg.pipeline.stream import Stream, StreamReport
+from vidbg.pipeline.roads import Roads
+from vidbg.pipeline.stream import MOST_UNDER_WAY, Stream, StreamReport
 from vidbg.sinks import Sink
 from vidbg.sources import open_frames, open_source
 
@@ -71,6 +72,7 @@ class Processor(Closing):
         self._needs_matter = wants_alpha or not isinstance(compositing.background, PassthroughSpec)
         self._matting = matting
         self._matter: Matter | None = None
+        self._roads = Roads(MOST_UNDER_WAY)
 
     def __call__(self, job: Job, observer: Observer | None = None) -> StreamReport:
         """Make one file of another.
@@ -87,20 +89,20 @@ class Processor(Closing):
             compositor = stack.enter_context(closing(Compositor(self._compositing, open_frames)))
             sink = open_sink(job, source, transparent=transparent, output=self._output)
             stack.enter_context(_keeping_incomplete(sink, job.target))
-            matter = self._fresh_matter()
+            matter = self._required_matter()
             watcher.started(job, source.info)
-            stream = Stream(source, matter, compositor, sink, on_frame=watcher.advanced)
+            road = self._roads.choose(matter, compositor, source.info)
+            stream = Stream(source, road, sink, on_frame=watcher.advanced)
             return stream.run()
 
-    def _fresh_matter(self) -> Matter | None:
+    def _required_matter(self) -> Matter | None:
         if self._matter is None and self._needs_matter:
             self._matter = Matter(config=self._matting)
-        if self._matter is not None:
-            self._matter.reset()
         return self._matter
 
     def close(self) -> None:
         """Free the device; may be called more than once."""
+        self._roads.close()
         if self._matter is not None:
             self._matter.close()
             self._matter = None

@@ -13,16 +13,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-
-import numpy as np
+from typing import Any
 
 from vidbg.errors import SourceIncomplete
-from vidbg.frame import Alpha, Frame
+from vidbg.frame import Frame
 from vidbg.mailbox import Abandoned, Mailbox
-from vidbg.matting.matter import Matter
+from vidbg.pipeline.roads import Road
 from vidbg.sinks import Sink
 from vidbg.sources import Source
-from vidbg.timing import KEPT, StageClock
+from vidbg.timing import KEPT
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +31,8 @@ READ_AHEAD, WRITE_BEHIND = 4, 2
 PATIENCE_S = 3.0
 """How long a failure or Ctrl-C waits for a thread that hangs in a pipe or a camera's driver."""
 
-Compose = Callable[[Frame, Alpha], Frame]
-"""From a frame and its alpha to what the sink gets."""
+MOST_UNDER_WAY = WRITE_BEHIND + 2
+"""Frames between the road's two halves at most: held, going in and coming out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Stream:
     Opens and closes neither end: the caller's `with` blocks do.
 
     Args:
-        matter: None for passthrough, when `compose` does not look at alpha.
+        road: what each frame goes through; of a road of devices, with room for MOST_UNDER_WAY.
         on_frame: called after each written frame with the number written, in the writer's thread.
         frame_limit: end after reading so many frames.
     """
@@ -67,20 +66,19 @@ class Stream:
     def __init__(
         self,
         source: Source,
-        matter: Matter | None,
-        compose: Compose,
+        road: Road,
         sink: Sink,
         *,
         on_frame: Callable[[int], None] | None = None,
         frame_limit: int | None = None,
     ) -> None:
-        self._source, self._matter, self._compose, self._sink = source, matter, compose, sink
-        self._clock = StageClock() if matter is None else matter.clock
+        self._source, self._road, self._sink = source, road, sink
+        self._clock = road.clock
         self._on_frame = on_frame
         self._frame_limit = frame_limit
         live = source.info.live
         self._inbox: Mailbox[tuple[Frame, float]] = Mailbox(1 if live else READ_AHEAD, newest=live)
-        self._outbox: Mailbox[tuple[Frame, Alpha, float]] = Mailbox(WRITE_BEHIND)
+        self._outbox: Mailbox[tuple[Frame, Any, float]] = Mailbox(WRITE_BEHIND)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._latencies_s: deque[float] = deque(maxlen=KEPT)
@@ -136,27 +134,21 @@ class Stream:
             self._inbox.close(error)
 
     def _mat(self) -> SourceIncomplete | None:
-        """Alpha for every frame; returns what was amiss with a source that is worth keeping."""
+        """The first half for every frame; what was amiss with a source that is worth keeping."""
         stills = self._source.info.stills
         try:
             for frame, arrived in self._inbox:
-                if stills and self._matter is not None:
-                    self._matter.reset()
-                self._outbox.put((frame, self._alpha(frame), arrived))
+                if stills:
+                    self._road.reset()
+                self._outbox.put((frame, self._road.mat(frame), arrived))
         except SourceIncomplete as error:
             return error
         return None
 
-    def _alpha(self, frame: Frame) -> Alpha:
-        if self._matter is None:
-            return np.ones(frame.image.shape[:2], np.float32)
-        return self._matter(frame.image, frame.pts)
-
     def _write(self) -> None:
         try:
-            for frame, alpha, arrived in self._outbox:
-                with self._clock.stage("composite"):
-                    composed = self._compose(frame, alpha)
+            for frame, matte, arrived in self._outbox:
+                composed = self._road.compose(frame, matte)
                 with self._clock.stage("write"):
                     self._sink.write(composed)
                 self._frames += 1

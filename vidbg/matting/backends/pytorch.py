@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.backends.graphs import GraphPlan, Runner
 from vidbg.matting.backends.nvidia import has_driver
 from vidbg.matting.engines import WEIGHTS, engine_file
 
@@ -102,11 +103,16 @@ class PyTorchBackend:
         self._type = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[
             precision
         ]
-        network = MattingNetwork()
-        network.load_weights(load_file(weights or engine_file(WEIGHTS, ".safetensors")))
-        network.eval().requires_grad_(False)
+
+        def network() -> Any:
+            made = MattingNetwork()
+            made.load_weights(load_file(weights or engine_file(WEIGHTS, ".safetensors")))
+            return made.eval().requires_grad_(False)
+
+        self.keeps_frames = target == "cuda" and precision == "fp16"
+        self._make_network = network
         self._device = torch.device(target)
-        self._network: Any = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network: Any = network().to(self._device, memory_format=torch.channels_last)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._network is None:
@@ -127,6 +133,17 @@ class PyTorchBackend:
 
     def prepare(self, height: int, width: int) -> None:
         """Nothing is compiled for a size."""
+
+    def graph_ready(self, plan: GraphPlan) -> bool:  # noqa: ARG002  (every graph backend's)
+        return True
+
+    def prepare_graph(self, plan: GraphPlan) -> None:
+        """Nothing is built ahead."""
+
+    def open_graph(self, plan: GraphPlan, slots: int) -> Runner:
+        from vidbg.matting.backends.torch_runner import TorchRunner
+
+        return TorchRunner(plan, self._make_network(), self._device, slots)
 
     def close(self) -> None:
         self._network = None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from vidbg.compositing import Compositor
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.look import Arrived, Look, Matted
+from vidbg.pipeline.live.look import Arrived, Composited, Look, Matted
 from vidbg.pipeline.live.pacing import Backoff
 from vidbg.pipeline.live.stage import Tools
 from vidbg.pipeline.live.turns import Watch
@@ -16,14 +15,6 @@ from vidbg.sources import open_frames
 from vidbg.timing import StageClock
 
 PART = "background"
-
-
-@dataclass(frozen=True, slots=True)
-class Composited:
-    """A composited frame with its arrival, and the look that it was made for."""
-
-    arrived: Arrived
-    look: Look
 
 
 class CompositingTools(Tools[Matted, Composited]):

@@ -43,3 +43,11 @@ class Matted:
     alpha: Alpha
     look: Look
     at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Composited:
+    """A composited frame with its arrival, and the look that it was made for."""
+
+    arrived: Arrived
+    look: Look

@@ -1,4 +1,4 @@
-"""The live road's first step: a frame of the output's size, and its alpha."""
+"""The live road's first step: a frame of the output's size and its alpha, or all in one step."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Event, Thread
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from vidbg.compositing.scaling import fill
 from vidbg.errors import VidbgError
-from vidbg.frame import Alpha, Frame, Image
+from vidbg.frame import Alpha, Frame
 from vidbg.matting.matter import Matter
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.governor import Governor, Level
-from vidbg.pipeline.live.look import Arrived, Look, Matted
+from vidbg.pipeline.live.keeping import KeptFrames
+from vidbg.pipeline.live.look import Arrived, Composited, Look, Matted
 from vidbg.pipeline.live.networks import Networks
 from vidbg.pipeline.live.pacing import Backoff
 from vidbg.pipeline.live.stage import Tools
 from vidbg.pipeline.live.turns import Watch
+from vidbg.pipeline.whole_frame import Composite
 from vidbg.timing import StageClock
 
 logger = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 LOAD_PATIENCE_S = 120.0
 """Building a TensorRT engine takes a minute on some machines."""
@@ -36,8 +41,8 @@ WHOLE = 0.99
 PART = "network"
 
 
-class MattingTools(Tools[Arrived, Matted]):
-    """A matter, loaded anew when it fails twice in a row.
+class MattingTools(Tools[Arrived, Matted | Composited]):
+    """A matter, loaded anew when it fails twice in a row; its device composites where it can.
 
     Args:
         networks: where the network comes from.
@@ -70,10 +75,11 @@ class MattingTools(Tools[Arrived, Matted]):
         self._next_level: Level | None = None
         self._missed, self._last_index = 0, -1
         self._matter: Matter | None = None
+        self._kept = KeptFrames(height, width)
         self._failures = 0
         self._retry_s = 0.0
         self._backoff = Backoff(0.1, 5.0)
-        self._allowed_s = stage.FIRST_PATIENCE_S
+        self._allowed_s: dict[str, float] = {}
 
     def prepare(self) -> None:
         """Load and compile.
@@ -85,27 +91,30 @@ class MattingTools(Tools[Arrived, Matted]):
             return
         try:
             matter = self._require_matter()
-            self._call(matter, np.zeros((self._height, self._width, 3), np.uint8), 0.0)
-            matter.reset()
+            if not self._kept.takes(self._look()):
+                black = np.zeros((self._height, self._width, 3), np.uint8)
+                self._timed("network", lambda: matter(black, 0.0))
+                matter.reset()
             self._ready.set()
         except Exception as error:
             if not self._ready.is_set() and isinstance(error, VidbgError):
                 raise
             self._failed(error)
 
-    def __call__(self, arrived: Arrived) -> Matted | None:
+    def __call__(self, arrived: Arrived) -> Matted | Composited | None:
         index = arrived.frame.index
         self._missed, self._last_index = index - self._last_index - 1, index
         if time.monotonic() < self._retry_s:
             return None
         look = self._look()  # once: alpha and background belong together
         frame = self._fitted(arrived.frame, look.mirror)
+        if look.shows_room:
+            return Matted(frame, np.ones(frame.image.shape[:2], np.float32), look, arrived.at_s)
         try:
-            alpha = self._alpha(frame, look)
+            return self._worked_on(frame, look, arrived.at_s)
         except Exception as error:
             self._failed(error)
             return None
-        return None if alpha is None else Matted(frame, alpha, look, arrived.at_s)
 
     def _fitted(self, frame: Frame, mirror: bool) -> Frame:
         image = fill(frame.image, self._height, self._width, "fit", (0, 0, 0))
@@ -113,23 +122,41 @@ class MattingTools(Tools[Arrived, Matted]):
             image = np.asarray(cv2.flip(image, 1), np.uint8)
         return replace(frame, image=image)
 
-    def _alpha(self, frame: Frame, look: Look) -> Alpha | None:
-        """Alpha; None where it calls all of the picture a person, which nobody should see."""
-        if look.shows_room:
-            return np.ones(frame.image.shape[:2], np.float32)
+    def _worked_on(self, frame: Frame, look: Look, at_s: float) -> Matted | Composited | None:
+        """None where all of the picture is called a person, which nobody should see."""
         matter = self._require_matter()
+        composite = self._composite(frame, look)
+        if composite is not None:
+            done = Composited(Arrived(replace(frame, image=composite.image), at_s), look)
+            return done if self._believed(composite.person_share) else None
+        alpha = self._alpha(matter, frame)
+        share = float(alpha[::8, ::8].mean())
+        return Matted(frame, alpha, look, at_s) if self._believed(share) else None
+
+    def _composite(self, frame: Frame, look: Look) -> Composite | None:
+        if not self._kept.takes(look):
+            return None
+        with self._clock.stage("device"):
+            return self._timed("device", lambda: self._kept.composite(frame, look))
+
+    def _alpha(self, matter: Matter, frame: Frame) -> Alpha:
         self._take_level(matter)
         start = time.monotonic()
         carries = self._level is not None and frame.index % self._level.every
-        alpha = self._call(matter.carry if carries else matter, frame.image, frame.pts)
+        work = matter.carry if carries else matter
+        alpha = self._timed("network", lambda: work(frame.image, frame.pts))
         self._govern(matter, time.monotonic() - start)
+        return alpha
+
+    def _believed(self, person_share: float) -> bool:
+        """Note that the network works; whether its answer may be shown."""
         self._failures = 0
         self._backoff.worked()
-        if float(alpha[::8, ::8].mean()) > WHOLE:
+        if person_share > WHOLE:
             self._faults.raised(PART, "it calls the whole picture a person")
-            return None
+            return False
         self._faults.cleared(PART)
-        return alpha
+        return True
 
     def _govern(self, matter: Matter, busy_s: float) -> None:
         """Tell the governor of a frame, and get ready for what it says."""
@@ -151,13 +178,14 @@ class MattingTools(Tools[Arrived, Matted]):
         if level is not None:
             matter.network_pixels, self._level = level.pixels, level
 
-    def _call(self, matter: Callable[[Image, float], Alpha], image: Image, pts: float) -> Alpha:
+    def _timed(self, what: str, work: Callable[[], Made]) -> Made:
+        """Do what may hang; the first time it may take longer."""
         start = time.monotonic()
-        with self._watch.over(self._allowed_s):
-            alpha = matter(image, pts)
+        with self._watch.over(self._allowed_s.get(what, stage.FIRST_PATIENCE_S)):
+            made = work()
         taken_s = time.monotonic() - start
-        self._allowed_s = max(stage.PATIENCE_S, stage.SLOWNESS * taken_s)
-        return alpha
+        self._allowed_s[what] = max(stage.PATIENCE_S, stage.SLOWNESS * taken_s)
+        return made
 
     def _require_matter(self) -> Matter:
         if self._matter is not None and self._networks.better():
@@ -165,11 +193,13 @@ class MattingTools(Tools[Arrived, Matted]):
         if self._matter is None:
             with self._watch.over(LOAD_PATIENCE_S):
                 self._matter = self._networks.load()
+            with self._watch.over(stage.FIRST_PATIENCE_S):
+                self._kept.attach(self._matter)
             self._matter.clock = self._clock
             if self._governor is not None:
                 self._level = self._governor.reset(time.monotonic())
                 self._next_level = None
-            self._allowed_s = stage.FIRST_PATIENCE_S
+            self._allowed_s.clear()
         return self._matter
 
     def _failed(self, error: Exception) -> None:
@@ -180,6 +210,11 @@ class MattingTools(Tools[Arrived, Matted]):
         self._failures += 1
         if self._matter is not None and self._failures == 1:
             self._matter.reset()
+            self._kept.reset()
+            return
+        if self._kept.takes(self._look()):
+            self._kept.give_up(error)
+            self._failures = 0
             return
         if self._matter is not None:
             self.close()
@@ -188,6 +223,7 @@ class MattingTools(Tools[Arrived, Matted]):
         self._retry_s = time.monotonic() + self._backoff.next_s()
 
     def close(self) -> None:
+        self._kept.close()
         if self._matter is not None:
             matter, self._matter = self._matter, None
             matter.close()

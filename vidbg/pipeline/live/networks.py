@@ -11,8 +11,10 @@ from typing import Protocol
 from vidbg.config import MattingConfig
 from vidbg.errors import VidbgError
 from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_first
+from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import plan_geometry
+from vidbg.pipeline.frame_inputs import frame_plan
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,8 @@ class Networks(Protocol):
 class DeviceNetworks:
     """The devices of a config: with "auto" one after the other, else the one that is named.
 
-    Where the best device has to build an engine first, "auto" takes the next while it builds.
+    Where the best device has to build an engine first, "auto" takes the next while it builds. While
+    the engine of the whole frame is built, the device runs the network alone.
 
     Args:
         height, width: of the frames.
@@ -60,6 +63,8 @@ class DeviceNetworks:
         self._config, self._announce = config, announce
         plan = plan_geometry(height, width, config.network_pixels)
         self._size = plan.height, plan.width
+        self._frame_size = height, width
+        self._wants_graph = config.whole_frame
         self._auto = config.device == "auto"
         self._blamed: list[str] = []
         self._device = config.device
@@ -70,6 +75,8 @@ class DeviceNetworks:
         self._device, backend = self._first(left if self._auto else [self._config.device])
         if self._auto and not backend.ready(*self._size):
             backend = self._meanwhile(backend, left[left.index(self._device) + 1 :])
+        else:
+            self._build_beside(backend)
         self._announce(f"{backend.name}, {backend.precision}")
         return Matter(config=replace(self._config, device=self._device), backend=backend)
 
@@ -94,6 +101,7 @@ class DeviceNetworks:
         self._announce(f"{best.name} is being built, once for this size")
         try:
             best.prepare(*self._size)
+            self._build_graph(graph_backend(best))
         except VidbgError as error:
             logger.warning("%s cannot be built and is left out: %s", best.name, error)
             self._blamed.append(device)
@@ -101,6 +109,33 @@ class DeviceNetworks:
             self._built.set()
         finally:
             best.close()
+
+    def _build_beside(self, backend: Backend) -> None:
+        """Build the whole frame's engine while the network's serves."""
+        device = graph_backend(backend)
+        if device is None or not self._wants_graph or device.graph_ready(self._graph()):
+            return
+
+        def build() -> None:
+            if self._build_graph(device):
+                self._built.set()
+
+        threading.Thread(target=build, name="vidbg-build", daemon=True).start()
+
+    def _build_graph(self, device: GraphBackend | None) -> bool:
+        """Whether the engine is there now; where it cannot be built, it is not tried again."""
+        if device is None or not self._wants_graph:
+            return False
+        try:
+            device.prepare_graph(self._graph())
+        except VidbgError as error:
+            logger.warning("%s runs the network alone: %s", device.name, error)
+            self._wants_graph = False
+            return False
+        return True
+
+    def _graph(self) -> GraphPlan:
+        return frame_plan(*self._frame_size, self._config.network_pixels)
 
     def better(self) -> bool:
         if not self._built.is_set():

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live import compositing, matting
-from vidbg.pipeline.live.compositing import Composited, CompositingTools
+from vidbg.pipeline.live.compositing import CompositingTools
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.governor import Governor
-from vidbg.pipeline.live.look import Arrived, Look, Matted
+from vidbg.pipeline.live.look import Arrived, Composited, Look, Matted
 from vidbg.pipeline.live.matting import MattingTools
 from vidbg.pipeline.live.networks import Networks
 from vidbg.pipeline.live.pump import Pump
@@ -123,7 +123,7 @@ class Supervisor:
             governor = Governor(network_pixels, 1 / period_s, time.monotonic())
         self._governor = governor
         ready = threading.Event()
-        self._matting: Stage[Arrived, Matted] = Stage(
+        self._matting: Stage[Arrived, Matted | Composited] = Stage(
             matting.PART,
             lambda watch: MattingTools(
                 networks,
@@ -136,7 +136,7 @@ class Supervisor:
                 ready,
                 watch,
             ),
-            self._compositing.feed,
+            self._hand_on,
             self._faults,
             self._fail,
             networks.blame,
@@ -191,6 +191,12 @@ class Supervisor:
 
     def _feed(self, frame: Frame) -> None:
         self._matting.feed(Arrived(frame, time.monotonic()))
+
+    def _hand_on(self, matted: Matted | Composited) -> None:
+        if isinstance(matted, Composited):
+            self._show(matted)
+        else:
+            self._compositing.feed(matted)
 
     def _show(self, composited: Composited) -> None:
         with self._changing:  # no frame of a background that has been changed since

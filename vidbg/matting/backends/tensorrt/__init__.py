@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.backends.graphs import GraphPlan
 from vidbg.matting.backends.tensorrt.build import network_recipe
 from vidbg.matting.backends.tensorrt.cache import cached_engine, is_cached
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
@@ -47,6 +48,8 @@ class TensorRtBackend:
     The first engine of a size is built, which takes seconds; from then on it is in the cache.
     """
 
+    keeps_frames = True
+
     def __init__(self, flavour: Flavour, target: str) -> None:
         self.name = f"TensorRT ({flavour.name} {flavour.version})"
         self.precision = PRECISION
@@ -59,9 +62,8 @@ class TensorRtBackend:
         if self._closed:
             raise BackendError(f"{self.name} was called after it was closed")
         session = self._sessions.get(batch.shape) or self._open(batch.shape)
-        session.inputs["input"][...] = batch
-        session.run()
-        alpha: NDArray[np.float32] = session.outputs["alpha"][0, 0].copy()
+        session.start(0, {"input": batch})
+        alpha: NDArray[np.float32] = session.wait(0)["alpha"][0, 0].copy()
         return alpha
 
     def ready(self, height: int, width: int) -> bool:
@@ -71,6 +73,16 @@ class TensorRtBackend:
     def prepare(self, height: int, width: int) -> None:
         """Build the engine; it is opened by the first call, for CUDA wants no second thread."""
         cached_engine(self._flavour, network_recipe(height, width), self._target)
+
+    def graph_ready(self, plan: GraphPlan) -> bool:
+        return is_cached(self._flavour, plan.recipe, self._target)
+
+    def prepare_graph(self, plan: GraphPlan) -> None:
+        cached_engine(self._flavour, plan.recipe, self._target)
+
+    def open_graph(self, plan: GraphPlan, slots: int) -> Session:
+        path = cached_engine(self._flavour, plan.recipe, self._target)
+        return Session(self._flavour, path.read_bytes(), plan.wiring, slots)
 
     def _open(self, shape: tuple[int, ...]) -> Session:
         path = cached_engine(self._flavour, network_recipe(*shape[2:]), self._target)

@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vidbg.errors import BackendError
+from vidbg.matting.backends.graphs import Recipe
 from vidbg.matting.backends.tensorrt.flavour import Flavour, open_log
-from vidbg.matting.engines import TYPED, engine_file
-
-Graph = Literal["network", "frame"]
-
-_FILES: dict[str, str] = {"network": "r50-fp16.onnx", "frame": "frame-fp16.onnx"}
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """A graph at one size.
-
-    Attributes:
-        size: for people and file names: the network's, or the frame's and the network's.
-        shapes: of the graph's inputs, by name.
-    """
-
-    graph: Graph
-    size: str
-    shapes: Mapping[str, tuple[int, ...]]
-
-    def graph_file(self) -> Path:
-        """The shipped graph.
-
-        Raises:
-            EngineMismatch: it is missing or damaged.
-        """
-        return engine_file(TYPED, _FILES[self.graph])
 
 
 def network_recipe(height: int, width: int) -> Recipe:

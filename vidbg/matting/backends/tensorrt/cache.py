@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vidbg.errors import BackendError
-from vidbg.matting.backends.tensorrt.build import Recipe, build_engine
+from vidbg.matting.backends.graphs import Recipe
+from vidbg.matting.backends.tensorrt.build import build_engine
 from vidbg.matting.backends.tensorrt.flavour import Flavour
 from vidbg.matting.engines import WEIGHTS, engine_file, file_hash
 

@@ -1,10 +1,11 @@
-"""An engine at work: pinned buffers, device buffers, one CUDA graph from upload to download."""
+"""An engine at work: pinned buffers, device buffers, CUDA graphs, three streams that overlap."""
 
 from __future__ import annotations
 
 import ctypes
 import math
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,96 +13,191 @@ from numpy.typing import NDArray
 
 from vidbg.closing import Closing
 from vidbg.errors import BackendError
+from vidbg.matting.backends.graphs import Arrays, Wiring
 from vidbg.matting.backends.tensorrt.cuda import call, load_runtime
 from vidbg.matting.backends.tensorrt.flavour import Flavour, open_log
 
 WARM_UP_RUNS = 2
-"""Before the graph is captured: what compiles or allocates at first use may not be captured."""
+"""Before a graph is captured: what compiles or allocates at first use may not be captured."""
+
+
+@dataclass(slots=True)
+class _Tensor:
+    """One of the engine's tensors.
+
+    Attributes:
+        device: address of its memory on the device.
+        pinned: its copy in pinned host memory; None where it never crosses the bus.
+    """
+
+    name: str
+    device: int
+    size: int
+    pinned: NDArray[Any] | None
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What one run under way needs to itself."""
+
+    inputs: dict[str, _Tensor] = field(default_factory=dict)
+    outputs: dict[str, _Tensor] = field(default_factory=dict)
+    given: dict[str, NDArray[Any]] = field(default_factory=dict)
+    graph: Any = None
+    uploaded: Any = None
+    computed: Any = None
+    downloaded: Any = None
 
 
 class Session(Closing):
-    """Runs one engine again and again.
+    """Runs one engine again and again; see graphs.Runner.
 
-    Attributes:
-        inputs, outputs: pinned arrays by the engine's names. Fill the inputs, call `run`, read the
-            outputs before the next run; views that end with the session.
+    Each slot has buffers of its own for what crosses the bus, so that one run is uploaded and
+    another downloaded while a third is computed. The state has one buffer each, on the device.
 
     Args:
         plan: a serialised engine of static shapes.
+        wiring: which tensors cross the bus, and which feed the next run.
+        slots: runs that may be under way at a time.
     Raises:
         BackendError: the engine does not fit this GPU or TensorRT, or CUDA failed.
     """
 
-    def __init__(self, flavour: Flavour, plan: bytes) -> None:
+    def __init__(
+        self, flavour: Flavour, plan: bytes, wiring: Wiring | None = None, slots: int = 1
+    ) -> None:
         self._cuda = load_runtime()
+        self._flavour = flavour
+        self._wiring = wiring or Wiring()
         self._owned = ExitStack()
-        self.inputs: dict[str, NDArray[Any]] = {}
-        self.outputs: dict[str, NDArray[Any]] = {}
-        self._on_device: dict[str, int] = {}
+        self._kept: dict[str, _Tensor] = {}
+        self._slots: list[_Slot] = []
         try:
             self._context = _deserialise(flavour, plan)
-            self._stream = self._own("cudaStreamCreate", "cudaStreamDestroy")
-            for index in range(self._context.engine.num_io_tensors):
-                self._bind(flavour, self._context.engine.get_tensor_name(index))
-            self._graph = self._capture()
+            self._upload, self._compute, self._download = (self._stream() for _ in range(3))
+            self._owned.callback(self._cuda.cudaDeviceSynchronize)  # before anything is freed
+            for _ in range(slots):
+                self._slots.append(self._slot())
+            self.forget()
         except BaseException:
             self.close()
             raise
 
-    def run(self) -> None:
-        """Upload the inputs, compute, download the outputs; returns when they are there.
+    def start(self, slot: int, arrays: Arrays) -> None:
+        at = self._slots[slot]
+        for name, array in arrays.items():
+            if at.given.get(name) is not array:
+                self._give(at, name, array)
+        self._record(at.uploaded, self._upload)
+        self._await(self._compute, at.uploaded)
+        call(self._cuda, "cudaGraphLaunch", at.graph, self._compute)
+        self._record(at.computed, self._compute)
+        self._await(self._download, at.computed)
+        for tensor in at.outputs.values():
+            if tensor.pinned is not None:
+                to = tensor.pinned.ctypes.data
+                self._copy(to, tensor.device, tensor, "DeviceToHost", self._download)
+        self._record(at.downloaded, self._download)
 
-        Raises:
-            BackendError: CUDA failed.
-        """
-        call(self._cuda, "cudaGraphLaunch", self._graph, self._stream)
-        call(self._cuda, "cudaStreamSynchronize", self._stream)
+    def wait(self, slot: int) -> dict[str, NDArray[Any]]:
+        at = self._slots[slot]
+        call(self._cuda, "cudaEventSynchronize", at.downloaded)
+        return {t.name: t.pinned for t in at.outputs.values() if t.pinned is not None}
+
+    def forget(self) -> None:
+        for name in self._wiring.loops:
+            self._clear(self._kept[name])
 
     def close(self) -> None:
-        self.inputs.clear()
-        self.outputs.clear()
+        self._slots.clear()
         self._owned.close()
+
+    def _give(self, at: _Slot, name: str, array: NDArray[Any]) -> None:
+        tensor = at.inputs[name]
+        if tensor.pinned is None:
+            raise ValueError(f"{name} is state, which stays on the device")
+        tensor.pinned[...] = array
+        if name in self._wiring.steady:
+            at.given[name] = array
+        self._copy(tensor.device, tensor.pinned.ctypes.data, tensor, "HostToDevice", self._upload)
+
+    def _slot(self) -> _Slot:
+        """Buffers, events and a CUDA graph with their addresses."""
+        slot = _Slot()
+        engine = self._context.engine
+        for index in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(index)
+            is_input = engine.get_tensor_mode(name) == self._flavour.api.TensorIOMode.INPUT
+            tensor = self._tensor(name)
+            (slot.inputs if is_input else slot.outputs)[name] = tensor
+            self._context.set_tensor_address(name, tensor.device)
+        flags = self._cuda.cudaEventDisableTiming | self._cuda.cudaEventBlockingSync
+        slot.uploaded, slot.computed, slot.downloaded = (
+            self._own("cudaEventCreateWithFlags", "cudaEventDestroy", flags) for _ in range(3)
+        )
+        slot.graph = self._capture(slot)
+        return slot
+
+    def _tensor(self, name: str) -> _Tensor:
+        """The tensor's memory for one slot, or what all slots share; zeros."""
+        if name in self._kept:
+            return self._kept[name]
+        engine = self._context.engine
+        kind = np.dtype(self._flavour.api.nptype(engine.get_tensor_dtype(name)))
+        shape = tuple(engine.get_tensor_shape(name))
+        size = math.prod(shape) * kind.itemsize
+        stays = name in self._wiring.loops or name in self._wiring.unread
+        pinned = None
+        if not stays:
+            address = int(self._own("cudaMallocHost", "cudaFreeHost", size))
+            memory = (ctypes.c_byte * size).from_address(address)
+            pinned = np.frombuffer(memory, kind).reshape(shape)
+            pinned[...] = 0
+        tensor = _Tensor(name, int(self._own("cudaMalloc", "cudaFree", size)), size, pinned)
+        self._clear(tensor)
+        if stays:
+            self._kept[name] = tensor
+        return tensor
+
+    def _capture(self, slot: _Slot) -> Any:
+        for _ in range(WARM_UP_RUNS):
+            self._enqueue(slot)
+            call(self._cuda, "cudaStreamSynchronize", self._compute)
+        mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        call(self._cuda, "cudaStreamBeginCapture", self._compute, mode)
+        self._enqueue(slot)
+        captured = self._own("cudaStreamEndCapture", "cudaGraphDestroy", self._compute)
+        return self._own("cudaGraphInstantiate", "cudaGraphExecDestroy", captured, 0)
+
+    def _enqueue(self, slot: _Slot) -> None:
+        """Compute, then hand the state on to the next run."""
+        if not self._context.execute_async_v3(int(self._compute)):
+            raise BackendError("TensorRT could not run the engine")
+        for taken, given in self._wiring.loops.items():
+            source, target = slot.outputs[given], slot.inputs[taken]
+            self._copy(target.device, source.device, source, "DeviceToDevice", self._compute)
+
+    def _copy(self, to: int, source: int, tensor: _Tensor, way: str, stream: Any) -> None:
+        kind = getattr(self._cuda.cudaMemcpyKind, f"cudaMemcpy{way}")
+        call(self._cuda, "cudaMemcpyAsync", to, source, tensor.size, kind, stream)
+
+    def _clear(self, tensor: _Tensor) -> None:
+        call(self._cuda, "cudaMemsetAsync", tensor.device, 0, tensor.size, self._compute)
+
+    def _record(self, event: Any, stream: Any) -> None:
+        call(self._cuda, "cudaEventRecord", event, stream)
+
+    def _await(self, stream: Any, event: Any) -> None:
+        call(self._cuda, "cudaStreamWaitEvent", stream, event, 0)
+
+    def _stream(self) -> Any:
+        flags = self._cuda.cudaStreamNonBlocking
+        return self._own("cudaStreamCreateWithFlags", "cudaStreamDestroy", flags)
 
     def _own(self, create: str, destroy: str, *arguments: Any) -> Any:
         handle = call(self._cuda, create, *arguments)
         self._owned.callback(getattr(self._cuda, destroy), handle)
         return handle
-
-    def _bind(self, flavour: Flavour, name: str) -> None:
-        """Pinned memory, device memory and an address for one of the engine's tensors."""
-        engine = self._context.engine
-        kind = np.dtype(flavour.api.nptype(engine.get_tensor_dtype(name)))
-        shape = tuple(engine.get_tensor_shape(name))
-        size = math.prod(shape) * kind.itemsize
-        address = int(self._own("cudaMallocHost", "cudaFreeHost", size))
-        pinned = np.frombuffer((ctypes.c_byte * size).from_address(address), kind).reshape(shape)
-        pinned[...] = 0
-        is_input = engine.get_tensor_mode(name) == flavour.api.TensorIOMode.INPUT
-        (self.inputs if is_input else self.outputs)[name] = pinned
-        self._on_device[name] = int(self._own("cudaMalloc", "cudaFree", size))
-        self._context.set_tensor_address(name, self._on_device[name])
-
-    def _capture(self) -> Any:
-        for _ in range(WARM_UP_RUNS):
-            self._enqueue()
-            call(self._cuda, "cudaStreamSynchronize", self._stream)
-        mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-        call(self._cuda, "cudaStreamBeginCapture", self._stream, mode)
-        self._enqueue()
-        captured = self._own("cudaStreamEndCapture", "cudaGraphDestroy", self._stream)
-        return self._own("cudaGraphInstantiate", "cudaGraphExecDestroy", captured, 0)
-
-    def _enqueue(self) -> None:
-        for name, pinned in self.inputs.items():
-            self._copy(self._on_device[name], pinned.ctypes.data, pinned.nbytes, "HostToDevice")
-        if not self._context.execute_async_v3(int(self._stream)):
-            raise BackendError("TensorRT could not run the engine")
-        for name, pinned in self.outputs.items():
-            self._copy(pinned.ctypes.data, self._on_device[name], pinned.nbytes, "DeviceToHost")
-
-    def _copy(self, to: int, source: int, size: int, way: str) -> None:
-        kind = getattr(self._cuda.cudaMemcpyKind, f"cudaMemcpy{way}")
-        call(self._cuda, "cudaMemcpyAsync", to, source, size, kind, self._stream)
 
 
 def _deserialise(flavour: Flavour, plan: bytes) -> Any:

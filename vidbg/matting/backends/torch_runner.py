@@ -1,0 +1,140 @@
+"""A graph as a torch module at work: inputs and state are tensors that stay on the device.
+
+On CUDA the whole run is one CUDA graph, and what crosses the bus does so from pinned memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidbg.closing import Closing
+from vidbg.errors import BackendError
+from vidbg.matting.backends.graphs import Arrays, GraphPlan
+
+WARM_UP_RUNS = 3
+"""Before the capture: cuDNN picks its algorithms, and memory is allocated."""
+
+
+class TorchRunner(Closing):
+    """Runs a graph's module; see graphs.Runner.
+
+    Args:
+        plan: the graph and its size.
+        network: a MattingNetwork in fp32 on the CPU, for the graph alone.
+        device: torch's.
+        slots: runs that may be under way at a time.
+    Raises:
+        BackendError: the device failed.
+    """
+
+    def __init__(self, plan: GraphPlan, network: Any, device: torch.device, slots: int) -> None:
+        self._device, self._wiring, self._names = device, plan.wiring, plan.outputs
+        self._on_cuda = device.type == "cuda"
+        self._given: dict[str, NDArray[Any]] = {}
+        self._state = set(plan.wiring.loops)
+        self._read = [name for name in plan.outputs if name not in plan.wiring.unread]
+        with _failures():
+            module = plan.module(network).eval().requires_grad_(False)
+            self._module: Any = module.to(device, memory_format=torch.channels_last)
+            self._stream: Any = torch.cuda.Stream(device) if self._on_cuda else None  # type: ignore[no-untyped-call]
+            self._inputs = {
+                name: torch.zeros(array.shape, dtype=torch.from_numpy(array[:0]).dtype).to(device)
+                for name, array in plan.inputs.items()
+            }
+            self._pinned = [self._host_copies() for _ in range(slots)]
+            self._graph: Any = None
+            with torch.inference_mode(), self._queue():
+                self._outputs = self._run()
+                if self._on_cuda:
+                    self._capture()
+            self._results = [self._landing() for _ in range(slots)]
+            self._done: list[Any] = []
+            if self._on_cuda:
+                self._done = [torch.cuda.Event(blocking=True) for _ in range(slots)]  # type: ignore[no-untyped-call]
+        self.forget()
+
+    def start(self, slot: int, arrays: Arrays) -> None:
+        with _failures(), torch.inference_mode(), self._queue():
+            for name, array in arrays.items():
+                if self._given.get(name) is not array:
+                    self._give(slot, name, array)
+            if self._graph is None:
+                self._outputs = self._run()
+            else:
+                self._graph.replay()
+            for name, landing in self._results[slot].items():
+                landing.copy_(self._outputs[name], non_blocking=True)
+            if self._on_cuda:
+                self._done[slot].record()
+
+    def wait(self, slot: int) -> dict[str, NDArray[Any]]:
+        with _failures():
+            if self._on_cuda:
+                self._done[slot].synchronize()
+            return {name: landing.numpy() for name, landing in self._results[slot].items()}
+
+    def forget(self) -> None:
+        with _failures(), torch.inference_mode(), self._queue():
+            for name in self._state:
+                self._inputs[name].zero_()
+
+    def close(self) -> None:
+        if self._on_cuda:
+            torch.cuda.synchronize(self._device)
+        self._graph = self._module = None
+        self._inputs, self._outputs, self._pinned, self._results = {}, {}, [], []
+
+    def _queue(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+
+    def _run(self) -> dict[str, torch.Tensor]:
+        outputs = dict(zip(self._names, self._module(*self._inputs.values()), strict=True))
+        for taken, given in self._wiring.loops.items():
+            self._inputs[taken].copy_(outputs[given])
+        return outputs
+
+    def _capture(self) -> None:
+        for _ in range(WARM_UP_RUNS):
+            self._run()
+        torch.cuda.synchronize(self._device)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
+            self._outputs = self._run()
+        self._graph = graph
+
+    def _give(self, slot: int, name: str, array: NDArray[Any]) -> None:
+        if name in self._state:
+            raise ValueError(f"{name} is state, which stays on the device")
+        pinned = self._pinned[slot][name]
+        np.copyto(pinned.numpy(), array)
+        self._inputs[name].copy_(pinned, non_blocking=True)
+        if name in self._wiring.steady:
+            self._given[name] = array
+
+    def _host_copies(self) -> dict[str, torch.Tensor]:
+        return {
+            name: torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=self._on_cuda)
+            for name, tensor in self._inputs.items()
+            if name not in self._state
+        }
+
+    def _landing(self) -> dict[str, torch.Tensor]:
+        return {
+            name: torch.zeros_like(self._outputs[name], device="cpu", pin_memory=self._on_cuda)
+            for name in self._read
+        }
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turns torch's errors into BackendError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise BackendError(f"PyTorch failed: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,118 @@
+"""The whole frame on the network's device, in a live run, where device and look allow it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+
+import numpy as np
+
+from vidbg.closing import Closing
+from vidbg.compositing import Compositor
+from vidbg.errors import BackendError
+from vidbg.frame import Frame, Image
+from vidbg.matting.backends.graphs import graph_backend
+from vidbg.matting.matter import Matter
+from vidbg.pipeline.frame_inputs import frame_plan
+from vidbg.pipeline.live.look import Look
+from vidbg.pipeline.whole_frame import Composite, WholeFrame, can_keep_frames
+from vidbg.sources import open_frames
+
+logger = logging.getLogger(__name__)
+
+BACKGROUND_RETRY_S = 5.0
+"""So long after a background failed the two steps do without the device; they tell of the fault."""
+
+
+class KeptFrames(Closing):
+    """Composites frames on the device of a matter, which stays ready for what this refuses.
+
+    Args:
+        height, width: of the frames.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._height, self._width = height, width
+        self._whole: WholeFrame | None = None
+        self._given_up = False
+        self._compositor: Compositor | None = None
+        self._made_for: Look | None = None
+        self._retry_s = 0.0
+
+    def takes(self, look: Look) -> bool:
+        """Whether `composite` is for frames of this look, now."""
+        waits = time.monotonic() < self._retry_s
+        return self._whole is not None and look.compositing.plain and not waits
+
+    def attach(self, matter: Matter) -> None:
+        """Use a new matter's device, if its graph has been built."""
+        self._detach()
+        backend = graph_backend(matter.backend)
+        if self._given_up or backend is None or not can_keep_frames(matter):
+            return
+        plan = frame_plan(self._height, self._width, matter.config.network_pixels)
+        if not backend.graph_ready(plan):
+            return
+        try:
+            whole = WholeFrame(matter.backend, self._height, self._width, matter.config, slots=1)
+        except BackendError as error:
+            self.give_up(error)
+            return
+        self._whole = whole
+        whole.finish(whole.start(self._nothing(), self._nothing().image))
+        whole.reset()
+
+    def composite(self, frame: Frame, look: Look) -> Composite | None:
+        """The frame's composite, of a look that it takes; None where the background failed.
+
+        Raises:
+            BackendError: the device failed.
+        """
+        behind = self._behind(frame, look)
+        if self._whole is None or behind is None:
+            return None
+        return self._whole.finish(self._whole.start(frame, behind))
+
+    def reset(self) -> None:
+        """Forget the past, if the device still can."""
+        if self._whole is not None:
+            with suppress(Exception):  # it may be lost
+                self._whole.reset()
+
+    def give_up(self, error: Exception) -> None:
+        """Leave the device with the network alone from now on."""
+        logger.warning("the device runs the network alone from now on: %s", error)
+        self._given_up = True
+        self._detach()
+
+    def _behind(self, frame: Frame, look: Look) -> Image | None:
+        try:
+            if self._compositor is None or self._made_for is not look:
+                self._close_background()
+                self._compositor = Compositor(look.compositing, open_frames)
+                self._made_for = look
+            return self._compositor.behind(frame)
+        except Exception as error:
+            logger.debug("the background failed beside the device", exc_info=error)
+            self._close_background()
+            self._retry_s = time.monotonic() + BACKGROUND_RETRY_S
+            return None
+
+    def _nothing(self) -> Frame:
+        return Frame(np.zeros((self._height, self._width, 3), np.uint8), 0.0, 0)
+
+    def _close_background(self) -> None:
+        compositor, self._compositor = self._compositor, None
+        if compositor is not None:
+            compositor.close()
+
+    def _detach(self) -> None:
+        whole, self._whole = self._whole, None
+        if whole is not None:
+            whole.close()
+
+    def close(self) -> None:
+        """Free the device's graph, before the matter is closed, and the background."""
+        self._detach()
+        self._close_background()
