@@ -417,7 +417,7 @@ class Window:
 
 def test_the_preview_goes_the_output_stays() -> None:
     window = Window(breaks=True)
-    with Rig(preview=window) as rig:
+    with Rig(previews=[window]) as rig:
         rig.wait_live()
         time.sleep(0.4)
         assert rig.state == State.LIVE.value
@@ -426,7 +426,7 @@ def test_the_preview_goes_the_output_stays() -> None:
 
 def test_a_preview_is_a_viewer() -> None:
     window = Window(breaks=False)
-    with Rig(preview=window) as rig:
+    with Rig(previews=[window]) as rig:
         rig.watched = False
         rig.wait_live()
         time.sleep(0.6)

@@ -16,12 +16,12 @@ from vidbg.cli.reload import reloading
 from vidbg.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from vidbg.compositing import BackgroundSpec
     from vidbg.config import MattingConfig
     from vidbg.frame import StreamInfo
     from vidbg.pipeline.live import Look
+    from vidbg.pipeline.live.panel import LivePanel
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
@@ -63,9 +63,18 @@ def run(
     show: Annotated[
         bool, typer.Option("--show", help="Preview window; ? in it shows its keys.")
     ] = False,
+    panel: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Serve a page that shows and changes how it looks, to this machine's browsers.",
+        ),
+    ] = None,
     backgrounds: Annotated[
         Path | None,
-        typer.Option(help="Folder of pictures and videos that the window's keys b and p choose."),
+        typer.Option(help="Folder of pictures and videos to choose from in window and panel."),
     ] = None,
     mirror: Annotated[bool, typer.Option(help="Mirror the camera for everybody.")] = False,
     ondemand: Annotated[
@@ -114,6 +123,7 @@ def run(
         output=output,
         raw_format=_raw_format(pipe_format, output),
         show=show,
+        panel=panel,
         backgrounds=[] if backgrounds is None else _backgrounds(backgrounds),
         ondemand=ondemand,
         adapt=adapt,
@@ -135,7 +145,8 @@ class _Given:
     output: str | None
     raw_format: RawFormat
     show: bool
-    backgrounds: list[BackgroundSpec]
+    panel: int | None
+    backgrounds: list[Path]
     ondemand: bool
     adapt: bool
     frames: int | None
@@ -147,7 +158,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
     from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
     from vidbg.pipeline.live.opening import CameraOpener
 
-    check_output(given.output, show=given.show)
+    check_output(given.output, preview=given.show or given.panel is not None)
     with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
         if camera.problem is not None:
             typer.echo(f"{camera.problem}. Waiting for it; the background is shown", err=True)
@@ -157,7 +168,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             camera.info.width,
             lambda name: typer.echo(f"network: {name}", err=True),
         )
-        preview = _preview(given, camera.info) if given.show else None
+        previews = list(_previews(given, camera.info))
         supervisor = Supervisor(
             camera,
             networks,
@@ -167,11 +178,11 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             reopens=reopens(given.output),
             on_demand=given.ondemand,
             network_pixels=given.matting.network_pixels if given.adapt else None,
-            preview=preview,
+            previews=previews,
             on_status=status.tell,
             frame_limit=given.frames,
         )
-        if preview is not None:
+        for preview in previews:
             preview.run = supervisor
         with reloading(ctx, lambda options: supervisor.change(_look(*options))):
             report = supervisor.run()
@@ -204,22 +215,33 @@ def _asked(size: str, fps: float) -> StreamInfo:
     return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
 
 
-def _backgrounds(folder: Path) -> list[BackgroundSpec]:
+def _backgrounds(folder: Path) -> list[Path]:
     """The media in a folder, by name."""
-    from vidbg.compositing.specs import FileSpec
     from vidbg.pipeline.jobs import media_in
 
     if not folder.is_dir():
         raise typer.BadParameter(f"--backgrounds {str(folder)!r} is no folder")
-    return [FileSpec(path) for path in media_in(sorted(folder.iterdir()), str(folder))]
+    return media_in(sorted(folder.iterdir()), str(folder))
 
 
-def _preview(given: _Given, info: StreamInfo) -> LivePreview:
-    from vidbg.compositing.specs import BlurSpec, PassthroughSpec
+def _previews(given: _Given, info: StreamInfo) -> Iterator[LivePreview | LivePanel]:
+    if given.panel is not None:
+        from vidbg.pipeline.live.panel import LivePanel
+
+        panel = LivePanel(given.panel, given.backgrounds)
+        typer.echo(f"panel: {panel.url}", err=True)
+        yield panel
+    if given.show:
+        yield _window(given, info)
+
+
+def _window(given: _Given, info: StreamInfo) -> LivePreview:
+    from vidbg.compositing.specs import BlurSpec, FileSpec, PassthroughSpec
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.window import WindowSink
 
-    choice = [given.look.compositing.background, *given.backgrounds, BlurSpec()]
+    files = [FileSpec(path) for path in given.backgrounds]
+    choice = [given.look.compositing.background, *files, BlurSpec()]
     kept = [spec for spec in dict.fromkeys(choice) if not isinstance(spec, PassthroughSpec)]
     return LivePreview(WindowSink(info, mirror=not given.look.mirror), kept)
 

@@ -82,7 +82,7 @@ def application(newest: NewestJpeg, host: str) -> web.Application:
 
     async def mjpeg(request: web.Request) -> web.StreamResponse:
         kind = "multipart/x-mixed-replace; boundary=frame"
-        response = web.StreamResponse(headers={"Content-Type": kind, **_HEADERS})
+        response = web.StreamResponse(headers={"Content-Type": kind, **HEADERS})
         await response.prepare(request)
         _limit_buffer(request)
         try:
@@ -96,10 +96,18 @@ def application(newest: NewestJpeg, host: str) -> web.Application:
             _drop(request)
         return response
 
+    app = web.Application(middlewares=[own_names_only(host)])
+    app.router.add_get("/", page(_PAGE))
+    app.router.add_get("/stream.mjpg", mjpeg)
+    app.router.add_get("/ws", picture_socket(newest))
+    return app
+
+
+def picture_socket(newest: NewestJpeg) -> Handler:
+    """Sends the newest frame over a WebSocket, to pages of this server's alone."""
+
     async def socket(request: web.Request) -> web.StreamResponse:
-        origin = request.headers.get("Origin")  # browsers let any page connect to a WebSocket
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text="another site's page may not watch")
+        refuse_others(request)
         response = web.WebSocketResponse(
             compress=False, timeout=1.0, max_msg_size=1024, heartbeat=_SILENCE_S
         )
@@ -116,18 +124,31 @@ def application(newest: NewestJpeg, host: str) -> web.Application:
                 _drop(request)
         return response
 
-    async def page(_: web.Request) -> web.StreamResponse:
-        text = _PAGE.read_text(encoding="utf-8")
-        return web.Response(text=text, content_type="text/html", headers=_HEADERS)
-
-    app = web.Application(middlewares=[_only_own_names(host)])
-    app.router.add_get("/", page)
-    app.router.add_get("/stream.mjpg", mjpeg)
-    app.router.add_get("/ws", socket)
-    return app
+    return socket
 
 
-_HEADERS = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"}
+def page(file: Path) -> Handler:
+    """Serves a page, read anew each time."""
+
+    async def serve(_: web.Request) -> web.StreamResponse:
+        text = file.read_text(encoding="utf-8")
+        return web.Response(text=text, content_type="text/html", headers=HEADERS)
+
+    return serve
+
+
+def refuse_others(request: web.Request) -> None:
+    """Refuse what another site's page asks for: browsers let any page ask.
+
+    Raises:
+        HTTPForbidden: it is one.
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise web.HTTPForbidden(text="another site's page may not do that")
+
+
+HEADERS = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
 async def _send(response: web.WebSocketResponse, newest: NewestJpeg) -> None:
@@ -148,7 +169,7 @@ def _limit_buffer(request: web.Request) -> None:
         request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, _SEND_BUFFER)
 
 
-def _only_own_names(host: str) -> Middleware:
+def own_names_only(host: str) -> Middleware:
     """Refuses other names, with which a foreign site could be made to look like this one."""
 
     @web.middleware

@@ -30,14 +30,16 @@ def check_live(compositing: CompositingConfig) -> None:
         raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
 
 
-def check_output(output: str | None, *, show: bool) -> None:
+def check_output(output: str | None, *, preview: bool) -> None:
     """Refuse a run that nobody would see.
 
     Raises:
         ConfigError: neither output nor preview.
     """
-    if output == NO_OUTPUT and not show:
-        raise ConfigError("nothing would be shown; give an output, or --show for a preview")
+    if output == NO_OUTPUT and not preview:
+        raise ConfigError(
+            "nothing would be shown; give an output, or --show or --panel for a preview"
+        )
 
 
 def reopens(output: str | None) -> bool:

@@ -40,6 +40,9 @@ class LivePreview:
             passthrough, which has a key of its own.
     """
 
+    smooth = True
+    watches = True
+
     def __init__(self, window: WindowSink, backgrounds: Sequence[BackgroundSpec]) -> None:
         self._window, self._backgrounds = window, list(backgrounds)
         self._chosen = 0

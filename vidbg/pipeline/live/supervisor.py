@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from vidbg.frame import Frame, StreamInfo
@@ -45,10 +45,20 @@ PATIENCE_S = 3.0
 
 
 class Preview(Protocol):
-    """A window on what viewers see, drawn in the thread that runs the supervisor."""
+    """A window or page on what viewers see, shown by the thread that runs the supervisor.
+
+    Attributes:
+        watches: somebody looks at it, and so the run goes on though nobody else watches.
+        smooth: it is to show every frame, not ten a second.
+    """
+
+    smooth: bool
+
+    @property
+    def watches(self) -> bool: ...
 
     def show(self, frame: Frame, status: LiveStatus) -> None:
-        """Draw, and heed the keys pressed since the last call.
+        """Draw, and do what was asked for since the last call.
 
         Raises:
             SinkError: there is no window any more.
@@ -71,7 +81,7 @@ class Supervisor:
         on_demand: close the camera while nobody watches, where the output can tell.
         network_pixels: of the network at its best, from where the governor steps down on a machine
             that is too slow for the rate; None: every frame at full size, late as it may be.
-        preview: drawn at the output's rate at most.
+        previews: shown at the output's rate at most.
         on_status: called a few times a second.
         frame_limit: end after so many composited frames.
     """
@@ -87,7 +97,7 @@ class Supervisor:
         reopens: bool = True,
         on_demand: bool = True,
         network_pixels: int | None = None,
-        preview: Preview | None = None,
+        previews: Sequence[Preview] = (),
         on_status: Callable[[LiveStatus], None] | None = None,
         frame_limit: int | None = None,
     ) -> None:
@@ -95,8 +105,9 @@ class Supervisor:
         safe = safe_picture(look.compositing, info.width, info.height)
         self.clock = StageClock()
         self._info, self._on_demand = info, on_demand
-        self._preview, self._on_status = preview, on_status
-        self._period_s = CHECK_PERIOD_S if preview is None else min(CHECK_PERIOD_S, period_s)
+        self._previews, self._on_status = list(previews), on_status
+        smooth = any(preview.smooth for preview in previews)
+        self._period_s = min(CHECK_PERIOD_S, period_s) if smooth else CHECK_PERIOD_S
         self._faults = Faults()
         self._failure: BaseException | None = None
         self._ending = threading.Event()
@@ -229,7 +240,7 @@ class Supervisor:
         if not self._on_demand:
             return None
         watched, now = self._pump.watched(), time.monotonic()
-        if watched is not False or self._preview is not None:
+        if watched is not False or any(preview.watches for preview in self._previews):
             self._watched_s = now
             if not self._reader.active:
                 self._pump.idle(False)
@@ -272,21 +283,22 @@ class Supervisor:
 
     def _draw(self, status: LiveStatus) -> None:
         shown = self._pump.shown
-        if self._preview is None or shown is None:
+        if shown is None:
             return
-        try:
-            self._preview.show(shown.frame, status)
-        except Exception as error:  # the output matters more than the window on it
-            logger.warning("the preview is over: %s", error)
-            self._preview = None
+        for preview in list(self._previews):
+            try:
+                preview.show(shown.frame, status)
+            except Exception as error:  # the output matters more than the window on it
+                logger.warning("the preview is over: %s", error)
+                self._previews.remove(preview)
 
     def _end(self) -> None:
         self._pump.stop(PATIENCE_S)
         self._reader.stop(PATIENCE_S)
         self._matting.stop(PATIENCE_S)
         self._compositing.stop(PATIENCE_S)
-        if self._preview is not None:
-            self._preview.close()
+        for preview in self._previews:
+            preview.close()
 
     def _report(self) -> LiveReport:
         pump = self._pump

@@ -1,0 +1,95 @@
+"""An aiohttp application in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from vidbg.closing import Closing
+from vidbg.errors import SinkError
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+_START_S, _STOP_S = 10.0, 5.0
+
+
+class WebService(Closing):
+    """Serves from its construction until it is closed.
+
+    Args:
+        make: makes the application; called by the thread that serves.
+        host: name or address to listen at.
+        port: 0 takes any that is free.
+        end: called by that thread before connections are closed.
+        hint: how another port is chosen, for the message.
+    Attributes:
+        port: where it listens.
+    Raises:
+        SinkError: the address cannot be listened at.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], web.Application],
+        host: str,
+        port: int,
+        *,
+        end: Callable[[], None],
+        hint: str,
+    ) -> None:
+        self._make, self._end = make, end
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        started: Future[int] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(host, port, started), name="vidbg-web", daemon=True
+        )
+        self._thread.start()
+        try:
+            self.port = started.result(_START_S)
+        except (OSError, TimeoutError) as error:
+            raise SinkError(
+                f"port {port} of {host} cannot be served: {error}. Choose another, as in {hint}"
+            ) from error
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Have the serving thread call this; from any thread.
+
+        Raises:
+            SinkError: the server has ended.
+        """
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError as error:
+            raise SinkError(f"the web server has ended ({error}): start again") from error
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_STOP_S)
+
+    def _run(self, host: str, port: int, started: Future[int]) -> None:
+        try:
+            self._loop.run_until_complete(self._serve(host, port, started))
+        except Exception as error:  # raised in the caller of the constructor
+            if not started.done():
+                started.set_exception(error)
+        finally:
+            self._loop.close()
+
+    async def _serve(self, host: str, port: int, started: Future[int]) -> None:
+        from aiohttp import web
+
+        runner = web.AppRunner(self._make(), shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+            started.set_result(int(runner.addresses[0][1]))
+            await self._stop.wait()
+        finally:
+            self._end()
+            await runner.cleanup()
