@@ -413,7 +413,7 @@ def test_run_writes_raw_video_to_a_pipe(spawn: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        (["-o", "none"], "--show for a preview"),
+        (["-o", "none"], "--show or --panel for a preview"),
         (["-o", "-", "-b", "transparent"], "a camera cannot be transparent"),
         (["-o", "none", "--show"], "there is no display"),
     ],

@@ -401,6 +401,8 @@ def test_no_thread_stays() -> None:
 class Window:
     """A preview that is closed, or breaks, after three pictures."""
 
+    smooth = watches = True
+
     def __init__(self, breaks: bool) -> None:
         self.shown: list[State] = []
         self.closed = False
