@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 
 from aiohttp import web
 
 from vidbg.errors import VidbgError
 from vidbg.sinks.panel import Control
-from vidbg.sinks.web_server import (
-    HEADERS,
-    NewestJpeg,
-    own_names_only,
-    page,
-    picture_socket,
-    refuse_others,
-)
-
-_PAGE = Path(__file__).with_name("panel_page.html")
-_MOST_BYTES = 4096  # of a request
+from vidbg.sinks.web_server import HEADERS, NewestJpeg, picture_application, refuse_others
 
 
 def panel_application(control: Control, newest: NewestJpeg, host: str) -> web.Application:
@@ -50,10 +39,8 @@ def panel_application(control: Control, newest: NewestJpeg, host: str) -> web.Ap
             raise web.HTTPBadRequest(text=str(error)) from None
         return web.json_response(control.state(), headers=HEADERS)
 
-    app = web.Application(middlewares=[own_names_only(host)], client_max_size=_MOST_BYTES)
-    app.router.add_get("/", page(_PAGE))
+    app = picture_application(newest, host, "panel_page.html")
     app.router.add_get("/state", state)
     app.router.add_get(r"/thumbnail/{number:\d{1,5}}", thumbnail)
-    app.router.add_get("/ws", picture_socket(newest))
     app.router.add_post("/look", look)
     return app

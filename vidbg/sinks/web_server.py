@@ -19,7 +19,7 @@ from vidbg.frame import Image
 _QUALITY = 85  # of JPEG
 _SEND_BUFFER = 256 * 1024  # bytes a client may be behind in the system's buffer
 _SILENCE_S = 20.0  # a client that takes or answers nothing for so long has gone
-_PAGE = Path(__file__).with_name("web_page.html")
+_MOST_BYTES = 4096  # of what a page sends
 
 
 class NewestJpeg:
@@ -96,14 +96,25 @@ def application(newest: NewestJpeg, host: str) -> web.Application:
             _drop(request)
         return response
 
-    app = web.Application(middlewares=[own_names_only(host)])
-    app.router.add_get("/", page(_PAGE))
+    app = picture_application(newest, host, "web_page.html")
     app.router.add_get("/stream.mjpg", mjpeg)
-    app.router.add_get("/ws", picture_socket(newest))
     return app
 
 
-def picture_socket(newest: NewestJpeg) -> Handler:
+def picture_application(newest: NewestJpeg, host: str, page: str) -> web.Application:
+    """A page at / that shows the newest frame, which comes over /ws; for `host` and this machine.
+
+    Args:
+        page: its file's name in this folder.
+    """
+    app = web.Application(middlewares=[_own_names_only(host)], client_max_size=_MOST_BYTES)
+    app.router.add_get("/", _file(page, "text/html"))
+    app.router.add_get("/picture.js", _file("web_picture.js", "text/javascript"))
+    app.router.add_get("/ws", _picture_socket(newest))
+    return app
+
+
+def _picture_socket(newest: NewestJpeg) -> Handler:
     """Sends the newest frame over a WebSocket, to pages of this server's alone."""
 
     async def socket(request: web.Request) -> web.StreamResponse:
@@ -127,12 +138,12 @@ def picture_socket(newest: NewestJpeg) -> Handler:
     return socket
 
 
-def page(file: Path) -> Handler:
-    """Serves a page, read anew each time."""
+def _file(name: str, kind: str) -> Handler:
+    """Serves a file of this folder, read anew each time."""
 
     async def serve(_: web.Request) -> web.StreamResponse:
-        text = file.read_text(encoding="utf-8")
-        return web.Response(text=text, content_type="text/html", headers=HEADERS)
+        text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+        return web.Response(text=text, content_type=kind, headers=HEADERS)
 
     return serve
 
@@ -169,7 +180,7 @@ def _limit_buffer(request: web.Request) -> None:
         request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, _SEND_BUFFER)
 
 
-def own_names_only(host: str) -> Middleware:
+def _own_names_only(host: str) -> Middleware:
     """Refuses other names, with which a foreign site could be made to look like this one."""
 
     @web.middleware
