@@ -35,7 +35,7 @@ from vidbg.matting.backends.tensorrt import TensorRtBackend, session
 from vidbg.matting.engines import TYPED, engine_file
 from vidbg.matting.matter import Matter
 from vidbg.pipeline.frame_inputs import OUTPUTS, frame_plan
-from vidbg.pipeline.live import DeviceNetworks, Look, keeping, stage
+from vidbg.pipeline.live import DeviceNetworks, Look, stage, whole_frame
 from vidbg.pipeline.roads import OneStep, Road, Roads, TwoSteps
 from vidbg.pipeline.stream import MOST_UNDER_WAY, Stream
 from vidbg.pipeline.whole_frame import WholeFrame
@@ -360,7 +360,7 @@ def test_a_background_that_breaks_is_no_fault_of_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The two steps tell of it and try again; the device goes on when it is back."""
-    monkeypatch.setattr(keeping, "BACKGROUND_RETRY_S", 0.2)
+    monkeypatch.setattr(whole_frame, "BACKGROUND_RETRY_S", 0.2)
     picture = tmp_path / "picture.png"
     cv2.imwrite(str(picture), np.full((HEIGHT, WIDTH, 3), BEHIND, np.uint8))
     with Rig(on_device=True) as rig:
@@ -406,16 +406,16 @@ def test_the_network_alone_serves_while_the_engine_is_built(
     slow = SlowGraph(Rig(), fails)
     monkeypatch.setattr(backends, "_load", lambda *_: slow)
     networks = DeviceNetworks(MattingConfig("tensorrt"), HEIGHT, WIDTH)
-    kept = keeping.KeptFrames(HEIGHT, WIDTH)
+    whole = whole_frame.LiveWholeFrame(HEIGHT, WIDTH)
     look = Look(CompositingConfig(ColourSpec(BEHIND)))
-    kept.attach(networks.load())
-    assert not kept.takes(look)
+    whole.attach(networks.load())
+    assert not whole.takes(look)
     assert not networks.better()
     slow.may_build.set()
     deadline = time.monotonic() + 5
     while not (networks.better() or "the disk is full" in caplog.text):
         assert time.monotonic() < deadline
-    kept.attach(networks.load())
-    assert kept.takes(look) is not fails
-    kept.close()
+    whole.attach(networks.load())
+    assert whole.takes(look) is not fails
+    whole.close()
     assert not networks.better()

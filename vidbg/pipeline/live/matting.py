@@ -19,12 +19,12 @@ from vidbg.matting.matter import Matter
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.governor import Governor, Level
-from vidbg.pipeline.live.keeping import KeptFrames
 from vidbg.pipeline.live.look import Arrived, Composited, Look, Matted
 from vidbg.pipeline.live.networks import Networks
 from vidbg.pipeline.live.pacing import Backoff
 from vidbg.pipeline.live.stage import Tools
 from vidbg.pipeline.live.turns import Watch
+from vidbg.pipeline.live.whole_frame import LiveWholeFrame
 from vidbg.pipeline.whole_frame import Composite
 from vidbg.timing import StageClock
 
@@ -75,7 +75,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         self._next_level: Level | None = None
         self._missed, self._last_index = 0, -1
         self._matter: Matter | None = None
-        self._kept = KeptFrames(height, width)
+        self._whole = LiveWholeFrame(height, width)
         self._failures = 0
         self._retry_s = 0.0
         self._backoff = Backoff(0.1, 5.0)
@@ -91,7 +91,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
             return
         try:
             matter = self._require_matter()
-            if not self._kept.takes(self._look()):
+            if not self._whole.takes(self._look()):
                 black = np.zeros((self._height, self._width, 3), np.uint8)
                 self._timed("network", lambda: matter(black, 0.0))
                 matter.reset()
@@ -134,10 +134,10 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         return Matted(frame, alpha, look, at_s) if self._believed(share) else None
 
     def _composite(self, frame: Frame, look: Look) -> Composite | None:
-        if not self._kept.takes(look):
+        if not self._whole.takes(look):
             return None
         with self._clock.stage("device"):
-            return self._timed("device", lambda: self._kept.composite(frame, look))
+            return self._timed("device", lambda: self._whole.composite(frame, look))
 
     def _alpha(self, matter: Matter, frame: Frame) -> Alpha:
         self._take_level(matter)
@@ -194,7 +194,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
             with self._watch.over(LOAD_PATIENCE_S):
                 self._matter = self._networks.load()
             with self._watch.over(stage.FIRST_PATIENCE_S):
-                self._kept.attach(self._matter)
+                self._whole.attach(self._matter)
             self._matter.clock = self._clock
             if self._governor is not None:
                 self._level = self._governor.reset(time.monotonic())
@@ -210,10 +210,10 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         self._failures += 1
         if self._matter is not None and self._failures == 1:
             self._matter.reset()
-            self._kept.reset()
+            self._whole.reset()
             return
-        if self._kept.takes(self._look()):
-            self._kept.give_up(error)
+        if self._whole.takes(self._look()):
+            self._whole.give_up(error)
             self._failures = 0
             return
         if self._matter is not None:
@@ -223,7 +223,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         self._retry_s = time.monotonic() + self._backoff.next_s()
 
     def close(self) -> None:
-        self._kept.close()
+        self._whole.close()
         if self._matter is not None:
             matter, self._matter = self._matter, None
             matter.close()

@@ -25,7 +25,7 @@ BACKGROUND_RETRY_S = 5.0
 """So long after a background failed the two steps do without the device; they tell of the fault."""
 
 
-class KeptFrames(Closing):
+class LiveWholeFrame(Closing):
     """Composites frames on the device of a matter, which stays ready for what this refuses.
 
     Args:
