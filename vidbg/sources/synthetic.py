@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -121,8 +122,11 @@ def _frozen(image: Image) -> Image:
     return image
 
 
-def swaying_person(width: int, height: int) -> list[Image]:
+@lru_cache(maxsize=1)
+def swaying_person(width: int, height: int) -> tuple[Image, ...]:
     """A seamless loop of a drawn person who sways and nods before a textured wall.
+
+    Drawing takes most of a second; the last size is kept, for a source that is opened again.
 
     Returns:
         8 to 48 read-only images, uint8 (height, width, 3) BGR; fewer the larger they are.
@@ -130,7 +134,7 @@ def swaying_person(width: int, height: int) -> list[Image]:
     fewest, most = _LOOP_FRAMES
     count = min(most, max(fewest, _LOOP_BYTES // (width * height * 3)))
     wall, (person, alpha) = _wall(width, height), _person(width, height)
-    return [_frozen(_pose(wall, person, alpha, n / count)) for n in range(count)]
+    return tuple(_frozen(_pose(wall, person, alpha, n / count)) for n in range(count))
 
 
 def _pose(wall: Image, person: Image, alpha: Alpha, phase: float) -> Image:
