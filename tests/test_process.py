@@ -489,4 +489,5 @@ def test_real_clips_keep_frames_times_and_sound(
     assert audio_packets(tmp_path / "out.mp4") == audio_packets(short)
     green = [np.abs(f.image.astype(int) - (64, 177, 0)).max(axis=2) < 12 for f in after]
     share = [float(mask.mean()) for mask in green]
-    assert 0.05 < min(share) <= max(share) < 0.95  # a person, and a room that has gone
+    # A person, and a room that has gone; of a torso without a head (coffee) the arms at least.
+    assert 0.05 < min(share) <= max(share) < 0.99
