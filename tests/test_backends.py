@@ -24,7 +24,7 @@ PIXELS = 256 * 256
 # From the fp32 reference on one portrait: what 99 of 100 pixels keep, and the largest error.
 # fp32 differs by the order of sums; bf16 has 8 bits of mantissa; INT8 is a quantised network,
 # whose errors lie at the edges and where the network is unsure.
-TOLERANCES = {"fp32": (1e-4, 1e-2), "bf16": (0.03, 0.5), "int8": (0.15, 0.8)}
+TOLERANCES = {"fp32": (1e-4, 1e-2), "bf16": (0.03, 0.5), "int8": (0.18, 0.8)}
 
 
 @pytest.fixture(scope="module")
