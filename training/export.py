@@ -36,7 +36,7 @@ from training.trainer import to_input
 from training.validate import Scores
 from vidbg.config import MattingConfig
 from vidbg.matting.backends.openvino import import_openvino
-from vidbg.matting.engines import QUANTISED, TYPED, WEIGHTS, file_hash
+from vidbg.matting.engines import QUANTISED, TYPED, WEIGHTS, engine_folder, file_hash
 
 logger = logging.getLogger(__name__)
 
@@ -122,11 +122,11 @@ def main(
     data: Annotated[Path, typer.Option(help="Training sets, for calibration.")],
     val: Annotated[Path, typer.Option(help="Validation sets, for the scores.")],
     pixels: Annotated[int, typer.Option(help="Network size of the scores.")] = USUAL_PIXELS,
-    out: Annotated[Path, typer.Option(help="Where they go.")] = Path("engines"),
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
-    """Export, quantise, score and card the network."""
+    """Export, quantise, score and card the network, into the folder that the program reads."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    out = engine_folder()
     out.mkdir(exist_ok=True)
     shipped, graph = out / f"{WEIGHTS}.safetensors", out / f"{WEIGHTS}.onnx"
     save_weights(load_network(weights), shipped)
