@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.lineage import RECIPE, origin, read_recipe, saw_priors, write_mixture
+from training.lineage import RECIPE, origin, read_recipe, saw_priors, told_once, write_mixture
 from vidbg.errors import ConfigError
 
 
@@ -55,3 +55,12 @@ def test_a_mixture_tells_of_its_parts(weights: Path, tmp_path: Path) -> None:
     assert recipe["mixture"][0]["recipe"] == {"training": {"priors": True}}
     assert saw_priors(recipe)
     assert not saw_priors({"mixture": [recipe["mixture"][1]]})
+
+
+def test_an_ancestor_is_told_once() -> None:
+    first = {"file": "a", "sha256": "1", "recipe": {"init": None}, "steps": 9}
+    second = {"file": "b", "sha256": "2", "recipe": {"init": first}}
+    named = {"file": "a", "sha256": "1"}
+    parts = [{"share": 0.5, **second}, {"share": 0.5, **first}]
+    told = told_once({"recipe": {"mixture": parts}})
+    assert told["recipe"]["mixture"] == [{"share": 0.5, **second}, {"share": 0.5, **named}]

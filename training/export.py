@@ -29,7 +29,7 @@ from training.batches import SIZES
 from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
 from training.evaluate import score_engine
-from training.lineage import read_recipe, saw_priors
+from training.lineage import read_recipe, saw_priors, told_once
 from training.onnx_graphs import load_network, onnx_from_weights, typed_frame, typed_network
 from training.priors import disturbed
 from training.trainer import to_input
@@ -131,21 +131,22 @@ def main(
     shipped, graph = out / f"{WEIGHTS}.safetensors", out / f"{WEIGHTS}.onnx"
     save_weights(load_network(weights), shipped)
     onnx_from_weights(shipped, graph)
-    facts: dict[str, Any] = {**read_recipe(weights), "network_pixels": pixels}
+    made = read_recipe(weights)
+    facts: dict[str, Any] = {**told_once(made), "network_pixels": pixels}
     write_card(out, WEIGHTS, [shipped.name, graph.name], facts)
     export_typed(shipped)
-    priors = saw_priors(facts["recipe"])
+    priors = saw_priors(made["recipe"])
     batches = calibration_batches(data, CALIBRATION_PICTURES, seed, priors=priors)
     quantise(graph, batches, out / f"{QUANTISED}.xml")
-    made = {
+    quantised = {
         "made_from": file_hash(shipped),
         "method": f"nncf post-training quantisation, {CALIBRATION_PICTURES} training pictures",
     }
     files = [f"{QUANTISED}.xml", f"{QUANTISED}.bin"]
-    write_card(out, QUANTISED, files, made)
+    write_card(out, QUANTISED, files, quantised)
     scores = score_all("fp32", val, pixels)
     write_card(out, WEIGHTS, [shipped.name, graph.name], {**facts, "scores": scores})
-    write_card(out, QUANTISED, files, {**made, "scores": score_all("int8", val, pixels)})
+    write_card(out, QUANTISED, files, {**quantised, "scores": score_all("int8", val, pixels)})
 
 
 if __name__ == "__main__":

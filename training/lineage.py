@@ -48,6 +48,21 @@ def origin(weights: Path) -> dict[str, Any]:
     return {"file": weights.name, "sha256": file_hash(weights), **made}
 
 
+def told_once(made: Any, told: set[str] | None = None) -> Any:
+    """What `read_recipe` gives, with each file's own making told where it is named first alone."""
+    told = set() if told is None else told
+    if isinstance(made, list):
+        return [told_once(part, told) for part in made]
+    if not isinstance(made, dict):
+        return made
+    known = made.get("sha256") in told
+    if "sha256" in made:
+        told.add(made["sha256"])
+    return {
+        key: told_once(value, told) for key, value in made.items() if not (known and key in MADE)
+    }
+
+
 def write_mixture(out: Path, parts: dict[Path, float]) -> None:
     """The card of weights mixed of others, in the shares given."""
     mixture = [{"share": share, **origin(path)} for path, share in parts.items()]
