@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from vidbg.closing import Closing
-from vidbg.errors import SinkError
-from vidbg.frame import Image
 from vidbg.sinks.web_service import WebService
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+    from vidbg.sinks.web_server import NewestJpeg
 
 HOST = "127.0.0.1"
 """Never another: whoever reaches the panel sees the output and changes it."""
@@ -33,44 +35,18 @@ class Control(Protocol):
         ...
 
 
-class PanelService(Closing):
-    """Serves the panel at HOST until it is closed.
+def serve_panel(control: Control, port: int) -> WebService:
+    """Serve the panel at HOST until it is closed.
 
     Args:
         port: 0 takes any that is free.
-    Attributes:
-        url: of the page.
     Raises:
         SinkError: aiohttp is missing, or the port cannot be listened at.
     """
 
-    def __init__(self, control: Control, port: int) -> None:
-        try:
-            from vidbg.sinks.panel_server import panel_application
-            from vidbg.sinks.web_server import NewestJpeg
-        except ImportError as error:
-            raise SinkError(
-                f"the panel needs aiohttp ({error}): pip install 'vidbg[web]'"
-            ) from None
-        self._newest = newest = NewestJpeg()
-        self._service = WebService(
-            lambda: panel_application(control, newest, HOST),
-            HOST,
-            port,
-            end=newest.close,
-            hint="--panel 8092",
-        )
-        self.url = f"http://{HOST}:{self._service.port}/"
+    def make(newest: NewestJpeg) -> Application:
+        from vidbg.sinks.panel_server import panel_application
 
-    @property
-    def watched(self) -> bool:
-        """Whether a page shows the picture."""
-        return self._newest.watchers > 0
+        return panel_application(control, newest, HOST)
 
-    def offer(self, image: Image) -> None:
-        """Show a picture on the pages that show one."""
-        self._newest.offer(image)
-        self._service.call_soon(self._newest.wake)
-
-    def close(self) -> None:
-        self._service.close()
+    return WebService("the panel", make, HOST, port, hint="--panel 8092")

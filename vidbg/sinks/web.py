@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.live import LiveSink
 from vidbg.sinks.web_service import WebService
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+    from vidbg.sinks.web_server import NewestJpeg
 
 _log = logging.getLogger(__name__)
 
@@ -29,31 +34,23 @@ class WebSink(LiveSink):
 
     def __init__(self, info: StreamInfo, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__("the web output", info.width, info.height)
-        try:
-            from vidbg.sinks.web_server import NewestJpeg, application
-        except ImportError as error:
-            raise SinkError(
-                f"the web output needs aiohttp ({error}): pip install 'vidbg[web]'"
-            ) from None
-        self._newest = newest = NewestJpeg()
-        try:
-            self._service = WebService(
-                lambda: application(newest, host), host, port, end=newest.close, hint="web:8091"
-            )
-        except SinkError:
-            self._open = False
-            raise
+
+        def make(newest: NewestJpeg) -> Application:
+            from vidbg.sinks.web_server import application
+
+            return application(newest, host)
+
+        self._service = WebService(self._name, make, host, port, hint="web:8091")
         self.port = self._service.port
         if host not in ("localhost", "127.0.0.1", "::1"):
             _log.warning("whoever reaches %s port %d can watch the picture", host, self.port)
 
     def watched(self) -> bool | None:
         """Whether any client is being served: by MJPEG, or the page by its WebSocket."""
-        return self._newest.watchers > 0
+        return self._service.watched
 
     def _show(self, frame: Frame) -> None:
-        self._newest.offer(frame.image)
-        self._service.call_soon(self._newest.wake)
+        self._service.offer(frame.image)
 
     def _release(self) -> None:
         self._service.close()

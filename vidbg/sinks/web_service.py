@@ -1,4 +1,4 @@
-"""An aiohttp application in a thread of its own."""
+"""The newest picture, and what else an aiohttp application serves, by a thread of its own."""
 
 from __future__ import annotations
 
@@ -10,38 +10,44 @@ from typing import TYPE_CHECKING
 
 from vidbg.closing import Closing
 from vidbg.errors import SinkError
+from vidbg.frame import Image
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from vidbg.sinks.web_server import NewestJpeg
 
 _START_S, _STOP_S = 10.0, 5.0
 
 
 class WebService(Closing):
-    """Serves from its construction until it is closed.
+    """Serves from its construction until it is closed; a slow client misses pictures.
 
     Args:
-        make: makes the application; called by the thread that serves.
+        name: in messages ("the web output").
+        make: makes the application around the newest picture; called by the thread that serves.
         host: name or address to listen at.
         port: 0 takes any that is free.
-        end: called by that thread before connections are closed.
         hint: how another port is chosen, for the message.
     Attributes:
         port: where it listens.
     Raises:
-        SinkError: the address cannot be listened at.
+        SinkError: aiohttp is missing, or the address cannot be listened at.
     """
 
     def __init__(
         self,
-        make: Callable[[], web.Application],
+        name: str,
+        make: Callable[[NewestJpeg], web.Application],
         host: str,
         port: int,
-        *,
-        end: Callable[[], None],
         hint: str,
     ) -> None:
-        self._make, self._end = make, end
+        try:
+            from vidbg.sinks.web_server import NewestJpeg
+        except ImportError as error:
+            raise SinkError(f"{name} needs aiohttp ({error}): pip install 'vidbg[web]'") from None
+        self._make, self._newest = make, NewestJpeg()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         started: Future[int] = Future()
@@ -56,14 +62,20 @@ class WebService(Closing):
                 f"port {port} of {host} cannot be served: {error}. Choose another, as in {hint}"
             ) from error
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Have the serving thread call this; from any thread.
+    @property
+    def watched(self) -> bool:
+        """Whether any client is being shown the picture."""
+        return self._newest.watchers > 0
+
+    def offer(self, image: Image) -> None:
+        """Replace the picture; never waits.
 
         Raises:
             SinkError: the server has ended.
         """
+        self._newest.offer(image)
         try:
-            self._loop.call_soon_threadsafe(callback)
+            self._loop.call_soon_threadsafe(self._newest.wake)
         except RuntimeError as error:
             raise SinkError(f"the web server has ended ({error}): start again") from error
 
@@ -84,12 +96,12 @@ class WebService(Closing):
     async def _serve(self, host: str, port: int, started: Future[int]) -> None:
         from aiohttp import web
 
-        runner = web.AppRunner(self._make(), shutdown_timeout=1.0)
+        runner = web.AppRunner(self._make(self._newest), shutdown_timeout=1.0)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
             started.set_result(int(runner.addresses[0][1]))
             await self._stop.wait()
         finally:
-            self._end()
+            self._newest.close()
             await runner.cleanup()
