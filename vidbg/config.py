@@ -42,6 +42,11 @@ class MattingConfig:
     whole_frame: bool = True
     people: People = "all"
 
+    @property
+    def fits_whole_frame(self) -> bool:
+        """Whether the whole-frame graph is wanted, and does what these settings ask for."""
+        return self.whole_frame and self.refine and self.people == "all"
+
     def __post_init__(self) -> None:
         if self.smoothing_s < 0:
             raise ConfigError(f"smoothing of {self.smoothing_s} s; allowed are 0 and more")

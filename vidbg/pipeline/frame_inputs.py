@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,13 @@ def first_inputs(height: int, width: int, network_pixels: int) -> dict[str, NDAr
     return dict(zip(INPUTS, arrays, strict=True))
 
 
+@lru_cache(maxsize=1)
 def frame_plan(height: int, width: int, network_pixels: int) -> GraphPlan:
     """The graph for frames of this size: what crosses the bus is the frame and its composite, the
     background when it changes, and the small `smoothed` alpha, by which the answer is judged.
+
+    The last one is kept, for it is asked for at each step of building and opening an engine; its
+    arrays are not to be written to.
 
     Raises:
         ConfigError: the budget of network pixels is not allowed.

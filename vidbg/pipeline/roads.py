@@ -14,7 +14,7 @@ from vidbg.compositing import Compositor
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.matting.matter import Matter
-from vidbg.pipeline.whole_frame import Ticket, WholeFrame, can_keep_frames
+from vidbg.pipeline.whole_frame import Ticket, WholeFrame, frame_device
 from vidbg.timing import StageClock
 
 logger = logging.getLogger(__name__)
@@ -126,13 +126,14 @@ class Roads(Closing):
         return road
 
     def _for(self, matter: Matter, height: int, width: int) -> WholeFrame | None:
-        if not can_keep_frames(matter):
+        device = frame_device(matter)
+        if device is None:
             return None
         if self._made_for != (matter, height, width):
             self.close()
             self._made_for = matter, height, width
             try:
-                self._whole = WholeFrame(matter.backend, height, width, matter.config, self._slots)
+                self._whole = WholeFrame(device, height, width, matter.config, self._slots)
             except BackendError as error:
                 logger.warning("the device runs the network alone: %s", error)
         return self._whole

@@ -13,7 +13,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
 from vidbg.matting.backends import Backend
-from vidbg.matting.backends.graphs import Arrays, graph_backend
+from vidbg.matting.backends.graphs import Arrays, GraphBackend, graph_backend
 from vidbg.matting.matter import Matter, check_alpha
 from vidbg.matting.temporal import MAX_GAP_S
 from vidbg.pipeline.frame_inputs import frame_plan
@@ -21,11 +21,9 @@ from vidbg.pipeline.frame_inputs import frame_plan
 CONSTANTS = ("rows", "columns", "grid_rows", "grid_columns")
 
 
-def can_keep_frames(matter: Matter) -> bool:
-    """Whether a whole-frame graph could do what this matter does, and its device gains by it."""
-    config = matter.config
-    usual = config.refine and config.people == "all"
-    return config.whole_frame and usual and graph_backend(matter.backend) is not None
+def frame_device(matter: Matter) -> GraphBackend | None:
+    """The matter's device, if a graph there could do what the matter does and gains by it."""
+    return graph_backend(matter.backend) if matter.config.fits_whole_frame else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,6 @@ class WholeFrame(Closing):
         if device is None:
             raise BackendError(f"{backend.name}, {backend.precision}, runs the network alone")
         plan = frame_plan(height, width, config.network_pixels)
-        self.shape = height, width, 3
         self._config, self._slots = config, slots
         self._constants = {name: plan.inputs[name] for name in CONSTANTS}
         self._runner = device.open_graph(plan, slots)

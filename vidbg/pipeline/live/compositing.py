@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from vidbg.closing import Closing
 from vidbg.compositing import Compositor
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.faults import Faults
@@ -17,6 +18,31 @@ from vidbg.timing import StageClock
 PART = "background"
 
 
+class LookCompositor(Closing):
+    """A compositor for the look that was asked for last, made anew for another."""
+
+    def __init__(self) -> None:
+        self._compositor: Compositor | None = None
+        self._made_for: Look | None = None
+
+    def of(self, look: Look) -> Compositor:
+        """The compositor for this look.
+
+        Raises:
+            ConfigError: its background cannot be read.
+        """
+        if self._compositor is None or self._made_for is not look:
+            self.close()
+            self._compositor = Compositor(look.compositing, open_frames)
+            self._made_for = look
+        return self._compositor
+
+    def close(self) -> None:
+        if self._compositor is not None:
+            compositor, self._compositor = self._compositor, None
+            compositor.close()
+
+
 class CompositingTools(Tools[Matted, Composited]):
     """A compositor, made anew for each look and after each failure.
 
@@ -28,8 +54,7 @@ class CompositingTools(Tools[Matted, Composited]):
 
     def __init__(self, faults: Faults, clock: StageClock, watch: Watch) -> None:
         self._faults, self._clock, self._watch = faults, clock, watch
-        self._compositor: Compositor | None = None
-        self._made_for: Look | None = None
+        self._compositor = LookCompositor()
         self._retry_s = 0.0
         self._backoff = Backoff(0.1, 5.0)
         self._allowed_s = stage.FIRST_PATIENCE_S
@@ -43,7 +68,7 @@ class CompositingTools(Tools[Matted, Composited]):
         start = time.monotonic()
         try:
             with self._watch.over(self._allowed_s), self._clock.stage("composite"):
-                frame = self._for(matted.look)(matted.frame, matted.alpha)
+                frame = self._compositor.of(matted.look)(matted.frame, matted.alpha)
         except Exception as error:
             self._faults.raised(PART, error)
             self.close()
@@ -54,14 +79,5 @@ class CompositingTools(Tools[Matted, Composited]):
         self._faults.cleared(PART)
         return Composited(Arrived(frame, matted.at_s), matted.look)
 
-    def _for(self, look: Look) -> Compositor:
-        if self._compositor is None or self._made_for is not look:
-            self.close()
-            self._compositor = Compositor(look.compositing, open_frames)
-            self._made_for = look
-        return self._compositor
-
     def close(self) -> None:
-        if self._compositor is not None:
-            compositor, self._compositor = self._compositor, None
-            compositor.close()
+        self._compositor.close()

@@ -64,7 +64,7 @@ class DeviceNetworks:
         plan = plan_geometry(height, width, config.network_pixels)
         self._size = plan.height, plan.width
         self._frame_size = height, width
-        self._wants_graph = config.whole_frame
+        self._wants_graph = config.fits_whole_frame
         self._auto = config.device == "auto"
         self._blamed: list[str] = []
         self._device = config.device

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from vidbg.frame import Frame
 from vidbg.pipeline.live.look import Look
 from vidbg.pipeline.live.preview import Run
 from vidbg.pipeline.live.status import LiveStatus
-from vidbg.sinks.panel import PanelService
+from vidbg.sinks.panel import HOST, serve_panel
 from vidbg.sources import open_frames
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,8 @@ class LivePanel:
         self._changing = threading.Lock()
         self.run: Run | None = None
         """Set once there is one."""
-        self._service = PanelService(self, port)
-        self.url = self._service.url
+        self._service = serve_panel(self, port)
+        self.url = f"http://{HOST}:{self._service.port}/"
 
     @property
     def watches(self) -> bool:
@@ -155,10 +156,9 @@ def _thumbnail(path: Path) -> bytes | None:
     """A JPEG of how the file fills a frame; None where it cannot be read."""
     nothing = Frame(np.zeros((*THUMBNAIL, 3), np.uint8), 0.0, 0)
     try:
-        compositor = Compositor(CompositingConfig(FileSpec(path)), open_frames)
+        with closing(Compositor(CompositingConfig(FileSpec(path)), open_frames)) as compositor:
+            picture = compositor.behind(nothing)
     except VidbgError as error:
         logger.warning("%s", error)
         return None
-    picture = compositor.behind(nothing)
-    compositor.close()
     return cv2.imencode(".jpg", picture)[1].tobytes()

@@ -9,15 +9,13 @@ from contextlib import suppress
 import numpy as np
 
 from vidbg.closing import Closing
-from vidbg.compositing import Compositor
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
-from vidbg.matting.backends.graphs import graph_backend
 from vidbg.matting.matter import Matter
 from vidbg.pipeline.frame_inputs import frame_plan
+from vidbg.pipeline.live.compositing import LookCompositor
 from vidbg.pipeline.live.look import Look
-from vidbg.pipeline.whole_frame import Composite, WholeFrame, can_keep_frames
-from vidbg.sources import open_frames
+from vidbg.pipeline.whole_frame import Composite, WholeFrame, frame_device
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +34,7 @@ class LiveWholeFrame(Closing):
         self._height, self._width = height, width
         self._whole: WholeFrame | None = None
         self._given_up = False
-        self._compositor: Compositor | None = None
-        self._made_for: Look | None = None
+        self._compositor = LookCompositor()
         self._retry_s = 0.0
 
     def takes(self, look: Look) -> bool:
@@ -48,14 +45,14 @@ class LiveWholeFrame(Closing):
     def attach(self, matter: Matter) -> None:
         """Use a new matter's device, if its graph has been built."""
         self._detach()
-        backend = graph_backend(matter.backend)
-        if self._given_up or backend is None or not can_keep_frames(matter):
+        device = frame_device(matter)
+        if self._given_up or device is None:
             return
         plan = frame_plan(self._height, self._width, matter.config.network_pixels)
-        if not backend.graph_ready(plan):
+        if not device.graph_ready(plan):
             return
         try:
-            whole = WholeFrame(matter.backend, self._height, self._width, matter.config, slots=1)
+            whole = WholeFrame(device, self._height, self._width, matter.config, slots=1)
         except BackendError as error:
             self.give_up(error)
             return
@@ -88,24 +85,15 @@ class LiveWholeFrame(Closing):
 
     def _behind(self, frame: Frame, look: Look) -> Image | None:
         try:
-            if self._compositor is None or self._made_for is not look:
-                self._close_background()
-                self._compositor = Compositor(look.compositing, open_frames)
-                self._made_for = look
-            return self._compositor.behind(frame)
+            return self._compositor.of(look).behind(frame)
         except Exception as error:
             logger.debug("the background failed beside the device", exc_info=error)
-            self._close_background()
+            self._compositor.close()
             self._retry_s = time.monotonic() + BACKGROUND_RETRY_S
             return None
 
     def _nothing(self) -> Frame:
         return Frame(np.zeros((self._height, self._width, 3), np.uint8), 0.0, 0)
-
-    def _close_background(self) -> None:
-        compositor, self._compositor = self._compositor, None
-        if compositor is not None:
-            compositor.close()
 
     def _detach(self) -> None:
         whole, self._whole = self._whole, None
@@ -115,4 +103,4 @@ class LiveWholeFrame(Closing):
     def close(self) -> None:
         """Free the device's graph, before the matter is closed, and the background."""
         self._detach()
-        self._close_background()
+        self._compositor.close()
