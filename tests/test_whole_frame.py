@@ -419,3 +419,14 @@ def test_the_network_alone_serves_while_the_engine_is_built(
     assert whole.takes(look) is not fails
     whole.close()
     assert not networks.better()
+
+
+def test_an_engine_that_would_not_be_used_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = SlowGraph(Rig(), fails=False)
+    slow.may_build.set()
+    monkeypatch.setattr(backends, "_load", lambda *_: slow)
+    networks = DeviceNetworks(MattingConfig("tensorrt", people="main"), HEIGHT, WIDTH)
+    networks.load()
+    time.sleep(0.2)
+    assert not slow.built
+    assert not networks.better()
