@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,7 +40,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         log.append(int(command[command.index("--steps") + 1]), {"portraits/iou": 0.9})
         log.close()
 
-    monkeypatch.setattr(subprocess, "run", pretend)
+    # Not subprocess.run itself: at its first import on a machine matplotlib lists the fonts by it.
+    monkeypatch.setattr(ablate, "subprocess", SimpleNamespace(run=pretend))
     return folders
 
 
