@@ -82,6 +82,7 @@ def test_shipped_files_are_what_their_cards_say() -> None:
     assert [report.name for report in reports] == [
         engines.WEIGHTS,
         engines.TYPED,
+        engines.TYPED_INT8,
         engines.QUANTISED,
     ]
     assert all(report.ok for report in reports), reports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,13 @@ pytest.importorskip("torchvision")
 onnx = pytest.importorskip("onnx")
 
 import openvino  # noqa: E402
+from torch.nn.utils.fusion import fuse_conv_bn_eval  # noqa: E402
 
 from training.checkpoint import save_weights  # noqa: E402
 from training.onnx_graphs import load_network, onnx_from_weights, typed_network  # noqa: E402
+from training.quantised_graphs import LEAST_SCALE, LEVELS  # noqa: E402
+from vidbg.matting.backends.graphs import Recipe  # noqa: E402
+from vidbg.matting.engines import WEIGHTS, engine_file  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402
 
 
@@ -86,3 +91,30 @@ def test_the_typed_graph_is_fp16_and_gives_what_the_network_gives(
     folded = {c.output[0] for c in casts if c.attribute[0].i == onnx.TensorProto.FLOAT16}
     convolutions = [node for node in nodes if node.op_type == "Conv"]
     assert sum({*node.input[1:]} <= folded for node in convolutions) == 72
+
+
+def test_int8_scales_hold_the_folded_weights_and_the_graph_none() -> None:
+    """The shipped graph against torch's own folding of the shipped weights."""
+    path = Recipe("network", "", {}, "int8").graph_file()
+    graph = onnx.load(path, load_external_data=False).graph
+    assert all(tensor.external_data for tensor in graph.initializer)
+    values = {
+        node.output[0]: onnx.numpy_helper.to_array(node.attribute[0].t)
+        for node in graph.node
+        if node.op_type == "Constant"
+    }
+    scales = [values[n.input[1]] for n in graph.node if n.op_type == "QuantizeLinear"]
+    assert all(scale.dtype == np.float16 and (scale > 0).all() for scale in scales)
+    encoder = load_network(engine_file(WEIGHTS, ".safetensors")).encoder
+    down: Any = encoder.layer4[0].downsample
+    pairs: tuple[tuple[str, Any, Any], ...] = (
+        ("layer1.0.conv1", encoder.layer1[0].conv1, encoder.layer1[0].bn1),
+        ("layer4.0.downsample.0", down[0], down[1]),
+    )
+    for name, convolution, norm in pairs:
+        folded = fuse_conv_bn_eval(convolution, norm).weight.detach().numpy()
+        largest = np.abs(folded).max(axis=(1, 2, 3))
+        scale = values[f"network.encoder.{name}.weight.folded.scale"].astype(np.float32)
+        assert (scale * LEVELS >= 0.999 * largest).all()  # fp16 of the folded weights rounds
+        plain = scale > 2 * LEAST_SCALE
+        np.testing.assert_allclose(scale[plain], largest[plain] / LEVELS, rtol=2e-3)

@@ -26,7 +26,7 @@ from vidbg.compositing.scaling import shrinking as grid_shrinking  # noqa: E402
 from vidbg.config import MattingConfig  # noqa: E402
 from vidbg.frame import Image  # noqa: E402
 from vidbg.matting import graph, temporal  # noqa: E402
-from vidbg.matting.engines import TYPED, engine_file  # noqa: E402
+from vidbg.matting.backends import graphs  # noqa: E402
 from vidbg.matting.matter import Matter  # noqa: E402
 from vidbg.matting.preprocess import plan_geometry, shrink, shrinking  # noqa: E402
 from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs  # noqa: E402
@@ -53,7 +53,7 @@ def clip() -> Iterator[Image]:
 
 @pytest.fixture(scope="module")
 def session() -> Any:
-    path = engine_file(TYPED, "frame-fp16.onnx")
+    path = graphs.Recipe("frame", "", {}).graph_file()
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
@@ -82,6 +82,18 @@ def test_it_gives_what_the_cpu_road_gives(session: Any, prior: bool) -> None:
 
 def number(value: float) -> NDArray[np.float32]:
     return np.array([value], np.float32)
+
+
+def test_in_int8_it_gives_nearly_the_same(session: Any) -> None:
+    options = onnxruntime.SessionOptions()  # whose optimisations multiply small scales in fp16
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    path = graphs.Recipe("frame", "", {}, "int8").graph_file()
+    quantised = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    portrait = cv2.resize(data.astronaut()[..., ::-1], (320, 320), interpolation=cv2.INTER_AREA)
+    inputs = first_inputs(180, 320, MattingConfig().network_pixels)
+    inputs["frame"] = portrait[None, :180]
+    expected, alpha = (s.run(["alpha"], inputs)[0] for s in (session, quantised))
+    assert (np.abs(alpha - expected) <= ALPHA_ERROR).mean() >= ALPHA_SHARE
 
 
 def compare(given: dict[str, Any], alpha: NDArray[np.float32], composited: Image) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -90,6 +90,28 @@ def test_convolutions_are_fp16(rtx: Flavour) -> None:
     assert {one.get_input(0).dtype for one in convolutions} == {rtx.api.DataType.HALF}
 
 
+def test_int8_convolutions_take_and_have_quantised_values(rtx: Flavour, engine: bytes) -> None:
+    recipe = replace(network_recipe(64, 96), precision="int8")
+    log = open_log(rtx)
+    builder = rtx.api.Builder(log)
+    network = parse(rtx, builder, log, recipe)
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    made_by = {layer.get_output(0).name: layer for layer in layers}
+    convolutions = [one for one in layers if one.type == rtx.api.LayerType.CONVOLUTION]
+    assert len(convolutions) == 74
+    for convolution in convolutions:
+        for index in range(2):
+            source = made_by[convolution.get_input(index).name]
+            assert source.type == rtx.api.LayerType.DEQUANTIZE
+            assert source.get_input(0).dtype == rtx.api.DataType.INT8
+    assert len(build_engine(rtx, recipe, "ampere+")) < 0.7 * len(engine)
+
+
+def test_the_frame_in_int8_takes_and_gives_the_same(rtx: Flavour) -> None:
+    recipe = frame_plan(144, 256, PIXELS).recipe
+    assert described(rtx, replace(recipe, precision="int8")) == described(rtx, recipe)
+
+
 def test_the_engine_holds_the_weights_once(engine: bytes) -> None:
     weights = engines.engine_file(engines.WEIGHTS, ".safetensors").stat().st_size
     assert 0.9 * weights < len(engine) < 1.2 * weights
@@ -112,11 +134,12 @@ def test_a_refused_graph_is_explained(
         build_engine(rtx, network_recipe(64, 96), "ampere+")
 
 
-def test_the_graphs_point_into_the_shipped_weights() -> None:
-    card = json.loads((engines.engine_folder() / f"{engines.TYPED}.json").read_text())
+@pytest.mark.parametrize("name", [engines.TYPED, engines.TYPED_INT8])
+def test_the_graphs_point_into_the_shipped_weights(name: str) -> None:
+    card = json.loads((engines.engine_folder() / f"{name}.json").read_text())
     weights = engines.engine_file(engines.WEIGHTS, ".safetensors")
     assert card["made_from"] == engines.file_hash(weights)
-    assert all(entry["bytes"] < 0.01 * weights.stat().st_size for entry in card["files"].values())
+    assert all(entry["bytes"] < 0.02 * weights.stat().st_size for entry in card["files"].values())
 
 
 # The cache: what is built does not matter here.
@@ -149,8 +172,8 @@ def test_a_second_call_finds_the_engine(builds: list[str], folder: Path) -> None
     assert get() == get()
     assert builds == ["96x64"]
     assert sorted(file.name for file in folder.iterdir()) == [
-        "network-96x64-tensorrt_rtx-ampere+.engine",
-        "network-96x64-tensorrt_rtx-ampere+.json",
+        "network-fp16-96x64-tensorrt_rtx-ampere+.engine",
+        "network-fp16-96x64-tensorrt_rtx-ampere+.json",
     ]
 
 
@@ -266,9 +289,24 @@ def test_without_a_gpu_it_is_refused() -> None:
     assert "no NVIDIA driver" in report.reason
 
 
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_backend_takes_engines_of_its_precision(
+    precision: Literal["fp16", "int8"], builds: list[str], folder: Path
+) -> None:
+    backend = TensorRtBackend(RTX, "ampere+", precision)
+    plan = frame_plan(144, 256, PIXELS)
+    backend.prepare(64, 96)
+    backend.prepare_graph(plan)
+    assert backend.precision == precision
+    assert (backend.ready(64, 96), backend.graph_ready(plan)) == (True, True)
+    other = TensorRtBackend(RTX, "ampere+", "int8" if precision == "fp16" else "fp16")
+    assert (other.ready(64, 96), other.graph_ready(plan)) == (False, False)
+    assert len(builds) == len([f for f in folder.glob("*.engine") if precision in f.name]) == 2
+
+
 def test_precisions() -> None:
-    with pytest.raises(ConfigError, match="no int8 here; allowed is fp16"):
-        load_backend("tensorrt", "int8")
+    with pytest.raises(ConfigError, match="no bf16 here; allowed are fp16, int8"):
+        load_backend("tensorrt", "bf16")
 
 
 # The command.

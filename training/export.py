@@ -1,12 +1,14 @@
 """Make what ships in engines/: `python -m training.export --weights runs/x/best.safetensors`.
 
-Four artefacts and their cards:
+Five artefacts and their cards:
 
 - `vidbg-r50.safetensors`: the weights, convolutions in fp16, batch norm in fp32;
 - `vidbg-r50.onnx`: the graph alone, with dynamic height and width; its tensors are external data
   that point into the safetensors file, so the weights are stored once;
 - `vidbg-r50-fp16.onnx` and `vidbg-r50-frame-fp16.onnx`: the same for TensorRT, strongly typed in
   fp16: the network, and the whole frame around it;
+- `vidbg-r50-qdq.onnx` and `vidbg-r50-frame-qdq.onnx`: these two with convolutions in INT8, by the
+  ranges of the next;
 - `vidbg-r50-int8.xml` and `.bin`: the network quantised for OpenVINO after training (nncf),
   calibrated on training pictures.
 """
@@ -31,28 +33,65 @@ from training.data import find_sets, sampling_weights
 from training.evaluate import score_engine
 from training.lineage import read_recipe, saw_priors, told_once
 from training.onnx_graphs import load_network, onnx_from_weights, typed_frame, typed_network
+from training.predict import predict
 from training.priors import disturbed
+from training.quantised_graphs import activation_ranges
+from training.scoring import mean_by_set, score_pictures
 from training.trainer import to_input
 from training.validate import Scores
 from vidbg.config import MattingConfig
+from vidbg.frame import Alpha
 from vidbg.matting.backends.openvino import import_openvino
-from vidbg.matting.engines import QUANTISED, TYPED, WEIGHTS, engine_folder, file_hash
+from vidbg.matting.engines import (
+    QUANTISED,
+    TYPED,
+    TYPED_INT8,
+    WEIGHTS,
+    engine_folder,
+    file_hash,
+)
 
 logger = logging.getLogger(__name__)
 
-FRAME = "vidbg-r50-frame-fp16"
+FRAMES = {TYPED: "vidbg-r50-frame-fp16", TYPED_INT8: "vidbg-r50-frame-qdq"}
+"""The whole frame's graph beside the network's of the same name as its card."""
+
 CALIBRATION_PICTURES = 300
 CALIBRATION_PIXELS = 288 * 512
 USUAL_PIXELS = MattingConfig().network_pixels
 
 
 def export_typed(weights: Path) -> None:
-    """Write the graphs for TensorRT, and their card, beside the shipped weights."""
-    network, frame = (weights.with_name(f"{name}.onnx") for name in (TYPED, FRAME))
+    """Write the fp16 graphs for TensorRT, and their card, beside the shipped weights."""
+    network, frame = _typed_files(weights.parent, TYPED)
     typed_network(weights, network)
     typed_frame(weights, frame)
     made = {"made_from": file_hash(weights)}
     write_card(weights.parent, TYPED, [network.name, frame.name], made)
+
+
+def export_typed_int8(weights: Path, quantised: Path, val: Path, pixels: int) -> None:
+    """Write the INT8 graphs for TensorRT, and their card with scores, beside the weights.
+
+    Args:
+        quantised: OpenVINO's INT8 network of the same weights, for the ranges.
+    """
+    network, frame = _typed_files(weights.parent, TYPED_INT8)
+    ranges = activation_ranges(quantised)
+    typed_network(weights, network, ranges)
+    typed_frame(weights, frame, ranges)
+    facts = {
+        "made_from": file_hash(weights),
+        "ranges_from": file_hash(quantised),
+        "method": "explicit quantisation by the ranges of OpenVINO's INT8 network",
+        "scored_by": "ONNX Runtime",
+        "scores": score_graph(network, val, pixels),
+    }
+    write_card(weights.parent, TYPED_INT8, [network.name, frame.name], facts)
+
+
+def _typed_files(folder: Path, card: str) -> tuple[Path, Path]:
+    return folder / f"{card}.onnx", folder / f"{FRAMES[card]}.onnx"
 
 
 def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> None:
@@ -109,11 +148,34 @@ def write_card(folder: Path, name: str, files: list[str], facts: dict[str, Any])
 
 def score_all(precision: str, val: Path, pixels: int) -> dict[str, Scores]:
     """Scores of the shipped network in one precision, run by OpenVINO."""
-    scores = score_engine(f"cpu:{precision}", find_sets(val), pixels)
+    return _rounded(precision, score_engine(f"cpu:{precision}", find_sets(val), pixels))
+
+
+def score_graph(graph: Path, val: Path, pixels: int) -> dict[str, Scores]:
+    """Scores of a network's ONNX graph, run by ONNX Runtime as it stands.
+
+    Without its optimisations: what they make of fp16 scales multiplies two of them in fp16, which
+    is 0 for many.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+
+    def infer(batch: NDArray[np.float32]) -> Alpha:
+        alpha: Alpha = session.run(None, {"input": batch})[0][0, 0]
+        return alpha
+
+    rows = score_pictures(lambda image: predict(infer, image, pixels), find_sets(val))
+    return _rounded(graph.stem, mean_by_set(rows))
+
+
+def _rounded(name: str, scores: dict[str, Scores]) -> dict[str, Scores]:
     rounded = {
         name: {key: round(value, 4) for key, value in part.items()} for name, part in scores.items()
     }
-    logger.info("%s: %s", precision, rounded)
+    logger.info("%s: %s", name, rounded)
     return rounded
 
 
@@ -147,6 +209,7 @@ def main(
     scores = score_all("fp32", val, pixels)
     write_card(out, WEIGHTS, [shipped.name, graph.name], {**facts, "scores": scores})
     write_card(out, QUANTISED, files, {**quantised, "scores": score_all("int8", val, pixels)})
+    export_typed_int8(shipped, out / f"{QUANTISED}.xml", val, pixels)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 - `vidbg-r50.onnx`: the network in fp32, for OpenVINO and others;
 - `vidbg-r50-fp16.onnx`: the network strongly typed in fp16, for TensorRT;
-- `vidbg-r50-frame-fp16.onnx`: the whole frame around it, also for TensorRT.
+- `vidbg-r50-frame-fp16.onnx`: the whole frame around it, also for TensorRT;
+- `vidbg-r50-qdq.onnx`, `vidbg-r50-frame-qdq.onnx`: these two with convolutions in INT8.
 
 No graph has a fixed size. In the typed graphs batch norm is folded by small operations on the
 weights, in fp32, which an engine's builder computes once: TensorRT's parser casts an fp16 batch
@@ -15,23 +16,31 @@ import json
 import struct
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from safetensors.torch import load_file
 from torch import nn
 
+from training.quantised_graphs import Quantiser
 from vidbg.matting.graph import TypedNetwork
 from vidbg.matting.network import MattingNetwork
 from vidbg.pipeline.frame_graph import FrameGraph
 from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs
 
-OPSET = 17
+OPSET = 19
+"""The first with fp16 scales of quantised tensors."""
+
+Ranges = Mapping[str, float]
+"""See quantised_graphs.activation_ranges."""
+
 _ONNX_TYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
 _SIZE = {2: "height", 3: "width"}
 _PICTURE = {1: "height", 2: "width"}
@@ -78,29 +87,31 @@ def onnx_from_weights(weights: Path, graph: Path) -> None:
     _write(model, [*casts, *model.graph.node], graph)
 
 
-def typed_network(weights: Path, graph: Path) -> None:
+def typed_network(weights: Path, graph: Path, ranges: Ranges | None = None) -> None:
     """Write the network's fp16 graph: float32 `input` (1, 4, h, w), float32 `alpha` (1, 1, h, w).
 
     Args:
         weights, graph: as of `onnx_from_weights`.
+        ranges: of the activations, for convolutions in INT8 (see quantised_graphs).
     """
     example = torch.zeros(1, 4, 64, 96)
     axes = {"input": _SIZE, "alpha": _SIZE}
     module = TypedNetwork(load_network(weights)).eval()
-    _write_typed(_trace(module, (example,), ["input"], ["alpha"], axes), weights, graph)
+    model = _trace(module, (example,), ["input"], ["alpha"], axes)
+    _write_typed(model, weights, graph, ranges)
 
 
-def typed_frame(weights: Path, graph: Path) -> None:
+def typed_frame(weights: Path, graph: Path, ranges: Ranges | None = None) -> None:
     """Write the whole frame's graph; what it takes and gives is in vidbg.pipeline.frame_inputs.
 
     Args:
-        weights, graph: as of `onnx_from_weights`.
+        weights, graph, ranges: as of `typed_network`.
     """
     example = first_inputs(90, 160, 128 * 128)
     tensors = tuple(torch.from_numpy(array) for array in example.values())
     module = FrameGraph(load_network(weights)).eval()
     model = _trace(module, tensors, list(INPUTS), list(OUTPUTS), _FRAME_AXES)
-    _write_typed(model, weights, graph)
+    _write_typed(model, weights, graph, ranges)
 
 
 def _trace(
@@ -136,12 +147,17 @@ def _point_into(weights: Path, model: onnx.ModelProto) -> None:
     places = _tensor_places(weights)
     tensors = []
     for tensor in model.graph.initializer:
-        short = next((name for name in places if f".{tensor.name}".endswith(f".{name}")), None)
+        short = _name_in(places, tensor.name)
         if short is not None:
             tensor = _external(tensor.name, places[short], weights.name)
         tensors.append(tensor)
     del model.graph.initializer[:]
     model.graph.initializer.extend(tensors)
+
+
+def _name_in(weights: Iterable[str], name: str) -> str | None:
+    """A tensor's name in the weights file by its name in a graph; None if it is not of there."""
+    return next((short for short in weights if f".{name}".endswith(f".{short}")), None)
 
 
 def _tensor_places(weights: Path) -> dict[str, dict[str, Any]]:
@@ -164,7 +180,7 @@ def _external(name: str, place: dict[str, Any], file_name: str) -> TensorProto:
     return tensor
 
 
-def _write_typed(model: onnx.ModelProto, weights: Path, graph: Path) -> None:
+def _write_typed(model: onnx.ModelProto, weights: Path, graph: Path, ranges: Ranges | None) -> None:
     _point_into(weights, model)
     norms = {n.input[0]: n for n in model.graph.node if n.op_type == "BatchNormalization"}
     shared = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Identity"}
@@ -176,7 +192,32 @@ def _write_typed(model: onnx.ModelProto, weights: Path, graph: Path) -> None:
             nodes.append(node)
     for node in nodes:
         node.input[:] = [shared.get(name, name) for name in node.input]
-    _write(model, [*folding, *nodes], graph)
+    nodes = [*folding, *nodes]
+    if ranges is not None:
+        names = [node.input[1] for node in nodes if node.op_type == "Conv"]
+        nodes = Quantiser(nodes, ranges, _kernels(names, folding, weights)).quantise()
+    _write(model, nodes, graph)
+
+
+def _kernels(
+    names: Sequence[str], folding: Sequence[NodeProto], weights: Path
+) -> dict[str, NDArray[Any]]:
+    """The convolutions' weights by name, some of which the folding computes from the file's."""
+    stored = {name: tensor.numpy() for name, tensor in load_file(weights).items()}
+    made = {output for node in folding for output in node.output}
+    taken = {name for node in folding for name in node.input} - made | (set(names) - made)
+    values = {name: stored[short] for name in taken if (short := _name_in(stored, name))}
+    folded = [name for name in names if name in made]
+    unknown = [helper.make_value_info(name, onnx.TypeProto()) for name in (*values, *folded)]
+    inputs, outputs = unknown[: len(values)], unknown[len(values) :]
+    steps = helper.make_model(
+        helper.make_graph(folding, "folding", inputs, outputs),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+    )
+    results = ReferenceEvaluator(steps).run(folded, values)
+    return {name: values[name] for name in names if name in values} | dict(
+        zip(folded, results, strict=True)
+    )
 
 
 def _constants() -> list[NodeProto]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,6 +21,7 @@ def build(
         str, typer.Option(help="network: the network alone; frame: the whole road of a frame.")
     ] = "network",
     network_size: options.NetworkSize = None,
+    precision: Annotated[str, typer.Option(help="Of the convolutions: fp16 or int8.")] = "fp16",
     gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     target: Annotated[
         str | None,
@@ -37,7 +39,12 @@ def build(
 
     if graph not in ("network", "frame"):
         raise typer.BadParameter(f"--graph {graph!r} is not known; allowed are network and frame")
-    recipe = _recipe("frame" if graph == "frame" else "network", size, network_size)
+    if precision not in ("fp16", "int8"):
+        raise typer.BadParameter(f"--precision {precision!r} is not known; allowed are fp16, int8")
+    recipe = replace(
+        _recipe("frame" if graph == "frame" else "network", size, network_size),
+        precision="int8" if precision == "int8" else "fp16",
+    )
     flavour, wanted = choose(target)
     origin = origin_of(flavour, recipe, wanted)
     path = out or cache_folder() / origin.file_name()

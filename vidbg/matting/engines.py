@@ -21,6 +21,9 @@ TYPED = "vidbg-r50-fp16"
 """Card of the graphs for TensorRT, strongly typed in fp16, that point into the weights: the network
 alone and the whole frame."""
 
+TYPED_INT8 = "vidbg-r50-qdq"
+"""Card of the same two graphs with convolutions in INT8, explicitly quantised (Q/DQ)."""
+
 QUANTISED = "vidbg-r50-int8"
 """Card of the INT8 network for OpenVINO."""
 
@@ -60,7 +63,7 @@ def engine_file(card: str, suffix: str) -> Path:
 
 def verify() -> list[EngineReport]:
     """Check every card in the engine folder that the program uses."""
-    return [_verify(engine_folder(), card) for card in (WEIGHTS, TYPED, QUANTISED)]
+    return [_verify(engine_folder(), card) for card in (WEIGHTS, TYPED, TYPED_INT8, QUANTISED)]
 
 
 def _verify(folder: Path, card: str) -> EngineReport:

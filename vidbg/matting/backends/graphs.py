@@ -10,11 +10,19 @@ from typing import Any, Literal, Protocol, cast
 from numpy.typing import NDArray
 
 from vidbg.matting.backends import Backend
-from vidbg.matting.engines import TYPED, engine_file
+from vidbg.matting.engines import TYPED, TYPED_INT8, engine_file
 
 Graph = Literal["network", "frame"]
 
-_FILES: dict[str, str] = {"network": "r50-fp16.onnx", "frame": "frame-fp16.onnx"}
+TypedPrecision = Literal["fp16", "int8"]
+
+_FILES: dict[tuple[Graph, TypedPrecision], tuple[str, str]] = {
+    ("network", "fp16"): (TYPED, "r50-fp16.onnx"),
+    ("frame", "fp16"): (TYPED, "frame-fp16.onnx"),
+    ("network", "int8"): (TYPED_INT8, "r50-qdq.onnx"),
+    ("frame", "int8"): (TYPED_INT8, "frame-qdq.onnx"),
+}
+"""Card and file's ending of each shipped graph."""
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by the names of a graph's inputs or outputs."""
@@ -27,11 +35,13 @@ class Recipe:
     Attributes:
         size: for people and file names: the network's, or the frame's and the network's.
         shapes: of the graph's inputs, by name.
+        precision: of the convolutions.
     """
 
     graph: Graph
     size: str
     shapes: Mapping[str, tuple[int, ...]]
+    precision: TypedPrecision = "fp16"
 
     def graph_file(self) -> Path:
         """The shipped graph.
@@ -39,7 +49,7 @@ class Recipe:
         Raises:
             EngineMismatch: it is missing or damaged.
         """
-        return engine_file(TYPED, _FILES[self.graph])
+        return engine_file(*_FILES[self.graph, self.precision])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,23 @@
-"""TensorRT on an NVIDIA GPU, FP16: NVIDIA's `tensorrt` or `tensorrt_rtx`."""
+"""TensorRT on an NVIDIA GPU, FP16 or INT8: NVIDIA's `tensorrt` or `tensorrt_rtx`."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
-from vidbg.matting.backends.graphs import GraphPlan
+from vidbg.matting.backends.graphs import GraphPlan, Recipe, TypedPrecision
 from vidbg.matting.backends.tensorrt.build import network_recipe
 from vidbg.matting.backends.tensorrt.cache import cached_engine, is_cached
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
 from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour
 from vidbg.matting.backends.tensorrt.session import Session
 
-PRECISION = "fp16"
+PRECISIONS: tuple[TypedPrecision, ...] = get_args(TypedPrecision)
+"""The first is what `auto` takes."""
 
 
 def probe(target: str) -> str:  # noqa: ARG001  (every library's module has it; here is one device)
@@ -25,7 +29,7 @@ def probe(target: str) -> str:  # noqa: ARG001  (every library's module has it; 
     gpu = find_gpu()
     flavour = find_flavour()
     flavour.target_of(gpu)
-    return f"{flavour.name} {flavour.version}, {PRECISION}, {gpu.name}"
+    return f"{flavour.name} {flavour.version}, {PRECISIONS[0]}, {gpu.name}"
 
 
 def load(target: str, precision: str, threads: int | None) -> TensorRtBackend:  # noqa: ARG001
@@ -33,13 +37,14 @@ def load(target: str, precision: str, threads: int | None) -> TensorRtBackend:  
 
     Raises:
         BackendError: there is no GPU, or no TensorRT that runs on it.
-        ConfigError: a precision other than fp16.
+        ConfigError: a precision that is not one of PRECISIONS.
     """
-    if precision not in ("auto", PRECISION):
-        raise ConfigError(f"TensorRT has no {precision} here; allowed is {PRECISION}")
+    chosen = PRECISIONS[0] if precision == "auto" else precision
+    if chosen not in PRECISIONS:
+        raise ConfigError(f"TensorRT has no {precision} here; allowed are {', '.join(PRECISIONS)}")
     gpu = find_gpu()
     flavour = find_flavour()
-    return TensorRtBackend(flavour, flavour.target_of(gpu))
+    return TensorRtBackend(flavour, flavour.target_of(gpu), chosen)
 
 
 class TensorRtBackend:
@@ -50,9 +55,12 @@ class TensorRtBackend:
 
     keeps_frames = True
 
-    def __init__(self, flavour: Flavour, target: str) -> None:
+    def __init__(
+        self, flavour: Flavour, target: str, precision: TypedPrecision = PRECISIONS[0]
+    ) -> None:
         self.name = f"TensorRT ({flavour.name} {flavour.version})"
-        self.precision = PRECISION
+        self.precision: str = precision
+        self._of_convolutions = precision
         self._flavour = flavour
         self._target = target
         self._sessions: dict[tuple[int, ...], Session] = {}
@@ -68,26 +76,32 @@ class TensorRtBackend:
 
     def ready(self, height: int, width: int) -> bool:
         """Whether the engine has been built; building takes seconds to minutes."""
-        return is_cached(self._flavour, network_recipe(height, width), self._target)
+        return is_cached(self._flavour, self._network(height, width), self._target)
 
     def prepare(self, height: int, width: int) -> None:
         """Build the engine; it is opened by the first call, for CUDA wants no second thread."""
-        cached_engine(self._flavour, network_recipe(height, width), self._target)
+        cached_engine(self._flavour, self._network(height, width), self._target)
 
     def graph_ready(self, plan: GraphPlan) -> bool:
-        return is_cached(self._flavour, plan.recipe, self._target)
+        return is_cached(self._flavour, self._typed(plan.recipe), self._target)
 
     def prepare_graph(self, plan: GraphPlan) -> None:
-        cached_engine(self._flavour, plan.recipe, self._target)
+        cached_engine(self._flavour, self._typed(plan.recipe), self._target)
 
     def open_graph(self, plan: GraphPlan, slots: int) -> Session:
-        path = cached_engine(self._flavour, plan.recipe, self._target)
+        path = cached_engine(self._flavour, self._typed(plan.recipe), self._target)
         return Session(self._flavour, path.read_bytes(), plan.wiring, slots)
 
     def _open(self, shape: tuple[int, ...]) -> Session:
-        path = cached_engine(self._flavour, network_recipe(*shape[2:]), self._target)
+        path = cached_engine(self._flavour, self._network(*shape[2:]), self._target)
         session = self._sessions[shape] = Session(self._flavour, path.read_bytes())
         return session
+
+    def _network(self, height: int, width: int) -> Recipe:
+        return self._typed(network_recipe(height, width))
+
+    def _typed(self, recipe: Recipe) -> Recipe:
+        return replace(recipe, precision=self._of_convolutions)
 
     def close(self) -> None:
         self._closed = True

@@ -32,6 +32,7 @@ class Origin:
     """
 
     graph: str
+    precision: str
     size: str
     shapes: dict[str, list[int]]
     weights: str
@@ -41,7 +42,7 @@ class Origin:
     target: str
 
     def file_name(self) -> str:
-        parts = (self.graph, self.size, self.flavour, self.target)
+        parts = (self.graph, self.precision, self.size, self.flavour, self.target)
         return re.sub(r"[^a-z0-9_+.-]+", "-", "-".join(parts).lower()) + ".engine"
 
 
@@ -53,6 +54,7 @@ def origin_of(flavour: Flavour, recipe: Recipe, target: str) -> Origin:
     """
     return Origin(
         graph=recipe.graph,
+        precision=recipe.precision,
         size=recipe.size,
         shapes={name: list(shape) for name, shape in recipe.shapes.items()},
         weights=file_hash(engine_file(WEIGHTS, ".safetensors")),
