@@ -40,7 +40,7 @@ from training.losses import (  # noqa: E402
     soft_jaccard_loss,
     temporal_loss,
 )
-from training.priors import NONE_SHARE, disturbed  # noqa: E402
+from training.priors import NONE_SHARE, OWN_SHARE, disturbed, own_priors  # noqa: E402
 from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
 from training.validate import summary  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
@@ -192,6 +192,13 @@ def test_previous_alphas_are_none_right_and_wrong_in_their_shares() -> None:
     assert NONE_SHARE - 0.06 < empty < NONE_SHARE + 0.1
     assert (errors < 0.05).mean() > 0.3  # mostly near the truth
     assert (errors > 0.25).mean() > 0.05  # and at times far from it
+
+
+def test_own_priors_are_a_function_of_their_generator() -> None:
+    first, again = (own_priors(np.random.default_rng((1, 2)), 1000) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert OWN_SHARE - 0.05 < first.mean() < OWN_SHARE + 0.05
+    assert (first != own_priors(np.random.default_rng((1, 3)), 1000)).any()
 
 
 def test_losses_vanish_at_the_truth_and_grow_with_error() -> None:

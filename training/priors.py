@@ -10,11 +10,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from training.data import Mask
 from training.framing import small_motion
 
 NONE_SHARE = 0.35
+
+OWN_SHARE = 0.6
+"""Of a batch of clips: frames that get the network's own alpha of the frame before."""
 
 
 def disturbed(rng: Generator, mask: Mask) -> Mask:
@@ -23,6 +27,11 @@ def disturbed(rng: Generator, mask: Mask) -> Mask:
         return np.zeros_like(mask)
     ways = (_moved, _moved, _thicker, _blurred, _torn, _wrong)
     return ways[rng.integers(len(ways))](rng, mask)
+
+
+def own_priors(rng: Generator, count: int) -> NDArray[np.bool_]:
+    """Which of a batch's frames get the network's own alpha of the frame before, (count,)."""
+    return np.asarray(rng.random(count) < OWN_SHARE)
 
 
 def _moved(rng: Generator, mask: Mask) -> Mask:

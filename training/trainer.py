@@ -24,6 +24,7 @@ from training.checkpoint import load_init, load_state, save_state, save_weights
 from training.data import PictureSet
 from training.log import TrainingLog, log_row, one_line
 from training.losses import matting_loss, temporal_loss
+from training.priors import own_priors
 from training.schedule import Plateau, cosine, warmup
 from training.seed_network import SeedNetwork
 from training.validate import score_set, summary
@@ -33,8 +34,6 @@ from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD
 logger = logging.getLogger(__name__)
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"vidbg": MattingNetwork, "seed": SeedNetwork}
-OWN_PRIOR_SHARE = 0.6
-"""Of a batch of clips: frames that get the network's own alpha of the frame before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +180,10 @@ class Trainer:
             logits = self._logits(to_input(images, prior))
             return matting_loss(logits, target, self.config.loss)
         before, target_before = self._before(batch.earlier)
-        own = torch.rand(len(prior), 1, 1, device=prior.device) < OWN_PRIOR_SHARE
         if self.config.priors:
-            prior = torch.where(own, before[:, 0], prior)
+            rng = np.random.default_rng((self.config.seed, self.fabric.global_rank, self.step))
+            own = torch.from_numpy(own_priors(rng, len(prior))).to(prior.device)
+            prior = torch.where(own[:, None, None], before[:, 0], prior)
         logits = self._logits(to_input(images, prior))
         terms = matting_loss(logits, target, self.config.loss)
         change = temporal_loss(logits.float().sigmoid(), before, target, target_before)
