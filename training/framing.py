@@ -18,6 +18,9 @@ MAX_ROTATION_DEG = 12.0
 _TOUCHING_SHARE = 0.01
 """Share of a picture's side that must be person before the person counts as cut by it."""
 
+_ABOVE_HEAD = (-0.06, 0.35)
+"""Room above a head, of the window's height; below 0 the window's edge cuts it."""
+
 
 class Framing(Enum):
     """How a window lies around a person."""
@@ -64,7 +67,7 @@ def frame_person(
     else:
         window_height = tall * rng.uniform(0.7, 1.6)
     x = (xs[0] + xs[-1]) / 2 + wide * rng.uniform(-0.35, 0.35) - window_height * aspect / 2
-    y = top - window_height * rng.uniform(0.02, 0.35)
+    y = top - window_height * rng.uniform(*_ABOVE_HEAD)
     if framing is Framing.ANYWHERE and inside:
         y = rng.uniform(0, height - window_height)
     return _keep_cut_sides(mask, Window(x, y, window_height * aspect, window_height), inside)
