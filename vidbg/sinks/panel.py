@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from vidbg.sinks.web_service import WebService
 
 if TYPE_CHECKING:
     from aiohttp.web import Application
 
+    from vidbg.sinks.panel_server import Control
     from vidbg.sinks.web_server import NewestJpeg
 
 HOST = "127.0.0.1"
 """Never another: whoever reaches the panel sees the output and changes it."""
-
-
-class Control(Protocol):
-    """What the panel shows and changes. Called by threads of its own."""
-
-    def state(self) -> dict[str, Any]:
-        """How it goes and looks, as JSON has it."""
-        ...
-
-    def change(self, change: Any) -> None:
-        """Take what the page sent, as JSON had it.
-
-        Raises:
-            VidbgError: it cannot be; all stays as it was.
-        """
-        ...
-
-    def thumbnail(self, number: int) -> bytes | None:
-        """A small JPEG of one of the backgrounds to choose from; None where there is none."""
-        ...
 
 
 def serve_panel(control: Control, port: int) -> WebService:

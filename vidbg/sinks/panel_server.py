@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from vidbg.errors import VidbgError
-from vidbg.sinks.panel import Control
 from vidbg.sinks.web_server import HEADERS, NewestJpeg, picture_application, refuse_others
+
+
+class Control(Protocol):
+    """What the panel shows and changes. Called by threads of its own."""
+
+    def state(self) -> dict[str, Any]:
+        """How it goes and looks, as JSON has it."""
+        ...
+
+    def change(self, change: Any) -> None:
+        """Take what the page sent, as JSON had it.
+
+        Raises:
+            VidbgError: it cannot be; all stays as it was.
+        """
+        ...
+
+    def thumbnail(self, number: int) -> bytes | None:
+        """A small JPEG of one of the backgrounds to choose from; None where there is none."""
+        ...
 
 
 def panel_application(control: Control, newest: NewestJpeg, host: str) -> web.Application:
