@@ -4,7 +4,7 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install check test test-pipewire test-vm bench demo clean
+.PHONY: install check test test-gpu test-pipewire test-vm bench gpu-report demo clean
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -44,6 +44,14 @@ test-vm: .venv/dev
 	PYTHONPATH=tests $(BIN)/python -m vm.prepare
 	VIDBG_REQUIRE=vm $(BIN)/python -m pytest -m vm tests/test_vm.py
 
+# On a machine with an NVIDIA GPU: the tests that want one, and what the engines do there, in
+# gpu-report/.
+test-gpu: .venv/dev
+	VIDBG_REQUIRE=gpu $(BIN)/python -m pytest -m gpu
+
+gpu-report: .venv/dev
+	PYTHONPATH=tests $(BIN)/python -m gpu_report --out gpu-report
+
 bench: .venv/base
 	$(BIN)/vidbg bench
 
@@ -53,4 +61,4 @@ demo: .venv/base
 	$(BIN)/vidbg demo demo
 
 clean:
-	rm -rf .venv demo runs dist build
+	rm -rf .venv demo gpu-report runs dist build
