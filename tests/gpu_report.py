@@ -243,7 +243,7 @@ def as_markdown(figures: dict[str, Any]) -> str:
     """The tables for docs/performance.md."""
     lines = [f"`{json.dumps(figures['machine'])}`", ""]
     for size, ways in figures["network"].items():
-        lines += [f"Network {size}: floor {ways['floor']}", ""]
+        lines += [f"Network {size}; {floor_in_words(ways['floor'])}", ""]
         rows = {name: way for name, way in ways.items() if name != "floor"}
         lines += table(("way", "p50 ms", "p99 ms", "FPS"), rows, ("p50_ms", "p99_ms", "fps"))
     for size, roads in figures["frames"].items():
@@ -260,12 +260,22 @@ def as_markdown(figures: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def floor_in_words(facts: dict[str, Any]) -> str:
+    if "error" in facts:
+        return f"floor: {facts['error']}"
+    return (
+        f"floor: {facts['gflop']:.1f} GFLOP in {facts['operations_ms']:.3f} ms, "
+        f"{facts['megabytes']:.0f} MB in {facts['bytes_ms']:.3f} ms"
+    )
+
+
 def table(
     heading: tuple[str, ...], rows: dict[str, dict[str, Any]], keys: tuple[str, ...]
 ) -> list[str]:
     lines = [f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
     for name, row in rows.items():
-        cells = [row["error"]] if "error" in row else [f"{row[key]:.2f}" for key in keys]
+        cells = [f"{row[key]:.2f}" for key in keys] if "error" not in row else [row["error"]]
+        cells += [""] * (len(keys) - len(cells))
         lines.append(f"| {' | '.join([name, *cells])} |")
     return [*lines, ""]
 

@@ -39,7 +39,8 @@ def test_every_way_is_measured_or_says_why_not(
         assert road["fps"] > 0
     table = (tmp_path / "report.md").read_text()
     assert table in result.output
-    assert "| PyTorch compiled | no compiler |" in table
+    assert "| PyTorch compiled | no compiler |  |  |" in table
+    assert "Network 96x64; floor: 1.5 GFLOP in" in table
 
 
 def convolutions_gflop(height: int, width: int) -> float:
