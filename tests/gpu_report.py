@@ -14,17 +14,17 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
+from training.onnx_graphs import load_network
 from vidbg.errors import VidbgError
 from vidbg.matting.backends import load_backend, parse_engine
 from vidbg.matting.backends.graphs import GraphPlan, Wiring
@@ -33,10 +33,12 @@ from vidbg.matting.backends.torch_runner import TorchRunner
 from vidbg.matting.engines import WEIGHTS, engine_file
 from vidbg.matting.graph import TypedNetwork
 from vidbg.matting.network import MattingNetwork
+from vidbg.pipeline.bench_report import describe_machine
+from vidbg.pipeline.benchmark import percentiles_ms
+from vidbg.timing import StageClock
 
 NETWORK_SIZES = ((288, 512), (576, 1024))
 FRAME_SIZES = ("1280x720", "1920x1080", "3840x2160")
-PACKAGES = ("vidbg", "torch", "tensorrt", "tensorrt-rtx-cu13", "cuda-bindings")
 MATRIX, COPIED_BYTES = 8192, 2**30
 WARM_UP = 20
 
@@ -45,8 +47,8 @@ Call = Callable[[NDArray[np.float32]], Any]
 
 
 def report(device: str, calls: int, frames: int) -> dict[str, Any]:
-    """All figures; each part that fails is its error's text."""
-    peaks = attempt(lambda: measured_peaks(device))
+    """All figures; each way that fails is its error's text."""
+    peaks = measured_peaks(device)
     return {
         "machine": describe(device),
         "peaks": peaks,
@@ -62,26 +64,22 @@ def attempt(measure: Callable[[], Any]) -> Any:
     """What is measured, or why it cannot be."""
     try:
         return measure()
-    except (VidbgError, RuntimeError, OSError, ImportError) as error:
+    except (VidbgError, RuntimeError, OSError, ImportError, SubprocessError) as error:
         return {"error": str(error).splitlines()[0] if str(error) else type(error).__name__}
 
 
 def describe(device: str) -> dict[str, Any]:
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
+    """The machine and its packages, as `vidbg bench` has them, and the GPU."""
+    facts = describe_machine()
     if device != "cuda":
-        return {"device": device, "versions": versions}
+        return facts
     properties = torch.cuda.get_device_properties(0)
     return {
+        **facts,
         "device": properties.name,
         "compute_capability": f"{properties.major}.{properties.minor}",
         "memory_gb": round(properties.total_memory / 1e9, 1),
         "cuda": torch.version.cuda,
-        "versions": versions,
     }
 
 
@@ -145,7 +143,7 @@ def timed_runner(device: str, height: int, width: int, calls: int) -> dict[str, 
         ("alpha",),
         Wiring(),
     )
-    with closing(TorchRunner(plan, shipped_network(), torch.device(device), 1)) as runner:
+    with TorchRunner(plan, shipped_network(), torch.device(device), 1) as runner:
 
         def call(batch: NDArray[np.float32]) -> Any:
             runner.start(0, {"input": batch})
@@ -169,23 +167,20 @@ def timed_compiled(device: str, height: int, width: int, calls: int) -> dict[str
 
 
 def shipped_network() -> MattingNetwork:
-    network = MattingNetwork()
-    network.load_weights(load_file(engine_file(WEIGHTS, ".safetensors")))
-    return network.eval().requires_grad_(False)
+    return load_network(engine_file(WEIGHTS, ".safetensors"))
 
 
 def timed(call: Call, height: int, width: int, calls: int) -> dict[str, float]:
-    """p50 and p99 of a call in milliseconds, and calls a second; the copies are part of it."""
+    """A call's percentiles in milliseconds, and calls a second; the copies are part of it."""
     batch = np.random.default_rng(0).normal(size=(1, 4, height, width)).astype(np.float32)
     for _ in range(min(WARM_UP, calls)):
         call(batch)
-    times = []
+    clock = StageClock()
     for _ in range(calls):
-        start = time.perf_counter()
-        call(batch)
-        times.append(1000 * (time.perf_counter() - start))
-    p50, p99 = np.percentile(times, (50, 99))
-    return {"p50_ms": float(p50), "p99_ms": float(p99), "fps": 1000 / float(np.mean(times))}
+        with clock.stage("network"):
+            call(batch)
+    seconds = clock.seconds()["network"]
+    return {**percentiles_ms(seconds), "fps": calls / sum(seconds)}
 
 
 def floor(height: int, width: int, peaks: dict[str, float]) -> dict[str, float]:
@@ -245,7 +240,7 @@ def as_markdown(figures: dict[str, Any]) -> str:
     for size, ways in figures["network"].items():
         lines += [f"Network {size}; {floor_in_words(ways['floor'])}", ""]
         rows = {name: way for name, way in ways.items() if name != "floor"}
-        lines += table(("way", "p50 ms", "p99 ms", "FPS"), rows, ("p50_ms", "p99_ms", "fps"))
+        lines += table(("way", "p50 ms", "p99 ms", "FPS"), rows, ("p50", "p99", "fps"))
     for size, roads in figures["frames"].items():
         flat = {
             name: road if "error" in road else {**road, **road["latency_ms"]}

@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from training.quantised_graphs import open_as_it_stands  # noqa: E402
 from vidbg.compositing import composite_foreground  # noqa: E402
 from vidbg.compositing.foreground import GRID_LINES  # noqa: E402
 from vidbg.compositing.scaling import shrink as shrink_to_grid  # noqa: E402
@@ -85,10 +86,7 @@ def number(value: float) -> NDArray[np.float32]:
 
 
 def test_in_int8_it_gives_nearly_the_same(session: Any) -> None:
-    options = onnxruntime.SessionOptions()  # whose optimisations multiply small scales in fp16
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    path = graphs.Recipe("frame", "", {}, "int8").graph_file()
-    quantised = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    quantised = open_as_it_stands(graphs.Recipe("frame", "", {}, "int8").graph_file())
     portrait = cv2.resize(data.astronaut()[..., ::-1], (320, 320), interpolation=cv2.INTER_AREA)
     inputs = first_inputs(180, 320, MattingConfig().network_pixels)
     inputs["frame"] = portrait[None, :180]

@@ -15,6 +15,8 @@ pytest.importorskip("torchvision")
 import gpu_report  # noqa: E402
 import typer  # noqa: E402
 
+from vidbg.matting.backends.nvidia import has_driver  # noqa: E402
+
 
 def test_every_way_is_measured_or_says_why_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -32,9 +34,10 @@ def test_every_way_is_measured_or_says_why_not(
     assert network["floor"]["gflop"] == pytest.approx(convolutions_gflop(64, 96))
     assert network["floor"]["megabytes"] > 54  # the weights in fp16, and activations
     for way in ("PyTorch eager", "PyTorch CUDA graph"):
-        assert 0 < network[way]["p50_ms"] <= network[way]["p99_ms"]
+        assert 0 < network[way]["p50"] <= network[way]["p99"]
     assert network["PyTorch compiled"] == {"error": "no compiler"}
-    assert "TensorRT" in network["TensorRT int8"]["error"] or "CUDA" in result.output
+    if not has_driver():
+        assert "no NVIDIA driver" in network["TensorRT int8"]["error"]
     for road in figures["frames"]["320x180"].values():
         assert road["fps"] > 0
     table = (tmp_path / "report.md").read_text()

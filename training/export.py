@@ -32,10 +32,16 @@ from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
 from training.evaluate import score_engine
 from training.lineage import read_recipe, saw_priors, told_once
-from training.onnx_graphs import load_network, onnx_from_weights, typed_frame, typed_network
-from training.predict import predict
+from training.onnx_graphs import (
+    Ranges,
+    load_network,
+    onnx_from_weights,
+    typed_frame,
+    typed_network,
+)
+from training.predict import bare
 from training.priors import disturbed
-from training.quantised_graphs import activation_ranges
+from training.quantised_graphs import activation_ranges, open_as_it_stands
 from training.scoring import mean_by_set, score_pictures
 from training.trainer import to_input
 from training.validate import Scores
@@ -63,11 +69,8 @@ USUAL_PIXELS = MattingConfig().network_pixels
 
 def export_typed(weights: Path) -> None:
     """Write the fp16 graphs for TensorRT, and their card, beside the shipped weights."""
-    network, frame = _typed_files(weights.parent, TYPED)
-    typed_network(weights, network)
-    typed_frame(weights, frame)
-    made = {"made_from": file_hash(weights)}
-    write_card(weights.parent, TYPED, [network.name, frame.name], made)
+    files = _typed_graphs(weights, TYPED)
+    write_card(weights.parent, TYPED, files, {"made_from": file_hash(weights)})
 
 
 def export_typed_int8(weights: Path, quantised: Path, val: Path, pixels: int) -> None:
@@ -76,22 +79,23 @@ def export_typed_int8(weights: Path, quantised: Path, val: Path, pixels: int) ->
     Args:
         quantised: OpenVINO's INT8 network of the same weights, for the ranges.
     """
-    network, frame = _typed_files(weights.parent, TYPED_INT8)
-    ranges = activation_ranges(quantised)
-    typed_network(weights, network, ranges)
-    typed_frame(weights, frame, ranges)
+    files = _typed_graphs(weights, TYPED_INT8, activation_ranges(quantised))
     facts = {
         "made_from": file_hash(weights),
         "ranges_from": file_hash(quantised),
         "method": "explicit quantisation by the ranges of OpenVINO's INT8 network",
         "scored_by": "ONNX Runtime",
-        "scores": score_graph(network, val, pixels),
+        "scores": score_graph(weights.with_name(files[0]), val, pixels),
     }
-    write_card(weights.parent, TYPED_INT8, [network.name, frame.name], facts)
+    write_card(weights.parent, TYPED_INT8, files, facts)
 
 
-def _typed_files(folder: Path, card: str) -> tuple[Path, Path]:
-    return folder / f"{card}.onnx", folder / f"{FRAMES[card]}.onnx"
+def _typed_graphs(weights: Path, card: str, ranges: Ranges | None = None) -> list[str]:
+    """Write a card's graphs beside the weights; the names of the network's and the frame's."""
+    network, frame = (weights.with_name(f"{name}.onnx") for name in (card, FRAMES[card]))
+    typed_network(weights, network, ranges)
+    typed_frame(weights, frame, ranges)
+    return [network.name, frame.name]
 
 
 def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> None:
@@ -152,28 +156,20 @@ def score_all(precision: str, val: Path, pixels: int) -> dict[str, Scores]:
 
 
 def score_graph(graph: Path, val: Path, pixels: int) -> dict[str, Scores]:
-    """Scores of a network's ONNX graph, run by ONNX Runtime as it stands.
-
-    Without its optimisations: what they make of fp16 scales multiplies two of them in fp16, which
-    is 0 for many.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+    """Scores of a network's ONNX graph, run by ONNX Runtime as it stands."""
+    session = open_as_it_stands(graph)
 
     def infer(batch: NDArray[np.float32]) -> Alpha:
         alpha: Alpha = session.run(None, {"input": batch})[0][0, 0]
         return alpha
 
-    rows = score_pictures(lambda image: predict(infer, image, pixels), find_sets(val))
-    return _rounded(graph.stem, mean_by_set(rows))
+    return _rounded(graph.stem, mean_by_set(score_pictures(bare(infer, pixels), find_sets(val))))
 
 
 def _rounded(name: str, scores: dict[str, Scores]) -> dict[str, Scores]:
     rounded = {
-        name: {key: round(value, 4) for key, value in part.items()} for name, part in scores.items()
+        part: {key: round(value, 4) for key, value in means.items()}
+        for part, means in scores.items()
     }
     logger.info("%s: %s", name, rounded)
     return rounded

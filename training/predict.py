@@ -59,9 +59,9 @@ def predict(infer: Infer, image: Image, pixels: int) -> Alpha:
     return np.asarray(cv2.resize(visible, (width, height)), np.float32)
 
 
-def bare(backend: Backend, pixels: int) -> Predict:
+def bare(infer: Infer, pixels: int) -> Predict:
     """What the network says, resized bilinearly."""
-    return lambda image: predict(backend, image, pixels)
+    return lambda image: predict(infer, image, pixels)
 
 
 def served(backend: Backend, pixels: int) -> Predict:

@@ -34,6 +34,18 @@ _RANGE = "/fq_output_0"
 _INPUT = "input"
 
 
+def open_as_it_stands(graph: Path) -> Any:
+    """ONNX Runtime's session of a graph on the CPU, without its optimisations.
+
+    Of fp16 scales they multiply two in fp16, which is 0 for many.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+
+
 def activation_ranges(network: Path) -> dict[str, float]:
     """The largest absolute value of each activation that a network of nncf's quantises.
 

@@ -18,7 +18,10 @@ from vidbg.pipeline.benchmark import Result
 
 def describe_machine() -> dict[str, Any]:
     """The machine and the versions of what does the work."""
-    packages = ("numpy", "opencv-python", "openvino", "torch")
+    packages = (
+        *("numpy", "opencv-python", "openvino", "torch"),
+        *("tensorrt", "tensorrt-rtx-cu13", "cuda-bindings"),
+    )
     versions = {"vidbg": vidbg.__version__, "python": platform.python_version()}
     for name in packages:
         try:

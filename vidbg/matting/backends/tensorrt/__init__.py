@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,6 @@ class TensorRtBackend:
     ) -> None:
         self.name = f"TensorRT ({flavour.name} {flavour.version})"
         self.precision: str = precision
-        self._of_convolutions = precision
         self._flavour = flavour
         self._target = target
         self._sessions: dict[tuple[int, ...], Session] = {}
@@ -101,7 +100,7 @@ class TensorRtBackend:
         return self._typed(network_recipe(height, width))
 
     def _typed(self, recipe: Recipe) -> Recipe:
-        return replace(recipe, precision=self._of_convolutions)
+        return replace(recipe, precision=cast(TypedPrecision, self.precision))
 
     def close(self) -> None:
         self._closed = True
