@@ -415,6 +415,8 @@ class Window:
 
     def close(self) -> None:
         self.closed = True
+        if self._breaks:
+            raise SinkError("the display is gone")
 
 
 def test_the_preview_goes_the_output_stays() -> None:
@@ -423,6 +425,7 @@ def test_the_preview_goes_the_output_stays() -> None:
         rig.wait_live()
         time.sleep(0.4)
         assert rig.state == State.LIVE.value
+        assert window.closed
     assert len(window.shown) == 3
 
 

@@ -81,7 +81,7 @@ class Supervisor:
         on_demand: close the camera while nobody watches, where the output can tell.
         network_pixels: of the network at its best, from where the governor steps down on a machine
             that is too slow for the rate; None: every frame at full size, late as it may be.
-        previews: shown at the output's rate at most.
+        previews: shown at the output's rate at most; one that fails is closed, and the run goes on.
         on_status: called a few times a second.
         frame_limit: end after so many composited frames.
     """
@@ -291,6 +291,7 @@ class Supervisor:
             except Exception as error:  # the output matters more than the window on it
                 logger.warning("the preview is over: %s", error)
                 self._previews.remove(preview)
+                _close(preview)
 
     def _end(self) -> None:
         self._pump.stop(PATIENCE_S)
@@ -298,7 +299,7 @@ class Supervisor:
         self._matting.stop(PATIENCE_S)
         self._compositing.stop(PATIENCE_S)
         for preview in self._previews:
-            preview.close()
+            _close(preview)
 
     def _report(self) -> LiveReport:
         pump = self._pump
@@ -311,3 +312,11 @@ class Supervisor:
             seconds=pump.last_s - pump.first_s,
             latencies_s=list(pump.latencies_s),
         )
+
+
+def _close(preview: Preview) -> None:
+    """Close one that may be broken."""
+    try:
+        preview.close()
+    except Exception as error:
+        logger.debug("the preview does not close", exc_info=error)
