@@ -30,7 +30,7 @@ from training.data import (  # noqa: E402
     split_by_names,
     split_set,
 )
-from training.ensemble import ensemble, keep_agreeing, read_agreement  # noqa: E402
+from training.ensemble import ensemble, keep_agreeing, mend, read_agreement  # noqa: E402
 from training.framing import Framing, Window, frame_person, placing  # noqa: E402
 from training.losses import (  # noqa: E402
     WEIGHTS,
@@ -299,6 +299,32 @@ def test_pictures_without_masks_become_a_set(sets: Path, tmp_path: Path) -> None
     assert not list((tmp_path / "none/own/images").iterdir())
     with pytest.raises(ConfigError, match="no pictures"):
         training_ensemble.label(tmp_path / "made", tmp_path / "other")
+
+
+def test_a_mended_mask_gets_regions_and_keeps_its_edges() -> None:
+    mask, other = np.zeros((200, 100), np.float32), np.zeros((200, 100), np.float32)
+    mask[20:180, 30:60] = 1
+    other[20:180, 29:62] = 1  # an edge that lies elsewhere
+    other[100:130, 62:85] = 1  # a bag
+    mended = mend(mask, other)
+    assert mended[102:128, 30:83].min() > 0.99
+    assert mended[:90].tolist() == mask[:90].tolist()
+    assert mended[140:].tolist() == mask[140:].tolist()
+
+
+@pytest.mark.usefixtures("sure")
+def test_masks_are_mended_where_the_ensemble_differs(sets: Path, tmp_path: Path) -> None:
+    folder = sets / "people"
+    training_ensemble.label(
+        folder / "images", tmp_path / "own", most=0.2, mend_masks=folder / "masks"
+    )
+    for path in sorted((folder / "masks").iterdir()):
+        mended = cv2.imread(str(tmp_path / "own/masks" / path.name), 0)
+        half = len(mended) // 2
+        assert mended[: half - 9].mean() > 250
+        assert mended[half + 9 :].mean() < 40
+    with pytest.raises(ConfigError, match="is not a picture"):
+        training_ensemble.label(folder / "images", tmp_path / "no", most=0.2, mend_masks=tmp_path)
 
 
 def test_pictures_whose_masks_disagree_are_left_out(sets: Path) -> None:

@@ -3,7 +3,8 @@
 `python -m training.ensemble judge --data DATA/train --out agreement.csv` scores every picture with
 people by how well its mask agrees with that opinion; `training.train --agreement` leaves the worst
 out. `python -m training.ensemble label --pictures FOLDER --out DATA/train/own` makes a set of
-pictures that have no masks, of those whose passes agree.
+pictures that have no masks, of those whose passes agree; with `--mend MASKS` it keeps masks that
+they have, but for whole regions, such as a bag that one of both leaves out.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ logger = logging.getLogger(__name__)
 SIZES = (64 * 1024, 144 * 1024, 256 * 1024)
 """Pixels of the network's input, one pass each way round."""
 
+DIFFERS = 0.35
+"""Masks that differ by more are of two opinions."""
+
+REGION = 0.012
+"""Width of what is a region, not an edge that lies elsewhere, of a picture's longer side."""
+
 
 def ensemble(infer: Infer, image: Image, sizes: Sequence[int] = SIZES) -> tuple[Alpha, Alpha]:
     """Mean alpha of passes at several sizes and mirrored, and where they differ.
@@ -45,6 +52,25 @@ def ensemble(infer: Infer, image: Image, sizes: Sequence[int] = SIZES) -> tuple[
     passes += [predict(infer, mirrored, size)[:, ::-1] for size in sizes]
     stack = np.stack(passes)
     return np.asarray(stack.mean(axis=0), np.float32), np.asarray(stack.std(axis=0), np.float32)
+
+
+def mend(mask: Alpha, other: Alpha) -> Alpha:
+    """A mask with another's regions where both differ, but with its own edges.
+
+    Args:
+        mask, other: float32 (H, W) in [0, 1].
+    Returns:
+        float32 (H, W) in [0, 1].
+    """
+    width = max(3, round(REGION * max(mask.shape)) | 1)
+    ellipse = cv2.MORPH_ELLIPSE
+    differ = (np.abs(mask - other) > DIFFERS).astype(np.float32)
+    regions = cv2.morphologyEx(
+        differ, cv2.MORPH_OPEN, cv2.getStructuringElement(ellipse, (width, width))
+    )
+    grown = cv2.dilate(regions, cv2.getStructuringElement(ellipse, (width + 2, width + 2)))
+    share = cv2.GaussianBlur(grown, (0, 0), 1.0)
+    return np.asarray(mask + share * (other - mask), np.float32)
 
 
 def read_agreement(path: Path) -> dict[tuple[str, str], float]:
@@ -96,6 +122,9 @@ def label(
     pictures: Annotated[Path, typer.Option(help="Folder of pictures of people without masks.")],
     out: Annotated[Path, typer.Option(help="The set to write: images, masks.")],
     most: Annotated[float, typer.Option(help="Spread above which a picture is left out.")] = 0.01,
+    mend_masks: Annotated[
+        Path | None, typer.Option("--mend", help="Folder of masks to mend, not to replace.")
+    ] = None,
     engine: Engine = "cpu:bf16",
 ) -> None:
     """Make a set of pictures without masks: those that the ensemble's passes agree on.
@@ -111,14 +140,18 @@ def label(
     kept = 0
     with closing(load_backend(*parse_engine(engine))) as backend:
         for path in found:
-            image, _ = read_sample(Sample(path, None))
+            given = None if mend_masks is None else mend_masks / f"{path.stem}.png"
+            image, mask = read_sample(Sample(path, given))
             alpha, spread = ensemble(backend, image)
             if not (alpha > THRESHOLD).any() or float(spread.mean()) > most:
                 continue
             kept += 1
             shutil.copy2(path, out / "images" / path.name)
-            mask = np.rint(settle(alpha) * 255).astype(np.uint8)
-            cv2.imwrite(str(out / "masks" / f"{path.stem}.png"), mask)
+            alpha = settle(alpha)
+            if given is not None:
+                alpha = mend(np.float32(1 / 255) * mask, alpha)
+            written = np.rint(alpha * 255).astype(np.uint8)
+            cv2.imwrite(str(out / "masks" / f"{path.stem}.png"), written)
     logger.info("%d of %d pictures labelled", kept, len(found))
 
 
