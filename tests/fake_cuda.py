@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vidbg.matting.backends.tensorrt.flavour import Flavour
 
 SUCCESS, FAILURE = 0, 2
+KERNELS = b"compiled for the GPU here"
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -130,7 +131,10 @@ class Mode(IntEnum):
 
 
 class FakeEngine:
-    """An engine that computes with numpy; its own context.
+    """An engine that computes with numpy; its own context, runtime config and cache of kernels.
+
+    Attributes:
+        compiled: how often its kernels were.
 
     Args:
         inputs, outputs: arrays of each tensor's shape and type.
@@ -149,9 +153,32 @@ class FakeEngine:
         self.tensors = {**inputs, **outputs}
         self.num_io_tensors = len(self.tensors)
         self.addresses: dict[str, int] = {}
+        self.compiled = 0
+        self._kernels = b""
 
-    def create_execution_context(self) -> FakeEngine:
+    def create_execution_context(self, runtime_config: FakeEngine | None = None) -> FakeEngine:
+        if runtime_config is None or not self._kernels:
+            self.compiled += 1
+            self._kernels = KERNELS
         return self
+
+    def create_runtime_config(self) -> FakeEngine:
+        return self
+
+    def create_runtime_cache(self) -> FakeEngine:
+        self._kernels = b""
+        return self
+
+    def set_runtime_cache(self, cache: FakeEngine) -> None:
+        assert cache is self
+
+    def deserialize(self, blob: bytes) -> bool:
+        fits = blob == KERNELS
+        self._kernels = blob if fits else b""
+        return fits
+
+    def serialize(self) -> bytes:
+        return self._kernels
 
     def get_tensor_name(self, index: int) -> str:
         return list(self.tensors)[index]
@@ -189,7 +216,7 @@ class _Logger:
     Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
 
 
-def fake_flavour(engines: Mapping[bytes, FakeEngine]) -> Flavour:
+def fake_flavour(engines: Mapping[bytes, FakeEngine], name: str = "tensorrt") -> Flavour:
     """A TensorRT that loads these engines by their serialised form, and refuses others."""
     api = SimpleNamespace(
         ILogger=_Logger,
@@ -197,4 +224,4 @@ def fake_flavour(engines: Mapping[bytes, FakeEngine]) -> Flavour:
         nptype=np.dtype,
         Runtime=lambda _log: SimpleNamespace(deserialize_cuda_engine=engines.get),
     )
-    return Flavour("tensorrt", "11.4", api)
+    return Flavour(name, "11.4", api)

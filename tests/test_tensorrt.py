@@ -237,6 +237,16 @@ def test_what_does_not_fit_is_built_again_and_says_why(
     assert reason in record.getMessage()
 
 
+def test_kernels_of_the_engine_before_go(builds: list[str]) -> None:
+    kernels = get().with_suffix(".kernels")
+    kernels.write_bytes(b"compiled")
+    get()
+    assert kernels.exists()
+    get(replace(RTX, version="1.8"))
+    assert not kernels.exists()
+    assert len(builds) == 2
+
+
 def test_the_cache_lies_where_caches_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("VIDBG_CACHE", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
@@ -358,4 +368,5 @@ def test_the_network_equals_the_reference(here: tuple[Flavour, str], folder: Pat
     error = np.abs(backend(batch) - load_backend("cpu", "fp32")(batch))
     assert np.quantile(error, 0.99) < 0.02  # fp16 has 11 bits of mantissa
     assert len(list(folder.glob("*.engine"))) == 1
+    assert len(list(folder.glob("*.kernels"))) == here[0].portable
     backend.close()

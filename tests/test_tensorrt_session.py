@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_cuda import Arrays, FakeCuda, FakeEngine, fake_flavour
+from fake_cuda import KERNELS, Arrays, FakeCuda, FakeEngine, fake_flavour
 
 from vidbg.errors import BackendError
 from vidbg.matting.backends import tensorrt
@@ -48,8 +50,25 @@ def fake(runtime: FakeCuda) -> Flavour:
     )
 
 
-def test_each_run_uploads_computes_and_downloads(fake: Flavour, runtime: FakeCuda) -> None:
-    with Session(fake, b"plan") as opened:
+File = Callable[[str], Path]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    """Writes an engine's file."""
+
+    def write(content: str) -> Path:
+        path = tmp_path / "an.engine"
+        path.write_text(content)
+        return path
+
+    return write
+
+
+def test_each_run_uploads_computes_and_downloads(
+    fake: Flavour, runtime: FakeCuda, file: File
+) -> None:
+    with Session(fake, file("plan")) as opened:
         for value in (3.0, 5.0):
             opened.start(0, {"input": np.full_like(INPUT, value)})
             assert (opened.wait(0)["alpha"] == value).all()
@@ -68,9 +87,11 @@ def number(value: float) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.array([value], np.float32)
 
 
-def test_state_stays_on_the_device_and_is_handed_on(fake: Flavour, runtime: FakeCuda) -> None:
+def test_state_stays_on_the_device_and_is_handed_on(
+    fake: Flavour, runtime: FakeCuda, file: File
+) -> None:
     weight = number(10)
-    with Session(fake, b"sum", SUMS, slots=2) as opened:
+    with Session(fake, file("sum"), SUMS, slots=2) as opened:
         runtime.copied = dict.fromkeys(runtime.copied, 0)
         totals = []
         for run in range(4):
@@ -90,8 +111,8 @@ def test_state_stays_on_the_device_and_is_handed_on(fake: Flavour, runtime: Fake
     assert runtime.handles == set()
 
 
-def test_two_runs_may_be_under_way(fake: Flavour) -> None:
-    with Session(fake, b"sum", SUMS, slots=2) as opened:
+def test_two_runs_may_be_under_way(fake: Flavour, file: File) -> None:
+    with Session(fake, file("sum"), SUMS, slots=2) as opened:
         opened.start(0, {"step": number(1), "weight": number(1)})
         opened.start(1, {"step": number(2), "weight": number(1)})
         assert (opened.wait(0)["total"][0], opened.wait(1)["total"][0]) == (1, 3)
@@ -99,11 +120,11 @@ def test_two_runs_may_be_under_way(fake: Flavour) -> None:
 
 @pytest.mark.parametrize("name", ["cudaMalloc", "cudaGraphInstantiate", "cudaMemsetAsync"])
 def test_a_failure_on_the_way_gives_everything_back(
-    fake: Flavour, runtime: FakeCuda, name: str
+    fake: Flavour, runtime: FakeCuda, file: File, name: str
 ) -> None:
     runtime.fails = name
     with pytest.raises(BackendError, match=f"{name} failed: 2"):
-        Session(fake, b"plan")
+        Session(fake, file("plan"))
     assert runtime.memory == {}
     assert runtime.handles == set()
 
@@ -121,9 +142,59 @@ def test_what_is_called_is_there() -> None:
 
 
 @pytest.mark.usefixtures("runtime")
-def test_a_refused_engine(fake: Flavour) -> None:
+def test_a_refused_engine(fake: Flavour, file: File) -> None:
     with pytest.raises(BackendError, match=r"tensorrt 11\.4 cannot load the engine"):
-        Session(fake, b"of another GPU")
+        Session(fake, file("of another GPU"))
+
+
+@pytest.fixture
+def portable(runtime: FakeCuda) -> FakeEngine:
+    return FakeEngine(runtime, {"past": NUMBER}, {"next": NUMBER}, lambda _: {"next": NUMBER})
+
+
+def opened_by(engine: FakeEngine, name: str, path: Path) -> int:
+    """How often the engine's kernels were compiled, once it has been opened again."""
+    Session(fake_flavour({b"plan": engine}, name), path).close()
+    return engine.compiled
+
+
+def test_kernels_that_rtx_compiles_are_kept(portable: FakeEngine, file: File) -> None:
+    path = file("plan")
+    kept = path.with_suffix(".kernels")
+    assert [opened_by(portable, "tensorrt_rtx", path) for _ in range(3)] == [1, 1, 1]
+    assert kept.read_bytes() == KERNELS
+    kept.write_bytes(b"of another GPU")
+    assert [opened_by(portable, "tensorrt_rtx", path) for _ in range(2)] == [2, 2]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["an.engine", "an.kernels"]
+
+
+def test_engines_of_tensorrt_hold_their_kernels(portable: FakeEngine, file: File) -> None:
+    path = file("plan")
+    opened_by(portable, "tensorrt", path)
+    assert not path.with_suffix(".kernels").exists()
+
+
+def test_kernels_that_cannot_be_kept(
+    portable: FakeEngine, file: File, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = file("plan")
+    path.with_suffix(".kernels").mkdir()
+    assert [opened_by(portable, "tensorrt_rtx", path) for _ in range(2)] == [1, 2]
+    assert "kernels cannot be kept" in caplog.text
+
+
+def test_kernels_are_kept_by_what_rtx_has() -> None:
+    """Every call of the simulation that keeps kernels is one of the package's."""
+    real = pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx-cu13")
+    for space, names in {
+        "ICudaEngine": ["create_runtime_config", "create_execution_context"],
+        "IRuntimeConfig": ["create_runtime_cache", "set_runtime_cache"],
+        "IRuntimeCache": ["serialize", "deserialize"],
+    }.items():
+        for name in names:
+            assert hasattr(getattr(real, space), name), name
+            assert hasattr(FakeEngine, name), name
+    assert "runtime_config:" in real.ICudaEngine.create_execution_context.__doc__
 
 
 def test_the_backend_keeps_a_session_a_size(

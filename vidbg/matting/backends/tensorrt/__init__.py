@@ -89,11 +89,11 @@ class TensorRtBackend:
 
     def open_graph(self, plan: GraphPlan, slots: int) -> Session:
         path = cached_engine(self._flavour, self._typed(plan.recipe), self._target)
-        return Session(self._flavour, path.read_bytes(), plan.wiring, slots)
+        return Session(self._flavour, path, plan.wiring, slots)
 
     def _open(self, shape: tuple[int, ...]) -> Session:
         path = cached_engine(self._flavour, self._network(*shape[2:]), self._target)
-        session = self._sessions[shape] = Session(self._flavour, path.read_bytes())
+        session = self._sessions[shape] = Session(self._flavour, path)
         return session
 
     def _network(self, height: int, width: int) -> Recipe:

@@ -138,12 +138,23 @@ def card_of(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
+def kernels_of(path: Path) -> Path:
+    """Where the code lies that was compiled for the GPU here, of an engine that holds none."""
+    return path.with_suffix(".kernels")
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write a file that takes its name when it is complete."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    part.write_bytes(data)
+    part.replace(file)
+
+
 def _write(path: Path, content: bytes, origin: Origin) -> None:
-    """The engine, then its card; each takes its name when it is complete."""
+    """The engine, then its card; kernels of the engine before go."""
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     card = json.dumps({**asdict(origin), **facts}, indent=2) + "\n"
-    for file, data in ((path, content), (card_of(path), card.encode())):
-        part = file.with_name(f"{file.name}.{os.getpid()}.part")
-        part.write_bytes(data)
-        part.replace(file)
+    write_whole(path, content)
+    write_whole(card_of(path), card.encode())
+    kernels_of(path).unlink(missing_ok=True)

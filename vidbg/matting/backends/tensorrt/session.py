@@ -6,6 +6,7 @@ import ctypes
 import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from vidbg.errors import BackendError
 from vidbg.matting.backends.graphs import Arrays, Wiring
 from vidbg.matting.backends.tensorrt.cuda import call, load_runtime
 from vidbg.matting.backends.tensorrt.flavour import Flavour, open_log
+from vidbg.matting.backends.tensorrt.kernels import Kernels
 
 WARM_UP_RUNS = 2
 """Before a graph is captured: what compiles or allocates at first use may not be captured."""
@@ -56,7 +58,7 @@ class Session(Closing):
     another downloaded while a third is computed. The state has one buffer each, on the device.
 
     Args:
-        plan: a serialised engine of static shapes.
+        engine_file: a serialised engine of static shapes.
         wiring: which tensors cross the bus, and which feed the next run.
         slots: runs that may be under way at a time.
     Raises:
@@ -64,7 +66,7 @@ class Session(Closing):
     """
 
     def __init__(
-        self, flavour: Flavour, plan: bytes, wiring: Wiring | None = None, slots: int = 1
+        self, flavour: Flavour, engine_file: Path, wiring: Wiring | None = None, slots: int = 1
     ) -> None:
         self._cuda = load_runtime()
         self._flavour = flavour
@@ -73,11 +75,13 @@ class Session(Closing):
         self._kept: dict[str, _Tensor] = {}
         self._slots: list[_Slot] = []
         try:
-            self._context = _deserialise(flavour, plan)
+            self._kernels = Kernels(flavour, engine_file)
+            self._context = _deserialise(flavour, engine_file, self._kernels)
             self._upload, self._compute, self._download = (self._stream() for _ in range(3))
             self._owned.callback(self._cuda.cudaDeviceSynchronize)  # before anything is freed
             for _ in range(slots):
                 self._slots.append(self._slot())
+            self._kernels.keep()
             self.forget()
         except BaseException:
             self.close()
@@ -111,6 +115,7 @@ class Session(Closing):
     def close(self) -> None:
         self._slots.clear()
         self._owned.close()
+        self._context = None  # before the kernels, which it uses
 
     def _give(self, at: _Slot, name: str, array: NDArray[Any]) -> None:
         tensor = at.inputs[name]
@@ -200,10 +205,10 @@ class Session(Closing):
         return handle
 
 
-def _deserialise(flavour: Flavour, plan: bytes) -> Any:
+def _deserialise(flavour: Flavour, engine_file: Path, kernels: Kernels) -> Any:
     log = open_log(flavour)
-    engine = flavour.api.Runtime(log).deserialize_cuda_engine(plan)
-    context = None if engine is None else engine.create_execution_context()
+    engine = flavour.api.Runtime(log).deserialize_cuda_engine(engine_file.read_bytes())
+    context = None if engine is None else kernels.open_context(engine)
     if context is None:
         why = log.errors[0] if log.errors else "no reason given"
         raise BackendError(f"{flavour.name} {flavour.version} cannot load the engine: {why}")
