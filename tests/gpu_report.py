@@ -29,6 +29,10 @@ from vidbg.errors import VidbgError
 from vidbg.matting.backends import load_backend, parse_engine
 from vidbg.matting.backends.graphs import GraphPlan, Wiring
 from vidbg.matting.backends.tensorrt.build import network_recipe
+from vidbg.matting.backends.tensorrt.cache import cached_engine, kernels_of
+from vidbg.matting.backends.tensorrt.cuda import find_gpu
+from vidbg.matting.backends.tensorrt.flavour import TARGETS, find_flavour
+from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.backends.torch_runner import TorchRunner
 from vidbg.matting.engines import WEIGHTS, engine_file
 from vidbg.matting.graph import TypedNetwork
@@ -52,6 +56,7 @@ def report(device: str, calls: int, frames: int) -> dict[str, Any]:
     return {
         "machine": describe(device),
         "peaks": peaks,
+        "opening": attempt(partial(opening, *NETWORK_SIZES[0])),
         "network": {
             f"{width}x{height}": network_figures(device, height, width, calls, peaks)
             for height, width in NETWORK_SIZES
@@ -111,6 +116,24 @@ def best_time(device: str, work: Callable[[], Any]) -> float:
 def synchronise(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
+
+
+def opening(height: int, width: int) -> dict[str, float]:
+    """Seconds to open an engine, and again with the kernels that were compiled the first time.
+
+    TensorRT for RTX is asked on any GPU, on those too that its list and so `Flavour.target_of`
+    leave out: its own words are the refusal to report.
+    """
+    gpu, flavour = find_gpu(), find_flavour()
+    target = TARGETS[0] if flavour.portable else flavour.target_of(gpu)
+    path = cached_engine(flavour, network_recipe(height, width), target)
+    kernels_of(path).unlink(missing_ok=True)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        Session(flavour, path).close()
+        seconds.append(time.perf_counter() - start)
+    return {"first_s": seconds[0], "again_s": seconds[1]}
 
 
 def network_figures(
@@ -236,7 +259,7 @@ def bench(engine: str, size: str, frames: int, road: str) -> dict[str, Any]:
 
 def as_markdown(figures: dict[str, Any]) -> str:
     """The tables for docs/performance.md."""
-    lines = [f"`{json.dumps(figures['machine'])}`", ""]
+    lines = [f"`{json.dumps(figures['machine'])}`", "", opening_in_words(figures["opening"]), ""]
     for size, ways in figures["network"].items():
         lines += [f"Network {size}; {floor_in_words(ways['floor'])}", ""]
         rows = {name: way for name, way in ways.items() if name != "floor"}
@@ -253,6 +276,12 @@ def as_markdown(figures: dict[str, Any]) -> str:
             *table(heading, flat, ("fps", "p50", "p99", "cpu_percent")),
         ]
     return "\n".join(lines) + "\n"
+
+
+def opening_in_words(facts: dict[str, Any]) -> str:
+    if "error" in facts:
+        return f"Opening an engine: {facts['error']}"
+    return f"Opening an engine: {facts['first_s']:.2f} s, again {facts['again_s']:.2f} s"
 
 
 def floor_in_words(facts: dict[str, Any]) -> str:

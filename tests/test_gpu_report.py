@@ -37,12 +37,14 @@ def test_every_way_is_measured_or_says_why_not(
         assert 0 < network[way]["p50"] <= network[way]["p99"]
     assert network["PyTorch compiled"] == {"error": "no compiler"}
     if not has_driver():
-        assert "no NVIDIA driver" in network["TensorRT int8"]["error"]
+        for way in (network["TensorRT int8"], figures["opening"]):
+            assert "no NVIDIA driver" in way["error"]
     for road in figures["frames"]["320x180"].values():
         assert road["fps"] > 0
     table = (tmp_path / "report.md").read_text()
     assert table in result.output
     assert "| PyTorch compiled | no compiler |  |  |" in table
+    assert "Opening an engine: " in table
     assert "Network 96x64; floor: 1.5 GFLOP in" in table
 
 
