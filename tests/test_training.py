@@ -42,6 +42,7 @@ from training.losses import (  # noqa: E402
 )
 from training.priors import NONE_SHARE, OWN_SHARE, disturbed, own_priors  # noqa: E402
 from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
+from training.trainer import warm_ema  # noqa: E402
 from training.validate import summary  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 from vidbg.matting.backends.constant import ConstantBackend  # noqa: E402
@@ -234,6 +235,18 @@ def test_the_temporal_loss_forgives_what_truth_does() -> None:
     first, second = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
     assert float(temporal_loss(second, first, second, first)) == 0
     assert float(temporal_loss(second, first, first, first)) == 1
+
+
+def test_the_average_starts_short_and_ends_as_long_as_asked() -> None:
+    update = warm_ema(0.99)
+    averaged = [torch.zeros(())]
+    lags = {}
+    for count in range(1001):
+        update(averaged, [torch.tensor(float(count))], count)
+        lags[count] = count - float(averaged[0])
+    assert lags[1] < 1
+    assert lags[100] == pytest.approx(100 / 4, rel=0.05)
+    assert lags[1000] == pytest.approx(0.99 / 0.01, rel=0.05)
 
 
 def test_schedules() -> None:

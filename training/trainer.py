@@ -83,13 +83,14 @@ def to_input(images: Tensor, priors: Tensor | None = None) -> Tensor:
 def warm_ema(decay: float) -> Callable[[Any, Any, Any], None]:
     """Exponential moving average that starts short, so that the first weights are soon forgotten.
 
-    The decay after n updates is min(decay, (1 + n) / (10 + n)).
+    The decay after n updates is min(decay, (1 + n) / (4 + n)): until the first of them holds, the
+    average lies a quarter of the updates back (polynomial decay, Shamir and Zhang, ICML 2013).
     """
 
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
         count = float(updates)
-        weight = 1 - min(decay, (1 + count) / (10 + count))
+        weight = 1 - min(decay, (1 + count) / (4 + count))
         for kept, new in zip(averaged, current, strict=True):
             if kept.is_floating_point():
                 kept.lerp_(new, weight)
