@@ -19,8 +19,13 @@ from vidbg.pipeline.benchmark import Result
 def describe_machine() -> dict[str, Any]:
     """The machine and the versions of what does the work."""
     packages = (
-        *("numpy", "opencv-python", "openvino", "torch"),
-        *("tensorrt", "tensorrt-rtx-cu13", "cuda-bindings"),
+        "numpy",
+        "opencv-python",
+        "openvino",
+        "torch",
+        "tensorrt",
+        "tensorrt-rtx-cu13",
+        "cuda-bindings",
     )
     versions = {"vidbg": vidbg.__version__, "python": platform.python_version()}
     for name in packages:
