@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from vidbg.matting.network import MattingNetwork
 
+_IMAGENET_STEMS = {"conv1.weight", "_conv_stem.weight"}
+"""The first convolution of a public ResNet-50 and of a public EfficientNet-Lite0."""
+
 
 def shipped_weights(network: nn.Module) -> dict[str, Tensor]:
     """The network's numbers as they ship: convolutions in fp16, batch norm in fp32.
@@ -36,13 +39,13 @@ def save_weights(network: nn.Module, path: Path) -> None:
 
 
 def load_init(network: nn.Module, path: Path) -> str:
-    """Start from weights of the whole network, or of a torchvision ResNet-50 for the encoder.
+    """Start from weights of the whole network, or from ImageNet weights for its encoder.
 
     Returns:
         What was loaded, for the log.
     """
     weights = load_file(path)
-    if "conv1.weight" in weights:
+    if _IMAGENET_STEMS & weights.keys():
         cast(Any, network.encoder).load_imagenet(weights)
         return f"encoder from {path.name}"
     cast(MattingNetwork, network).load_weights(weights)

@@ -153,7 +153,9 @@ def main(
         Path | None, typer.Option(help="File naming the held-out pictures.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Checkpoints, logs, curves.")] = Path("runs/train"),
-    network: Annotated[str, typer.Option(help="vidbg, or seed: the baseline.")] = "vidbg",
+    network: Annotated[
+        str, typer.Option(help="resnet50, light, or seed (the baseline).")
+    ] = "resnet50",
     set_weight: Annotated[list[str] | None, typer.Option(help="NAME=WEIGHT of a set.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Name of a set to leave out.")] = None,
     agreement: Annotated[

@@ -28,12 +28,17 @@ from training.priors import own_priors
 from training.schedule import Plateau, cosine, warmup
 from training.seed_network import SeedNetwork
 from training.validate import score_set, summary
+from vidbg.matting.light_network import LightNetwork
 from vidbg.matting.network import MattingNetwork
 from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 logger = logging.getLogger(__name__)
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"vidbg": MattingNetwork, "seed": SeedNetwork}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "resnet50": MattingNetwork,
+    "light": LightNetwork,
+    "seed": SeedNetwork,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ class Trainer:
         """AdamW: the pretrained encoder at the base rate, the new decoder faster."""
         encoder = cast(Any, self.network.encoder)
         if not self.config.train_stem:
-            for frozen in (encoder.conv1, encoder.bn1, encoder.layer1):
+            for frozen in encoder.first_layers():
                 frozen.requires_grad_(False)
         old = [p for p in encoder.parameters() if p.requires_grad]
         known = {id(p) for p in encoder.parameters()}

@@ -76,10 +76,14 @@ class ResNet50Encoder(nn.Module):
         if conv1.shape[1] < INPUT_CHANNELS:
             missing = INPUT_CHANNELS - conv1.shape[1]
             state["conv1.weight"] = functional.pad(conv1, (0, 0, 0, 0, 0, missing))
-        _load(self, state)
+        load_by_name(self, state)
+
+    def first_layers(self) -> list[nn.Module]:
+        """The layers at 1/2 and 1/4 of the size, which training may leave as they are."""
+        return [self.conv1, self.bn1, self.layer1]
 
 
-def _load(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def load_by_name(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """load_state_dict, without asking for the counters that torch's batch norm carries along."""
     counters = {n: v for n, v in module.state_dict().items() if n.endswith("num_batches_tracked")}
     module.load_state_dict({**counters, **weights})
@@ -172,7 +176,7 @@ class MattingNetwork(nn.Module):
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take the whole network's weights by name, in any floating type."""
-        _load(self, {name: value.float() for name, value in weights.items()})
+        load_by_name(self, {name: value.float() for name, value in weights.items()})
 
     def logits(self, x: Tensor) -> Tensor:
         """Alpha before the sigmoid, float (N, 1, H, W)."""
