@@ -1,20 +1,25 @@
 """Training scenes made from picture sets: framing, compositing over other rooms, webcam damage.
 
+A scene is a background and layers over it, from back to front: people, who make up the mask,
+objects that are held, which belong to them, and other objects, which hide what is behind them.
+
 Everything is drawn from one random generator, so a batch is a function of (seed, step) and a
 resumed training sees what an uninterrupted one would have seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.damage import damage, gaussian, relight
+from training.contrast import backlight, camouflage
+from training.damage import damage, gaussian, relight, smear
 from training.data import Mask, PictureSet, read_sample, sampling_weights
 from training.framing import (
     Framing,
@@ -25,6 +30,7 @@ from training.framing import (
     placing,
     small_motion,
 )
+from training.objects import Box, Place, person_box, place_object
 from vidbg.compositing.foreground import estimate_foreground
 from vidbg.frame import Image
 
@@ -35,11 +41,30 @@ class AugmentConfig:
 
     nobody: float = 0.18
     composite: float = 0.55
-    second_person: float = 0.12
+    second_person: float = 0.18
+    """Of the composites; of these, again as many get a third."""
+    objects: float = 0.35
+    """Of the scenes with and without people, where there are objects; half of them get two."""
+    held: float = 0.12
+    """Of the composites: something is held."""
+    smeared: float = 0.15
+    """Of pasted people: a part of them moves too fast for the camera."""
+    camouflage: float = 0.12
+    """Of the composites: the background takes on the clothes' colour."""
+    backlight: float = 0.06
+    """Of the composites: a dark person before a bright background."""
     webcam_framing: float = 0.5
     whole_framing: float = 0.35
     still: float = 0.4
     """Of the layers of a clip: they do not move."""
+
+
+class Role(Enum):
+    """What a layer is to the mask."""
+
+    PERSON = auto()
+    HELD = auto()
+    OBJECT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +72,11 @@ class Layer:
     """A picture placed in a scene.
 
     Attributes:
-        mask: what of it is person, uint8 (H, W); zeros: nobody.
+        mask: what of it is seen, uint8 (H, W); of the background, what of it is a person.
         matrix: 2 x 3, from the picture's pixels to the scene's.
         blur: sigma in the scene's pixels.
-        light: seed of the light on a pasted person.
+        light: seed of the light on a pasted picture.
+        smear: seed of motion blur on a part of it; 0: none.
     """
 
     image: Image
@@ -58,19 +84,30 @@ class Layer:
     matrix: Matrix
     blur: float = 0.0
     light: int = 0
+    smear: int = 0
+    role: Role = Role.PERSON
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A background, which may show a person itself, and people pasted over it."""
+    """A background, which may show a person itself, and what is pasted over it, back to front.
+
+    Attributes:
+        damage: seed of what the webcam does.
+        camouflage: seed of a background in the clothes' colour; 0: as it is.
+        backlight: seed of a bright background behind dark people; 0: as it is.
+        coarse: the mask's edge is only roughly right.
+    """
 
     height: int
     width: int
     background: Layer
-    people: tuple[Layer, ...]
+    pasted: tuple[Layer, ...]
     mirrored: bool
     damage: int
-    """Seed of what the webcam does."""
+    camouflage: int = 0
+    backlight: int = 0
+    coarse: bool = False
 
     def render(self, noise: Generator, motions: Sequence[Matrix] = ()) -> tuple[Image, Mask]:
         """The picture, uint8 (height, width, 3) BGR, and its mask, uint8 (height, width).
@@ -79,16 +116,21 @@ class Scene:
             noise: draws the sensor's noise.
             motions: 2 x 3, a matrix a layer, background first: how it has moved. None: as placed.
         """
-        layers = [self.background, *self.people]
+        layers = [self.background, *self.pasted]
         if motions:
             layers = [moved_layer(*pair) for pair in zip(layers, motions, strict=True)]
         image, mask = self._cut(layers[0], cv2.BORDER_REFLECT_101)
         if self.background.blur:
             image = gaussian(image, self.background.blur)
-        for layer in layers[1:]:
-            # A repeated border goes on with a person who is cut off there, else with nobody.
-            person, cut = self._cut(layer, cv2.BORDER_REPLICATE)
-            image, mask = _paste(layer.light, image, mask, person, cut)
+        cuts = [self._cut_pasted(layer) for layer in layers[1:]]
+        people = [cut for layer, cut in zip(layers[1:], cuts, strict=True) if _is_person(layer)]
+        if self.camouflage and people:
+            image = camouflage(np.random.default_rng(self.camouflage), image, *people[-1])
+        dimming = 1.0
+        if self.backlight:
+            image, dimming = backlight(np.random.default_rng(self.backlight), image)
+        for layer, (picture, cut) in zip(layers[1:], cuts, strict=True):
+            image, mask = _paste(layer, image, mask, picture, cut, dimming)
         if self.mirrored:
             image, mask = image[:, ::-1], mask[:, ::-1]
         seen = damage(np.random.default_rng(self.damage), noise, np.ascontiguousarray(image))
@@ -97,9 +139,18 @@ class Scene:
     def motions(self, rng: Generator, still: float) -> list[Matrix]:
         """A small motion of each layer, background first; `still` of them do not move."""
         identity = np.eye(2, 3)
-        count = 1 + len(self.people)
+        count = 1 + len(self.pasted)
         moves = [small_motion(rng, self.height, self.width) for _ in range(count)]
         return [identity if rng.random() < still else move for move in moves]
+
+    def _cut_pasted(self, layer: Layer) -> tuple[Image, Mask]:
+        """A layer at the scene's size; of a person who is cut off, the repeated border goes on."""
+        picture, cut = self._cut(
+            layer, cv2.BORDER_REPLICATE if _is_person(layer) else cv2.BORDER_CONSTANT
+        )
+        if layer.smear:
+            return smear(np.random.default_rng(layer.smear), picture, cut)
+        return picture, cut
 
     def _cut(self, layer: Layer, border: int) -> tuple[Image, Mask]:
         image, mask = layer.image, layer.mask
@@ -113,8 +164,11 @@ class Scene:
 
 
 def moved_layer(layer: Layer, motion: Matrix) -> Layer:
-    matrix = moved(layer.matrix, motion)
-    return Layer(layer.image, layer.mask, matrix, layer.blur, layer.light)
+    return replace(layer, matrix=moved(layer.matrix, motion))
+
+
+def _is_person(layer: Layer) -> bool:
+    return layer.role is Role.PERSON
 
 
 class SceneMaker:
@@ -123,6 +177,11 @@ class SceneMaker:
     Args:
         people: sets that show people, drawn with `weights`.
         rooms: sets without people: backgrounds, and pictures of nobody. May be empty.
+        objects: cut-outs that show nobody, put behind, beside and before people.
+        coarse: names of sets whose masks are only roughly right at the edge. They are not put on
+            other backgrounds, and their scenes are marked.
+        plain: names of sets shot before plain backdrops. They are always put on other backgrounds,
+            for a network must not learn that people stand before plain walls.
     """
 
     def __init__(
@@ -131,7 +190,11 @@ class SceneMaker:
         weights: NDArray[np.float64],
         rooms: Sequence[PictureSet],
         config: AugmentConfig,
+        objects: PictureSet | None = None,
+        coarse: Collection[str] = (),
+        plain: Collection[str] = (),
     ) -> None:
+        self._objects, self._coarse, self._plain = objects, coarse, plain
         self._people = people
         self._weights = weights
         self._rooms = rooms
@@ -139,30 +202,88 @@ class SceneMaker:
         self.config = config
 
     def make(self, rng: Generator, height: int, width: int) -> Scene:
-        people: list[Layer] = []
         if self._rooms and rng.random() < self.config.nobody:
             background = self._room(rng, height, width)
+            scene = Scene(height, width, background, (), bool(rng.random() < 0.5), _seed(rng))
         else:
-            background, people = self._with_people(rng, height, width)
-        mirrored = rng.random() < 0.5
-        return Scene(height, width, background, tuple(people), mirrored, _seed(rng))
+            scene = self._with_people(rng, height, width)
+        return self._with_objects(rng, scene)
 
     def pair(self, rng: Generator, height: int, width: int) -> tuple[Image, Mask]:
         """A still: uint8 (height, width, 3) BGR and uint8 (height, width)."""
         return self.make(rng, height, width).render(rng)
 
-    def _with_people(self, rng: Generator, height: int, width: int) -> tuple[Layer, list[Layer]]:
+    def _with_people(self, rng: Generator, height: int, width: int) -> Scene:
         pictures, image, mask = _draw(rng, self._people, self._weights)
         framing = self._framing(rng)
-        if self._rooms and (pictures.cutouts or rng.random() < self.config.composite):
-            people = [self._person(rng, image, mask, framing, height, width)]
-            if rng.random() < self.config.second_person:
-                _, other, other_mask = _draw(rng, self._people, self._weights)
-                second = self._person(rng, other, other_mask, Framing.ANYWHERE, height, width)
-                people.insert(0, second)
-            return self._room(rng, height, width), people
-        window = frame_person(rng, mask, width / height, framing, inside=True)
-        return Layer(image, mask, placing(rng, window, height, width)), []
+        coarse = pictures.name in self._coarse
+        pasted: list[Layer] = []
+        composite = (
+            pictures.cutouts
+            or pictures.name in self._plain
+            or (not coarse and rng.random() < self.config.composite)
+        )
+        if composite and self._rooms:
+            background = self._room(rng, height, width)
+            pasted.append(self._person(rng, image, mask, framing, height, width))
+            while len(pasted) < 3 and rng.random() < self.config.second_person:
+                pasted.insert(0, self._other_person(rng, height, width))
+        else:
+            window = frame_person(rng, mask, width / height, framing, inside=True)
+            background = Layer(image, mask, placing(rng, window, height, width))
+        scene = Scene(
+            height, width, background, tuple(pasted), bool(rng.random() < 0.5), _seed(rng),
+            coarse=coarse,
+        )  # fmt: skip
+        if pasted and rng.random() < self.config.camouflage:
+            scene = replace(scene, camouflage=_seed(rng))
+        if pasted and rng.random() < self.config.backlight:
+            scene = replace(scene, backlight=_seed(rng))
+        return scene
+
+    def _other_person(self, rng: Generator, height: int, width: int) -> Layer:
+        """Somebody beside or far behind the first person; all of them are people to the mask."""
+        while True:
+            pictures, image, mask = _draw(rng, self._people, self._weights)
+            if pictures.name not in self._coarse:
+                break
+        framing = Framing.FAR if rng.random() < 0.5 else Framing.ANYWHERE
+        return self._person(rng, image, mask, framing, height, width)
+
+    def _with_objects(self, rng: Generator, scene: Scene) -> Scene:
+        """Objects put into a scene: behind and before its people, or into an empty room."""
+        if self._objects is None:
+            return scene
+        layers = list(scene.pasted)
+        main = layers[-1] if layers else scene.background
+        box = person_box(main.mask, main.matrix, scene.height, scene.width)
+        if rng.random() < self.config.objects:
+            for _ in range(1 + int(rng.random() < 0.5)):
+                self._put_object(rng, scene, layers, box)
+        if box is not None and scene.pasted and rng.random() < self.config.held:
+            layers.append(self._object(rng, Place.HELD, box))
+        return replace(scene, pasted=tuple(layers))
+
+    def _put_object(
+        self, rng: Generator, scene: Scene, layers: list[Layer], box: Box | None
+    ) -> None:
+        if box is None:  # nobody is there to stand to
+            side = 0.5 * scene.height
+            x, y = rng.uniform(0, scene.width), rng.uniform(0, scene.height)
+            anyone = Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
+            layers.append(self._object(rng, Place.BEHIND, anyone))
+        elif scene.pasted and rng.random() < 0.7:
+            place = Place.BEHIND if rng.random() < 0.6 else Place.BESIDE
+            layers.insert(0, self._object(rng, place, box))
+        else:
+            layers.append(self._object(rng, Place.IN_FRONT, box))
+
+    def _object(self, rng: Generator, place: Place, box: Box) -> Layer:
+        samples = self._objects.samples if self._objects is not None else ()
+        image, mask = read_sample(samples[rng.integers(len(samples))])
+        role = Role.HELD if place is Place.HELD else Role.OBJECT
+        matrix = place_object(rng, place, (image.shape[0], image.shape[1]), box)
+        return Layer(image, mask, matrix, light=_seed(rng), role=role)
 
     def _framing(self, rng: Generator) -> Framing:
         number = rng.random()
@@ -175,7 +296,11 @@ class SceneMaker:
         self, rng: Generator, image: Image, mask: Mask, framing: Framing, height: int, width: int
     ) -> Layer:
         window = frame_person(rng, mask, width / height, framing, inside=False)
-        return Layer(image, mask, placing(rng, window, height, width), light=_seed(rng))
+        smeared = rng.random() < self.config.smeared
+        return Layer(
+            image, mask, placing(rng, window, height, width), light=_seed(rng),
+            smear=_seed(rng) if smeared else 0,
+        )  # fmt: skip
 
     def _room(self, rng: Generator, height: int, width: int) -> Layer:
         _, image, mask = _draw(rng, self._rooms, self._room_weights)
@@ -188,16 +313,23 @@ def _draw(
     rng: Generator, sets: Sequence[PictureSet], weights: NDArray[np.float64] | None
 ) -> tuple[PictureSet, Image, Mask]:
     pictures = sets[rng.choice(len(sets), p=weights)]
-    return pictures, *read_sample(pictures.samples[rng.integers(len(pictures.samples))])
+    return pictures, *read_sample(pictures.draw(rng))
 
 
 def _seed(rng: Generator) -> int:
     return int(rng.integers(2**62))
 
 
-def _paste(light: int, canvas: Image, total: Mask, person: Image, mask: Mask) -> tuple[Image, Mask]:
-    alpha = mask.astype(np.float32) * np.float32(1 / 255)
-    lit = relight(np.random.default_rng(light), estimate_foreground(person, alpha))
+def _paste(
+    layer: Layer, canvas: Image, total: Mask, picture: Image, cut: Mask, dimming: float
+) -> tuple[Image, Mask]:
+    """Blend one layer over the canvas and update the mask by the layer's role."""
+    alpha = cut.astype(np.float32) * np.float32(1 / 255)
+    lit = relight(np.random.default_rng(layer.light), estimate_foreground(picture, alpha))
     weight = alpha[..., None]
-    mixed = lit * weight + canvas * (1 - weight) + 0.5
-    return mixed.astype(np.uint8), np.maximum(total, mask)
+    mixed = lit * (weight * np.float32(dimming)) + canvas * (1 - weight) + 0.5
+    if layer.role is Role.OBJECT:
+        total = np.asarray(total * (1 - alpha) + 0.5, np.uint8)
+    else:
+        total = np.maximum(total, cut)
+    return mixed.astype(np.uint8), total

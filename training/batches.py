@@ -23,12 +23,14 @@ Bytes = NDArray[np.uint8]
 class Batch(NamedTuple):
     """Frames of one size, uint8: images (N, H, W, 3) BGR, masks and previous alphas (N, H, W).
 
-    `earlier` are the images and masks of the frames before them, in a batch of clips.
+    `fine`, bool (N,), says whose masks are right to the pixel at the edge; `earlier` are the images
+    and masks of the frames before them, in a batch of clips.
     """
 
     images: Bytes
     masks: Bytes
     priors: Bytes
+    fine: NDArray[np.bool_]
     earlier: tuple[Bytes, Bytes] | None
 
 
@@ -67,9 +69,10 @@ class Batches(Dataset[Batch]):
         frames = [scene.render(rng) for scene in scenes]
         images, masks = (np.stack(part) for part in zip(*frames, strict=True))
         priors = np.stack([disturbed(rng, m) for m in masks]) if self._priors else masks * 0
+        fine = np.array([not scene.coarse for scene in scenes])
         if rng.random() >= self._clips:
-            return Batch(images, masks, priors, None)
+            return Batch(images, masks, priors, fine, None)
         still = self._maker.config.still
         before = [scene.render(rng, scene.motions(rng, still)) for scene in scenes]
         first, first_masks = (np.stack(part) for part in zip(*before, strict=True))
-        return Batch(images, masks, priors, (first, first_masks))
+        return Batch(images, masks, priors, fine, (first, first_masks))

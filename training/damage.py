@@ -57,12 +57,53 @@ def _saturate(image: Image, factor: float) -> Image:
 def _blur(rng: Generator, image: Image) -> Image:
     if rng.random() < 0.5:
         return gaussian(image, rng.uniform(0.5, 1.6))
-    length = int(rng.integers(3, 10))
+    return np.asarray(cv2.filter2D(image, -1, _streak(rng, int(rng.integers(3, 10)))), np.uint8)
+
+
+def _streak(rng: Generator, length: int) -> NDArray[np.float32]:
+    """The kernel of a straight motion of so many pixels in a direction drawn, summing to 1."""
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
     turn = cv2.getRotationMatrix2D(((length - 1) / 2,) * 2, rng.uniform(0, 180), 1)
     kernel = np.asarray(cv2.warpAffine(kernel, turn, (length, length)), np.float32)
-    return np.asarray(cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6)), np.uint8)
+    return kernel / np.float32(max(float(kernel.sum()), 1e-6))
+
+
+def smear(
+    rng: Generator, picture: Image, mask: NDArray[np.uint8]
+) -> tuple[Image, NDArray[np.uint8]]:
+    """Motion blur on a part of a person, such as an arm: colour and mask are blurred alike.
+
+    Args:
+        picture: uint8 (H, W, 3); mask: uint8 (H, W), both at the scene's size.
+    Returns:
+        New arrays; the colours are those of the person alone, not of what was behind.
+    """
+    ys, xs = np.nonzero(mask > 127)
+    if not len(ys):
+        return picture, mask
+    height, width = mask.shape
+    at = rng.integers(len(ys))
+    region = np.zeros((height, width), np.float32)
+    axes = tuple(int(a) for a in rng.uniform(0.08, 0.3, 2) * height + 2)
+    cv2.ellipse(
+        region, (int(xs[at]), int(ys[at])), axes, rng.uniform(0, 180), 0, 360, 1, cv2.FILLED
+    )
+    region = np.asarray(cv2.GaussianBlur(region, (0, 0), 0.03 * height), np.float32)
+    kernel = _streak(rng, max(5, int(rng.uniform(0.03, 0.14) * height)))
+    alpha = mask.astype(np.float32) * np.float32(1 / 255)
+    moved_alpha = np.asarray(cv2.filter2D(alpha, -1, kernel), np.float32)
+    moved_colour = np.asarray(cv2.filter2D(picture * alpha[..., None], -1, kernel), np.float32)
+    weight = alpha + region * (moved_alpha - alpha)
+    colour = picture * alpha[..., None]
+    colour += region[..., None] * (moved_colour - colour)
+    person = np.where(
+        weight[..., None] > 0.004, colour / np.maximum(weight, 1e-3)[..., None], picture
+    )
+    return (
+        np.clip(person + 0.5, 0, 255).astype(np.uint8),
+        np.clip(weight * 255 + 0.5, 0, 255).astype(np.uint8),
+    )
 
 
 def _coarsen(image: Image, factor: float) -> Image:

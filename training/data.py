@@ -8,13 +8,15 @@ pictures without a person.
 
 from __future__ import annotations
 
+import csv
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from vidbg.errors import ConfigError
@@ -42,12 +44,24 @@ class PictureSet:
         name: the folder's path below the root, with `/`; the root's own name for itself.
         people: somebody is in every picture.
         cutouts: the pictures carry alpha and have no background of their own.
+        persons: who is in each picture, where `persons.csv` (name, person) beside it says so:
+            pictures are then drawn by person, whoever has few as often as whoever has many.
     """
 
     name: str
     samples: tuple[Sample, ...]
     people: bool
     cutouts: bool
+    persons: tuple[str, ...] = ()
+
+    def draw(self, rng: Generator) -> Sample:
+        """One of the pictures, at random."""
+        if not self.persons:
+            return self.samples[rng.integers(len(self.samples))]
+        names = sorted(set(self.persons))
+        person = names[rng.integers(len(names))]
+        theirs = [s for s, who in zip(self.samples, self.persons, strict=True) if who == person]
+        return theirs[rng.integers(len(theirs))]
 
 
 def find_sets(root: Path) -> list[PictureSet]:
@@ -74,7 +88,21 @@ def _read_set(folder: Path, name: str) -> PictureSet:
     missing = [path.name for path in images if path.stem not in masks]
     if missing:
         raise ConfigError(f"{len(missing)} pictures of {folder} have no mask, first {missing[0]}")
-    return PictureSet(name, tuple(Sample(p, masks[p.stem]) for p in images), True, False)
+    samples = tuple(Sample(p, masks[p.stem]) for p in images)
+    return PictureSet(name, samples, True, False, _read_persons(folder, images))
+
+
+def _read_persons(folder: Path, images: list[Path]) -> tuple[str, ...]:
+    """Who is in each picture; empty where the set does not say."""
+    path = folder / "persons.csv"
+    if not path.is_file():
+        return ()
+    with path.open(newline="", encoding="utf-8") as file:
+        people = {Path(row["name"]).stem: row["person"] for row in csv.DictReader(file)}
+    missing = [p.name for p in images if p.stem not in people]
+    if missing:
+        raise ConfigError(f"{path} lacks {len(missing)} pictures, first {missing[0]}")
+    return tuple(people[p.stem] for p in images)
 
 
 def split_set(
@@ -91,15 +119,21 @@ def split_by_names(
 ) -> tuple[PictureSet, PictureSet | None]:
     """Training and validation part, the latter the pictures whose names (stems) are listed."""
     chosen = set(validation)
-    parts: list[list[Sample]] = [[], []]
-    for sample in pictures.samples:
-        parts[sample.image.stem in chosen].append(sample)
-    if not parts[0]:
+    training = keep(pictures, lambda sample: sample.image.stem not in chosen)
+    held_out = keep(pictures, lambda sample: sample.image.stem in chosen)
+    if not training.samples:
         raise ConfigError(f"nothing is left to train on in set {pictures.name!r}")
-    training, held_out = (
-        PictureSet(pictures.name, tuple(part), pictures.people, pictures.cutouts) for part in parts
-    )
     return training, held_out if held_out.samples else None
+
+
+def keep(pictures: PictureSet, wanted: Callable[[Sample], bool]) -> PictureSet:
+    """The pictures of a set that are wanted."""
+    kept = [index for index, sample in enumerate(pictures.samples) if wanted(sample)]
+    return replace(
+        pictures,
+        samples=tuple(pictures.samples[i] for i in kept),
+        persons=tuple(pictures.persons[i] for i in kept) if pictures.persons else (),
+    )
 
 
 def read_sample(sample: Sample) -> tuple[Image, Mask]:

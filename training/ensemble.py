@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import typer
 
-from training.data import SUFFIXES, PictureSet, Sample, find_sets, read_sample
+from training.data import SUFFIXES, PictureSet, Sample, find_sets, keep, read_sample
 from training.metrics import THRESHOLD, segmentation_scores
 from training.predict import Infer, predict
 from vidbg.errors import ConfigError
@@ -83,12 +83,11 @@ def keep_agreeing(
     pictures: PictureSet, agreement: dict[tuple[str, str], float], least: float
 ) -> PictureSet:
     """The set without the pictures whose mask agrees less; unscored pictures stay."""
-    kept = tuple(
-        s for s in pictures.samples if agreement.get((pictures.name, s.image.stem), 1.0) >= least
-    )
-    if len(kept) < len(pictures.samples):
-        logger.info("%s: %d of %d pictures agree", pictures.name, len(kept), len(pictures.samples))
-    return PictureSet(pictures.name, kept or pictures.samples, pictures.people, pictures.cutouts)
+    kept = keep(pictures, lambda s: agreement.get((pictures.name, s.image.stem), 1.0) >= least)
+    count, total = len(kept.samples), len(pictures.samples)
+    if count < total:
+        logger.info("%s: %d of %d pictures agree", pictures.name, count, total)
+    return kept if kept.samples else pictures
 
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)

@@ -31,6 +31,8 @@ class Framing(Enum):
     """As much of the picture as the window's shape allows."""
     ANYWHERE = auto()
     """Any part of the picture."""
+    FAR = auto()
+    """A person small in the picture, anywhere in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def frame_person(
     top, tall, wide = ys[0], ys[-1] - ys[0] + 1, xs[-1] - xs[0] + 1
     if framing is Framing.WHOLE:
         window_height = min(height, width / aspect) * rng.uniform(0.85, 1.0)
+    elif framing is Framing.FAR:
+        window_height = tall * rng.uniform(2.2, 6.0)
     elif framing is Framing.ANYWHERE:
         window_height = tall * rng.uniform(1.0, 2.4) if not inside else height * rng.uniform(0.5, 1)
     elif tall > 1.7 * wide:
@@ -70,6 +74,9 @@ def frame_person(
     y = top - window_height * rng.uniform(*_ABOVE_HEAD)
     if framing is Framing.ANYWHERE and inside:
         y = rng.uniform(0, height - window_height)
+    if framing is Framing.FAR:
+        x = (xs[0] + xs[-1]) / 2 - rng.uniform(0.05, 0.95) * window_height * aspect
+        y = top - window_height * rng.uniform(0.05, 0.6)
     return _keep_cut_sides(mask, Window(x, y, window_height * aspect, window_height), inside)
 
 

@@ -18,7 +18,10 @@ WEIGHTS = {"bce": 1.0, "l1": 1.0, "region": 0.5, "edge": 1.0, "gradient": 0.0, "
 
 
 def matting_loss(
-    logits: Tensor, target: Tensor, weights: Mapping[str, float] = WEIGHTS
+    logits: Tensor,
+    target: Tensor,
+    weights: Mapping[str, float] = WEIGHTS,
+    fine: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """The weighted terms of the loss on single frames; their sum is minimised.
 
@@ -26,6 +29,8 @@ def matting_loss(
         logits: float (N, 1, H, W), the network's output before the sigmoid.
         target: float (N, 1, H, W) in [0, 1].
         weights: of the terms; those of weight 0 are left out.
+        fine: bool (N,), whose masks are right to the pixel; the others do not count in `edge` and
+            `gradient`. None: all are.
     Returns:
         `bce` binary cross-entropy with soft targets; `l1` mean absolute error; `region` one minus
         the soft Jaccard index; `edge` the distance of the Laplacian pyramids; `gradient`
@@ -33,12 +38,15 @@ def matting_loss(
     """
     logits = logits.float()
     alpha = logits.sigmoid()
+    error = alpha - target
+    if fine is not None:
+        error = error * fine[:, None, None, None]
     terms: dict[str, Callable[[], Tensor]] = {
         "bce": lambda: functional.binary_cross_entropy_with_logits(logits, target),
         "l1": lambda: functional.l1_loss(alpha, target),
         "region": lambda: soft_jaccard_loss(alpha, target),
-        "edge": lambda: laplacian_loss(alpha, target),
-        "gradient": lambda: gradient_loss(alpha, target),
+        "edge": lambda: laplacian_loss(error),
+        "gradient": lambda: gradient_loss(error),
     }
     return {name: weights[name] * term() for name, term in terms.items() if weights[name]}
 
@@ -55,13 +63,15 @@ def soft_jaccard_loss(alpha: Tensor, target: Tensor) -> Tensor:
     return (1 - (both + slack) / (either + slack)).mean()
 
 
-def laplacian_loss(alpha: Tensor, target: Tensor) -> Tensor:
+def laplacian_loss(error: Tensor) -> Tensor:
     """L1 between the bands of two Laplacian pyramids, coarser bands weighing twice as much each.
 
     After Hou and Liu, Context-Aware Image Matting, 2019; with means of 2 x 2 pixels for the
     smaller levels. The pyramid is linear, so that of the difference is taken.
+
+    Args:
+        error: float (N, 1, H, W), alpha less the truth.
     """
-    error = alpha - target
     total = error.new_zeros(())
     for level in range(LEVELS):
         if min(error.shape[2:]) < 2:
@@ -74,9 +84,12 @@ def laplacian_loss(alpha: Tensor, target: Tensor) -> Tensor:
     return total
 
 
-def gradient_loss(alpha: Tensor, target: Tensor) -> Tensor:
-    """L1 between the differences of neighbours, down and across, at full, half and quarter size."""
-    error = alpha - target
+def gradient_loss(error: Tensor) -> Tensor:
+    """L1 between the differences of neighbours, down and across, at full, half and quarter size.
+
+    Args:
+        error: float (N, 1, H, W), alpha less the truth.
+    """
     total = error.new_zeros(())
     for _ in range(GRADIENT_SCALES):
         if min(error.shape[2:]) < 2:

@@ -107,6 +107,20 @@ def load_data(
     return [p[0] for p in parts], [p[1] for p in parts if p[1] is not None]
 
 
+def fast_precision(device: str) -> str:
+    """Mixed bf16 where the device computes in it, else fp32.
+
+    A CPU without AMX or AVX-512 bf16 emulates bf16: a step takes four times as long as in fp32.
+    """
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    if device == "mps" or (device == "auto" and torch.backends.mps.is_available()):
+        return "32-true"
+    # PyTorch names its CPU features in private functions alone
+    capable = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return "bf16-mixed" if capable else "32-true"
+
+
 def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
     try:
         return {name: float(value) for name, value in (item.split("=") for item in items or [])}
@@ -164,6 +178,15 @@ def main(
     min_agreement: Annotated[
         float, typer.Option(help="IoU with the ensemble below which a picture is left out.")
     ] = 0.85,
+    objects: Annotated[
+        Path | None, typer.Option(help="Cut-outs of objects, put behind and before people.")
+    ] = None,
+    coarse: Annotated[
+        list[str] | None, typer.Option(help="Name of a set whose masks are rough at the edge.")
+    ] = None,
+    plain: Annotated[
+        list[str] | None, typer.Option(help="Name of a set with plain backdrops, to be replaced.")
+    ] = None,
     composite: Annotated[float, typer.Option(help="Share of people on other backgrounds.")] = 0.55,
     framing: Annotated[
         list[str] | None, typer.Option(help="webcam=SHARE, whole=SHARE; the rest is cut anywhere.")
@@ -192,7 +215,9 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     devices: Annotated[str, typer.Option(help="How many, or auto.")] = "auto",
-    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed, 32-true.")] = "bf16-mixed",
+    precision: Annotated[
+        str, typer.Option(help="auto (what the device is fast at), bf16-mixed, 16-mixed, 32-true.")
+    ] = "auto",
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Train the matting network."""
@@ -203,6 +228,9 @@ def main(
         raise typer.BadParameter(f"no network {network!r}; there are {[*NETWORKS]}")
     if schedule not in ("cosine", "plateau"):
         raise typer.BadParameter(f"no schedule {schedule!r}; there are cosine and plateau")
+    if precision == "auto":
+        precision = fast_precision(device)
+        logger.info("precision %s", precision)
     torch.manual_seed(seed)
     config = TrainConfig(
         network=network, steps=steps, minutes=minutes, learning_rate=lr,
@@ -216,6 +244,9 @@ def main(
     training = _chosen(training, without or [], agreement, min_agreement)
     people = [s for s in training if s.people]
     rooms = [s for s in training if not s.people]
+    _check_names("--coarse", coarse or [], people)
+    _check_names("--plain", plain or [], people)
+    cutouts = None if objects is None else find_sets(objects)[0]
     weights = sampling_weights(people, _numbers("--set-weight", set_weight))
     augmentation = AugmentConfig(composite=composite, **_framings(framing))
     recipe = {
@@ -225,6 +256,9 @@ def main(
             for s, weight in zip(people, weights, strict=True)
         },
         "rooms": {s.name: len(s.samples) for s in rooms},
+        "coarse": coarse or [],
+        "plain": plain or [],
+        "objects": None if cutouts is None else len(cutouts.samples),
         "min_agreement": None if agreement is None else min_agreement,
         "augmentation": asdict(augmentation),
         "training": asdict(config),
@@ -238,20 +272,25 @@ def main(
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         (out / RECIPE).write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
-    maker = SceneMaker(people, weights, rooms, augmentation)
+    maker = SceneMaker(people, weights, rooms, augmentation, cutouts, coarse or [], plain or [])
     run(Trainer(config, out, init, fabric), maker, validation, workers)
 
 
 def _chosen(
     sets: list[PictureSet], without: list[str], agreement: Path | None, least: float
 ) -> list[PictureSet]:
-    if unknown := set(without) - {s.name for s in sets}:
-        raise ConfigError(f"no set named {sorted(unknown)}; there are {[s.name for s in sets]}")
+    _check_names("--without", without, sets)
     kept = [s for s in sets if s.name not in without]
     if agreement is None:
         return kept
     scores = read_agreement(agreement)
     return [keep_agreeing(s, scores, least) for s in kept]
+
+
+def _check_names(option: str, names: list[str], sets: list[PictureSet]) -> None:
+    if unknown := set(names) - {s.name for s in sets}:
+        known = [s.name for s in sets]
+        raise ConfigError(f"{option}: no set named {sorted(unknown)}; there are {known}")
 
 
 if __name__ == "__main__":

@@ -182,16 +182,17 @@ class Trainer:
     def _terms(self, batch: Batch) -> dict[str, Tensor]:
         images, masks, priors = (torch.as_tensor(part).to(self.fabric.device) for part in batch[:3])
         target, prior = masks.unsqueeze(1).float() / 255, priors.float() / 255
+        fine = torch.as_tensor(batch.fine).to(self.fabric.device)
         if batch.earlier is None:
             logits = self._logits(to_input(images, prior))
-            return matting_loss(logits, target, self.config.loss)
+            return matting_loss(logits, target, self.config.loss, fine)
         before, target_before = self._before(batch.earlier)
         if self.config.priors:
             rng = np.random.default_rng((self.config.seed, self.fabric.global_rank, self.step))
             own = torch.from_numpy(own_priors(rng, len(prior))).to(prior.device)
             prior = torch.where(own[:, None, None], before[:, 0], prior)
         logits = self._logits(to_input(images, prior))
-        terms = matting_loss(logits, target, self.config.loss)
+        terms = matting_loss(logits, target, self.config.loss, fine)
         change = temporal_loss(logits.float().sigmoid(), before, target, target_before)
         return terms | {"temporal": self.config.loss["temporal"] * change}
 

@@ -1,0 +1,118 @@
+"""Where training puts objects: chairs behind people, tables before them, cups in their hands.
+
+An object is a cut-out that shows nobody. Behind, beside or in front of a person it belongs to the
+background; held, it belongs to the person, because that is what viewers expect to see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import numpy as np
+from numpy.random import Generator
+
+from training.data import Mask
+from training.framing import Matrix
+
+
+class Place(Enum):
+    """How an object stands to a person."""
+
+    BEHIND = auto()
+    """A chair back or a shelf behind head and shoulders."""
+    BESIDE = auto()
+    """Touching the person's side, behind the arm."""
+    IN_FRONT = auto()
+    """A table, a laptop or a chair at the lower border of the picture."""
+    HELD = auto()
+    """Small, over the lower part of the person's outline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The person's bounding box in the scene, in pixels; it may reach over the scene's borders."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+
+def person_box(mask: Mask, matrix: Matrix, height: int, width: int) -> Box | None:
+    """The visible part of a person's bounding box.
+
+    Args:
+        mask: uint8 (H, W) of the person's picture.
+        matrix: 2 x 3, from that picture's pixels to those of a scene of (height, width).
+    Returns:
+        None where the mask is empty or nothing of it lies in the scene.
+    """
+    ys, xs = np.flatnonzero(mask.max(1) > 127), np.flatnonzero(mask.max(0) > 127)
+    if not len(ys):
+        return None
+    corners = np.array([(x, y, 1) for x in (xs[0], xs[-1] + 1) for y in (ys[0], ys[-1] + 1)])
+    placed = corners @ matrix.T
+    left, top = np.clip(placed.min(0), 0, (width, height))
+    right, bottom = np.clip(placed.max(0), 0, (width, height))
+    if right - left < 4 or bottom - top < 4:
+        return None
+    return Box(float(left), float(top), float(right), float(bottom))
+
+
+def place_object(rng: Generator, place: Place, shape: tuple[int, int], box: Box) -> Matrix:
+    """From an object's pixels to the scene's, 2 x 3; upright or turned a little, at times mirrored.
+
+    Args:
+        shape: the object's (height, width) in pixels.
+        box: the person that the object stands to.
+    """
+    tall, wide = shape
+    centre = (box.left + box.right) / 2
+    if place is Place.HELD:
+        side = rng.uniform(0.12, 0.4) * min(box.width, box.height)
+        scale = side / max(tall, wide)
+        x = rng.uniform(box.left + 0.1 * box.width, box.right - 0.1 * box.width)
+        y = box.top + rng.uniform(0.4, 0.9) * box.height
+        degrees = rng.uniform(-40, 40)
+    elif place is Place.IN_FRONT:
+        scale = rng.uniform(0.5, 1.6) * box.width / wide
+        x = centre + rng.uniform(-0.6, 0.6) * box.width
+        top = box.bottom - rng.uniform(0.05, 0.35) * box.height
+        y = top + scale * tall / 2
+        degrees = rng.uniform(-5, 5)
+    else:
+        scale = rng.uniform(0.6, 1.5) * max(box.width, 0.6 * box.height) / max(wide, 0.7 * tall)
+        if place is Place.BEHIND:
+            x = centre + rng.uniform(-0.3, 0.3) * box.width
+        else:
+            away = rng.choice((-1.0, 1.0)) * (box.width + scale * wide) / 2
+            x = centre + rng.uniform(0.55, 1.0) * away
+        top = box.top + rng.uniform(-0.1, 0.5) * box.height
+        y = top + scale * tall / 2
+        degrees = rng.uniform(-8, 8)
+    return _similarity(scale, degrees, bool(rng.random() < 0.5), (wide / 2, tall / 2), (x, y))
+
+
+def _similarity(
+    scale: float,
+    degrees: float,
+    mirrored: bool,
+    centre: tuple[float, float],
+    target: tuple[float, float],
+) -> Matrix:
+    """The map that scales, turns and mirrors about `centre` and moves that to `target`, 2 x 3."""
+    angle = np.deg2rad(degrees)
+    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    if mirrored:
+        turn = turn @ np.diag([-1.0, 1.0])
+    shift = np.asarray(target) - turn @ np.asarray(centre)
+    return np.hstack([turn, shift[:, None]])
