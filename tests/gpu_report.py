@@ -34,9 +34,9 @@ from vidbg.matting.backends.tensorrt.cuda import find_gpu
 from vidbg.matting.backends.tensorrt.flavour import TARGETS, find_flavour
 from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.backends.torch_runner import TorchRunner
-from vidbg.matting.engines import WEIGHTS, engine_file
+from vidbg.matting.engines import CARDS, engine_file
 from vidbg.matting.graph import TypedNetwork
-from vidbg.matting.network import MattingNetwork
+from vidbg.matting.network import AlphaNetwork
 from vidbg.pipeline.bench_report import describe_machine
 from vidbg.pipeline.benchmark import percentiles_ms
 from vidbg.timing import StageClock
@@ -190,8 +190,8 @@ def timed_compiled(device: str, height: int, width: int, calls: int) -> dict[str
     return timed(call, height, width, calls)
 
 
-def shipped_network() -> MattingNetwork:
-    return load_network(engine_file(WEIGHTS, ".safetensors"))
+def shipped_network() -> AlphaNetwork:
+    return load_network(engine_file(CARDS["resnet50"].weights, ".safetensors"))
 
 
 def timed(call: Call, height: int, width: int, calls: int) -> dict[str, float]:

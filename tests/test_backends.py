@@ -79,19 +79,15 @@ def test_the_portrait_is_cut_out(portrait: NDArray[np.uint8]) -> None:
 
 def test_shipped_files_are_what_their_cards_say() -> None:
     reports = engines.verify()
-    assert [report.name for report in reports] == [
-        engines.WEIGHTS,
-        engines.TYPED,
-        engines.TYPED_INT8,
-        engines.QUANTISED,
-    ]
+    assert [r.name for r in reports] == [n for c in engines.CARDS.values() for n in c.all()]
     assert all(report.ok for report in reports), reports
 
 
-def test_the_quantised_network_was_made_from_the_shipped_weights() -> None:
+@pytest.mark.parametrize("cards", engines.CARDS.values(), ids=list(engines.CARDS))
+def test_the_quantised_network_was_made_from_the_shipped_weights(cards: engines.Cards) -> None:
     folder = engines.engine_folder()
-    card = json.loads((folder / f"{engines.QUANTISED}.json").read_text())
-    assert card["made_from"] == engines.file_hash(folder / f"{engines.WEIGHTS}.safetensors")
+    card = json.loads((folder / f"{cards.quantised}.json").read_text())
+    assert card["made_from"] == engines.file_hash(folder / f"{cards.weights}.safetensors")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from training.checkpoint import save_weights  # noqa: E402
 from training.onnx_graphs import load_network, onnx_from_weights, typed_network  # noqa: E402
 from training.quantised_graphs import LEAST_SCALE, LEVELS  # noqa: E402
 from vidbg.matting.backends.graphs import Recipe  # noqa: E402
-from vidbg.matting.engines import WEIGHTS, engine_file  # noqa: E402
+from vidbg.matting.engines import CARDS, engine_file  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402
 
 
@@ -105,7 +105,7 @@ def test_int8_scales_hold_the_folded_weights_and_the_graph_none() -> None:
     }
     scales = [values[n.input[1]] for n in graph.node if n.op_type == "QuantizeLinear"]
     assert all(scale.dtype == np.float16 and (scale > 0).all() for scale in scales)
-    encoder = load_network(engine_file(WEIGHTS, ".safetensors")).encoder
+    encoder: Any = load_network(engine_file(CARDS["resnet50"].weights, ".safetensors")).encoder
     down: Any = encoder.layer4[0].downsample
     pairs: tuple[tuple[str, Any, Any], ...] = (
         ("layer1.0.conv1", encoder.layer1[0].conv1, encoder.layer1[0].bn1),

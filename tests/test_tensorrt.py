@@ -30,6 +30,7 @@ from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
 from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour, open_log
 from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_plan
 
+RESNET50 = engines.CARDS["resnet50"]
 PIXELS = 128 * 128
 RTX = Flavour("tensorrt_rtx", "1.7", SimpleNamespace(ComputeCapability=None))
 
@@ -113,7 +114,7 @@ def test_the_frame_in_int8_takes_and_gives_the_same(rtx: Flavour) -> None:
 
 
 def test_the_engine_holds_the_weights_once(engine: bytes) -> None:
-    weights = engines.engine_file(engines.WEIGHTS, ".safetensors").stat().st_size
+    weights = engines.engine_file(RESNET50.weights, ".safetensors").stat().st_size
     assert 0.9 * weights < len(engine) < 1.2 * weights
 
 
@@ -134,10 +135,10 @@ def test_a_refused_graph_is_explained(
         build_engine(rtx, network_recipe(64, 96), "ampere+")
 
 
-@pytest.mark.parametrize("name", [engines.TYPED, engines.TYPED_INT8])
+@pytest.mark.parametrize("name", [RESNET50.typed, RESNET50.typed_int8])
 def test_the_graphs_point_into_the_shipped_weights(name: str) -> None:
     card = json.loads((engines.engine_folder() / f"{name}.json").read_text())
-    weights = engines.engine_file(engines.WEIGHTS, ".safetensors")
+    weights = engines.engine_file(RESNET50.weights, ".safetensors")
     assert card["made_from"] == engines.file_hash(weights)
     assert all(entry["bytes"] < 0.02 * weights.stat().st_size for entry in card["files"].values())
 

@@ -32,7 +32,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import GraphPlan
 from vidbg.matting.backends.pytorch import PyTorchBackend
 from vidbg.matting.backends.tensorrt import TensorRtBackend, session
-from vidbg.matting.engines import TYPED, engine_file
+from vidbg.matting.engines import CARDS, engine_file
 from vidbg.matting.matter import Matter
 from vidbg.pipeline.frame_inputs import OUTPUTS, frame_plan
 from vidbg.pipeline.live import DeviceNetworks, Look, stage, whole_frame
@@ -97,7 +97,9 @@ def simulated(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     run = onnxruntime.InferenceSession(
-        str(engine_file(TYPED, "frame-fp16.onnx")), options, ["CPUExecutionProvider"]
+        str(engine_file(CARDS["resnet50"].typed, "frame-fp16.onnx")),
+        options,
+        ["CPUExecutionProvider"],
     ).run
 
     def compute(arrays: Arrays) -> Arrays:

@@ -47,7 +47,7 @@ def mix(one: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[
 
 def scores_of(weights: Path, data: Path, pixels: int) -> dict[str, Scores]:
     """Quick scores of weights on each set of a folder, by PyTorch in bf16."""
-    with closing(PyTorchBackend("cpu", "bf16", weights)) as backend:
+    with closing(PyTorchBackend("cpu", "bf16", weights=weights)) as backend:
         return {part.name: score_set(backend, part, pixels) for part in find_sets(data)}
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vidbg.matting.network import MattingNetwork
+from vidbg.matting.network import AlphaNetwork
 
 _IMAGENET_STEMS = {"conv1.weight", "_conv_stem.weight"}
 """The first convolution of a public ResNet-50 and of a public EfficientNet-Lite0."""
@@ -38,7 +38,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
     _replace(path, lambda temporary: save_file(shipped_weights(network), temporary))
 
 
-def load_init(network: nn.Module, path: Path) -> str:
+def load_init(network: AlphaNetwork, path: Path) -> str:
     """Start from weights of the whole network, or from ImageNet weights for its encoder.
 
     Returns:
@@ -46,9 +46,9 @@ def load_init(network: nn.Module, path: Path) -> str:
     """
     weights = load_file(path)
     if _IMAGENET_STEMS & weights.keys():
-        cast(Any, network.encoder).load_imagenet(weights)
+        network.encoder.load_imagenet(weights)
         return f"encoder from {path.name}"
-    cast(MattingNetwork, network).load_weights(weights)
+    network.load_weights(weights)
     return f"whole network from {path.name}"
 
 

@@ -194,7 +194,7 @@ def _subjects(weights: Path | None, engines: list[str] | None) -> dict[str, Call
         name: partial(load_backend, *parse_engine(name)) for name in names or ()
     }
     if weights is not None:
-        found[str(weights)] = partial(PyTorchBackend, "cpu", "fp32", weights)
+        found[str(weights)] = partial(PyTorchBackend, "cpu", "fp32", weights=weights)
     return found
 
 

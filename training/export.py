@@ -1,16 +1,17 @@
 """Make what ships in engines/: `python -m training.export --weights runs/x/best.safetensors`.
 
-Five artefacts and their cards:
+The weights say which network they belong to; NAME below is `vidbg-r50` for ResNet-50 and
+`vidbg-light` for the light network. Five artefacts and their cards:
 
-- `vidbg-r50.safetensors`: the weights, convolutions in fp16, batch norm in fp32;
-- `vidbg-r50.onnx`: the graph alone, with dynamic height and width; its tensors are external data
+- `NAME.safetensors`: the weights, convolutions in fp16, batch norm in fp32;
+- `NAME.onnx`: the graph alone, with dynamic height and width; its tensors are external data
   that point into the safetensors file, so the weights are stored once;
-- `vidbg-r50-fp16.onnx` and `vidbg-r50-frame-fp16.onnx`: the same for TensorRT, strongly typed in
-  fp16: the network, and the whole frame around it;
-- `vidbg-r50-qdq.onnx` and `vidbg-r50-frame-qdq.onnx`: these two with convolutions in INT8, by the
-  ranges of the next;
-- `vidbg-r50-int8.xml` and `.bin`: the network quantised for OpenVINO after training (nncf),
-  calibrated on training pictures.
+- `NAME-fp16.onnx` and `NAME-frame-fp16.onnx`: the same for TensorRT, strongly typed in fp16: the
+  network, and the whole frame around it;
+- `NAME-qdq.onnx` and `NAME-frame-qdq.onnx`: these two with convolutions in INT8, by the ranges of
+  the next;
+- `NAME-int8.xml` and `.bin`: the network quantised for OpenVINO after training (nncf), calibrated
+  on training pictures.
 """
 
 from __future__ import annotations
@@ -42,44 +43,39 @@ from training.onnx_graphs import (
 from training.predict import bare
 from training.priors import disturbed
 from training.quantised_graphs import activation_ranges, open_as_it_stands
+from training.saturation import limit_weights
 from training.scoring import mean_by_set, score_pictures
 from training.trainer import to_input
 from training.validate import Scores
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha
 from vidbg.matting.backends.openvino import import_openvino
-from vidbg.matting.engines import (
-    QUANTISED,
-    TYPED,
-    TYPED_INT8,
-    WEIGHTS,
-    engine_folder,
-    file_hash,
-)
+from vidbg.matting.engines import CARDS, Cards, engine_folder, file_hash
+from vidbg.matting.networks import network_name
 
 logger = logging.getLogger(__name__)
 
-FRAMES = {TYPED: "vidbg-r50-frame-fp16", TYPED_INT8: "vidbg-r50-frame-qdq"}
-"""The whole frame's graph beside the network's of the same name as its card."""
-
 CALIBRATION_PICTURES = 300
 CALIBRATION_PIXELS = 288 * 512
+SATURATION_PICTURES = 60
+"""Of these, how many show the largest activations to limit_weights."""
+
 USUAL_PIXELS = MattingConfig().network_pixels
 
 
-def export_typed(weights: Path) -> None:
+def export_typed(weights: Path, cards: Cards) -> None:
     """Write the fp16 graphs for TensorRT, and their card, beside the shipped weights."""
-    files = _typed_graphs(weights, TYPED)
-    write_card(weights.parent, TYPED, files, {"made_from": file_hash(weights)})
+    files = _typed_graphs(weights, cards.typed)
+    write_card(weights.parent, cards.typed, files, {"made_from": file_hash(weights)})
 
 
-def export_typed_int8(weights: Path, quantised: Path, val: Path, pixels: int) -> None:
+def export_typed_int8(weights: Path, cards: Cards, quantised: Path, val: Path, pixels: int) -> None:
     """Write the INT8 graphs for TensorRT, and their card with scores, beside the weights.
 
     Args:
         quantised: OpenVINO's INT8 network of the same weights, for the ranges.
     """
-    files = _typed_graphs(weights, TYPED_INT8, activation_ranges(quantised))
+    files = _typed_graphs(weights, cards.typed_int8, activation_ranges(quantised))
     facts = {
         "made_from": file_hash(weights),
         "ranges_from": file_hash(quantised),
@@ -87,12 +83,14 @@ def export_typed_int8(weights: Path, quantised: Path, val: Path, pixels: int) ->
         "scored_by": "ONNX Runtime",
         "scores": score_graph(weights.with_name(files[0]), val, pixels),
     }
-    write_card(weights.parent, TYPED_INT8, files, facts)
+    write_card(weights.parent, cards.typed_int8, files, facts)
 
 
 def _typed_graphs(weights: Path, card: str, ranges: Ranges | None = None) -> list[str]:
     """Write a card's graphs beside the weights; the names of the network's and the frame's."""
-    network, frame = (weights.with_name(f"{name}.onnx") for name in (card, FRAMES[card]))
+    stem, _, precision = card.rpartition("-")
+    names = (card, f"{stem}-frame-{precision}")
+    network, frame = (weights.with_name(f"{name}.onnx") for name in names)
     typed_network(weights, network, ranges)
     typed_frame(weights, frame, ranges)
     return [network.name, frame.name]
@@ -108,12 +106,23 @@ def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> 
     """
     openvino = import_openvino()  # first, for nncf takes its telemetry
     import nncf
+    from openvino._offline_transformations import compress_quantize_weights_transformation
 
     model = openvino.Core().read_model(graph)
     data = list(batches)
     quantised = nncf.quantize(
-        model, nncf.Dataset(data), preset=nncf.QuantizationPreset.MIXED, subset_size=len(data)
+        model,
+        nncf.Dataset(data),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(data),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            overflow_fix=nncf.OverflowFix.DISABLE,  # limit_weights does it, for less
+            backend_params={"compress_weights": False},
+        ),
     )
+    changed = limit_weights(quantised, data[:SATURATION_PICTURES])
+    logger.info("%d output channels' weights are coarser, so that none saturate", changed)
+    compress_quantize_weights_transformation(quantised)
     openvino.save_model(quantised, out, compress_to_fp16=True)
 
 
@@ -150,9 +159,10 @@ def write_card(folder: Path, name: str, files: list[str], facts: dict[str, Any])
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def score_all(precision: str, val: Path, pixels: int) -> dict[str, Scores]:
-    """Scores of the shipped network in one precision, run by OpenVINO."""
-    return _rounded(precision, score_engine(f"cpu:{precision}", find_sets(val), pixels))
+def score_all(network: str, precision: str, val: Path, pixels: int) -> dict[str, Scores]:
+    """Scores of a shipped network in one precision, run by OpenVINO."""
+    engine = f"cpu:{precision}:{network}"
+    return _rounded(engine, score_engine(engine, find_sets(val), pixels))
 
 
 def score_graph(graph: Path, val: Path, pixels: int) -> dict[str, Scores]:
@@ -186,26 +196,31 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     out = engine_folder()
     out.mkdir(exist_ok=True)
-    shipped, graph = out / f"{WEIGHTS}.safetensors", out / f"{WEIGHTS}.onnx"
-    save_weights(load_network(weights), shipped)
+    network = load_network(weights)
+    name = network_name(network.state_dict())
+    cards = CARDS[name]
+    shipped, graph = out / f"{cards.weights}.safetensors", out / f"{cards.weights}.onnx"
+    save_weights(network, shipped)
     onnx_from_weights(shipped, graph)
     made = read_recipe(weights)
     facts: dict[str, Any] = {**told_once(made), "network_pixels": pixels}
-    write_card(out, WEIGHTS, [shipped.name, graph.name], facts)
-    export_typed(shipped)
+    write_card(out, cards.weights, [shipped.name, graph.name], facts)
+    export_typed(shipped, cards)
     priors = saw_priors(made["recipe"])
     batches = calibration_batches(data, CALIBRATION_PICTURES, seed, priors=priors)
-    quantise(graph, batches, out / f"{QUANTISED}.xml")
+    quantise(graph, batches, out / f"{cards.quantised}.xml")
     quantised = {
         "made_from": file_hash(shipped),
-        "method": f"nncf post-training quantisation, {CALIBRATION_PICTURES} training pictures",
+        "method": f"nncf post-training quantisation, {CALIBRATION_PICTURES} training pictures, "
+        "weights limited so that processors without VNNI do not saturate",
     }
-    files = [f"{QUANTISED}.xml", f"{QUANTISED}.bin"]
-    write_card(out, QUANTISED, files, quantised)
-    scores = score_all("fp32", val, pixels)
-    write_card(out, WEIGHTS, [shipped.name, graph.name], {**facts, "scores": scores})
-    write_card(out, QUANTISED, files, {**quantised, "scores": score_all("int8", val, pixels)})
-    export_typed_int8(shipped, out / f"{QUANTISED}.xml", val, pixels)
+    files = [f"{cards.quantised}.xml", f"{cards.quantised}.bin"]
+    write_card(out, cards.quantised, files, quantised)
+    scores = score_all(name, "fp32", val, pixels)
+    write_card(out, cards.weights, [shipped.name, graph.name], {**facts, "scores": scores})
+    scores = score_all(name, "int8", val, pixels)
+    write_card(out, cards.quantised, files, {**quantised, "scores": scores})
+    export_typed_int8(shipped, cards, out / f"{cards.quantised}.xml", val, pixels)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """ONNX graphs without weights: their tensors are external data inside the shipped weights file.
 
-- `vidbg-r50.onnx`: the network in fp32, for OpenVINO and others;
-- `vidbg-r50-fp16.onnx`: the network strongly typed in fp16, for TensorRT;
-- `vidbg-r50-frame-fp16.onnx`: the whole frame around it, also for TensorRT;
-- `vidbg-r50-qdq.onnx`, `vidbg-r50-frame-qdq.onnx`: these two with convolutions in INT8.
+- `NAME.onnx`: the network in fp32, for OpenVINO and others;
+- `NAME-fp16.onnx`: the network strongly typed in fp16, for TensorRT;
+- `NAME-frame-fp16.onnx`: the whole frame around it, also for TensorRT;
+- `NAME-qdq.onnx`, `NAME-frame-qdq.onnx`: these two with convolutions in INT8.
 
 No graph has a fixed size. In the typed graphs batch norm is folded by small operations on the
 weights, in fp32, which an engine's builder computes once: TensorRT's parser casts an fp16 batch
@@ -31,7 +31,8 @@ from torch import nn
 
 from training.quantised_graphs import Quantiser
 from vidbg.matting.graph import TypedNetwork
-from vidbg.matting.network import MattingNetwork
+from vidbg.matting.network import AlphaNetwork
+from vidbg.matting.networks import NETWORKS, network_name
 from vidbg.pipeline.frame_graph import FrameGraph
 from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs
 
@@ -59,13 +60,18 @@ _FRAME_AXES = {
     "smoothed": _CONTENT,
     "luma": _CONTENT,
 }
-_AXES_1_TO_3, _EPSILON = "fold.axes", "fold.epsilon"
+_AXES_1_TO_3 = "fold.axes"
 
 
-def load_network(path: Path) -> MattingNetwork:
-    """The network in eval mode with the weights of a file."""
-    network = MattingNetwork()
-    network.load_weights(load_file(path))
+def load_network(path: Path) -> AlphaNetwork:
+    """The network that a file of weights belongs to, with these weights, in eval mode.
+
+    Raises:
+        ConfigError: no network has such weights.
+    """
+    weights = load_file(path)
+    network = NETWORKS[network_name(weights)]()
+    network.load_weights(weights)
     return network.eval()
 
 
@@ -184,7 +190,7 @@ def _write_typed(model: onnx.ModelProto, weights: Path, graph: Path, ranges: Ran
     _point_into(weights, model)
     norms = {n.input[0]: n for n in model.graph.node if n.op_type == "BatchNormalization"}
     shared = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Identity"}
-    folding, nodes = _constants(), []
+    folding, nodes = _constants(norms.values()), []
     for node in model.graph.node:
         if node.op_type == "Conv" and node.output[0] in norms:
             folding += _fold(node, norms[node.output[0]], shared)
@@ -220,12 +226,22 @@ def _kernels(
     )
 
 
-def _constants() -> list[NodeProto]:
-    values = {_AXES_1_TO_3: np.arange(1, 4), _EPSILON: np.float32(nn.BatchNorm2d(1).eps)}
+def _constants(norms: Iterable[NodeProto]) -> list[NodeProto]:
+    epsilons = {_epsilon(norm) for norm in norms}
+    values = {_AXES_1_TO_3: np.arange(1, 4)} | {_named(e): np.float32(e) for e in epsilons}
     return [
         helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
         for name, value in values.items()
     ]
+
+
+def _epsilon(norm: NodeProto) -> float:
+    """Of a batch norm; ONNX leaves out its default of 1e-5."""
+    return next((float(a.f) for a in norm.attribute if a.name == "epsilon"), 1e-5)
+
+
+def _named(epsilon: float) -> str:
+    return f"fold.epsilon.{epsilon:g}"
 
 
 def _fold(conv: NodeProto, norm: NodeProto, shared: dict[str, str]) -> list[NodeProto]:
@@ -239,7 +255,7 @@ def _fold(conv: NodeProto, norm: NodeProto, shared: dict[str, str]) -> list[Node
     conv.input[:] = [conv.input[0], kernel, bias]
     conv.output[0] = norm.output[0]
     steps = (
-        ("Add", (variance, _EPSILON), "variance"),
+        ("Add", (variance, _named(_epsilon(norm))), "variance"),
         ("Sqrt", (at + "variance",), "deviation"),
         ("Div", (gamma, at + "deviation"), "gain"),
         ("Mul", (mean, at + "gain"), "shift"),

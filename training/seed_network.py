@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import SqueezeExcitation
 
-from vidbg.matting.network import ResNet50Encoder, conv_bn_relu
+from vidbg.matting.network import AlphaNetwork, ResNet50Encoder, conv_bn_relu
 
 STRIDE = 16
 """The input's size over that of the encoder's features and of the logits before up-sampling."""
@@ -72,16 +72,15 @@ class AtrousPooling(nn.Module):
         return out
 
 
-class SeedNetwork(nn.Module):
+class SeedNetwork(AlphaNetwork):
     """ResNet-50 to conv4, atrous pooling, squeeze-and-excitation: about 18 million parameters.
 
     Everything after the encoder works at 1/16 of the size, and one bilinear up-sampling by 16
-    brings the logits to it, so edges are as coarse as its recipe makes them.
-
-    Input: float (N, 4, H, W), H and W multiples of 16, as MattingNetwork takes it; the fourth
-    channel is ignored.
-    Output: float (N, 1, H, W), alpha in [0, 1]; 1 is the person.
+    brings the logits to it, so edges are as coarse as its recipe makes them. H and W may be any
+    multiples of 16, and the input's fourth channel is ignored.
     """
+
+    encoder: SeedEncoder
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,16 +94,8 @@ class SeedNetwork(nn.Module):
         )
         self.head = nn.Conv2d(_CHANNELS, 1, 1)
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the whole network's weights by name, in any floating type."""
-        self.load_state_dict({name: value.float() for name, value in weights.items()})
-
-    def logits(self, batch: Tensor) -> Tensor:
-        """Alpha before the sigmoid, float (N, 1, H, W)."""
-        coarse = self.head(self.decoder(self.context(self.encoder(batch)[-1])))
+    def logits(self, x: Tensor) -> Tensor:
+        coarse = self.head(self.decoder(self.context(self.encoder(x)[-1])))
         return functional.interpolate(
             coarse, scale_factor=float(STRIDE), mode="bilinear", align_corners=False
         )
-
-    def forward(self, batch: Tensor) -> Tensor:
-        return torch.sigmoid(self.logits(batch))

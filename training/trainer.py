@@ -28,17 +28,14 @@ from training.priors import own_priors
 from training.schedule import Plateau, cosine, warmup
 from training.seed_network import SeedNetwork
 from training.validate import score_set, summary
-from vidbg.matting.light_network import LightNetwork
-from vidbg.matting.network import MattingNetwork
+from vidbg.matting import networks
+from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 logger = logging.getLogger(__name__)
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "resnet50": MattingNetwork,
-    "light": LightNetwork,
-    "seed": SeedNetwork,
-}
+NETWORKS: dict[str, Callable[[], AlphaNetwork]] = dict(networks.NETWORKS.items())
+NETWORKS["seed"] = SeedNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ class Trainer:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """AdamW: the pretrained encoder at the base rate, the new decoder faster."""
-        encoder = cast(Any, self.network.encoder)
+        encoder = self.network.encoder
         if not self.config.train_stem:
             for frozen in encoder.first_layers():
                 frozen.requires_grad_(False)
@@ -216,7 +213,7 @@ class Trainer:
         no statistics worth the name.
         """
         self.network.train()
-        cast(nn.Module, self.network.encoder).eval()
+        self.network.encoder.eval()
         if self.config.hold_norms:
             for module in self.network.modules():
                 if isinstance(module, nn.BatchNorm2d):
@@ -226,7 +223,7 @@ class Trainer:
         """Alpha (h, w) of one input (1, 4, h, w) by the averaged network."""
         inputs = torch.from_numpy(batch).to(self.fabric.device)
         with torch.inference_mode(), self.fabric.autocast():
-            averaged = cast(MattingNetwork, self.averaged.module)
+            averaged = cast(AlphaNetwork, self.averaged.module)
             logits = averaged.logits(inputs.contiguous(memory_format=torch.channels_last))
         alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
         return alpha

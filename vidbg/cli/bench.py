@@ -65,7 +65,7 @@ def bench(
     run = benchmark.run_benchmark if len(names) == 1 else benchmark.run_apart
     results = []
     for name in names:
-        device, precision = parse_engine(name)
+        device, precision, network = parse_engine(name)
         matting = options.matting_config(
             device, precision, threads, network_size, None, True, whole_frame=whole_frame
         )

@@ -10,22 +10,40 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vidbg.errors import EngineMismatch
 
-WEIGHTS = "vidbg-r50"
-"""Card of the weights (fp16 safetensors) and of the ONNX graph that points into them."""
+NetworkName = Literal["resnet50", "light"]
 
-TYPED = "vidbg-r50-fp16"
-"""Card of the graphs for TensorRT, strongly typed in fp16, that point into the weights: the network
-alone and the whole frame."""
 
-TYPED_INT8 = "vidbg-r50-qdq"
-"""Card of the same two graphs with convolutions in INT8, explicitly quantised (Q/DQ)."""
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The cards of one network, by name.
 
-QUANTISED = "vidbg-r50-int8"
-"""Card of the INT8 network for OpenVINO."""
+    Attributes:
+        weights: of the weights (fp16 safetensors) and the ONNX graph that points into them.
+        typed: of the graphs for TensorRT, strongly typed in fp16, that point into the weights: the
+            network alone and the full frame.
+        typed_int8: of the same two graphs with convolutions in INT8, explicitly quantised (Q/DQ).
+        quantised: of the INT8 network for OpenVINO.
+    """
+
+    weights: str
+    typed: str
+    typed_int8: str
+    quantised: str
+
+    def all(self) -> tuple[str, ...]:
+        return self.weights, self.typed, self.typed_int8, self.quantised
+
+
+def _cards(stem: str) -> Cards:
+    return Cards(stem, f"{stem}-fp16", f"{stem}-qdq", f"{stem}-int8")
+
+
+CARDS: dict[NetworkName, Cards] = {"resnet50": _cards("vidbg-r50"), "light": _cards("vidbg-light")}
+"""By the network's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +81,8 @@ def engine_file(card: str, suffix: str) -> Path:
 
 def verify() -> list[EngineReport]:
     """Check every card in the engine folder that the program uses."""
-    return [_verify(engine_folder(), card) for card in (WEIGHTS, TYPED, TYPED_INT8, QUANTISED)]
+    folder = engine_folder()
+    return [_verify(folder, card) for cards in CARDS.values() for card in cards.all()]
 
 
 def _verify(folder: Path, card: str) -> EngineReport:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from vidbg.matting import temporal, upsample
 from vidbg.matting.matter import SETTLED
-from vidbg.matting.network import MattingNetwork
+from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.preprocess import (
     BRIGHT_LEVEL,
     BRIGHT_SHARE,
@@ -36,7 +36,7 @@ class TypedNetwork(nn.Module):
     Batch norms keep their parameters in fp32: the largest variance is not finite in fp16.
     """
 
-    def __init__(self, network: MattingNetwork) -> None:
+    def __init__(self, network: AlphaNetwork) -> None:
         super().__init__()
         self.network = network
         for module in network.modules():
@@ -65,7 +65,7 @@ class MattingGraph(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: MattingNetwork) -> None:
+    def __init__(self, network: AlphaNetwork) -> None:
         super().__init__()
         self.network = TypedNetwork(network)
         blue_first = torch.tensor([IMAGENET_MEAN[::-1], IMAGENET_STD[::-1]]) * 255

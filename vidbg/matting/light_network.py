@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vidbg.matting.network import INPUT_CHANNELS, double_size, load_by_name
+from vidbg.matting.network import INPUT_CHANNELS, AlphaNetwork, Encoder, double_size, load_by_name
 
 _ENCODER_EPSILON = 1e-3
 """Of the batch norms, as the public ImageNet weights were trained with."""
@@ -107,7 +107,7 @@ class InvertedBottleneck(nn.Module):
         return x + out if self.adds_input else out
 
 
-class EfficientNetLite0Encoder(nn.Module):
+class EfficientNetLite0Encoder(Encoder):
     """EfficientNet-Lite0 without its classifier, with a fourth input channel.
 
     The feature maps have 16, 24, 40, 112 and 320 channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the
@@ -131,7 +131,6 @@ class EfficientNetLite0Encoder(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def first_layers(self) -> list[nn.Module]:
-        """The layers at 1/2 and 1/4 of the size, which training may leave as they are."""
         return [self.stem, self.stages[0], self.stages[1]]
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -212,12 +211,10 @@ class SeparableUpBlock(nn.Module):
         return out
 
 
-class LightNetwork(nn.Module):
-    """EfficientNet-Lite0 encoder-decoder with about 3.1 million parameters.
+class LightNetwork(AlphaNetwork):
+    """EfficientNet-Lite0 encoder-decoder with about 3.1 million parameters."""
 
-    Input: float (N, 4, H, W), H and W multiples of 32, as of `MattingNetwork`.
-    Output: float (N, 1, H, W), alpha in [0, 1]; 1 is the person.
-    """
+    encoder: EfficientNetLite0Encoder
 
     def __init__(self) -> None:
         super().__init__()
@@ -237,20 +234,12 @@ class LightNetwork(nn.Module):
         self.join = conv_bn(in_channels + 4 * INPUT_CHANNELS, _HEAD_CHANNELS, 3)
         self.out = nn.Conv2d(_HEAD_CHANNELS, 4, 3, padding=1)
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the whole network's weights by name, in any floating type."""
-        load_by_name(self, {name: value.float() for name, value in weights.items()})
-
     def logits(self, x: Tensor) -> Tensor:
-        """Alpha before the sigmoid, float (N, 1, H, W)."""
         *skips, deepest = self.encoder(x)
-        out = self.reduce(deepest)
+        out: Tensor = self.reduce(deepest)
         out = functional.relu6(out + self.mix(out))
         out = out + self.everywhere(out.mean(dim=(2, 3), keepdim=True))
         for block, features in zip(self.decoder, reversed(skips), strict=True):
             out = block(out, features)
         joined = torch.cat([out, functional.pixel_unshuffle(x, 2)], dim=1)
         return functional.pixel_shuffle(self.out(self.join(joined)), 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.logits(x))

@@ -62,7 +62,9 @@ class Matter(Closing):
     ) -> None:
         self._config = config = config or MattingConfig()
         self._backend = backend or load_backend(
-            device or config.device, precision or config.precision, config.threads
+            device or config.device,
+            precision or config.precision,
+            threads=config.threads,
         )
         self._filter = TemporalFilter(config.smoothing_s)
         self._motion = Motion()

@@ -42,7 +42,22 @@ def conv_bn_relu(
     )
 
 
-class ResNet50Encoder(nn.Module):
+class Encoder(nn.Module):
+    """Base of the encoders: feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        raise NotImplementedError
+
+    def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
+        """Take public ImageNet weights; the prior's channel starts at zero."""
+        raise NotImplementedError
+
+    def first_layers(self) -> list[nn.Module]:
+        """The layers at 1/2 and 1/4 of the size, which training may leave as they are."""
+        raise NotImplementedError
+
+
+class ResNet50Encoder(Encoder):
     """ResNet-50 without its classifier, with v1 strides and a fourth input channel.
 
     The feature maps have 64, 256, 512, 1024 and 2048 channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of
@@ -79,7 +94,6 @@ class ResNet50Encoder(nn.Module):
         load_by_name(self, state)
 
     def first_layers(self) -> list[nn.Module]:
-        """The layers at 1/2 and 1/4 of the size, which training may leave as they are."""
         return [self.conv1, self.bn1, self.layer1]
 
 
@@ -152,13 +166,32 @@ def double_size(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
-class MattingNetwork(nn.Module):
-    """ResNet-50 encoder-decoder with about 27 million parameters.
+class AlphaNetwork(nn.Module):
+    """Base of the networks that compute alpha.
 
     Input: float (N, 4, H, W), H and W multiples of 32: RGB in [0, 1] normalised by ImageNet's mean
     and standard deviation, then the previous frame's alpha in [0, 1], zeros when there is none.
     Output: float (N, 1, H, W), alpha in [0, 1]; 1 is the person.
     """
+
+    encoder: Encoder
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Alpha before the sigmoid, float (N, 1, H, W)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(x))
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the whole network's weights by name, in any floating type."""
+        load_by_name(self, {name: value.float() for name, value in weights.items()})
+
+
+class MattingNetwork(AlphaNetwork):
+    """ResNet-50 encoder-decoder with about 27 million parameters."""
+
+    encoder: ResNet50Encoder
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,18 +207,10 @@ class MattingNetwork(nn.Module):
             nn.Conv2d(_HEAD_CHANNELS, 1, 3, padding=1),
         )
 
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the whole network's weights by name, in any floating type."""
-        load_by_name(self, {name: value.float() for name, value in weights.items()})
-
     def logits(self, x: Tensor) -> Tensor:
-        """Alpha before the sigmoid, float (N, 1, H, W)."""
         *skips, deepest = self.encoder(x)
         out = self.context(deepest)
         for block, features in zip(self.decoder, reversed(skips), strict=True):
             out = block(out, features)
         logits: Tensor = self.head(torch.cat([double_size(out), x], dim=1))
         return logits
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.logits(x))

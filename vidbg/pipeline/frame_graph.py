@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vidbg.compositing.graph import CompositingGraph
 from vidbg.matting.graph import MattingGraph
-from vidbg.matting.network import MattingNetwork
+from vidbg.matting.network import AlphaNetwork
 
 
 class FrameGraph(nn.Module):
@@ -20,7 +20,7 @@ class FrameGraph(nn.Module):
     The call takes the tensors of frame_inputs.INPUTS and returns those of OUTPUTS, in their order.
     """
 
-    def __init__(self, network: MattingNetwork) -> None:
+    def __init__(self, network: AlphaNetwork) -> None:
         super().__init__()
         self.matting = MattingGraph(network)
         self.compositing = CompositingGraph()

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.engines import CARDS, NetworkName
 
 logger = logging.getLogger(__name__)
 
@@ -90,13 +91,17 @@ class BackendReport:
 
 
 def load_backend(
-    device: str = "auto", precision: str = "auto", threads: int | None = None
+    device: str = "auto",
+    precision: str = "auto",
+    network: NetworkName = "resnet50",
+    threads: int | None = None,
 ) -> Backend:
     """The backend for a device.
 
     Args:
         device: one of `Device`.
         precision: one of `Precision`; auto is the fastest that the device is good at.
+        network: which of the shipped networks it runs.
         threads: of the CPU; None for one per physical core.
     Raises:
         ConfigError: a name that is not known, or a precision that the device does not have.
@@ -105,11 +110,13 @@ def load_backend(
     """
     check_choices(device, precision)
     if device != "auto":
-        return _load(device, precision, threads)
-    return load_first(list(CANDIDATES), precision, threads)[1]
+        return _load(device, precision, network, threads)
+    return load_first(list(CANDIDATES), precision, network, threads)[1]
 
 
-def load_first(devices: Sequence[str], precision: str, threads: int | None) -> tuple[str, Backend]:
+def load_first(
+    devices: Sequence[str], precision: str, network: NetworkName, threads: int | None
+) -> tuple[str, Backend]:
     """The first of the devices that can be used, and its backend.
 
     Raises:
@@ -117,11 +124,11 @@ def load_first(devices: Sequence[str], precision: str, threads: int | None) -> t
         BackendError: none of them can be used; the message gives each reason.
     """
     if len(devices) == 1:
-        return devices[0], _load(devices[0], precision, threads)
+        return devices[0], _load(devices[0], precision, network, threads)
     refusals = []
     for name in devices:
         try:
-            backend = _load(name, precision, threads)
+            backend = _load(name, precision, network, threads)
         except (BackendError, ConfigError) as error:
             refusals.append(f"{name}: {error}")
             continue
@@ -132,10 +139,21 @@ def load_first(devices: Sequence[str], precision: str, threads: int | None) -> t
     raise BackendError("no backend can be used here; " + "; ".join(refusals))
 
 
-def parse_engine(name: str) -> tuple[str, str]:
-    """Read DEVICE or DEVICE:PRECISION as a device and a precision, auto where none is given."""
-    device, _, precision = name.partition(":")
-    return device, precision or "auto"
+def parse_engine(name: str) -> tuple[str, str, NetworkName]:
+    """Read DEVICE, DEVICE:PRECISION or DEVICE:PRECISION:NETWORK.
+
+    Precision is auto and the network resnet50 where none is given.
+
+    Raises:
+        ConfigError: there is no such network.
+    """
+    device, precision, network, *rest = [*name.split(":"), "", ""]
+    if any(rest) or network not in ("", *CARDS):
+        raise ConfigError(
+            f"unknown engine {name!r}; write DEVICE:PRECISION:NETWORK, where the network is one of "
+            f"{', '.join(CARDS)}"
+        )
+    return device, precision or "auto", cast(NetworkName, network or "resnet50")
 
 
 def engines_here() -> list[str]:
@@ -148,7 +166,7 @@ def engines_here() -> list[str]:
     for report in survey():
         for precision in get_args(Precision)[1:] if report.usable else ():
             try:
-                _load(report.name, precision, None).close()
+                _load(report.name, precision, "resnet50", None).close()
             except (BackendError, ConfigError) as error:
                 logger.info("not %s:%s: %s", report.name, precision, error)
                 continue
@@ -172,10 +190,10 @@ def survey() -> list[BackendReport]:
     return reports
 
 
-def _load(name: str, precision: str, threads: int | None) -> Backend:
+def _load(name: str, precision: str, network: NetworkName, threads: int | None) -> Backend:
     candidate = CANDIDATES[name]
-    load: Callable[[str, str, int | None], Backend] = _module(candidate).load
-    return load(candidate.target, precision, threads)
+    load: Callable[[str, str, NetworkName, int | None], Backend] = _module(candidate).load
+    return load(candidate.target, precision, network, threads)
 
 
 def _module(candidate: _Candidate) -> ModuleType:

@@ -10,19 +10,11 @@ from typing import Any, Literal, Protocol, cast
 from numpy.typing import NDArray
 
 from vidbg.matting.backends import Backend
-from vidbg.matting.engines import TYPED, TYPED_INT8, engine_file
+from vidbg.matting.engines import CARDS, NetworkName, engine_file
 
 Graph = Literal["network", "frame"]
 
 TypedPrecision = Literal["fp16", "int8"]
-
-_FILES: dict[tuple[Graph, TypedPrecision], tuple[str, str]] = {
-    ("network", "fp16"): (TYPED, "r50-fp16.onnx"),
-    ("frame", "fp16"): (TYPED, "frame-fp16.onnx"),
-    ("network", "int8"): (TYPED_INT8, "r50-qdq.onnx"),
-    ("frame", "int8"): (TYPED_INT8, "frame-qdq.onnx"),
-}
-"""Card and file's ending of each shipped graph."""
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by the names of a graph's inputs or outputs."""
@@ -36,12 +28,14 @@ class Recipe:
         size: for people and file names: the network's, or the frame's and the network's.
         shapes: of the graph's inputs, by name.
         precision: of the convolutions.
+        network: which network the graph holds.
     """
 
     graph: Graph
     size: str
     shapes: Mapping[str, tuple[int, ...]]
     precision: TypedPrecision = "fp16"
+    network: NetworkName = "resnet50"
 
     def graph_file(self) -> Path:
         """The shipped graph.
@@ -49,7 +43,10 @@ class Recipe:
         Raises:
             EngineMismatch: it is missing or damaged.
         """
-        return engine_file(*_FILES[self.graph, self.precision])
+        cards = CARDS[self.network]
+        card = cards.typed if self.precision == "fp16" else cards.typed_int8
+        ending = card.rpartition("-")[2] + ".onnx"
+        return engine_file(card, f"frame-{ending}" if self.graph == "frame" else f"{card}.onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class GraphPlan:
 
     Attributes:
         recipe: for devices that run the shipped ONNX graph.
-        module: makes the graph of a MattingNetwork as a torch module, for devices that run those;
+        module: makes the graph of an AlphaNetwork as a torch module, for devices that run those;
             the module may change the network.
         inputs: an array of each input's shape and type, in the graph's order.
         outputs: names in the graph's order.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
-from vidbg.matting.engines import QUANTISED, WEIGHTS, engine_file
+from vidbg.matting.engines import CARDS, NetworkName, engine_file
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def probe(target: str) -> str:
     return f"OpenVINO, {_choose(core, target, 'auto')}, {name}"
 
 
-def load(target: str, precision: str, threads: int | None) -> OpenVinoBackend:
+def load(target: str, precision: str, network: NetworkName, threads: int | None) -> OpenVinoBackend:
     """The backend on OpenVINO's device `target` ("CPU", "GPU").
 
     Raises:
@@ -55,7 +55,7 @@ def load(target: str, precision: str, threads: int | None) -> OpenVinoBackend:
     """
     core = _core(target)
     chosen = _choose(core, target, precision)
-    return OpenVinoBackend(core, target, chosen, threads)
+    return OpenVinoBackend(core, target, chosen, network, threads)
 
 
 def _core(target: str) -> Any:
@@ -83,13 +83,20 @@ def _choose(core: Any, target: str, precision: str) -> str:
 class OpenVinoBackend:
     """Compiles the network for each input size that it meets, and keeps it."""
 
-    def __init__(self, core: Any, target: str, precision: str, threads: int | None) -> None:
+    def __init__(
+        self,
+        core: Any,
+        target: str,
+        precision: str,
+        network: NetworkName,
+        threads: int | None,
+    ) -> None:
         self.name = f"OpenVINO {target}"
         self.precision = precision
         self._core = core
         self._target = target
         self._options = _options(target, precision, threads)
-        self._model = _read(core, precision)
+        self._model = _read(core, precision, network)
         self._requests: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -142,8 +149,9 @@ def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]
     return options
 
 
-def _read(core: Any, precision: str) -> Any:
-    card, suffix = (QUANTISED, ".xml") if precision == "int8" else (WEIGHTS, ".onnx")
+def _read(core: Any, precision: str, network: NetworkName) -> Any:
+    cards = CARDS[network]
+    card, suffix = (cards.quantised, ".xml") if precision == "int8" else (cards.weights, ".onnx")
     path = engine_file(card, suffix)
     try:
         return core.read_model(path)

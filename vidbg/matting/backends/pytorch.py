@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends.graphs import GraphPlan, Runner
 from vidbg.matting.backends.nvidia import has_driver
-from vidbg.matting.engines import WEIGHTS, engine_file
+from vidbg.matting.engines import CARDS, NetworkName, engine_file
 
 PRECISIONS = {
     "cuda": ("fp16", "bf16", "fp32"),
@@ -34,7 +34,7 @@ def probe(target: str) -> str:
     return f"PyTorch {torch.__version__}, {PRECISIONS[target][0]}, {name}"
 
 
-def load(target: str, precision: str, threads: int | None) -> PyTorchBackend:
+def load(target: str, precision: str, network: NetworkName, threads: int | None) -> PyTorchBackend:
     """The backend on torch's device `target` ("cuda", "mps", "xpu", "cpu").
 
     Raises:
@@ -49,7 +49,7 @@ def load(target: str, precision: str, threads: int | None) -> PyTorchBackend:
         )
     if target == "cpu" and threads is not None:
         torch.set_num_threads(threads)
-    return PyTorchBackend(target, allowed[0] if precision == "auto" else precision)
+    return PyTorchBackend(target, allowed[0] if precision == "auto" else precision, network)
 
 
 def _require_hardware(target: str) -> None:
@@ -88,14 +88,21 @@ class PyTorchBackend:
     Args:
         target: torch's device, one of PRECISIONS.
         precision: one of that device's.
-        weights: a safetensors file; None for the shipped one.
+        network: which of the shipped networks.
+        weights: a safetensors file in place of the shipped one; it says which network it is for.
     """
 
-    def __init__(self, target: str, precision: str, weights: Path | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        precision: str,
+        network: NetworkName = "resnet50",
+        weights: Path | None = None,
+    ) -> None:
         import torch
         from safetensors.torch import load_file
 
-        from vidbg.matting.network import MattingNetwork
+        from vidbg.matting.networks import NETWORKS, network_name
 
         self.name = f"PyTorch {target}"
         self.precision = precision
@@ -104,15 +111,18 @@ class PyTorchBackend:
             precision
         ]
 
-        def network() -> Any:
-            made = MattingNetwork()
-            made.load_weights(load_file(weights or engine_file(WEIGHTS, ".safetensors")))
+        numbers = load_file(weights or engine_file(CARDS[network].weights, ".safetensors"))
+        kind = NETWORKS[network_name(numbers)]
+
+        def make_network() -> Any:
+            made = kind()
+            made.load_weights(numbers)
             return made.eval().requires_grad_(False)
 
         self.keeps_frames = target == "cuda" and precision == "fp16"
-        self._make_network = network
+        self._make_network = make_network
         self._device = torch.device(target)
-        self._network: Any = network().to(self._device, memory_format=torch.channels_last)
+        self._network: Any = make_network().to(self._device, memory_format=torch.channels_last)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._network is None:

@@ -26,7 +26,7 @@ class TorchRunner(Closing):
 
     Args:
         plan: the graph and its size.
-        network: a MattingNetwork in fp32 on the CPU, for the graph alone.
+        network: an AlphaNetwork in fp32 on the CPU, for the graph alone.
         device: torch's.
         slots: runs that may be under way at a time.
     Raises:

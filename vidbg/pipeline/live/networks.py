@@ -81,7 +81,7 @@ class DeviceNetworks:
         return Matter(config=replace(self._config, device=self._device), backend=backend)
 
     def _first(self, devices: list[str]) -> tuple[str, Backend]:
-        return load_first(devices, self._config.precision, self._config.threads)
+        return load_first(devices, self._config.precision, "resnet50", self._config.threads)
 
     def _meanwhile(self, best: Backend, others: list[str]) -> Backend:
         """Another device's backend while the best one builds; that itself where there is none."""

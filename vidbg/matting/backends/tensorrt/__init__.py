@@ -15,6 +15,7 @@ from vidbg.matting.backends.tensorrt.cache import cached_engine, is_cached
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
 from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour
 from vidbg.matting.backends.tensorrt.session import Session
+from vidbg.matting.engines import NetworkName
 
 PRECISIONS: tuple[TypedPrecision, ...] = get_args(TypedPrecision)
 """The first is what `auto` takes."""
@@ -32,7 +33,12 @@ def probe(target: str) -> str:  # noqa: ARG001  (every library's module has it; 
     return f"{flavour.name} {flavour.version}, {PRECISIONS[0]}, {gpu.name}"
 
 
-def load(target: str, precision: str, threads: int | None) -> TensorRtBackend:  # noqa: ARG001
+def load(
+    target: str,  # noqa: ARG001
+    precision: str,
+    network: NetworkName,
+    threads: int | None,  # noqa: ARG001
+) -> TensorRtBackend:
     """The backend on the first GPU.
 
     Raises:
@@ -44,7 +50,7 @@ def load(target: str, precision: str, threads: int | None) -> TensorRtBackend:  
         raise ConfigError(f"TensorRT has no {precision} here; allowed are {', '.join(PRECISIONS)}")
     gpu = find_gpu()
     flavour = find_flavour()
-    return TensorRtBackend(flavour, flavour.target_of(gpu), chosen)
+    return TensorRtBackend(flavour, flavour.target_of(gpu), chosen, network)
 
 
 class TensorRtBackend:
@@ -56,12 +62,16 @@ class TensorRtBackend:
     keeps_frames = True
 
     def __init__(
-        self, flavour: Flavour, target: str, precision: TypedPrecision = PRECISIONS[0]
+        self,
+        flavour: Flavour,
+        target: str,
+        precision: TypedPrecision = PRECISIONS[0],
+        network: NetworkName = "resnet50",
     ) -> None:
         self.name = f"TensorRT ({flavour.name} {flavour.version})"
         self.precision: str = precision
         self._flavour = flavour
-        self._target = target
+        self._target, self._network_name = target, network
         self._sessions: dict[tuple[int, ...], Session] = {}
         self._closed = False
 
@@ -100,7 +110,8 @@ class TensorRtBackend:
         return self._typed(network_recipe(height, width))
 
     def _typed(self, recipe: Recipe) -> Recipe:
-        return replace(recipe, precision=cast(TypedPrecision, self.precision))
+        precision = cast(TypedPrecision, self.precision)
+        return replace(recipe, precision=precision, network=self._network_name)
 
     def close(self) -> None:
         self._closed = True

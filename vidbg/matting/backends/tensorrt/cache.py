@@ -17,7 +17,7 @@ from vidbg.errors import BackendError
 from vidbg.matting.backends.graphs import Recipe
 from vidbg.matting.backends.tensorrt.build import build_engine
 from vidbg.matting.backends.tensorrt.flavour import Flavour
-from vidbg.matting.engines import WEIGHTS, engine_file, file_hash
+from vidbg.matting.engines import CARDS, engine_file, file_hash
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class Origin:
         target: GPU and compute capability, or the family of GPUs.
     """
 
+    network: str
     graph: str
     precision: str
     size: str
@@ -42,7 +43,7 @@ class Origin:
     target: str
 
     def file_name(self) -> str:
-        parts = (self.graph, self.precision, self.size, self.flavour, self.target)
+        parts = (self.network, self.graph, self.precision, self.size, self.flavour, self.target)
         return re.sub(r"[^a-z0-9_+.-]+", "-", "-".join(parts).lower()) + ".engine"
 
 
@@ -53,11 +54,12 @@ def origin_of(flavour: Flavour, recipe: Recipe, target: str) -> Origin:
         EngineMismatch: a shipped file is damaged.
     """
     return Origin(
+        network=recipe.network,
         graph=recipe.graph,
         precision=recipe.precision,
         size=recipe.size,
         shapes={name: list(shape) for name, shape in recipe.shapes.items()},
-        weights=file_hash(engine_file(WEIGHTS, ".safetensors")),
+        weights=file_hash(engine_file(CARDS[recipe.network].weights, ".safetensors")),
         graph_version=file_hash(recipe.graph_file()),
         flavour=flavour.name,
         version=flavour.version,
