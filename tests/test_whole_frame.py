@@ -96,11 +96,8 @@ def simulated(
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    run = onnxruntime.InferenceSession(
-        str(engine_file(CARDS["resnet50"].typed, "frame-fp16.onnx")),
-        options,
-        ["CPUExecutionProvider"],
-    ).run
+    graph = engine_file(CARDS["resnet50"].typed, "frame-fp16.onnx")
+    run = onnxruntime.InferenceSession(str(graph), options, ["CPUExecutionProvider"]).run
 
     def compute(arrays: Arrays) -> Arrays:
         if not arrays["rows"].any():  # the runs before a capture: nothing has been given yet
