@@ -241,6 +241,9 @@ class _Loaded:
     def blame(self) -> None:
         raise BackendError("the network failed while it was measured")
 
+    def close(self, patience_s: float) -> None:
+        """The matter is closed by whoever measures."""
+
 
 def _measure_live(
     config: BenchmarkConfig,
