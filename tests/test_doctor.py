@@ -19,6 +19,7 @@ from vidbg.cli.doctor import Ffmpeg, Findings, Package, examine, show
 from vidbg.matting import backends, engines
 from vidbg.matting.backends import BackendReport
 from vidbg.matting.engines import EngineReport
+from vidbg.platform.processor import read_cpuinfo
 from vidbg.sinks import broadcast, pipewire, virtual_camera
 from vidbg.sinks.virtual_camera import VirtualCameraReport
 from vidbg.sources import camera
@@ -29,7 +30,7 @@ app.command()(command.doctor)
 
 BACKENDS = [
     BackendReport("cuda", False, "torch sees no CUDA device", False),
-    BackendReport("cpu", True, "OpenVINO, int8", True),
+    BackendReport("cpu", True, "OpenVINO, int8", True, 15.2),
     BackendReport("torch-cpu", True, "PyTorch, fp32", False),
 ]
 ENGINES = [
@@ -45,7 +46,7 @@ READY = VirtualCameraReport(
 def healthy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A computer on which everything works."""
     webcam = CameraInfo(0, "/dev/video0", "HD Webcam")
-    monkeypatch.setattr(backends, "survey", lambda: BACKENDS)
+    monkeypatch.setattr(backends, "examine", lambda: BACKENDS)
     monkeypatch.setattr(engines, "verify", lambda: ENGINES)
     monkeypatch.setattr(camera, "list_cameras", lambda: [webcam])
     monkeypatch.setattr(virtual_camera, "virtual_camera_report", lambda: READY)
@@ -87,6 +88,7 @@ def test_one_json_object_for_scripts() -> None:
         "usable": True,
         "reason": "OpenVINO, int8",
         "chosen": True,
+        "ms": 15.2,
     }
     assert found["engines"][0]["path"] == "/e/vidbg-r50.json"
     assert found["ffmpeg"]["encoders"] == {"libx264": True, "prores_ks": True, "libvpx-vp9": True}
@@ -96,7 +98,7 @@ def test_one_json_object_for_scripts() -> None:
 @pytest.mark.parametrize(
     ("module", "name", "answer", "words"),
     [
-        (backends, "survey", BACKENDS[:1], "no backend can run the network: `pip install"),
+        (backends, "examine", BACKENDS[:1], "no backend can run the network: `pip install"),
         (engines, "verify", [DAMAGED], "x is damaged; install again"),
         (
             command,
@@ -146,7 +148,7 @@ def test_live_devices_do_not_matter_for_files(healthy: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("module", "name", "code"),
     [
-        (backends, "survey", 1),
+        (backends, "examine", 1),
         (engines, "verify", 1),
         (camera, "list_cameras", 0),
         (virtual_camera, "virtual_camera_report", 0),
@@ -206,11 +208,11 @@ def test_an_encoder_that_ffmpeg_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cpu_features_are_read() -> None:
     cpuinfo = "model name\t: Some CPU\nflags\t\t: fpu avx2 avx512_vnni amx_int8\n\nmodel name\t: b"
-    assert command._cpu(cpuinfo) == ("Some CPU", ("avx2", "avx512_vnni", "amx_int8"))
-    assert command._cpu("") == ("", None)
-    assert command._cpu("model name: Arm\nFeatures: asimd") == ("Arm", None)
+    assert read_cpuinfo(cpuinfo) == ("Some CPU", ("avx2", "avx512_vnni", "amx_int8"))
+    assert read_cpuinfo("") == ("", None)
+    assert read_cpuinfo("model name: Arm\nFeatures: asimd") == ("Arm", None)
 
 
 def test_cpu_features_unknown_are_told_so(healthy: pytest.MonkeyPatch) -> None:
-    healthy.setattr(command, "_cpuinfo", lambda: "")
+    healthy.setattr(command, "processor_features", lambda: None)
     assert "unknown on this system" in printed(examine(), 120)

@@ -28,6 +28,7 @@ from vidbg.config import MattingConfig  # noqa: E402
 from vidbg.frame import Image  # noqa: E402
 from vidbg.matting import graph, temporal  # noqa: E402
 from vidbg.matting.backends import graphs  # noqa: E402
+from vidbg.matting.ladder import USUAL_PIXELS  # noqa: E402
 from vidbg.matting.matter import Matter  # noqa: E402
 from vidbg.matting.preprocess import plan_geometry, shrink, shrinking  # noqa: E402
 from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs  # noqa: E402
@@ -88,7 +89,7 @@ def number(value: float) -> NDArray[np.float32]:
 def test_in_int8_it_gives_nearly_the_same(session: Any) -> None:
     quantised = open_as_it_stands(graphs.Recipe("frame", "", {}, "int8").graph_file())
     portrait = cv2.resize(data.astronaut()[..., ::-1], (320, 320), interpolation=cv2.INTER_AREA)
-    inputs = first_inputs(180, 320, MattingConfig().network_pixels)
+    inputs = first_inputs(180, 320, USUAL_PIXELS)
     inputs["frame"] = portrait[None, :180]
     expected, alpha = (s.run(["alpha"], inputs)[0] for s in (session, quantised))
     assert (np.abs(alpha - expected) <= ALPHA_ERROR).mean() >= ALPHA_SHARE

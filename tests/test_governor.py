@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -14,34 +15,41 @@ from live_rig import Rig
 
 from vidbg.config import MattingConfig
 from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.ladder import USUAL_PIXELS, Step, live_steps
 from vidbg.matting.matter import Matter
 from vidbg.matting.motion import Motion
 from vidbg.pipeline.live import governor as governor_module
 from vidbg.pipeline.live import stage
-from vidbg.pipeline.live.governor import Governor, Level
+from vidbg.pipeline.live.governor import Governor, Level, levels_of
 
-PIXELS, RATE = 86016, 30.0
+RATE = 30.0
+ALL = live_steps(MattingConfig(quality="best"))
+RESNET50 = live_steps(MattingConfig(network="resnet50", network_pixels=USUAL_PIXELS))
 
 
 class Machine:
-    """Frames at 30 a second through a network that takes `ms` at full size."""
+    """Frames at 30 a second; ResNet-50 takes `ms` at the usual size."""
 
-    def __init__(self, ms: float) -> None:
+    def __init__(self, ms: float, steps: Sequence[Step] = RESNET50) -> None:
         self.ms, self.now = ms, 0.0
-        self.governor = Governor(PIXELS, RATE, 0.0)
+        self.governor = Governor(levels_of(steps), RATE, 0.0)
         self.changes: list[tuple[float, Level]] = []
 
     def run(self, seconds: float) -> Machine:
         end, index = self.now + seconds, 0
         while self.now < end:
             level = self.governor.level
-            work_s = 1e-3 * self.ms * level.pixels / PIXELS if index % level.every == 0 else 2e-3
+            work_s = self.work_s(level.step) if index % level.every == 0 else 2e-3
             passed = max(1, int(np.ceil(work_s * RATE)))
             index += passed
             self.now += passed / RATE
             if self.governor.frame(work_s, passed - 1, self.now):
                 self.changes.append((self.now, self.governor.level))
         return self
+
+    def work_s(self, step: Step) -> float:
+        """Seconds that the network takes."""
+        return 1e-3 * self.ms * step.cost / RESNET50[-1].cost
 
 
 def test_a_quick_machine_is_left_alone() -> None:
@@ -54,7 +62,7 @@ def test_a_quick_machine_is_left_alone() -> None:
 def test_a_slow_machine_holds_the_rate_within_seconds(ms: float) -> None:
     machine = Machine(ms).run(8)
     level = machine.governor.level
-    assert level.pixels / PIXELS * ms / level.every < 1000 / RATE
+    assert machine.work_s(level.step) / level.every < 1 / RATE
     assert machine.changes[-1][0] < 6.5
 
 
@@ -74,13 +82,50 @@ def test_it_does_not_swing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(late) <= 8
 
 
+@pytest.mark.parametrize("ms", [8, 20, 50, 120, 400])
+def test_the_ladder_ends_at_the_best_step_that_holds_the_rate(ms: float) -> None:
+    machine = Machine(ms, ALL).run(400)
+    level = machine.governor.level
+    assert machine.work_s(level.step) / level.every < 1 / RATE
+    better = [step for step in ALL if step.cost > level.step.cost]
+    if better and level.every == 1:
+        assert machine.work_s(better[0]) > 0.7 / RATE  # ROOM is left for other programs
+
+
+def test_the_networks_change_with_the_load_and_back() -> None:
+    machine = Machine(20, ALL)
+    networks = []
+    for ms, seconds in ((20, 60), (150, 12), (20, 120)):
+        machine.ms = ms
+        machine.run(seconds)
+        step = machine.governor.level.step
+        networks.append(step.network)
+        assert machine.work_s(step) < 1 / RATE
+    assert networks == ["resnet50", "light", "resnet50"]
+
+
+def test_a_run_begins_where_it_is_told_to_and_that_is_not_eased() -> None:
+    governor = Governor(levels_of(ALL), RATE, 0.0)
+    assert governor.reset(ALL[1], 1.0).step == ALL[1]
+    assert not governor.eased
+    governor.reset(Step("light", 123456), 1.0)  # not of the ladder: the best
+    assert governor.level.step == ALL[-1]
+
+
+def test_levels_are_in_the_order_of_cost() -> None:
+    for steps in (ALL, RESNET50[-1:], live_steps(MattingConfig(network="light"))):
+        costs = [level.cost for level in levels_of(steps)]
+        assert costs == sorted(costs, reverse=True) or steps is ALL
+        assert len(set(costs)) == len(costs)
+
+
 @given(st.lists(st.floats(1, 400), min_size=1, max_size=8))
 def test_levels_stay_within_the_list(loads: list[float]) -> None:
     machine = Machine(10)
     for ms in loads:
         machine.ms = ms
         machine.run(5)
-    assert machine.governor.level.pixels <= PIXELS
+    assert machine.governor.level.step.pixels <= USUAL_PIXELS
     assert 1 <= machine.governor.level.every <= 3
 
 
@@ -134,7 +179,7 @@ def test_another_network_size_is_taken_at_the_next_picture() -> None:
     matter = Matter(config=MattingConfig(reuse=False), backend=ConstantBackend(network))
     picture = np.zeros((360, 640, 3), np.uint8)
     matter(picture)
-    matter.network_pixels = 30000
+    matter.use(Step("resnet50", 30000))
     matter(picture)
     assert sizes[0] > 2 * sizes[1]
     assert sizes[1] <= 30000
@@ -142,7 +187,7 @@ def test_another_network_size_is_taken_at_the_next_picture() -> None:
 
 def test_a_live_run_eases_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "PATIENCE_S", 2.0)
-    with Rig(network_pixels=128 * 160) as rig:
+    with Rig(steps=[Step("resnet50", 128 * 160)]) as rig:
         rig.wait_live()
 
         def slow(alpha: np.ndarray) -> np.ndarray:

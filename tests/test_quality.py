@@ -12,10 +12,10 @@ pytest.importorskip("torch")
 from training.data import find_sets, read_sample
 from training.metrics import mad
 from training.validate import score_set
-from vidbg.config import MattingConfig
 from vidbg.frame import Image
 from vidbg.matting import preprocess
 from vidbg.matting.backends import load_backend
+from vidbg.matting.ladder import USUAL_PIXELS
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import MAX_GAIN
 
@@ -31,7 +31,7 @@ def test_people_are_cut_out(name: str, least_iou: float) -> None:
         pytest.skip("the validation pictures of ../shared are absent")
     pictures = next(s for s in find_sets(VALIDATION) if s.name == name)
     backend = load_backend("cpu", "int8")
-    assert score_set(backend, pictures, MattingConfig().network_pixels)["iou"] > least_iou
+    assert score_set(backend, pictures, USUAL_PIXELS)["iou"] > least_iou
 
 
 @pytest.mark.data
@@ -41,7 +41,7 @@ def test_rooms_hold_nobody() -> None:
         pytest.skip("the validation pictures of ../shared are absent")
     rooms = next(s for s in find_sets(VALIDATION) if s.name == "rooms")
     backend = load_backend("cpu", "int8")
-    assert score_set(backend, rooms, MattingConfig().network_pixels)["false_person"] <= 0.04
+    assert score_set(backend, rooms, USUAL_PIXELS)["false_person"] <= 0.04
 
 
 def darkened(rng: np.random.Generator, image: Image, light: float) -> Image:

@@ -29,6 +29,7 @@ from vidbg.matting.backends.tensorrt.build import build_engine, network_recipe, 
 from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
 from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour, open_log
 from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_plan
+from vidbg.platform.folders import cache_folder
 
 RESNET50 = engines.CARDS["resnet50"]
 PIXELS = 128 * 128
@@ -252,9 +253,9 @@ def test_the_cache_lies_where_caches_lie(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.delenv("VIDBG_CACHE", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.cache_folder() == tmp_path / "vidbg"
+    assert cache_folder() == tmp_path / "vidbg"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache.cache_folder() == Path.home() / ".cache" / "vidbg"
+    assert cache_folder() == Path.home() / ".cache" / "vidbg"
 
 
 def test_a_cache_that_cannot_be_written(builds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

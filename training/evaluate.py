@@ -29,9 +29,9 @@ from training.recovery import WRONG, score_recovery
 from training.scoring import Scored, group, mean_by_set, score_pictures
 from training.validate import OVERALL, Scores
 from training.worst import worst, worst_sheet
-from vidbg.config import MattingConfig
 from vidbg.matting.backends import Backend, load_backend, parse_engine
 from vidbg.matting.backends.pytorch import PyTorchBackend
+from vidbg.matting.ladder import USUAL_PIXELS
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,6 @@ with more than 1 % called person. The last table: for how many frames the networ
 after one wrong previous alpha."""
 TABLES = {"pictures": PICTURE_COLUMNS, "clips": CLIP_COLUMNS, "recovery": RECOVERY_COLUMNS}
 USUAL_ENGINES = ("cpu:fp32", "cpu:int8")
-USUAL_PIXELS = MattingConfig().network_pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,10 @@ from training.saturation import limit_weights
 from training.scoring import mean_by_set, score_pictures
 from training.trainer import to_input
 from training.validate import Scores
-from vidbg.config import MattingConfig
 from vidbg.frame import Alpha
 from vidbg.matting.backends.openvino import import_openvino
 from vidbg.matting.engines import CARDS, Cards, engine_folder, file_hash
+from vidbg.matting.ladder import USUAL_PIXELS
 from vidbg.matting.networks import network_name
 
 logger = logging.getLogger(__name__)
@@ -59,8 +59,6 @@ CALIBRATION_PICTURES = 300
 CALIBRATION_PIXELS = 288 * 512
 SATURATION_PICTURES = 60
 """Of these, how many show the largest activations to limit_weights."""
-
-USUAL_PIXELS = MattingConfig().network_pixels
 
 
 def export_typed(weights: Path, cards: Cards) -> None:

@@ -8,6 +8,8 @@ from typing import Literal, get_args
 from vidbg.errors import ConfigError
 
 People = Literal["all", "main"]
+Network = Literal["auto", "resnet50", "light"]
+Quality = Literal["fast", "balanced", "best"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,10 @@ class MattingConfig:
         device: one of `vidbg.matting.backends.Device`.
         precision: one of `vidbg.matting.backends.Precision`.
         threads: CPU threads of the network; None for one per physical core.
+        network: the light network, ResNet-50, or whichever suits `quality` and the machine.
+        quality: how far speed gives way to quality; see `vidbg.matting.ladder`.
         network_pixels: pixels of the network's input, shared between the sides by the frame's
-            aspect. More is sharper and slower.
+            aspect; more is sharper and slower. None: by `quality`.
         smoothing_s: how long a still pixel's alpha remembers, in seconds; 0 is off.
         prior: show the network its alpha of the frame before.
         refine: follow the frame's own edges when alpha is brought to the frame's size.
@@ -34,7 +38,9 @@ class MattingConfig:
     precision: str = "auto"
     _: KW_ONLY
     threads: int | None = None
-    network_pixels: int = 224 * 384
+    network: Network = "auto"
+    quality: Quality = "balanced"
+    network_pixels: int | None = None
     smoothing_s: float = 0.15
     prior: bool = False
     refine: bool = True
@@ -52,5 +58,11 @@ class MattingConfig:
             raise ConfigError(f"smoothing of {self.smoothing_s} s; allowed are 0 and more")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"{self.threads} threads; allowed are 1 and more")
-        if self.people not in get_args(People):
-            raise ConfigError(f"people {self.people!r} is not known; allowed are all and main")
+        for what, value, choices in (
+            ("people", self.people, get_args(People)),
+            ("network", self.network, get_args(Network)),
+            ("quality", self.quality, get_args(Quality)),
+        ):
+            if value not in choices:
+                allowed = ", ".join(choices)
+                raise ConfigError(f"unknown {what} {value!r}; choose from {allowed}")

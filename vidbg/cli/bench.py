@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from vidbg.pipeline.bench_report import Change
     from vidbg.pipeline.benchmark import Result
 
+USUAL_SIZE = "384x224"
+"""Of the network's input, so that every network is measured at the same."""
+
 
 def bench(
     source: Annotated[
@@ -67,7 +70,14 @@ def bench(
     for name in names:
         device, precision, network = parse_engine(name)
         matting = options.matting_config(
-            device, precision, threads, network_size, None, True, whole_frame=whole_frame
+            device,
+            precision,
+            threads,
+            network_size or USUAL_SIZE,
+            None,
+            True,
+            whole_frame=whole_frame,
+            network=network,
         )
         results.append(run(config, matting, compositing))
     facts = bench_report.record(config.describe(), results)

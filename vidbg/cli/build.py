@@ -20,6 +20,7 @@ def build(
     graph: Annotated[
         str, typer.Option(help="network: the network alone; frame: the whole road of a frame.")
     ] = "network",
+    network: Annotated[str, typer.Option(help="resnet50 or light.")] = "resnet50",
     network_size: options.NetworkSize = None,
     precision: Annotated[str, typer.Option(help="Of the convolutions: fp16 or int8.")] = "fp16",
     gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
@@ -34,16 +35,20 @@ def build(
 ) -> None:
     """Build an engine for TensorRT, if there is none that fits."""
     from vidbg.matting.backends.tensorrt.build import build_engine
-    from vidbg.matting.backends.tensorrt.cache import cache_folder, keep_engine, origin_of
+    from vidbg.matting.backends.tensorrt.cache import keep_engine, origin_of
     from vidbg.matting.backends.tensorrt.flavour import choose
+    from vidbg.platform.folders import cache_folder
 
     if graph not in ("network", "frame"):
         raise typer.BadParameter(f"--graph {graph!r} is not known; allowed are network and frame")
     if precision not in ("fp16", "int8"):
         raise typer.BadParameter(f"--precision {precision!r} is not known; allowed are fp16, int8")
+    if network not in ("resnet50", "light"):
+        raise typer.BadParameter(f"unknown network {network!r}; choose from resnet50, light")
     recipe = replace(
         _recipe("frame" if graph == "frame" else "network", size, network_size),
         precision="int8" if precision == "int8" else "fp16",
+        network="light" if network == "light" else "resnet50",
     )
     flavour, wanted = choose(target)
     origin = origin_of(flavour, recipe, wanted)
@@ -55,13 +60,13 @@ def build(
 
 
 def _recipe(graph: Literal["network", "frame"], size: str, network_size: str | None) -> Recipe:
-    from vidbg.config import MattingConfig
     from vidbg.matting.backends.tensorrt.build import network_recipe
+    from vidbg.matting.ladder import USUAL_PIXELS
     from vidbg.matting.preprocess import plan_geometry
     from vidbg.pipeline.frame_inputs import frame_plan
 
     width, height = options.parse_size(size, "--size")
-    pixels = MattingConfig().network_pixels
+    pixels = USUAL_PIXELS
     if network_size is not None:
         network_width, network_height = options.parse_size(network_size, "--network-size")
         pixels = network_width * network_height

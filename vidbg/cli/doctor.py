@@ -8,7 +8,6 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
@@ -22,6 +21,7 @@ from vidbg.cli.devices import (
     section,
     virtual_camera_rows,
 )
+from vidbg.platform.processor import processor_features, processor_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +51,6 @@ _ENCODERS = {
     "prores_ks": "ProRes 4444 in .mov, with alpha",
     "libvpx-vp9": "VP9 in .webm, with alpha",
 }
-_CPU_FEATURES = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ def examine() -> Findings:
     return Findings(
         system=_system(),
         packages=[_package(name, purpose) for name, purpose in _PACKAGES.items()],
-        backends=_tried(backends.survey, [], failures),
+        backends=_tried(backends.examine, [], failures),
         engines=_tried(engines.verify, [], failures),
         cameras=_tried(list_cameras, [], live_failures),
         virtual_camera=_tried(virtual_camera_report, unknown, live_failures),
@@ -183,14 +182,13 @@ def _tried(look: Callable[[], _T], otherwise: _T, failures: list[str]) -> _T:
 
 
 def _system() -> System:
-    name, features = _cpu(_cpuinfo())
     return System(
         vidbg=vidbg.__version__,
         python=platform.python_version(),
         os=_os_name(),
-        cpu=name or platform.processor() or platform.machine(),
+        cpu=processor_name(),
         cpu_count=os.cpu_count() or 1,
-        cpu_features=features,
+        cpu_features=processor_features(),
     )
 
 
@@ -199,22 +197,6 @@ def _os_name() -> str:
         return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.release()}"
     except (OSError, KeyError):
         return platform.platform()
-
-
-def _cpuinfo() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _cpu(cpuinfo: str) -> tuple[str, tuple[str, ...] | None]:
-    """Model name and known features of the first processor of a /proc/cpuinfo."""
-    first = cpuinfo.split("\n\n")[0].splitlines()
-    fields = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in first)}
-    flags = fields.get("flags")
-    known = None if flags is None else tuple(f for f in _CPU_FEATURES if f in flags.split())
-    return fields.get("model name", ""), known
 
 
 def _package(name: str, purpose: str) -> Package:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from vidbg import config
     from vidbg.compositing import CompositingConfig
     from vidbg.config import MattingConfig
 
@@ -60,6 +61,15 @@ WholeFrame = Annotated[
     bool,
     typer.Option(help="Let an NVIDIA GPU do all of a frame's work, not the network's alone."),
 ]
+Network = Annotated[
+    str,
+    typer.Option(
+        help="The network: light, resnet50, or auto: what quality and this computer ask for."
+    ),
+]
+Quality = Annotated[
+    str, typer.Option(help="fast, balanced or best: how far speed gives way to quality.")
+]
 Refine = Annotated[bool, typer.Option(help="Follow the frame's own edges.")]
 
 
@@ -84,13 +94,15 @@ def matting_config(
     refine: bool,
     people: str = "all",
     whole_frame: bool = True,
+    network: str = "auto",
+    quality: str = "balanced",
 ) -> MattingConfig:
     from vidbg.config import MattingConfig
 
     if people not in ("all", "main"):
         raise typer.BadParameter(f"--people {people!r} is not known; allowed are all and main")
     usual = MattingConfig()
-    pixels = usual.network_pixels
+    pixels = None
     if network_size is not None:
         width, height = parse_size(network_size, "--network-size")
         pixels = width * height
@@ -103,6 +115,8 @@ def matting_config(
         refine=refine,
         people="main" if people == "main" else "all",
         whole_frame=whole_frame,
+        network=cast("config.Network", network),
+        quality=cast("config.Quality", quality),
     )
 
 

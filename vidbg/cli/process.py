@@ -49,6 +49,8 @@ def process(
     gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     precision: options.Precision = "auto",
     threads: options.Threads = None,
+    network: options.Network = "auto",
+    quality: options.Quality = "balanced",
     network_size: options.NetworkSize = None,
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
@@ -75,7 +77,16 @@ def process(
         raise typer.BadParameter("--yes and --no exclude one another")
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
     matting = options.matting_config(
-        device, precision, threads, network_size, smoothing, refine, people, whole_frame
+        device,
+        precision,
+        threads,
+        network_size,
+        smoothing,
+        refine,
+        people,
+        whole_frame,
+        network,
+        quality,
     )
     jobs = plan_jobs(source, output, transparent=is_transparent(compositing))
     written = OutputConfig(Encoding(crf, preset), alpha_video=alpha_video)

@@ -94,6 +94,8 @@ def run(
     gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     precision: options.Precision = "auto",
     threads: options.Threads = None,
+    network: options.Network = "auto",
+    quality: options.Quality = "balanced",
     network_size: options.NetworkSize = None,
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
@@ -117,7 +119,16 @@ def run(
         camera=_camera(camera, asked, pixel_format),
         asked=asked,
         matting=options.matting_config(
-            device, precision, threads, network_size, smoothing, refine, people, whole_frame
+            device,
+            precision,
+            threads,
+            network_size,
+            smoothing,
+            refine,
+            people,
+            whole_frame,
+            network,
+            quality,
         ),
         look=_look(background, fit, offset, feather, light_wrap, mirror),
         output=output,
@@ -155,6 +166,7 @@ class _Given:
 def _run(ctx: typer.Context, given: _Given) -> None:
     from contextlib import closing
 
+    from vidbg.matting.ladder import live_steps
     from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
     from vidbg.pipeline.live.opening import CameraOpener
 
@@ -167,6 +179,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             camera.info.height,
             camera.info.width,
             lambda name: typer.echo(f"network: {name}", err=True),
+            rate=float(camera.info.frame_rate or 30) if given.adapt else None,
         )
         previews = list(_previews(given, camera.info))
         supervisor = Supervisor(
@@ -177,7 +190,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             camera.info,
             reopens=reopens(given.output),
             on_demand=given.ondemand,
-            network_pixels=given.matting.network_pixels if given.adapt else None,
+            steps=live_steps(given.matting) if given.adapt else (),
             previews=previews,
             on_status=status.tell,
             frame_limit=given.frames,

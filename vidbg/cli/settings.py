@@ -224,6 +224,7 @@ class FileCommand(LiveCommand):
         (
             *("background", "fit", "offset", "feather", "light_wrap", "device", "gpu", "precision"),
             *("threads", "network_size", "smoothing", "refine", "people", "whole_frame"),
+            *("network", "quality"),
         )
     )
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vidbg.closing import Closing
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
+from vidbg.matting.backends.answers import trusted
+from vidbg.matting.backends.switchable import SwitchableBackend
+from vidbg.matting.ladder import Step, file_step
 from vidbg.matting.motion import Motion
 from vidbg.matting.people import MainPerson
 from vidbg.matting.preprocess import (
@@ -61,19 +63,22 @@ class Matter(Closing):
         backend: Backend | None = None,
     ) -> None:
         self._config = config = config or MattingConfig()
+        self._step = file_step(config)
         self._backend = backend or load_backend(
             device or config.device,
             precision or config.precision,
-            threads=config.threads,
+            self._step.network,
+            config.threads,
         )
         self._filter = TemporalFilter(config.smoothing_s)
         self._motion = Motion()
         self._main = MainPerson() if config.people == "main" else None
-        self._pixels = config.network_pixels
         self._geometry: Geometry | None = None
+        self._frame_size = (0, 0)
         self._pts = 0.0
         self._still = StillPicture()
         self._reuses = config.reuse and not config.prior
+        self._closed = False
         self.clock = StageClock()
         self.reused = 0
 
@@ -95,8 +100,9 @@ class Matter(Closing):
             float32 (H, W) in [0, 1]; 1 is the person; a new array.
         Raises:
             ValueError: not such an array; the message says what came.
-            BackendError: the device failed, or gave what is no alpha.
+            BackendError: the device failed, or gave what is no alpha, or the matter is closed.
         """
+        self._require_open()
         _check(image)
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
         geometry = self._plan(image)
@@ -121,6 +127,7 @@ class Matter(Closing):
         For a machine that is too slow to ask the network every time. After a reset, a cut or a gap
         the network is asked all the same. Arguments, result and errors are those of a call.
         """
+        self._require_open()
         _check(image)
         geometry = self._plan(image)
         with self.clock.stage("resize"):
@@ -135,24 +142,36 @@ class Matter(Closing):
             return self._enlarge(settle(carried), small, image)
 
     @property
-    def network_pixels(self) -> int:
-        """Pixels of the network's input; another number resets at the next picture."""
-        return self._pixels
+    def step(self) -> Step:
+        """The network that runs and the pixels of its input."""
+        return self._step
 
-    @network_pixels.setter
-    def network_pixels(self, pixels: int) -> None:
-        self._pixels, self._geometry = pixels, None
-
-    def prepare(self, height: int, width: int, pixels: int) -> None:
-        """Compile for pictures of this size at so many network pixels.
-
-        May be called beside a call, from another thread: the change to `pixels` then costs nothing.
+    def use(self, step: Step) -> None:
+        """Take another network or input size from the next picture on; the past is kept.
 
         Raises:
-            BackendError: the device failed.
+            ValueError: it is another network, which has not been prepared.
         """
-        plan = plan_geometry(height, width, pixels)
-        self._backend.prepare(plan.height, plan.width)
+        if isinstance(self._backend, SwitchableBackend):
+            self._backend.use(step.network)
+        elif step.network != self._step.network:
+            raise ValueError(f"this Matter has one network, {self._step.network}")
+        self._step, self._geometry = step, None
+
+    def prepare(self, height: int, width: int, step: Step) -> None:
+        """Load and compile what `use` needs for pictures of this size.
+
+        May be called beside a call, from another thread: `use` then costs nothing.
+
+        Raises:
+            BackendError: the device failed, or the matter is closed.
+        """
+        self._require_open()
+        plan = plan_geometry(height, width, step.pixels)
+        if isinstance(self._backend, SwitchableBackend):
+            self._backend.prepare_network(step.network, plan.height, plan.width)
+        else:
+            self._backend.prepare(plan.height, plan.width)
 
     def reset(self) -> None:
         """Forget the past: call it at a seek and between unrelated pictures."""
@@ -163,18 +182,25 @@ class Matter(Closing):
 
     def _plan(self, image: Image) -> Geometry:
         height, width = image.shape[:2]
-        geometry = self._geometry
-        if geometry is None or (geometry.frame_height, geometry.frame_width) != (height, width):
-            geometry = plan_geometry(height, width, self._pixels)
-            self._geometry = geometry
+        geometry, other_size = self._geometry, self._frame_size != (height, width)
+        if geometry is not None and not other_size:
+            return geometry
+        geometry = self._geometry = plan_geometry(height, width, self._step.pixels)
+        self._frame_size = height, width
+        if other_size:
             self.reset()
+            return geometry
+        self._still.forget()  # the network alone has changed: what was seen is seen at its size
+        self._filter.resize(geometry.content_height, geometry.content_width)
+        if self._main is not None:
+            self._main.reset()
         return geometry
 
     def _ask(self, small: Image, before: Alpha | None, geometry: Geometry) -> Alpha:
         with self.clock.stage("normalise"):
             batch = network_input(brighten(small), before if self._config.prior else None, geometry)
         with self.clock.stage("network"):
-            answer = content(_trusted(self._backend(batch), batch), geometry)
+            answer = content(trusted(self._backend(batch), batch), geometry)
         if self._main is not None:
             with self.clock.stage("people"):
                 if before is None:
@@ -198,8 +224,13 @@ class Matter(Closing):
         return np.asarray(cv2.resize(alpha, (width, height)), np.float32)
 
     def close(self) -> None:
-        """Free the device; the matter cannot be called afterwards."""
+        """Free the device; a call afterwards is a BackendError. May be called more than once."""
+        self._closed = True
         self._backend.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise BackendError("this Matter is closed and computes nothing more; make a new one")
 
 
 def settle(alpha: Alpha) -> Alpha:
@@ -210,26 +241,6 @@ def settle(alpha: Alpha) -> Alpha:
     """
     low, high = SETTLED
     return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)
-
-
-def check_alpha(alpha: Alpha) -> None:
-    """Refuse what is not in [0, 1], or no numbers.
-
-    Raises:
-        BackendError: the message says what the values are.
-    """
-    least, most = float(alpha.min()), float(alpha.max())
-    if not (least >= -0.01 and most <= 1.01):  # not a number fails, too
-        raise BackendError(f"the network gave values from {least:g} to {most:g}, not 0 to 1")
-
-
-def _trusted(alpha: Alpha, batch: NDArray[np.float32]) -> Alpha:
-    """What a backend gave, if it is an alpha; a device that fails may give anything."""
-    if getattr(alpha, "shape", None) != batch.shape[2:]:
-        shape = getattr(alpha, "shape", type(alpha).__name__)
-        raise BackendError(f"the network gave {shape}, not an alpha of {batch.shape[2:]}")
-    check_alpha(alpha)
-    return alpha
 
 
 def _check(image: Image) -> None:

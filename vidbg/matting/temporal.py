@@ -62,6 +62,16 @@ class TemporalFilter:
         self.look(small, pts)
         return self.smooth(alpha)
 
+    def resize(self, height: int, width: int) -> None:
+        """Bring what is remembered to another size: the same pictures, seen larger or smaller."""
+        if self._past is not None:
+            alpha, luma = (
+                cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
+                for plane in (self._past.alpha, self._past.luma)
+            )
+            pts = self._past.pts
+            self._past = _Past(np.asarray(alpha, np.float32), np.asarray(luma, np.uint8), pts)
+
     def look(self, small: Image, pts: float) -> Alpha | None:
         """Take the next frame.
 

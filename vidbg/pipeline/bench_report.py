@@ -14,6 +14,7 @@ from typing import Any
 import vidbg
 from vidbg.errors import ConfigError
 from vidbg.pipeline.benchmark import Result
+from vidbg.platform.processor import processor_name
 
 
 def describe_machine() -> dict[str, Any]:
@@ -34,20 +35,11 @@ def describe_machine() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     machine = {
-        "cpu": _cpu_name(),
+        "cpu": processor_name(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
     return {"machine": machine, "versions": versions}
-
-
-def _cpu_name() -> str:
-    try:
-        from vidbg.matting.backends.openvino import import_openvino
-
-        return str(import_openvino().Core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
-    except (ImportError, RuntimeError):
-        return platform.processor() or platform.machine()
 
 
 def record(source: str, results: Sequence[Result]) -> dict[str, Any]:

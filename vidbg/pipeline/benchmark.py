@@ -21,6 +21,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.backends import Backend
+from vidbg.matting.ladder import file_step
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
 from vidbg.pipeline.live import Look, Supervisor
@@ -172,7 +173,7 @@ def run_benchmark(
         for index in range(config.warm_up):
             again = replace(frame, pts=frame.pts + (index + 1) / 30)
             road.compose(again, road.mat(again))
-        plan = plan_geometry(frame.height, frame.width, matting.network_pixels)
+        plan = plan_geometry(frame.height, frame.width, file_step(matting).pixels)
         network_s = _time_network(matter.backend, frame, plan, config.frames)
         road.reset()
         matter.clock.clear()
@@ -240,6 +241,9 @@ class _Loaded:
 
     def blame(self) -> None:
         raise BackendError("the network failed while it was measured")
+
+    def close(self, patience_s: float) -> None:
+        """The matter is closed by whoever measures."""
 
 
 def _measure_live(

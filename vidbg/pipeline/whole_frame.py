@@ -13,8 +13,10 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
 from vidbg.matting.backends import Backend
+from vidbg.matting.backends.answers import check_alpha
 from vidbg.matting.backends.graphs import Arrays, GraphBackend, graph_backend
-from vidbg.matting.matter import Matter, check_alpha
+from vidbg.matting.ladder import file_step
+from vidbg.matting.matter import Matter
 from vidbg.matting.temporal import MAX_GAP_S
 from vidbg.pipeline.frame_inputs import frame_plan
 
@@ -52,7 +54,7 @@ class WholeFrame(Closing):
     Args:
         backend: to be closed after this.
         height, width: of the frames.
-        config: the size of the network's input, smoothing, prior.
+        config: the size of the network's input (see `ladder.file_step`), smoothing, prior.
         slots: frames that may be on their way; more keep a GPU busy while the last is fetched.
     Raises:
         BackendError: the backend runs no such graph, or its device failed. Building the engine may
@@ -65,7 +67,7 @@ class WholeFrame(Closing):
         device = graph_backend(backend)
         if device is None:
             raise BackendError(f"{backend.name}, {backend.precision}, runs the network alone")
-        plan = frame_plan(height, width, config.network_pixels)
+        plan = frame_plan(height, width, file_step(config).pixels)
         self._config, self._slots = config, slots
         self._constants = {name: plan.inputs[name] for name in CONSTANTS}
         self._runner = device.open_graph(plan, slots)

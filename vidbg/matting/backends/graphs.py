@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol, cast
 from numpy.typing import NDArray
 
 from vidbg.matting.backends import Backend
+from vidbg.matting.backends.switchable import SwitchableBackend
+from vidbg.matting.backends.tried import TriedBackend
 from vidbg.matting.engines import CARDS, NetworkName, engine_file
 
 Graph = Literal["network", "frame"]
@@ -152,4 +154,6 @@ class GraphBackend(Backend, Protocol):
 
 def graph_backend(backend: Backend) -> GraphBackend | None:
     """The backend, if it can run whole frames and gains by it."""
+    while isinstance(backend, TriedBackend | SwitchableBackend):
+        backend = backend.chosen
     return cast(GraphBackend, backend) if getattr(backend, "keeps_frames", False) else None

@@ -1,16 +1,22 @@
-"""Keeps the frame rate on a machine that is too slow for it, by asking less of the network."""
+"""Keeps the frame rate: climbs and descends the ladder of networks and input sizes."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vidbg.matting.ladder import Step
 from vidbg.matting.preprocess import MIN_PIXELS
 
 logger = logging.getLogger(__name__)
 
-STEPS = ((1.0, 1), (0.7, 1), (0.5, 1), (0.5, 2), (0.35, 2), (0.35, 3))
-"""Share of the network's pixels, and of how many frames one is given to it; in order of cost."""
+LAST_RESORTS = ((1.0, 2), (0.7, 2), (0.7, 3))
+"""Below the cheapest step of the ladder: share of its pixels, and of how many frames one is given
+to the network; in order of cost."""
+
+SMALLER_SHARES = (0.5, 0.7)
+"""Smaller inputs where only one step is allowed, cheapest first."""
 
 WINDOW_S = 1.0
 """What is judged at a time."""
@@ -30,37 +36,55 @@ class Level:
     """What is asked of the network.
 
     Attributes:
-        pixels: of its input.
+        step: the network and its input size.
         every: it is given one frame of so many; the others' alpha is carried along by motion.
     """
 
-    pixels: int
-    every: int
+    step: Step
+    every: int = 1
 
     @property
     def cost(self) -> float:
         """Proportional to the network's work a frame."""
-        return self.pixels / self.every
+        return self.step.cost / self.every
 
     def __str__(self) -> str:
-        rate = "" if self.every == 1 else f", one frame of {self.every}"
-        return f"{self.pixels} pixels{rate}"
+        return str(self.step) if self.every == 1 else f"{self.step}, one frame of {self.every}"
+
+
+def levels_of(steps: Sequence[Step]) -> list[Level]:
+    """The levels of a ladder's steps, best first, and below them what is left to a slow machine.
+
+    Args:
+        steps: from the cheapest to the best, of `live_steps`.
+    """
+    cheapest = steps[0]
+    levels = [Level(step) for step in reversed(steps)]
+    if len(steps) == 1:
+        levels += [Level(_smaller(cheapest, share)) for share in reversed(SMALLER_SHARES)]
+        cheapest = levels[-1].step
+    levels += [Level(_smaller(cheapest, share), every) for share, every in LAST_RESORTS]
+    return list(dict.fromkeys(levels))
+
+
+def _smaller(step: Step, share: float) -> Step:
+    return Step(step.network, max(int(step.pixels * share), MIN_PIXELS))
 
 
 class Governor:
     """Chooses a level from how many frames were done in time.
 
     Args:
-        pixels: of the network's input at the best level.
+        levels: best first.
         rate: frames a second that are wanted.
         now: monotonic time, in seconds.
     """
 
-    def __init__(self, pixels: int, rate: float, now: float) -> None:
-        levels = [Level(max(int(pixels * share), MIN_PIXELS), every) for share, every in STEPS]
-        self._levels = list(dict.fromkeys(levels))
+    def __init__(self, levels: Sequence[Level], rate: float, now: float) -> None:
+        self._levels = list(levels)
         self._rate = rate
-        self.reset(now)
+        self._start = 0
+        self.reset(self._levels[0].step, now)
 
     @property
     def level(self) -> Level:
@@ -69,12 +93,14 @@ class Governor:
 
     @property
     def eased(self) -> bool:
-        """Whether less is asked than the user wants."""
-        return self._at > 0
+        """Whether less is asked than this run began with."""
+        return self._at > self._start
 
-    def reset(self, now: float) -> Level:
-        """Begin at the best level again: for another network."""
-        self._at, self._patience_s, self._raised_s = 0, PATIENCE_S, float("-inf")
+    def reset(self, start: Step, now: float) -> Level:
+        """Begin anew, for another network: at a step that this machine should hold."""
+        steps = [level.step for level in self._levels]
+        self._at = self._start = steps.index(start) if start in steps else 0
+        self._patience_s, self._raised_s = PATIENCE_S, float("-inf")
         self.restart(now)
         return self.level
 
@@ -127,4 +153,4 @@ class Governor:
     def _move(self, step: int, now: float) -> None:
         self._at += step
         self.restart(now)
-        logger.info("network at %s", self.level)
+        logger.info("network: %s", self.level)

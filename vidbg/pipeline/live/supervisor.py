@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from vidbg.frame import Frame, StreamInfo
+from vidbg.matting.ladder import Step
 from vidbg.pipeline.live import compositing, matting
 from vidbg.pipeline.live.compositing import CompositingTools
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.governor import Governor
+from vidbg.pipeline.live.governor import Governor, levels_of
 from vidbg.pipeline.live.look import Arrived, Composited, Look, Matted
 from vidbg.pipeline.live.matting import MattingTools
 from vidbg.pipeline.live.networks import Networks
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 CHECK_PERIOD_S = 0.1
 """Between two looks at threads, watchers and state."""
+
+STANDSTILL_S = 1.0
+"""A longer round than this means that the process did not run."""
 
 UNWATCHED_S = 5.0
 """So long after the last reader has gone the camera is closed: programs probe cameras by opening
@@ -73,14 +77,14 @@ class Supervisor:
 
     Args:
         open_source: opens the camera, again and again if need be.
-        networks: where the network comes from.
+        networks: where the network comes from; closed at the end.
         look: how it looks; see change().
         open_sink: opens the output; its failure at the start ends the run.
         info: of the output: size and rate, which stay.
         reopens: open an output that fails again (a pipe whose reader has gone ends the run).
         on_demand: close the camera while nobody watches, where the output can tell.
-        network_pixels: of the network at its best, from where the governor steps down on a machine
-            that is too slow for the rate; None: every frame at full size, late as it may be.
+        steps: of the ladder that the governor climbs and descends to hold the rate; none: every
+            frame as the network was loaded, late as it may be.
         previews: shown at the output's rate at most; one that fails is closed, and the run goes on.
         on_status: called a few times a second.
         frame_limit: end after so many composited frames.
@@ -96,7 +100,7 @@ class Supervisor:
         *,
         reopens: bool = True,
         on_demand: bool = True,
-        network_pixels: int | None = None,
+        steps: Sequence[Step] = (),
         previews: Sequence[Preview] = (),
         on_status: Callable[[LiveStatus], None] | None = None,
         frame_limit: int | None = None,
@@ -130,8 +134,8 @@ class Supervisor:
             self._fail,
         )
         governor = None
-        if network_pixels is not None:
-            governor = Governor(network_pixels, 1 / period_s, time.monotonic())
+        if steps:
+            governor = Governor(levels_of(steps), 1 / period_s, time.monotonic())
         self._governor = governor
         ready = threading.Event()
         self._matting: Stage[Arrived, Matted | Composited] = Stage(
@@ -153,6 +157,8 @@ class Supervisor:
             networks.blame,
         )
         self._reader = Reader(open_source, self._feed, self._faults, self._fail)
+        self._networks = networks
+        self._round_s = time.monotonic()
         self._state = State.STARTING
         self._reason: str | None = None
         self._watched_s = time.monotonic()
@@ -191,6 +197,7 @@ class Supervisor:
             self._matting.start()
             self._reader.start()
             self._reader.resume()
+            self._round_s = time.monotonic()
             while not self._finished():
                 self._go_round()
                 self._pump.done.wait(self._period_s)
@@ -227,6 +234,7 @@ class Supervisor:
 
     def _go_round(self) -> None:
         """What the watching thread does each time round."""
+        self._heed_standstill()
         for part in (self._reader, self._matting, self._compositing, self._pump):
             part.check()
         watched = self._heed_watchers()
@@ -234,6 +242,15 @@ class Supervisor:
         if self._on_status is not None:
             self._on_status(status)
         self._draw(status)
+
+    def _heed_standstill(self) -> None:
+        """The process may have been stopped (Ctrl-Z), frozen or asleep: nothing in it is slow."""
+        now = time.monotonic()
+        stood_s, self._round_s = now - self._round_s, now
+        if stood_s > STANDSTILL_S:
+            logger.info("everything stood still for %.1f s", stood_s)
+            if self._governor is not None:
+                self._governor.restart(now)
 
     def _heed_watchers(self) -> bool | None:
         """Close the camera some time after the last viewer has gone, open it for the next."""
@@ -297,6 +314,7 @@ class Supervisor:
         self._pump.stop(PATIENCE_S)
         self._reader.stop(PATIENCE_S)
         self._matting.stop(PATIENCE_S)
+        self._networks.close(PATIENCE_S)
         self._compositing.stop(PATIENCE_S)
         for preview in self._previews:
             _close(preview)

@@ -48,7 +48,7 @@ class LiveWholeFrame(Closing):
         device = frame_device(matter)
         if self._given_up or device is None:
             return
-        plan = frame_plan(self._height, self._width, matter.config.network_pixels)
+        plan = frame_plan(self._height, self._width, matter.step.pixels)
         if not device.graph_ready(plan):
             return
         try:

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from vidbg.matting.backends.graphs import Recipe
 from vidbg.matting.backends.tensorrt.build import build_engine
 from vidbg.matting.backends.tensorrt.flavour import Flavour
 from vidbg.matting.engines import CARDS, engine_file, file_hash
+from vidbg.platform.folders import cache_folder
 
 logger = logging.getLogger(__name__)
 
@@ -65,15 +65,6 @@ def origin_of(flavour: Flavour, recipe: Recipe, target: str) -> Origin:
         version=flavour.version,
         target=target,
     )
-
-
-def cache_folder() -> Path:
-    """VIDBG_CACHE, or `vidbg` in the user's cache folder."""
-    if chosen := os.environ.get("VIDBG_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "vidbg" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vidbg"
 
 
 def cached_engine(flavour: Flavour, recipe: Recipe, target: str) -> Path:

@@ -1,0 +1,76 @@
+"""One device with several networks on it, of which one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.matting.backends import Backend
+from vidbg.matting.engines import NetworkName
+
+
+class SwitchableBackend:
+    """Runs one of the networks; the others are opened when they are first prepared.
+
+    Args:
+        network: the one that runs at first.
+        backend: runs it.
+        open_backend: opens another network on the same device.
+
+    Attributes:
+        network: the one that runs.
+    """
+
+    def __init__(
+        self,
+        network: NetworkName,
+        backend: Backend,
+        open_backend: Callable[[NetworkName], Backend],
+    ) -> None:
+        self.network = network
+        self._backends = {network: backend}
+        self._open = open_backend
+
+    @property
+    def chosen(self) -> Backend:
+        """The backend of the network that runs."""
+        return self._backends[self.network]
+
+    @property
+    def name(self) -> str:
+        return self.chosen.name
+
+    @property
+    def precision(self) -> str:
+        return self.chosen.precision
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.chosen(batch)
+
+    def ready(self, height: int, width: int) -> bool:
+        return self.chosen.ready(height, width)
+
+    def prepare(self, height: int, width: int) -> None:
+        self.chosen.prepare(height, width)
+
+    def prepare_network(self, network: NetworkName, height: int, width: int) -> None:
+        """Open a network and get it ready for inputs of this size; may be called beside a call.
+
+        Raises:
+            BackendError: it cannot be opened, or the device failed.
+        """
+        if network not in self._backends:
+            self._backends[network] = self._open(network)
+        self._backends[network].prepare(height, width)
+
+    def use(self, network: NetworkName) -> None:
+        """Run a network that has been prepared, from the next call on."""
+        if network not in self._backends:
+            raise ValueError(f"the network {network} was never prepared")
+        self.network = network
+
+    def close(self) -> None:
+        for backend in self._backends.values():
+            backend.close()

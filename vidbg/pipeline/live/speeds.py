@@ -1,0 +1,106 @@
+"""How long this machine's networks take, kept from one run to the next."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from vidbg.matting.backends import Backend
+from vidbg.matting.backends.answers import try_out
+from vidbg.matting.ladder import Step
+from vidbg.platform.folders import cache_folder
+from vidbg.platform.processor import processor_name
+
+logger = logging.getLogger(__name__)
+
+SHARE = 0.5
+"""Of the time between two frames that the network may take at the start: the rest is for what else
+a frame needs, and for other programs."""
+
+TRIALS = 4
+KEPT = 32
+"""Entries of the file; the oldest go first."""
+
+
+class Speeds:
+    """The network's time for a picture, by step of the ladder, on one device of this machine.
+
+    The file is shared with other runs and may be lost at any time: what cannot be read is unknown,
+    what cannot be written is measured again.
+
+    Args:
+        device: one of `vidbg.matting.backends.Device`.
+        precision: what it computes in.
+        path: the file; None for the one in the cache folder.
+    """
+
+    def __init__(self, device: str, precision: str, path: Path | None = None) -> None:
+        self._path = path or cache_folder() / "network-times.json"
+        machine = processor_name(), f"{os.cpu_count()} cores"
+        self._machine = ", ".join((*machine, device, precision, _versions()))
+        self._times_s = self._read().get(self._machine, {})
+
+    def get(self, step: Step) -> float | None:
+        """Seconds a picture at this step; None where it is not known."""
+        return self._times_s.get(str(step))
+
+    def measure(self, step: Step, backend: Backend, height: int, width: int) -> None:
+        """Time a step on an empty picture, and keep the median of a few trials.
+
+        Args:
+            backend: with the step's network running.
+            height, width: of the network's input.
+        Raises:
+            BackendError: the device failed.
+        """
+        try_out(backend, height, width)  # the first one compiles
+        taken_s = sorted(try_out(backend, height, width) for _ in range(TRIALS))
+        self._times_s[str(step)] = taken_s[TRIALS // 2]
+        others = {name: times for name, times in self._read().items() if name != self._machine}
+        kept = dict([*others.items(), (self._machine, self._times_s)][-KEPT:])
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
+            temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+            temporary.replace(self._path)
+        except OSError as error:
+            logger.info("cannot keep the network's times in %s: %s", self._path, error)
+
+    def best(self, steps: Sequence[Step], period_s: float) -> Step:
+        """The best step that fits a frame rate; the cheapest where none does or nothing is known.
+
+        Args:
+            steps: from the cheapest to the best.
+            period_s: between two frames.
+        """
+        known = [(step, time_s) for step in steps if (time_s := self.get(step)) is not None]
+        fitting = [s for s in steps if known and _expected_s(s, known) <= SHARE * period_s]
+        return fitting[-1] if fitting else steps[0]
+
+    def _read(self) -> dict[str, dict[str, float]]:
+        try:
+            entries = json.loads(self._path.read_text(encoding="utf-8"))
+            return {
+                str(machine): {str(step): float(seconds) for step, seconds in times.items()}
+                for machine, times in entries.items()
+            }
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+
+def _expected_s(step: Step, known: Sequence[tuple[Step, float]]) -> float:
+    """A step's time, from the known one that is nearest in cost and best of the same network."""
+    same = [pair for pair in known if pair[0].network == step.network] or known
+    nearest, seconds = min(same, key=lambda pair: abs(pair[0].cost - step.cost))
+    return seconds * step.cost / nearest.cost
+
+
+def _versions() -> str:
+    try:
+        return f"OpenVINO {version('openvino')}"
+    except PackageNotFoundError:
+        return "no OpenVINO"

@@ -1,0 +1,1 @@
+"""What is known of the machine: its processor, its folders."""

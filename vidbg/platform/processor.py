@@ -1,0 +1,39 @@
+"""The processor's name and what it can do."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+
+FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+"""What decides how fast a network runs, by Linux's names."""
+
+
+@cache
+def processor_name() -> str:
+    """The processor's model, or its architecture where the system does not say."""
+    name = read_cpuinfo(_cpuinfo())[0]
+    return name or platform.processor() or platform.machine()
+
+
+@cache
+def processor_features() -> tuple[str, ...] | None:
+    """Which of FEATURES the processor has; None where the system does not say."""
+    return read_cpuinfo(_cpuinfo())[1]
+
+
+def read_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
+    """Model name and known features of the first processor of a /proc/cpuinfo."""
+    first = text.split("\n\n")[0].splitlines()
+    fields = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in first)}
+    flags = fields.get("flags")
+    known = None if flags is None else tuple(f for f in FEATURES if f in flags.split())
+    return fields.get("model name", ""), known
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return ""
