@@ -27,7 +27,7 @@ LEVELS = 127
 LEAST_SCALE = float(np.finfo(np.float16).smallest_normal)
 """Scales are fp16, as strongly typed networks want them, and some devices take subnormals for 0."""
 
-_KEEP_RANGES = ("Concat", "MaxPool", "Resize")
+_KEEP_RANGES = ("Concat", "MaxPool", "Resize", "Reshape", "Transpose", "Squeeze", "Unsqueeze")
 """Operations whose result stays within the range of what they take."""
 
 _RANGE = "/fq_output_0"
