@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vidbg.compositing import CompositingConfig
     from vidbg.config import MattingConfig
 
-_BACKGROUNDS = "Picture, video or GIF; blur, blur:0 to blur:100; #rrggbb, color:NAME, green"
+_BACKGROUNDS = "Picture, video or GIF; blur, blur:20 to blur:100; #rrggbb, color:NAME, green"
 Background = Annotated[
     str,
     typer.Option("--background", "-b", help=f"{_BACKGROUNDS}; transparent; none: the room."),

@@ -38,9 +38,12 @@ NAMED_COLOURS = {
 
 DEFAULT_BLUR = 50.0
 
+MIN_BLUR, MAX_BLUR = 20.0, 100.0
+"""Weaker blur would leave faces and the titles of books recognisable; see `blur_background`."""
+
 ALLOWED = (
-    "allowed are the path of a picture, video or GIF, blur, blur:0 to blur:100, "
-    "#rrggbb, color:NAME, green, transparent, none"
+    f"allowed are the path of a picture, video or GIF, blur, blur:{MIN_BLUR:g} to "
+    f"blur:{MAX_BLUR:g}, #rrggbb, color:NAME, green, transparent, none"
 )
 
 
@@ -53,9 +56,17 @@ class FileSpec:
 
 @dataclass(frozen=True, slots=True)
 class BlurSpec:
-    """The room itself, blurred; strength 0 to 100."""
+    """The room itself, blurred beyond recognition; strength MIN_BLUR to MAX_BLUR.
+
+    Raises:
+        ConfigError: the strength is out of that range.
+    """
 
     strength: float = DEFAULT_BLUR
+
+    def __post_init__(self) -> None:
+        if not MIN_BLUR <= self.strength <= MAX_BLUR:
+            raise ConfigError(_blur_refusal(f"{self.strength:g}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +136,13 @@ def parse_colour(text: str) -> Bgr:
 
 def _parse_strength(text: str) -> float:
     try:
-        strength = float(text)
+        return float(text)
     except ValueError:
-        strength = -1.0
-    if not 0 <= strength <= 100:
-        raise ConfigError(f"blur strength {text!r} cannot be used; give a number from 0 to 100")
-    return strength
+        raise ConfigError(_blur_refusal(text)) from None
+
+
+def _blur_refusal(strength: str) -> str:
+    return (
+        f"blur strength {strength!r} cannot be used; give a number from {MIN_BLUR:g} to "
+        f"{MAX_BLUR:g} (below {MIN_BLUR:g} the room could be recognised; only none shows it)"
+    )
