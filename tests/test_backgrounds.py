@@ -105,8 +105,21 @@ def test_words_and_paths(text: str, spec: BackgroundSpec) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "blur:", "blur:0", "blur:5", "blur:19.9", "blur:101", "blur:-1", "blur:nan", "blur:x"]
-    + ["#12", "color:sky", "#"],
+    [
+        "",
+        " ",
+        "blur:",
+        "blur:0",
+        "blur:5",
+        "blur:19.9",
+        "blur:101",
+        "blur:-1",
+        "blur:nan",
+        "blur:x",
+        "#12",
+        "color:sky",
+        "#",
+    ],
 )
 def test_bad_words_are_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ConfigError, match=r"give|allowed") as refused:

@@ -35,6 +35,7 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
             ('background = "#ff0000"\nsize = "128x96"\n', (0, 0, 255)),
             ("background = 7\n", (0, 0, 255)),
             ('background = "missing.png"\n', (0, 0, 255)),
+            ('background = "blur:0"\n', (0, 0, 255)),
             ('background = "#00ff00"\nmirror = true\n', (0, 255, 0)),
         ):
             file.write_text(text)
@@ -52,4 +53,5 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
     assert "settings that take a restart: size" in told
     assert "the settings are not reloaded" in told
     assert "missing.png' does not exist" in told
+    assert "blur strength '0' cannot be used" in told
     assert "settings reloaded: background, mirror" in told
