@@ -169,11 +169,12 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             lambda name: typer.echo(f"network: {name}", err=True),
         )
         previews = list(_previews(given, camera.info))
+        tell_address = _once(lambda url: typer.echo(f"output: {url}", err=True))
         supervisor = Supervisor(
             camera,
             networks,
             given.look,
-            lambda: open_output(given.output, camera.info, given.raw_format),
+            lambda: open_output(given.output, camera.info, given.raw_format, tell_address),
             camera.info,
             reopens=reopens(given.output),
             on_demand=given.ondemand,
@@ -244,6 +245,18 @@ def _window(given: _Given, info: StreamInfo) -> LivePreview:
     choice = [given.look.compositing.background, *files, BlurSpec()]
     kept = [spec for spec in dict.fromkeys(choice) if not isinstance(spec, PassthroughSpec)]
     return LivePreview(WindowSink(info, mirror=not given.look.mirror), kept)
+
+
+def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Tells a thing the first time, not when an output is opened again."""
+    told: set[str] = set()
+
+    def tell_news(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
+    return tell_news
 
 
 def _shown(output: str | None) -> str:

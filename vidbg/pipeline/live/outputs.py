@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vidbg.compositing import CompositingConfig
@@ -47,7 +48,12 @@ def reopens(output: str | None) -> bool:
     return output != PIPE
 
 
-def open_output(output: str | None, info: StreamInfo, pipe_format: RawFormat = "y4m") -> Sink:
+def open_output(
+    output: str | None,
+    info: StreamInfo,
+    pipe_format: RawFormat = "y4m",
+    on_address: Callable[[str], None] | None = None,
+) -> Sink:
     """The output of a live run.
 
     Args:
@@ -56,6 +62,7 @@ def open_output(output: str | None, info: StreamInfo, pipe_format: RawFormat = "
             http://HOST:PORT/ to serve a page, udp://HOST:PORT, rtmp(s):// or srt:// to stream,
             pipewire or pipewire:NAME for a camera of PipeWire's.
         pipe_format: of "-".
+        on_address: is given the URL of a page that is served, with the token that opens it.
     Raises:
         SinkError: it cannot be opened; the message says what to do on this system.
     """
@@ -69,7 +76,10 @@ def open_output(output: str | None, info: StreamInfo, pipe_format: RawFormat = "
     if address is not None:
         from vidbg.sinks.web import WebSink
 
-        return WebSink(info, *address)
+        sink = WebSink(info, *address)
+        if on_address is not None:
+            on_address(sink.url)
+        return sink
     if output is not None and is_broadcast(output):
         from vidbg.sinks.broadcast import BroadcastSink
 
