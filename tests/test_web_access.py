@@ -191,6 +191,8 @@ def test_programs_of_the_same_account_need_no_token(panel: LivePanel) -> None:
     port = port_of(panel)
     assert ask(port, "/state")[0] == 200
     assert ask(port, "/", "User-Agent: Mozilla/5.0", "Sec-Fetch-Site: none")[0] == 200
+    own = f"Origin: http://127.0.0.1:{port}"  # all that some browsers say for a WebSocket
+    assert ask(port, "/ws", "User-Agent: Mozilla/5.0", own)[0] == 400
     # A browser that does not tell who made it ask may have been sent by any page.
     assert ask(port, "/state", "User-Agent: Mozilla/5.0")[0] == 401
 

@@ -119,9 +119,10 @@ def _knows(request: web.Request, token: str) -> bool:
 def _is_trusted(request: web.Request) -> bool:
     """Whether a program of this account asks.
 
-    A browser is one only if it has told whether another page made it ask.
+    A browser is one only if it has told that no other page made it ask, by its Fetch metadata or,
+    for a WebSocket, by Origin.
     """
-    silent = "Sec-Fetch-Site" not in request.headers
+    silent = not {"Sec-Fetch-Site", "Origin"} & request.headers.keys()
     if silent and request.headers.get("User-Agent", "").startswith("Mozilla/"):
         return False
     return request.transport is not None and is_own_account(request.transport)
