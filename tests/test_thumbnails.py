@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -139,4 +140,26 @@ def test_they_are_made_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
         asked = [pool.submit(ask, port, f"/thumbnail/{number}?{query}") for number in range(6)]
         assert [one.result()[0] for one in asked] == [200] * 6
     assert most == [True] * 6
+    panel.close()
+
+
+def test_clients_that_do_not_wait_for_their_turn_cost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    panel = LivePanel(0, [tmp_path / "a.png"])
+    made: list[int] = []
+
+    def slow(number: int) -> bytes:
+        made.append(number)
+        time.sleep(0.3)
+        return b"jpeg"
+
+    monkeypatch.setattr(panel, "thumbnail", slow)
+    port, query = int(panel.url.split("/")[2].rpartition(":")[2]), panel.url.partition("/?")[2]
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(f"GET /thumbnail/0?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    assert ask(port, f"/thumbnail/0?{query}")[0] == 200
+    assert len(made) <= 3
+    assert not caplog.records
     panel.close()

@@ -25,7 +25,7 @@ from vidbg.sinks.web_token import access_token, secret_file
 
 pytest.importorskip("aiohttp")
 from vidbg.pipeline.live.panel import LivePanel
-from vidbg.sinks import web_access, web_service
+from vidbg.sinks import web_access, web_peer, web_service
 
 INFO = StreamInfo(64, 48, live=True)
 JSON = "Content-Type: application/json"
@@ -218,17 +218,60 @@ def test_another_account_needs_the_token(panel: LivePanel, sink: WebSink) -> Non
     assert fetch(part(panel.url, "state")) == "200"
 
 
-def test_an_end_that_was_half_closed_belongs_to_nobody(panel: LivePanel) -> None:
-    """The kernel names root as the owner of what is left of a closed connection."""
-    with socket.create_connection(("127.0.0.1", port_of(panel))) as client:
-        client.settimeout(5)
-        client.shutdown(socket.SHUT_WR)
-        time.sleep(0.1)
-    with socket.create_connection(("127.0.0.1", port_of(panel))) as client:
-        client.settimeout(5)
-        client.sendall(b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        client.shutdown(socket.SHUT_WR)
-        assert client.recv(100).split(b" ")[1:2] in ([], [b"401"], [b"200"])
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="accounts are told on Linux alone")
+@pytest.mark.parametrize("host", ["::1", "localhost", "0.0.0.0", "::"])
+def test_the_account_is_known_at_every_address(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if family == socket.AF_INET6 and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("there is no IPv6 here")
+    with WebSink(INFO, host) as sink:
+        name = "::1" if ":" in host else "127.0.0.1"
+        with socket.socket(family) as client:
+            client.settimeout(5)
+            client.connect((name, sink.port))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(100).split(b" ")[1] == b"200"
+
+
+class Connection:
+    """From port 40000 of this machine to port 8091."""
+
+    def __init__(self, address: str) -> None:
+        self.ends = {"peername": (address, 40000), "sockname": (address, 8091)}
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        return self.ends[name]
+
+
+IPV4 = "0100007F:9C40 0100007F:1F9B"
+MAPPED = "0000000000000000FFFF00000100007F:9C40 0000000000000000FFFF00000100007F:1F9B"
+IPV6 = "00000000000000000000000001000000:9C40 00000000000000000000000001000000:1F9B"
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or sys.byteorder != "little", reason="as written here"
+)
+@pytest.mark.parametrize(
+    ("address", "ends", "state", "other", "own"),
+    [
+        ("127.0.0.1", IPV4, "01", 0, True),
+        ("127.0.0.1", MAPPED, "01", 0, True),
+        ("::1", IPV6, "01", 0, True),
+        ("127.0.0.1", IPV4, "01", 1, False),
+        ("127.0.0.1", IPV4, "05", 0, False),  # closing: the kernel may name root in place of others
+        ("127.0.0.1", IPV4, "06", 0, False),
+        ("127.0.0.1", " ".join(IPV4.split()[::-1]), "01", 0, False),  # this server's own end
+        ("127.0.0.2", IPV4, "01", 0, False),
+        ("::1", IPV4, "01", 0, False),
+    ],
+)
+def test_the_other_end_is_looked_up_by_both_addresses(
+    address: str, ends: str, state: str, other: int, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = os.geteuid() + other
+    row = f"0: {ends} {state} 00000000:00000000 00:00000000 00000000 {uid} 0 1 1"
+    monkeypatch.setattr(web_peer, "_rows", lambda: iter([[], row.split()]))
+    assert web_peer.is_own_account(Connection(address)) is own  # type: ignore[arg-type]
 
 
 def test_the_secret_is_kept_for_the_owner_alone() -> None:
