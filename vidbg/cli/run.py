@@ -58,7 +58,7 @@ def run(
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Size to ask the camera for.")
     ] = "1280x720",
-    fps: Annotated[float, typer.Option(help="Frame rate to ask the camera for.")] = 30.0,
+    fps: options.FrameRate = 30.0,
     pixel_format: Annotated[str, typer.Option("--format", help="auto, MJPG or YUYV.")] = "auto",
     show: Annotated[
         bool, typer.Option("--show", help="Preview window; ? in it shows its keys.")
@@ -208,8 +208,6 @@ def _look(
 def _asked(size: str, fps: float) -> StreamInfo:
     from vidbg.frame import StreamInfo
 
-    if fps <= 0:
-        raise typer.BadParameter(f"--fps {fps} must be above 0")
     width, height = options.parse_size(size, "--size")
     rate = Fraction(fps).limit_denominator(1001)
     return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
