@@ -408,6 +408,14 @@ def test_the_preview_goes_the_output_stays() -> None:
     assert len(window.shown) == 3
 
 
+def test_without_an_output_the_run_ends_with_its_last_preview() -> None:
+    window = Window(breaks=True)
+    with Rig(previews=[window], needs_preview=True) as rig:
+        rig.wait_end()
+    assert window.closed
+    assert str(rig.failure) == "the display is gone"
+
+
 def test_a_preview_is_a_viewer() -> None:
     window = Window(breaks=False)
     with Rig(previews=[window]) as rig:

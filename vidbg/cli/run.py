@@ -157,6 +157,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
 
     from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
     from vidbg.pipeline.live.opening import CameraOpener
+    from vidbg.pipeline.live.outputs import NO_OUTPUT
 
     check_output(given.output, preview=given.show or given.panel is not None)
     with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
@@ -179,6 +180,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             on_demand=given.ondemand,
             network_pixels=given.matting.network_pixels if given.adapt else None,
             previews=previews,
+            needs_preview=given.output == NO_OUTPUT,
             on_status=status.tell,
             frame_limit=given.frames,
         )

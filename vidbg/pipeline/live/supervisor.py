@@ -82,6 +82,7 @@ class Supervisor:
         network_pixels: of the network at its best, from where the governor steps down on a machine
             that is too slow for the rate; None: every frame at full size, late as it may be.
         previews: shown at the output's rate at most; one that fails is closed, and the run goes on.
+        needs_preview: there is no other output, so the run ends with the last preview.
         on_status: called a few times a second.
         frame_limit: end after so many composited frames.
     """
@@ -98,6 +99,7 @@ class Supervisor:
         on_demand: bool = True,
         network_pixels: int | None = None,
         previews: Sequence[Preview] = (),
+        needs_preview: bool = False,
         on_status: Callable[[LiveStatus], None] | None = None,
         frame_limit: int | None = None,
     ) -> None:
@@ -106,6 +108,7 @@ class Supervisor:
         self.clock = StageClock()
         self._info, self._on_demand = info, on_demand
         self._previews, self._on_status = list(previews), on_status
+        self._needs_preview = needs_preview
         smooth = any(preview.smooth for preview in previews)
         self._period_s = min(CHECK_PERIOD_S, period_s) if smooth else CHECK_PERIOD_S
         self._faults = Faults()
@@ -289,9 +292,12 @@ class Supervisor:
             try:
                 preview.show(shown.frame, status)
             except Exception as error:  # the output matters more than the window on it
-                logger.warning("the preview is over: %s", error)
                 self._previews.remove(preview)
                 _close(preview)
+                if self._needs_preview and not self._previews:  # nobody would see the run go on
+                    self._fail(error)
+                    return
+                logger.warning("the preview is over: %s", error)
 
     def _end(self) -> None:
         self._pump.stop(PATIENCE_S)
