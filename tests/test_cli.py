@@ -430,8 +430,35 @@ def test_run_writes_raw_video_to_a_pipe(spawn: Callable[..., Any]) -> None:
     )
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert re.fullmatch(rb"\d+ frames, \d+ dropped\n", err)
+    warning, report = err.splitlines()
+    assert b"YOUR REAL ROOM IS ON AIR: the background is none (command line)" in warning
+    assert re.fullmatch(rb"\d+ frames, \d+ dropped", report)
     assert frame_count(io.BytesIO(out)) >= 10
+
+
+@pytest.mark.parametrize("place", ["environment", "file", "profile"])
+def test_a_room_on_air_is_told_with_where_that_comes_from(
+    place: str, tmp_path: Path, spawn: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, log = tmp_path / "config.toml", tmp_path / "vidbg.log"
+    top = 'background = "none"' if place == "file" else 'background = "green"'
+    file.write_text(f'{top}\n[profile.bare]\nbackground = "none"\n')
+    if place == "environment":
+        monkeypatch.setenv("VIDBG_BACKGROUND", "none")
+    options = ["--config", file, "--log-file", log, *(["--profile", "bare"] * (place == "profile"))]
+    process = spawn(
+        *("run", "-c", "synthetic", "--size", "64x48", "-o", "-", "--frames", 2, *options),
+        stdout=subprocess.PIPE,
+    )
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    origin = {
+        "environment": "environment, VIDBG_BACKGROUND",
+        "file": str(file),
+        "profile": f"{file}, [profile.bare]",
+    }[place]
+    for told in (err.decode(), log.read_text()):
+        assert f"YOUR REAL ROOM IS ON AIR: the background is none ({origin})" in told
 
 
 @pytest.mark.parametrize(

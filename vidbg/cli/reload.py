@@ -6,9 +6,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import typer
 
@@ -21,14 +20,14 @@ LIVE = ("background", "fit", "offset", "feather", "light_wrap", "mirror")
 
 
 @contextmanager
-def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) -> Iterator[None]:
+def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) -> Iterator[None]:
     """Let SIGHUP read the settings anew, inside.
 
     At a terminal SIGHUP goes on ending the run: there it means that the terminal was closed.
 
     Args:
         context: of the command that runs.
-        apply: is given the values of LIVE; it may raise, and all stays as it was.
+        apply: is given the new context, of which LIVE counts; if it raises, all stays as it was.
     """
     number = getattr(signal, "SIGHUP", None)
     if number is None or _has_terminal():
@@ -39,7 +38,7 @@ def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) ->
     def reload() -> None:
         try:
             new = settings.run_context(context, context.meta[settings.ARGUMENTS])
-            apply([new.params[name] for name in LIVE])
+            apply(new)
         except Exception as error:
             logger.warning("the settings are not reloaded: %s", error)
             return

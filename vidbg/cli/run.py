@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperOption
 
 from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
-from vidbg.cli.reload import reloading
+from vidbg.cli.reload import LIVE, reloading
 from vidbg.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -186,7 +187,14 @@ def _run(ctx: typer.Context, given: _Given) -> None:
         )
         for preview in previews:
             preview.run = supervisor
-        with reloading(ctx, lambda options: supervisor.change(_look(*options))):
+
+        def reload(new: typer.Context) -> None:
+            look = _look(*(new.params[name] for name in LIVE))
+            supervisor.change(look)
+            _warn_of_room(look, new)
+
+        _warn_of_room(given.look, ctx)
+        with reloading(ctx, reload):
             report = supervisor.run()
     logger.info("ended: %s", report)
     typer.echo(f"{report.frames} frames, {report.dropped} dropped", err=True)
@@ -205,6 +213,19 @@ def _look(
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
     check_live(compositing)
     return Look(compositing, mirror)
+
+
+def _warn_of_room(look: Look, ctx: typer.Context) -> None:
+    """Say that the room is shown, and which setting asks for it."""
+    if look.shows_room:
+        known = (p for p in ctx.command.params if isinstance(p, TyperOption))
+        asked = next(option for option in known if option.name == "background")
+        logger.warning(
+            "YOUR REAL ROOM IS ON AIR: the background is none (%s), so everyone who watches the "
+            "output sees the camera's own picture. Hide the room by another background, such as "
+            "-b blur",
+            settings.origin_of(ctx, asked),
+        )
 
 
 def _asked(size: str, fps: float) -> StreamInfo:
