@@ -71,7 +71,13 @@ class LivePanel:
         """`status` and `look`, None before the start, and the names of `backgrounds`."""
         status, run = self._status, self.run
         return {
-            "status": None if status is None else {**asdict(status), "state": status.state.value},
+            "status": None
+            if status is None
+            else {
+                **asdict(status),
+                "state": status.state.value,
+                "words": status.state.words,
+            },
             "look": None if run is None else self._told(run.look),
             "backgrounds": [path.name for path in self._files],
         }

@@ -26,7 +26,7 @@ from vidbg.pipeline.live.pump import Pump
 from vidbg.pipeline.live.reader import Reader
 from vidbg.pipeline.live.safe import safe_picture
 from vidbg.pipeline.live.stage import Stage
-from vidbg.pipeline.live.status import LiveReport, LiveStatus, Meter, State
+from vidbg.pipeline.live.status import EASED, TOO_LATE, LiveReport, LiveStatus, Meter, State
 from vidbg.sinks import Sink
 from vidbg.sources import Source
 from vidbg.timing import StageClock
@@ -261,13 +261,13 @@ class Supervisor:
         latencies_s = self._pump.latencies_s
         latency_ms = 1e3 * latencies_s[-1] if latencies_s else None
         governor = self._governor
-        eased = str(governor.level) if governor is not None and governor.eased else None
+        eased = EASED if governor is not None and governor.eased else None
         return LiveStatus(state, reason, fps, cpu_percent, latency_ms, watched, eased)
 
     def _judge(self) -> tuple[State, str | None]:
         shown = self._pump.shown
         if not self._reader.active:
-            return State.PAUSED, "nobody watches"
+            return State.PAUSED, "nobody watches, so the camera is off"
         fault = self._faults.present()
         if shown is not None and shown.live and not self._pump.failing:
             return State.LIVE, fault  # one frame failed, and the one before is still shown
@@ -275,13 +275,13 @@ class Supervisor:
             return State.STARTING, None
         if fault is None and self._state in (State.PAUSED, State.STARTING):
             return State.STARTING, None
-        return State.DEGRADED, fault or "frames come too late"
+        return State.DEGRADED, fault or TOO_LATE
 
     def _tell(self, state: State, reason: str | None) -> None:
         if state is not self._state:
             level = logging.WARNING if state is State.DEGRADED else logging.INFO
             words = f" ({reason})" if reason else ""
-            logger.log(level, "%s -> %s%s", self._state.value, state.value, words)
+            logger.log(level, "%s -> %s%s", self._state.words, state.words, words)
         self._state, self._reason = state, reason
 
     def _draw(self, status: LiveStatus) -> None:
