@@ -483,3 +483,22 @@ def test_without_a_virtual_camera_run_says_what_to_do(run: Run) -> None:
     message = one_line(run("run", "-c", "synthetic", "--size", "64x48"))
     assert "a virtual camera cannot be opened" in message
     assert ". Next: " in message
+
+
+def test_a_log_whose_reader_goes_is_told_once_and_the_run_goes_on(
+    tmp_path: Path, spawn: Callable[..., Any]
+) -> None:
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    process = spawn(
+        *("-v", "run", "-c", "synthetic", "--size", "64x48", "-b", "green", "-o", "-"),
+        *("--frames", 60, "--log-file", log, "--log-level", "debug"),
+        stdout=subprocess.PIPE,
+    )
+    with log.open("rb") as reader:
+        reader.readline()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err.count(b"cannot be written to any more (Broken pipe)") == 1
+    assert b"Traceback" not in err
+    assert b"60 frames" in err

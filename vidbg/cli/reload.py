@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 import typer
 
 from vidbg.cli import settings
+from vidbg.cli.start import has_terminal, hung_up
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
         apply: is given the new context, of which LIVE counts; if it raises, all stays as it was.
     """
     number = getattr(signal, "SIGHUP", None)
-    if number is None or _has_terminal():
+    if number is None or has_terminal():
         yield
         return
     present = [context]
@@ -49,18 +49,12 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
         threading.Thread(target=reload, name="vidbg-reload", daemon=True).start()
 
     before = signal.signal(number, on_signal)
+    if hung_up.is_set():  # before there was anything to change
+        on_signal()
     try:
         yield
     finally:
         signal.signal(number, before)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
 
 
 def _tell(before: typer.Context, after: typer.Context) -> None:
