@@ -28,7 +28,7 @@ from live_rig import (
     unplugged,
 )
 
-from vidbg.compositing import CompositingConfig, Compositor
+from vidbg.compositing import BackgroundSpec, CompositingConfig, Compositor
 from vidbg.compositing.specs import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError, EngineMismatch, SinkError, SourceError
@@ -323,6 +323,31 @@ def test_the_room_is_not_seen_when_passthrough_ends() -> None:
             assert not late
             rig.supervisor.change(Look(CompositingConfig(PassthroughSpec())))
             time.sleep(0.05)
+
+
+def test_a_slider_does_not_make_the_person_blink(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "HOLD_S", 2.5)
+    with Rig() as rig:
+        rig.wait_live()
+        count, frames = len(rig.seen), rig.supervisor._pump.frames
+        for step in range(200):  # faster than a frame is made
+            compositing = replace(rig.supervisor.look.compositing, feather_px=step / 100)
+            rig.supervisor.change(replace(rig.supervisor.look, compositing=compositing))
+            time.sleep(0.005)
+        assert all(seen.person for seen in rig.seen[count:])
+        assert rig.supervisor._pump.frames > frames + 5
+
+
+def test_which_frames_may_be_held_when_the_look_changes() -> None:
+    def may(before: BackgroundSpec, after: BackgroundSpec) -> bool:
+        old, new = (Look(CompositingConfig(spec)) for spec in (before, after))
+        return new.may_follow(old)
+
+    green, red, room = ColourSpec((0, 255, 0)), ColourSpec((0, 0, 255)), PassthroughSpec()
+    assert may(green, green)
+    assert may(BlurSpec(30), BlurSpec(90))
+    for before, after in ((green, red), (BlurSpec(), green), (room, green), (room, room)):
+        assert not may(before, after)
 
 
 def test_a_background_that_cannot_be_read_changes_nothing(tmp_path: Any) -> None:

@@ -127,11 +127,16 @@ class Pump:
             self._newest, self._is_new = composed, True
         self._given.set()
 
-    def change(self, safe: Image) -> None:
-        """Show this safe picture from now on, and no frame that was given before."""
+    def change(self, safe: Image, *, keep: bool) -> None:
+        """Show this safe picture from now on.
+
+        Args:
+            keep: a frame that was given before may still be held; else it is shown no more.
+        """
         with self._lock:
             self._safe = safe
-            self._newest, self._is_new = None, False
+            if not keep:
+                self._newest, self._is_new = None, False
 
     def idle(self, idle: bool) -> None:
         """Write rarely and the safe picture alone, or in full again."""

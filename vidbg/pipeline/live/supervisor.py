@@ -178,8 +178,8 @@ class Supervisor:
         """
         safe = safe_picture(look.compositing, self._info.width, self._info.height)
         with self._changing:
-            self._look = look
-            self._pump.change(safe)
+            before, self._look = self._look, look
+            self._pump.change(safe, keep=look.may_follow(before))
 
     def run(self) -> LiveReport:
         """Run to the end.
@@ -214,7 +214,7 @@ class Supervisor:
 
     def _show(self, composited: Composited) -> None:
         with self._changing:  # no frame of a background that has been changed since
-            if composited.look is self._look:
+            if composited.look is self._look or self._look.may_follow(composited.look):
                 self._pump.give(composited.arrived)
 
     def _fail(self, error: BaseException) -> None:
