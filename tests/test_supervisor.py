@@ -139,6 +139,34 @@ def test_faults(
     assert rig.report.faults >= 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["the source raises", "the backend raises", "the backend gives NaN", "the compositor raises"],
+)
+def test_a_fault_of_two_seconds_does_not_take_the_person_away(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "HOLD_S", 2.5)
+    part, fault = FAULTS[name]
+    compose = Compositor.__call__
+    with Rig() as rig:
+        rig.wait_live()
+        time.sleep(0.3)
+        count = len(rig.seen)
+        if part == "compositor":
+            monkeypatch.setattr(Compositor, "__call__", raising(ValueError("sizes")))
+        else:
+            place = getattr(rig, part)
+            place.fault = fault
+        time.sleep(1.9)
+        monkeypatch.setattr(Compositor, "__call__", compose)
+        rig.source.fault = rig.backend.fault = None
+        time.sleep(1.5)
+        assert all(seen.person for seen in rig.seen[count:])
+        assert rig.state == State.LIVE.value
+    assert rig.leaked == 0
+
+
 def test_one_bad_frame_is_not_worth_a_new_network() -> None:
     with Rig() as rig:
         rig.wait_live()
@@ -605,9 +633,9 @@ def test_a_late_tick_is_not_made_up_for() -> None:
     assert pacer.wait_s(1.234) == pytest.approx(0.066)
 
 
-def test_backoff_doubles_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backoff_grows_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     backoff = Backoff(1, 5)
-    assert [backoff.next_s() for _ in range(4)] == [1, 2, 4, 5]
+    assert [backoff.next_s() for _ in range(6)] == [1, 1.5, 2.25, 3.375, 5, 5]
     backoff.worked()
     assert backoff.next_s() == 5  # it had only just failed
     monkeypatch.setattr(pacing, "SETTLED_S", 0.0)

@@ -13,8 +13,7 @@ from vm.guest.programs import Program, Vidbg, Watcher, require, summary
 
 BROKEN_S = 8.0
 STALE_S, PAUSE_S = 6.0, 2.0
-"""Of this slow machine, which holds the last picture for 2.5 s before the background; the promise is
-tested without one."""
+"""Of this slow machine; the promise, the background after 2.5 s, is tested without one."""
 
 
 @check()
