@@ -118,6 +118,31 @@ def test_wrong_usage_exits_2(arguments: list[str], run: Run) -> None:
     assert run(*arguments).code == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "value", "allowed"),
+    [
+        *[("run", "--fps", value, "0.1 to 240") for value in ("nan", "inf", "-inf", "0", "1e-09")],
+        *[("run", "--offset", value, "-100 to 100") for value in ("nan", "101", "-inf")],
+        *[("run", "--feather", value, "0 to 100") for value in ("nan", "-1", "100.5")],
+        *[("run", "--light-wrap", value, "0 to 1") for value in ("nan", "1.01")],
+        *[("process", "--smoothing", value, "0 to 10") for value in ("nan", "inf", "-1")],
+        *[("process", "--threads", value, "1 to 1024") for value in ("0", "99999")],
+        *[("run", "--size", value, "16 to 8192") for value in ("1x1", "20000x100", "99999x99999")],
+        *[("run", "--network-size", value, "16384") for value in ("16x16", "8000x8000")],
+        *[("bench", "--live-fps", value, "0.1 to 240") for value in ("nan", "0", "inf")],
+    ],
+)
+def test_numbers_out_of_range_exit_2_and_name_the_range(
+    command: str, option: str, value: str, allowed: str, run: Run
+) -> None:
+    needed = {"process": ["in.mp4", "-b", "blur"], "run": ["-c", "synthetic", "-o", "-"]}
+    outcome = run(command, *needed.get(command, []), option, value)
+    assert outcome.code == 2
+    said = " ".join(outcome.err.replace("│", " ").split())
+    assert value in said
+    assert allowed in said
+
+
 # --- process --------------------------------------------------------------------------------------
 
 
@@ -227,7 +252,6 @@ def test_sound_alone_and_files_cut_short_are_told(clip: Path, tmp_path: Path, ru
         (["-b", "transparent", "-o", "{}/out.mp4"], "holds no transparency"),
         (["-b", "transparent", "-o", "-"], "carries no transparency"),
         (["-b", "green", "--crf", "99"], "allowed are 0 (best) to 51"),
-        (["-b", "green", "--offset", "999"], "allowed are -100 to 100"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(
@@ -406,8 +430,35 @@ def test_run_writes_raw_video_to_a_pipe(spawn: Callable[..., Any]) -> None:
     )
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert re.fullmatch(rb"\d+ frames, \d+ dropped\n", err)
+    warning, report = err.splitlines()
+    assert b"YOUR REAL ROOM IS ON AIR: the background is none (command line)" in warning
+    assert re.fullmatch(rb"\d+ frames, \d+ dropped", report)
     assert frame_count(io.BytesIO(out)) >= 10
+
+
+@pytest.mark.parametrize("place", ["environment", "file", "profile"])
+def test_a_room_on_air_is_told_with_where_that_comes_from(
+    place: str, tmp_path: Path, spawn: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, log = tmp_path / "config.toml", tmp_path / "vidbg.log"
+    top = 'background = "none"' if place == "file" else 'background = "green"'
+    file.write_text(f'{top}\n[profile.bare]\nbackground = "none"\n')
+    if place == "environment":
+        monkeypatch.setenv("VIDBG_BACKGROUND", "none")
+    options = ["--config", file, "--log-file", log, *(["--profile", "bare"] * (place == "profile"))]
+    process = spawn(
+        *("run", "-c", "synthetic", "--size", "64x48", "-o", "-", "--frames", 2, *options),
+        stdout=subprocess.PIPE,
+    )
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    origin = {
+        "environment": "environment, VIDBG_BACKGROUND",
+        "file": str(file),
+        "profile": f"{file}, [profile.bare]",
+    }[place]
+    for told in (err.decode(), log.read_text()):
+        assert f"YOUR REAL ROOM IS ON AIR: the background is none ({origin})" in told
 
 
 @pytest.mark.parametrize(
@@ -432,3 +483,22 @@ def test_without_a_virtual_camera_run_says_what_to_do(run: Run) -> None:
     message = one_line(run("run", "-c", "synthetic", "--size", "64x48"))
     assert "a virtual camera cannot be opened" in message
     assert ". Next: " in message
+
+
+def test_a_log_whose_reader_goes_is_told_once_and_the_run_goes_on(
+    tmp_path: Path, spawn: Callable[..., Any]
+) -> None:
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    process = spawn(
+        *("-v", "run", "-c", "synthetic", "--size", "64x48", "-b", "green", "-o", "-"),
+        *("--frames", 60, "--log-file", log, "--log-level", "debug"),
+        stdout=subprocess.PIPE,
+    )
+    with log.open("rb") as reader:
+        reader.readline()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err.count(b"cannot be written to any more (Broken pipe)") == 1
+    assert b"Traceback" not in err
+    assert b"60 frames" in err

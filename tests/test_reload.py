@@ -37,10 +37,16 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
             ('background = "missing.png"\n', (0, 0, 255)),
             ('background = "blur:0"\n', (0, 0, 255)),
             ('background = "#00ff00"\nmirror = true\n', (0, 255, 0)),
+            ('background = "none"\n', None),
         ):
             file.write_text(text)
             process.send_signal(signal.SIGHUP)
             deadline = time.monotonic() + 10
+            if colour is None:
+                while "YOUR REAL ROOM IS ON AIR" not in log.read_text():
+                    corners(out, 1)
+                    assert time.monotonic() < deadline
+                continue
             while corners(out, 1)[0] != colour:
                 assert time.monotonic() < deadline
             corners(out, 15)

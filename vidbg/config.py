@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal, get_args
 
 from vidbg.errors import ConfigError
+from vidbg.limits import SMOOTHING_S, THREADS
 
 People = Literal["all", "main"]
 
@@ -48,9 +49,8 @@ class MattingConfig:
         return self.whole_frame and self.refine and self.people == "all"
 
     def __post_init__(self) -> None:
-        if self.smoothing_s < 0:
-            raise ConfigError(f"smoothing of {self.smoothing_s} s; allowed are 0 and more")
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"{self.threads} threads; allowed are 1 and more")
+        SMOOTHING_S.check("smoothing_s", self.smoothing_s)
+        if self.threads is not None:
+            THREADS.check("threads", self.threads)
         if self.people not in get_args(People):
             raise ConfigError(f"people {self.people!r} is not known; allowed are all and main")

@@ -20,9 +20,8 @@ from vidbg.cli.process import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
 from vidbg.cli.settings import FileCommand, LiveCommand
+from vidbg.cli.start import INTERRUPTED, heed_interrupts
 from vidbg.errors import VidbgError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="vidbg",
@@ -55,6 +54,7 @@ def _globals(
         bool, typer.Option("--version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
+    heed_interrupts()
     log = logging.getLogger("vidbg")
     log.setLevel(logging.DEBUG if verbose else logging.WARNING)
     handler = _StandardError(log.level)  # a log file may want more than standard error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vidbg.cli import options
+from vidbg.limits import FRAMES_PER_SECOND
 
 if TYPE_CHECKING:
     from vidbg.pipeline.bench_report import Change
@@ -27,7 +28,11 @@ def bench(
     frames: Annotated[int, typer.Option(min=2, help="Frames measured.")] = 200,
     warm_up: Annotated[int, typer.Option(min=1, help="Frames before, not measured.")] = 10,
     live_fps: Annotated[
-        float | None, typer.Option(help="Run live at this rate, as `vidbg run`, and count drops.")
+        float | None,
+        typer.Option(
+            callback=options.within(FRAMES_PER_SECOND),
+            help="Run live at this rate, as `vidbg run`, and count drops.",
+        ),
     ] = None,
     still: Annotated[
         bool, typer.Option("--still", help="The synthetic person does not move.")

@@ -63,8 +63,7 @@ def _recipe(graph: Literal["network", "frame"], size: str, network_size: str | N
     width, height = options.parse_size(size, "--size")
     pixels = MattingConfig().network_pixels
     if network_size is not None:
-        network_width, network_height = options.parse_size(network_size, "--network-size")
-        pixels = network_width * network_height
+        pixels = options.parse_network_size(network_size)
     if graph == "frame":
         return frame_plan(height, width, pixels).recipe
     plan = plan_geometry(height, width, pixels)

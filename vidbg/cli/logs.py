@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -44,15 +44,16 @@ def log_to(file: Path | None, level: str) -> Iterator[None]:
     finally:
         _ROOT.removeHandler(handler)
         _ROOT.setLevel(before)
-        handler.close()
+        with suppress(OSError):  # what is left in its buffer has nobody to read it
+            handler.close()
 
 
 def _open(file: Path, level: str) -> logging.Handler:
-    from logging.handlers import RotatingFileHandler
+    from vidbg.cli.log_file import LogFile
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
+        handler = LogFile(file, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"the log {file} cannot be written: {error}") from error
     handler.setLevel(level.upper())

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import typer
 
 from vidbg.cli import settings
+from vidbg.cli.start import has_terminal, hung_up
 
 logger = logging.getLogger(__name__)
 
@@ -21,17 +20,17 @@ LIVE = ("background", "fit", "offset", "feather", "light_wrap", "mirror")
 
 
 @contextmanager
-def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) -> Iterator[None]:
+def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) -> Iterator[None]:
     """Let SIGHUP read the settings anew, inside.
 
     At a terminal SIGHUP goes on ending the run: there it means that the terminal was closed.
 
     Args:
         context: of the command that runs.
-        apply: is given the values of LIVE; it may raise, and all stays as it was.
+        apply: is given the new context, of which LIVE counts; if it raises, all stays as it was.
     """
     number = getattr(signal, "SIGHUP", None)
-    if number is None or _has_terminal():
+    if number is None or has_terminal():
         yield
         return
     present = [context]
@@ -39,7 +38,7 @@ def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) ->
     def reload() -> None:
         try:
             new = settings.run_context(context, context.meta[settings.ARGUMENTS])
-            apply([new.params[name] for name in LIVE])
+            apply(new)
         except Exception as error:
             logger.warning("the settings are not reloaded: %s", error)
             return
@@ -50,18 +49,12 @@ def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) ->
         threading.Thread(target=reload, name="vidbg-reload", daemon=True).start()
 
     before = signal.signal(number, on_signal)
+    if hung_up.is_set():  # before there was anything to change
+        on_signal()
     try:
         yield
     finally:
         signal.signal(number, before)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
 
 
 def _tell(before: typer.Context, after: typer.Context) -> None:

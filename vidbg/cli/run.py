@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperOption
 
 from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
-from vidbg.cli.reload import reloading
+from vidbg.cli.reload import LIVE, reloading
 from vidbg.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Size to ask the camera for.")
     ] = "1280x720",
-    fps: Annotated[float, typer.Option(help="Frame rate to ask the camera for.")] = 30.0,
+    fps: options.FrameRate = 30.0,
     pixel_format: Annotated[str, typer.Option("--format", help="auto, MJPG or YUYV.")] = "auto",
     show: Annotated[
         bool, typer.Option("--show", help="Preview window; ? in it shows its keys.")
@@ -157,6 +158,7 @@ def _run(ctx: typer.Context, given: _Given) -> None:
 
     from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
     from vidbg.pipeline.live.opening import CameraOpener
+    from vidbg.pipeline.live.outputs import NO_OUTPUT
 
     check_output(given.output, preview=given.show or given.panel is not None)
     with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
@@ -180,12 +182,20 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             on_demand=given.ondemand,
             network_pixels=given.matting.network_pixels if given.adapt else None,
             previews=previews,
+            needs_preview=given.output == NO_OUTPUT,
             on_status=status.tell,
             frame_limit=given.frames,
         )
         for preview in previews:
             preview.run = supervisor
-        with reloading(ctx, lambda options: supervisor.change(_look(*options))):
+
+        def reload(new: typer.Context) -> None:
+            look = _look(*(new.params[name] for name in LIVE))
+            supervisor.change(look)
+            _warn_of_room(look, new)
+
+        _warn_of_room(given.look, ctx)
+        with reloading(ctx, reload):
             report = supervisor.run()
     logger.info("ended: %s", report)
     typer.echo(f"{report.frames} frames, {report.dropped} dropped", err=True)
@@ -206,11 +216,22 @@ def _look(
     return Look(compositing, mirror)
 
 
+def _warn_of_room(look: Look, ctx: typer.Context) -> None:
+    """Say that the room is shown, and which setting asks for it."""
+    if look.shows_room:
+        known = (p for p in ctx.command.params if isinstance(p, TyperOption))
+        asked = next(option for option in known if option.name == "background")
+        logger.warning(
+            "YOUR REAL ROOM IS ON AIR: the background is none (%s), so everyone who watches the "
+            "output sees the camera's own picture. Hide the room by another background, such as "
+            "-b blur",
+            settings.origin_of(ctx, asked),
+        )
+
+
 def _asked(size: str, fps: float) -> StreamInfo:
     from vidbg.frame import StreamInfo
 
-    if fps <= 0:
-        raise typer.BadParameter(f"--fps {fps} must be above 0")
     width, height = options.parse_size(size, "--size")
     rate = Fraction(fps).limit_denominator(1001)
     return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)

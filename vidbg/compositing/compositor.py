@@ -20,10 +20,11 @@ from vidbg.compositing.specs import (
     PassthroughSpec,
     TransparentSpec,
 )
-from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.limits import FEATHER_PX, LIGHT_WRAP, OFFSET_PX
 
-LIMITS = {"offset_px": (-100.0, 100.0), "feather_px": (0.0, 100.0), "light_wrap": (0.0, 1.0)}
+LIMITS = {"offset_px": OFFSET_PX, "feather_px": FEATHER_PX, "light_wrap": LIGHT_WRAP}
+"""Of the numbers in a CompositingConfig."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,8 @@ class CompositingConfig:
         return over and not edge and not self.keep_alpha
 
     def __post_init__(self) -> None:
-        for name, (least, most) in LIMITS.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise ConfigError(f"{name} is {value}; allowed are {least:g} to {most:g}")
+        for name, limits in LIMITS.items():
+            limits.check(name, getattr(self, name))
 
 
 class Compositor:

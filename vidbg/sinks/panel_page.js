@@ -60,9 +60,9 @@ function show(state) {
   fill(backgrounds);
   limit(limits);
   const name = status ? status.state : "starting";
-  tell("state", name);
+  tell("state", status ? status.words : name);
   $("state").className = name;
-  tell("reason", (status && (status.reason || (status.eased && `The machine is slow: network at ${status.eased}`))) || "");
+  tell("reason", (status && (status.reason || status.eased)) || "");
   tell("figures", figures(status));
   $("controls").disabled = !look;
   if (!look) return;

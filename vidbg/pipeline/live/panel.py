@@ -86,7 +86,13 @@ class LivePanel:
         """
         status, run = self._status, self.run
         return {
-            "status": None if status is None else {**asdict(status), "state": status.state.value},
+            "status": None
+            if status is None
+            else {
+                **asdict(status),
+                "state": status.state.value,
+                "words": status.state.words,
+            },
             "look": None if run is None else self._told(run.look),
             "at_start": self._at_start,
             "limits": {
