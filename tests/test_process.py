@@ -286,6 +286,43 @@ def test_inputs_are_never_written_to(tmp_path: Path) -> None:
     assert names(tmp_path) == ["behind.mp4", "in.mp4", "link.mp4"]
 
 
+def refused(jobs: list[Job], background: str = "blur", alpha_video: Path | None = None) -> str:
+    """Why a run of these jobs is not begun."""
+    compositing = CompositingConfig(parse_background(background))
+    with pytest.raises(ConfigError) as caught:
+        check_jobs(jobs, compositing, OutputConfig(overwrite=True, alpha_video=alpha_video))
+    return str(caught.value)
+
+
+def test_no_input_of_a_batch_is_a_target(tmp_path: Path) -> None:
+    for name in ("p.bmp", "p.png", "p_bmp.png", "q.bmp"):
+        (tmp_path / name).touch()
+    jobs = plan_jobs(str(tmp_path), f"{tmp_path}/", transparent=False)
+    assert "p_bmp.png is an input of this run" in refused(jobs)
+    (tmp_path / "link.png").symlink_to(tmp_path / "q.bmp")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "q.bmp")
+    for other in ("link.png", "hard.png"):
+        pair = [("p.png", other), ("q.bmp", "out.png")]
+        jobs = [Job(str(tmp_path / one), str(tmp_path / two)) for one, two in pair]
+        assert f"{other} is an input of this run" in refused(jobs)
+
+
+def test_no_input_is_one_of_a_sequences_pictures(tmp_path: Path) -> None:
+    for name in ("in.mp4", "Frame00007.PNG"):
+        (tmp_path / name).touch()
+    jobs = [Job(str(tmp_path / "in.mp4"), str(tmp_path / "frame%05d.png"))]
+    assert "is the background" in refused(jobs, str(tmp_path / "Frame00007.PNG"))
+    check_jobs(jobs, CompositingConfig(parse_background(str(tmp_path / "in.png"))), OutputConfig())
+
+
+def test_targets_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+    jobs = [
+        Job(f"{name}/in.mp4", str(tmp_path / f"{name}.mp4")) for name in ("Gr\u00fcn", "GRU\u0308N")
+    ]
+    assert "one file on many file systems" in refused(jobs)
+    assert "two names" in refused(jobs[:1], alpha_video=tmp_path / "." / "Gr\u00fcn.mp4")
+
+
 @pytest.mark.parametrize(
     ("target", "background", "alpha_video", "hint"),
     [

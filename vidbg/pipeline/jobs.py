@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,17 +122,24 @@ def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job
 
 def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
     """Names for those that would become one file: a.jpg and a.bmp, or x/a.mp4 and y/a.mp4."""
-    counts = Counter(wanted)
+    counts = Counter(map(folded, wanted))
     named = [
-        target if counts[target] == 1 else target.with_stem(f"{path.stem}_{path.suffix[1:]}")
+        target
+        if counts[folded(target)] == 1
+        else target.with_stem(f"{path.stem}_{path.suffix[1:]}")
         for path, target in zip(paths, wanted, strict=True)
     ]
-    seen: Counter[Path] = Counter()
+    seen: Counter[str] = Counter()
     for number, target in enumerate(named):
-        seen[target] += 1
-        if seen[target] > 1:
-            named[number] = target.with_stem(f"{target.stem}_{seen[target]}")
+        seen[folded(target)] += 1
+        if seen[folded(target)] > 1:
+            named[number] = target.with_stem(f"{target.stem}_{seen[folded(target)]}")
     return named
+
+
+def folded(path: Path) -> str:
+    """A path in a form that is equal for names which some file system takes for one file."""
+    return unicodedata.normalize("NFC", str(path.parent.resolve() / path.name)).casefold()
 
 
 def _result_name(path: Path, transparent: bool, added: str = "") -> str:
