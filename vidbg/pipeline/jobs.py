@@ -17,10 +17,13 @@ from vidbg.sources.images import PICTURE_SUFFIXES, is_picture
 PIPE = "-"
 
 VIDEO_SUFFIXES = (
-    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".mts", ".ogv", ".ts", ".webm", ".wmv", ".y4m",
+    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
+    ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
 )  # fmt: skip
 """What is taken for a video in a folder; a file that is named alone is tried whatever its name."""
+
+_SOUND_OF_ALL_KINDS = (".avi", ".ogv", ".vob")
+"""Files whose sound is often of a kind that .mp4 does not hold, but .mkv does."""
 
 SUFFIX_ADDED = "_vidbg"
 
@@ -149,7 +152,8 @@ def _result_name(path: Path, transparent: bool, added: str = "") -> str:
         return f"{path.stem}{added}{path.suffix if keeps else '.png'}"
     if transparent:
         return f"{path.stem}{added}{suffix if suffix == '.webm' else '.mov'}"
-    return f"{path.stem}{added}{suffix if suffix in CONTAINERS else '.mp4'}"
+    other = ".mkv" if suffix in _SOUND_OF_ALL_KINDS else ".mp4"
+    return f"{path.stem}{added}{suffix if suffix in CONTAINERS else other}"
 
 
 def _is_folder(output: str) -> bool:

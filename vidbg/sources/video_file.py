@@ -83,6 +83,7 @@ class VideoFileSource(Closing):
             self.relay = self._relay_of_copies() if copy_streams else None
             self._health = Health(self._name)
             self._intact_seen = False  # a whole frame has come
+            self._told_of_fields = False
             self._by_dts = self._container.format.name == "avi"  # which stores no other times
             self._deinterlacer = Deinterlacer() if interlaced == "deinterlace" else None
             self._decoded = self._decode()
@@ -237,7 +238,12 @@ class VideoFileSource(Closing):
             self._intact_seen = True
         elif not self._settles(frame.pts, frame.time_base):
             self._health.note_guessed(frame)
-        return [frame] if self._deinterlacer is None else self._deinterlacer.through(frame)
+        if self._deinterlacer is None:
+            return [frame]
+        if frame.interlaced_frame and not self._told_of_fields:
+            self._told_of_fields = True
+            log.warning("%s is interlaced: whole pictures are made of its fields", self._name)
+        return self._deinterlacer.through(frame)
 
     def _settles(self, pts: int | None, time_base: Fraction | None) -> bool:
         """Whether a broadcast was joined just before, where pictures lack those they refer to."""
