@@ -217,7 +217,7 @@ def test_the_last_frame_lasts_as_long_as_it_should(
             sink.write(replace(frame, duration_s=last_s if frame.index == 39 else None))
     lasts = last_s or 1 / 30
     with av.open(str(path)) as container:
-        assert container.duration / av.time_base == pytest.approx(39 / 30 + lasts, abs=0.01)
+        assert (container.duration or 0) / av.time_base == pytest.approx(39 / 30 + lasts, abs=0.01)
     with VideoFileSource(path) as source:
         frames = list(source)
     assert [frame.pts for frame in frames] == pytest.approx([n / 30 for n in range(40)], abs=1e-3)
@@ -500,11 +500,11 @@ def _with_sound(path: Path, codec: str) -> Path:
         sound.layout, sound.bit_rate = "mono", 96_000
         frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
-        sounds = [*sound.encode(frame), *sound.encode(None)]
+        sounds: list[Any] = [*sound.encode(frame), *sound.encode(None)]
         for index in range(45):
             picture = av.VideoFrame.from_ndarray(numbered(index, *SIZE), format="bgr24")
             container.mux(video.encode(picture))
-            while sounds and sounds[0].pts * sounds[0].time_base <= index / 30:
+            while sounds and (sounds[0].pts or 0) * sounds[0].time_base <= index / 30:
                 container.mux(sounds.pop(0))
         container.mux(video.encode(None))
         container.mux(sounds)
@@ -518,7 +518,7 @@ def _onset_s(path: Path) -> float:
     with av.open(str(path)) as container:
         resampler = av.AudioResampler("flt", "mono")
         parts = [p for f in container.decode(audio=0) for p in resampler.resample(f)]
-    start = float(parts[0].pts * parts[0].time_base)
+    start = float((parts[0].pts or 0) * (parts[0].time_base or 0))
     samples = np.concatenate([part.to_ndarray()[0] for part in parts])
     loud = int(np.flatnonzero(np.abs(samples) > 0.1)[0])
     return start + loud / parts[0].sample_rate - float(first)

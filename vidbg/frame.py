@@ -9,6 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+Interlaced = Literal["deinterlace", "keep"]
+"""What becomes of interlaced frames: whole pictures, or what they are."""
+
 FieldOrder = Literal["progressive", "top", "bottom"]
 """Of interlaced frames, whose lines were taken at two times: which lines are the earlier ones."""
 

@@ -21,6 +21,8 @@ from vidbg.frame import Alpha, Frame, Image
 
 log = logging.getLogger(__name__)
 
+_ROUNDING_S = 0.0005  # Matroska counts in milliseconds
+
 
 class Background(Protocol):
     """Gives the picture behind each frame."""
@@ -212,7 +214,7 @@ class Moving:
         self._opener.shutdown(wait=False)
 
     def _seek(self, elapsed_s: float) -> None:
-        position_s = elapsed_s % (self._length_s or math.inf)
+        position_s = (elapsed_s + _ROUNDING_S) % (self._length_s or math.inf)
         if position_s < self._shown_s and not self._rewound():
             return
         shown = None

@@ -12,6 +12,7 @@ from typing import Any
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.specs import FileSpec, TransparentSpec
 from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Interlaced
 from vidbg.pipeline.jobs import PIPE, Job, folded
 from vidbg.sinks import Sink
 from vidbg.sinks.fan_out import FanOutSink
@@ -30,11 +31,13 @@ class OutputConfig:
         encoding: quality and speed of the video encoder.
         overwrite: replace a file that exists (never an input).
         alpha_video: write the matte, too, as a grey video of this name.
+        interlaced: what becomes of interlaced input.
     """
 
     encoding: Encoding = field(default_factory=Encoding)
     overwrite: bool = False
     alpha_video: Path | None = None
+    interlaced: Interlaced = "deinterlace"
 
 
 def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:

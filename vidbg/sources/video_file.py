@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import av
 from av.packet import Packet
@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from vidbg.closing import Closing
 from vidbg.errors import SourceError, SourceIncomplete
-from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, StreamInfo
+from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, Interlaced, StreamInfo
 from vidbg.packets import PacketRelay
 from vidbg.sources.deinterlacing import Deinterlacer
 from vidbg.sources.lengths import clock_breaks, origin_s, stored_end_s, stream_end_s
@@ -33,9 +33,6 @@ _HDR = {16: "PQ", 18: "HLG"}
 _RGB_MATRIX = 0
 _UNSPECIFIED = 2
 _FIELD_ORDERS: dict[int, FieldOrder] = {2: "top", 5: "top", 3: "bottom", 4: "bottom"}
-
-Interlaced = Literal["deinterlace", "keep"]
-"""What becomes of interlaced frames."""
 
 
 class VideoFileSource(Closing):
