@@ -65,14 +65,14 @@ def at(background: Background, pts: float = 0.0, height: int = 90, width: int = 
 
 
 def moving(times: Sequence[float]) -> Moving:
-    return Moving(lambda: Clip(times), "cover", (0, 0, 0))
+    return Moving(lambda **_: Clip(times), "cover", (0, 0, 0))
 
 
 def shown(background: Moving, *times: float) -> list[int]:
     return [int(at(background, pts)[0, 0, 0]) for pts in times]
 
 
-def unreadable(path: Path) -> FrameStream:
+def unreadable(path: Path, *, again: bool = False) -> FrameStream:  # noqa: ARG001
     raise SourceError(f"no video stream in {path.name}")
 
 
@@ -191,12 +191,14 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"not a picture")
     with pytest.raises(ConfigError, match="no frames"):
-        open_background(FileSpec(tmp_path / "a.mp4"), open_frames=lambda _path: Clip([]))
+        open_background(FileSpec(tmp_path / "a.mp4"), open_frames=lambda _path, **_: Clip([]))
 
 
 def test_a_gif_is_read_as_a_stream_of_frames(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(b"GIF89a")
-    clip = open_background(FileSpec(tmp_path / "a.gif"), open_frames=lambda _path: Clip([0, 0.5]))
+    clip = open_background(
+        FileSpec(tmp_path / "a.gif"), open_frames=lambda _path, **_: Clip([0, 0.5])
+    )
     assert [int(at(clip, pts)[0, 0, 0]) for pts in (3.0, 3.5, 4.0)] == [0, 1, 0]
 
 
@@ -238,7 +240,7 @@ def test_at_any_time_the_frame_due_is_shown(count: int, hundredths: list[int]) -
 def test_streams_are_closed_at_each_restart_and_at_the_end() -> None:
     opened: list[Clip] = []
 
-    def open_clip() -> Clip:
+    def open_clip(**_: bool) -> Clip:
         opened.append(Clip([0.0, 1.0]))
         return opened[-1]
 
@@ -254,7 +256,8 @@ def test_the_next_round_is_opened_while_the_last_frame_is_shown() -> None:
     opened: list[Clip] = []
     opening = threading.Event()
 
-    def open_clip() -> Clip:
+    def open_clip(*, again: bool = False) -> Clip:
+        assert again == bool(opened)
         if opened:
             assert threading.current_thread() is not threading.main_thread()
             opening.set()
@@ -276,7 +279,7 @@ def test_the_next_round_is_opened_while_the_last_frame_is_shown() -> None:
 def test_a_video_that_vanishes_rests_on_its_last_picture(caplog: pytest.LogCaptureFixture) -> None:
     rounds = iter([Clip([0.0, 1.0])])
 
-    def open_clip() -> Clip:
+    def open_clip(**_: bool) -> Clip:
         try:
             return next(rounds)
         except StopIteration:
@@ -297,12 +300,12 @@ class BreakingClip(Clip):
 
 
 def test_what_could_be_read_of_a_broken_video_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
-    clip = Moving(lambda: BreakingClip([0.0, 0.1, 0.2]), "cover", RED, "waves.mp4")
+    clip = Moving(lambda **_: BreakingClip([0.0, 0.1, 0.2]), "cover", RED, "waves.mp4")
     assert shown(clip, 0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65) == [0, 1, 2, 0, 1, 2, 0]
     (told,) = caplog.messages
     assert told.startswith("the background waves.mp4: what could be read of it is repeated")
     assert "breaks off at 0.3 s" in told
-    alone = Moving(lambda: BreakingClip([0.0]), "cover", RED)
+    alone = Moving(lambda **_: BreakingClip([0.0]), "cover", RED)
     assert shown(alone, 0.0, 7.0) == [0, 0]
 
 
@@ -312,7 +315,7 @@ def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
             for frame in super().__iter__():
                 yield replace(frame, duration_s=3.0 if frame.index == 2 else 0.1)
 
-    clip = Moving(lambda: Resting([0.0, 0.1, 0.2]), "cover", RED)
+    clip = Moving(lambda **_: Resting([0.0, 0.1, 0.2]), "cover", RED)
     assert shown(clip, 0.0, 0.15, 0.25, 3.15, 3.25, 3.35, 6.3) == [0, 1, 2, 2, 0, 1, 2]
 
 

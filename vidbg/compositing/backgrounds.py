@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,8 +45,12 @@ class FrameStream(Protocol):
     def close(self) -> None: ...
 
 
-OpenFrames = Callable[[Path], FrameStream]
-"""Opens a video or GIF from its start; raises SourceError where it cannot."""
+class OpenFrames(Protocol):
+    """Opens a video or GIF from its start; raises SourceError where it cannot."""
+
+    def __call__(self, path: Path, /, *, again: bool = False) -> FrameStream:
+        """`again`: it was read before, so what is odd about it was told."""
+        ...
 
 
 def open_background(
@@ -70,7 +75,7 @@ def open_background(
     if picture is not None:
         return Still(picture, fit, bars)
     try:
-        return Moving(lambda: open_frames(spec.path), fit, bars, str(spec.path))
+        return Moving(partial(open_frames, spec.path), fit, bars, str(spec.path))
     except SourceError as error:
         raise ConfigError(
             f"background {str(spec.path)!r} can be read as neither picture nor video: {error}"
@@ -178,14 +183,14 @@ class Moving:
     be read is looped; where it cannot be opened again, the last frame stays. Either is logged once.
 
     Args:
-        open_stream: opens it from its start.
+        open_stream: opens it from its start, after the first time with again=True.
         name: how messages call it.
     Raises:
         SourceError: not even its first frame can be read.
     """
 
     def __init__(
-        self, open_stream: Callable[[], FrameStream], fit: Fit, bars: Bgr, name: str = "video"
+        self, open_stream: Callable[..., FrameStream], fit: Fit, bars: Bgr, name: str = "video"
     ) -> None:
         self._open_stream = open_stream
         self._fit: Fit = fit
@@ -236,7 +241,7 @@ class Moving:
             last_s = frame.duration_s or interval_s
             self._length_s = math.inf if alone else self._shown_s + last_s
             if not alone:
-                self._ahead = self._opener.submit(_begin, self._open_stream)
+                self._ahead = self._opener.submit(_begin, self._reopen)
         return frame
 
     def _read(self) -> Frame | None:
@@ -252,12 +257,15 @@ class Moving:
         ahead, self._ahead = self._ahead, None
         self._stream.close()
         try:
-            self._begin(_begin(self._open_stream) if ahead is None else ahead.result())
+            self._begin(_begin(self._reopen) if ahead is None else ahead.result())
         except SourceError as error:
             self._tell(error, "its last picture stays")
             self._next, self._shown_s, self._length_s = None, -math.inf, math.inf
             return False
         return True
+
+    def _reopen(self) -> FrameStream:
+        return self._open_stream(again=True)
 
     def _begin(self, beginning: Beginning) -> None:
         self._stream, self._frames, first = beginning

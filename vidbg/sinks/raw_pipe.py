@@ -42,6 +42,7 @@ class RawPipeSink(LiveSink):
         self._rate = info.frame_rate or Fraction(30)
         self._start: float | None = None
         self._periods = 0
+        self._last: tuple[bytes | memoryview, float] | None = None  # and when it ends
         self._encode = _encoder(raw_format, info.height)
         if raw_format == "y4m":
             self._send(_header(info, self._rate))
@@ -53,9 +54,14 @@ class RawPipeSink(LiveSink):
         if due <= self._periods:
             return
         data = self._encode(frame.image)
+        self._repeat(data, due)
+        if frame.duration_s is not None:
+            self._last = data, frame.pts - self._start + frame.duration_s
+
+    def _repeat(self, data: bytes | memoryview, due: int) -> None:
         for _ in range(due - self._periods):
             self._send(data)
-        self._periods = due
+        self._periods = max(self._periods, due)
 
     def _send(self, data: bytes | memoryview) -> None:
         try:
@@ -68,8 +74,16 @@ class RawPipeSink(LiveSink):
                 "frames: keep it running for as long as vidbg writes"
             ) from error
 
+    def abort(self) -> None:
+        self._last = None
+        super().abort()
+
     def _release(self) -> None:
-        """The stream stays open: it is the caller's, and every frame was flushed."""
+        """Repeat the last frame for as long as its source says. The stream stays open: it is the
+        caller's, and every frame was flushed."""
+        if self._last is not None:
+            data, end_s = self._last
+            self._repeat(data, round(end_s * self._rate))
 
     def _abandon(self) -> None:
         """Let Python's own flush at exit find an open stream, or it would complain once more."""

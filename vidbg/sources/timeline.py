@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -24,6 +25,10 @@ SETTLING_S = 1.0
 """So long after a join pictures may lack those they refer to."""
 
 
+Tell = Callable[..., None]
+"""Takes a message and its arguments, as a logger's methods do."""
+
+
 class Clock:
     """Lets the packets of all streams run on from 0, where the clock starts late or jumps as well.
 
@@ -37,10 +42,14 @@ class Clock:
         breaks: the format's clock may break (MPEG-TS, program streams, Ogg): a step back of a
             tenth of a second and a gap of ten seconds are jumps. Elsewhere only a step back by
             more than a second is one.
+        tell: takes what the user should know.
     """
 
-    def __init__(self, name: str, origin_s: Fraction, *, breaks: bool) -> None:
+    def __init__(
+        self, name: str, origin_s: Fraction, *, breaks: bool, tell: Tell = log.warning
+    ) -> None:
         self._name = name
+        self._tell = tell
         self._breaks = breaks
         self._shifts_s = [-origin_s]
         self._parts: dict[int, int] = {}  # by stream: where in `_shifts_s` it has come to
@@ -97,7 +106,7 @@ class Clock:
     def _begin_part(self, own_s: float, here_s: float) -> None:
         self.joined_s = max(self._ends_s.values())
         self._shifts_s.append(Fraction(self.joined_s - own_s).limit_denominator(1_000_000))
-        log.warning(
+        self._tell(
             "%s: its clock jumps by %+.1f s at %.2f s, as in files that were joined or have gaps; "
             "what follows is put right behind",
             *(self._name, here_s - self.joined_s, self.joined_s),
@@ -111,9 +120,17 @@ class Timeline:
         name: how messages call the stream.
         time_base: the unit of its times in seconds; None for 90 kHz.
         frame_rate: nominal frames per second; None for 25.
+        tell: takes what the user should know.
     """
 
-    def __init__(self, name: str, time_base: Fraction | None, frame_rate: Fraction | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        time_base: Fraction | None,
+        frame_rate: Fraction | None,
+        tell: Tell = log.warning,
+    ) -> None:
+        self._tell = tell
         self._name = name
         self._time_base = time_base or Fraction(1, 90_000)
         self._period = max(1, round(1 / (frame_rate or 25) / self._time_base))
@@ -136,7 +153,7 @@ class Timeline:
     def _repaired(self, tick: int, last: int) -> int:
         if not self._warned:
             self._warned = True
-            log.warning("%s: some frames have no time of their own; they are set apart", self._name)
+            self._tell("%s: some frames have no time of their own; they are set apart", self._name)
         return last + (1 if (last - tick) * self._time_base < 1 else self._period)
 
 

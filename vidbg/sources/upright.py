@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -67,13 +68,17 @@ class UprightReader:
     Args:
         first: the stream's first frame.
         colour: how the stream's samples are to be read.
+        tell: takes what the user should know.
 
     Attributes:
         width, height: size of the upright pictures.
         orientation: what makes them upright.
     """
 
-    def __init__(self, first: VideoFrame, colour: Colour) -> None:
+    def __init__(
+        self, first: VideoFrame, colour: Colour, tell: Callable[..., None] = log.warning
+    ) -> None:
+        self._tell = tell
         self._stored_size = (first.width, first.height)
         self._matrix = colour.matrix_at(first.height)
         self._range = ColorRange.JPEG if colour.full_range else ColorRange.MPEG
@@ -97,7 +102,7 @@ class UprightReader:
         if self._told or (frame.width, frame.height) == self._stored_size:
             return
         self._told = True
-        log.warning(
+        self._tell(
             "the video's size changes to %dx%d midway; it is fitted into %dx%d, its first",
             *(frame.width, frame.height, *self._stored_size),
         )

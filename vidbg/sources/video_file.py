@@ -24,7 +24,7 @@ from vidbg.sources.deinterlacing import Deinterlacer
 from vidbg.sources.lengths import clock_breaks, origin_s, stored_end_s, stream_end_s
 from vidbg.sources.opening import open_container, source_name, video_stream
 from vidbg.sources.tags import kept_tags, moved_chapters
-from vidbg.sources.timeline import SETTLING_S, Clock, Health, Timeline
+from vidbg.sources.timeline import SETTLING_S, Clock, Health, Tell, Timeline
 from vidbg.sources.upright import UprightReader
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class VideoFileSource(Closing):
         copy_streams: hand the packets of the audio and subtitle streams, the tags and the chapters
             to `relay`.
         interlaced: make whole pictures of interlaced ones, or keep them as they are.
+        again: it was read before in this run, so what is odd about it was told.
 
     Attributes:
         relay: where those packets go; None if they are not wanted.
@@ -66,8 +67,10 @@ class VideoFileSource(Closing):
         *,
         copy_streams: bool = True,
         interlaced: Interlaced = "deinterlace",
+        again: bool = False,
     ) -> None:
         self._name = source_name(file)
+        self._tell: Tell = log.info if again else log.warning
         self._lock = threading.Lock()  # FFmpeg's contexts are used by one thread at a time
         self._closed = threading.Event()
         self._container = open_container(file, self._name)
@@ -76,7 +79,7 @@ class VideoFileSource(Closing):
             self._stream.thread_type = "AUTO"
             self._breaks = clock_breaks(self._container)
             self._origin_s = origin_s(self._container)
-            self._clock = Clock(self._name, self._origin_s, breaks=self._breaks)
+            self._clock = Clock(self._name, self._origin_s, breaks=self._breaks, tell=self._tell)
             self.relay = self._relay_of_copies() if copy_streams else None
             self._health = Health(self._name)
             self._intact_seen = False  # a whole frame has come
@@ -86,10 +89,12 @@ class VideoFileSource(Closing):
             self._decoded = self._decode()
             first = self._first_frame()
             colour = _colour(first, self._stream)
-            _warn_of_hdr(self._name, colour)
-            self._pixels = UprightReader(first, colour)
+            _tell_of_hdr(self._tell, self._name, colour)
+            self._pixels = UprightReader(first, colour, self._tell)
             self._info = self._describe(first, colour)
-            self._timeline = Timeline(self._name, self._info.time_base, self._info.frame_rate)
+            self._timeline = Timeline(
+                self._name, self._info.time_base, self._info.frame_rate, self._tell
+            )
             self._frames = self._give(first)
         except BaseException:
             self._container.close()
@@ -239,7 +244,7 @@ class VideoFileSource(Closing):
             return [frame]
         if frame.interlaced_frame and not self._told_of_fields:
             self._told_of_fields = True
-            log.warning("%s is interlaced: whole pictures are made of its fields", self._name)
+            self._tell("%s is interlaced: whole pictures are made of its fields", self._name)
         return self._deinterlacer.through(frame)
 
     def _settles(self, pts: int | None, time_base: Fraction | None) -> bool:
@@ -290,9 +295,9 @@ def _colour(first: VideoFrame, stream: VideoStream) -> Colour:
     )
 
 
-def _warn_of_hdr(name: str, colour: Colour) -> None:
+def _tell_of_hdr(tell: Tell, name: str, colour: Colour) -> None:
     if colour.transfer in _HDR:
-        log.warning(
+        tell(
             "%s is HDR (%s): it is read in 8 bits without tone mapping, so colours look dull and "
             "gradients may band; convert it to SDR first",
             name,
