@@ -246,6 +246,36 @@ def test_the_last_frame_of_a_video_has_its_duration(
     assert frames[-1].pixel_aspect == 1
 
 
+def test_subtitles_before_a_late_start_move_nothing(tmp_path: Path) -> None:
+    plain = write_clip(tmp_path / "plain.mp4", ticks=range(30), options={"bf": "0"})
+    with av.open(str(plain)) as given, av.open(str(tmp_path / "a.mkv"), "w") as written:
+        stream = written.add_stream_from_template(given.streams.video[0])
+        words = written.add_mux_stream("subrip")
+        for text, start_ms, length_ms in [
+            (b"gone", 0, 500),
+            (b"cut", 9500, 700),
+            (b"x", 10_500, 9),
+        ]:
+            packet = av.Packet(text)
+            packet.stream, packet.time_base = words, Fraction(1, 1000)
+            packet.pts = packet.dts = start_ms
+            packet.duration = length_ms
+            written.mux(packet)
+        for packet in given.demux(video=0):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts += round(10 / packet.time_base)
+                packet.dts += round(10 / packet.time_base)
+                packet.stream = stream
+                written.mux(packet)
+    with VideoFileSource(tmp_path / "a.mkv") as source:
+        assert next(iter(source)).pts == 0
+        for _ in source:
+            pass
+        assert source.relay is not None
+        texts = list(iter(source.relay.pop, None))
+    assert [(bytes(p), p.pts, p.duration) for p in texts] == [(b"cut", 0, 200), (b"x", 500, 9)]
+
+
 def _interlaced(path: Path, *, top: bool = True, count: int = 20) -> Path:
     """A bright bar that wanders 4 pixels a field, on a dark ground."""
 

@@ -64,7 +64,7 @@ class EncodedSound:
         channels = self._decoder.layout.nb_channels
         rate = _rate(codec, self._decoder.sample_rate)
         self.output: AudioStream = container.add_stream(codec, rate=rate)  # type: ignore[assignment]
-        self.output.codec_context.layout = _LAYOUTS.get(channels, "5.1")
+        self.output.codec_context.layout = _LAYOUTS.get(channels or 2, "5.1")
         self.output.codec_context.bit_rate = _BITS_PER_CHANNEL * min(channels, 6)
         self._due: int | None = None
 
@@ -99,6 +99,7 @@ class EncodedSound:
 
 def _rate(codec: str, wanted: int) -> int:
     """The encoder's least sample rate that loses nothing."""
+    wanted = wanted or 48_000  # unknown until the first packet
     rates = sorted(av.Codec(codec, "w").audio_rates or [wanted])
     return next((rate for rate in rates if rate >= wanted), rates[-1])
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _HDR = {16: "PQ", 18: "HLG"}
 _RGB_MATRIX = 0
 _UNSPECIFIED = 2
+_SHORTEST_S = 0.001  # of a frame that a container's end leaves time to
 _FIELD_ORDERS: dict[int, FieldOrder] = {2: "top", 5: "top", 3: "bottom", 4: "bottom"}
 
 
@@ -185,9 +186,10 @@ class VideoFileSource(Closing):
         return None
 
     def _lasting(self, frame: Frame) -> Frame:
-        """The last frame, with the time that the container leaves to it."""
+        """The last frame, with the time that the container leaves to it. Its packet's own duration
+        may be that of another frame: MP4 stores them in the order of decoding."""
         end_s = stream_end_s(self._container, self._stream, self._origin_s)
-        if end_s is None or end_s - frame.pts <= (frame.duration_s or 0):
+        if end_s is None or end_s - frame.pts < _SHORTEST_S:
             return frame
         return replace(frame, duration_s=end_s - frame.pts)
 
@@ -205,10 +207,16 @@ class VideoFileSource(Closing):
             if packet is None or packet.stream.index == self._stream.index:
                 for frame in self._decode_packet(packet):
                     yield from self._whole(frame)
-            elif self.relay is not None and packet.stream in self.relay.streams and packet.size:
+            elif self.relay is not None and self._is_copied(packet):
                 self.relay.push(packet)
         if self._deinterlacer is not None:
             yield from self._deinterlacer.rest()
+
+    def _is_copied(self, packet: Packet[Any]) -> bool:
+        wanted = self.relay is not None and packet.stream in self.relay.streams
+        if not wanted or not packet.size:
+            return False
+        return packet.stream.type != "subtitle" or _begins_at_0(packet)
 
     def _packets(self) -> Iterator[Any]:
         """All packets, then empty ones, with which PyAV flushes decoders; None in their place."""
@@ -275,6 +283,18 @@ class VideoFileSource(Closing):
             sample_aspect_ratio=1 / aspect if self._pixels.orientation.transposed else aspect,
             field_order=order,
         )
+
+
+def _begins_at_0(packet: Packet[Any]) -> bool:
+    """Whether a subtitle is shown after the start of sound and picture; cut off there if need be.
+
+    One that begins before would move all that starts at 0 to a later time.
+    """
+    if packet.pts is None or packet.pts >= 0:
+        return True
+    packet.duration = max(0, (packet.duration or 0) + packet.pts)
+    packet.pts = packet.dts = 0
+    return packet.duration > 0
 
 
 def _colour(first: VideoFrame, stream: VideoStream) -> Colour:
