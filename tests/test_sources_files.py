@@ -256,11 +256,11 @@ def test_subtitles_before_a_late_start_move_nothing(tmp_path: Path) -> None:
             (b"cut", 9500, 700),
             (b"x", 10_500, 9),
         ]:
-            packet = av.Packet(text)
-            packet.stream, packet.time_base = words, Fraction(1, 1000)
-            packet.pts = packet.dts = start_ms
-            packet.duration = length_ms
-            written.mux(packet)
+            line = av.Packet(text)
+            line.stream, line.time_base = words, Fraction(1, 1000)
+            line.pts = line.dts = start_ms
+            line.duration = length_ms
+            written.mux(line)
         for packet in given.demux(video=0):
             if packet.dts is not None and packet.pts is not None:
                 packet.pts += round(10 / packet.time_base)

@@ -8,7 +8,15 @@ from typing import Any
 
 _OF_THE_FILE_ITSELF = (
     *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
-    *("handler_name", "alpha_mode", "stereo_mode", "bps", "number_of_frames", "number_of_bytes"),
+    *(
+        "timecode",
+        "handler_name",
+        "alpha_mode",
+        "stereo_mode",
+        "bps",
+        "number_of_frames",
+        "number_of_bytes",
+    ),
     *("rotate", "variant_bitrate", "wm/", "isvbr", "devicetype", "metadatacreator", "hasvideo"),
 )
 """Beginnings of the names of tags that describe how the file is stored, not what it shows."""
