@@ -711,6 +711,21 @@ def test_full_disk_is_told_and_cleaned(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_not_the_disks_fault_is_not_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise av.ArgumentError(22, "Invalid argument")
+
+    sink = VideoFileSink(tmp_path / "a.mp4", INFO)
+    monkeypatch.setattr(sink, "_mux", refused)
+    with pytest.raises(SinkError, match="Invalid argument") as caught:
+        for frame in FRAMES:
+            sink.write(frame)
+    assert "disk" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 # --- pictures ---
 
 

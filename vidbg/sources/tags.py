@@ -17,7 +17,7 @@ _OF_THE_FILE_ITSELF = (
         "number_of_frames",
         "number_of_bytes",
     ),
-    *("rotate", "variant_bitrate", "wm/", "isvbr", "devicetype", "metadatacreator", "hasvideo"),
+    *("rotate", "variant_bitrate", "wm/", "isvbr", "devicetype", "metadatacreator"),
 )
 """Beginnings of the names of tags that describe how the file is stored, not what it shows."""
 
