@@ -60,21 +60,37 @@ class PartialFile:
         """Gives the complete file its name.
 
         Raises:
-            SinkError: a file of that name came up meanwhile; the new one keeps its hidden name.
+            SinkError: a file of that name came up meanwhile, or it cannot be had; the new one
+                has another name then.
         """
+        try:
+            self._take_name()
+        finally:
+            self._unlock()
+
+    def _take_name(self) -> None:
         if self._taken():
             raise SinkError(
                 f"{self.path} came into being meanwhile and is left alone; what was written is in "
-                f"{self.temporary}"
+                f"{self._set_aside()}"
             )
-        self._unlock()
         try:
             self.temporary.replace(self.path)
         except OSError as error:
             raise SinkError(
                 f"{self.path} cannot take its name: {error.strerror}; what was written is in "
-                f"{self.temporary}"
+                f"{self._set_aside()}"
             ) from error
+
+    def _set_aside(self) -> Path:
+        """Give the complete file a name that is not hidden, which no later run takes for a rest."""
+        aside = self.temporary.with_name(
+            self.temporary.name.removeprefix(".").replace(".partial", "", 1)
+        )
+        try:
+            return self.temporary.rename(aside)
+        except OSError:
+            return self.temporary
 
     def discard(self) -> None:
         """Removes what was written, as far as the operating system lets it go."""
