@@ -147,7 +147,8 @@ class VideoFileSink(Unwatched, Completing):
             picture.duration = next_tick - start
         else:
             said = round((self._held_s or 0) / self._time_base)
-            picture.duration = said or period
+            usual = abs(said - period) <= period / 20  # which containers round
+            picture.duration = period if usual or not said else said
             if said > 1.5 * period:
                 picture.pict_type = PictureType.I
         self._durations[start] = picture.duration
