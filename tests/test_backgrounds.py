@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from vidbg.compositing.specs import (
     TransparentSpec,
     parse_background,
 )
-from vidbg.errors import ConfigError, SourceError
+from vidbg.errors import ConfigError, SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Frame, Image
 
 RED = (0, 0, 255)
@@ -65,14 +66,14 @@ def at(background: Background, pts: float = 0.0, height: int = 90, width: int = 
 
 
 def moving(times: Sequence[float]) -> Moving:
-    return Moving(lambda: Clip(times), "cover", (0, 0, 0))
+    return Moving(lambda **_: Clip(times), "cover", (0, 0, 0))
 
 
 def shown(background: Moving, *times: float) -> list[int]:
     return [int(at(background, pts)[0, 0, 0]) for pts in times]
 
 
-def unreadable(path: Path) -> FrameStream:
+def unreadable(path: Path, *, again: bool = False) -> FrameStream:  # noqa: ARG001
     raise SourceError(f"no video stream in {path.name}")
 
 
@@ -207,12 +208,14 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"not a picture")
     with pytest.raises(ConfigError, match="no frames"):
-        open_background(FileSpec(tmp_path / "a.mp4"), open_frames=lambda _path: Clip([]))
+        open_background(FileSpec(tmp_path / "a.mp4"), open_frames=lambda _path, **_: Clip([]))
 
 
 def test_a_gif_is_read_as_a_stream_of_frames(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(b"GIF89a")
-    clip = open_background(FileSpec(tmp_path / "a.gif"), open_frames=lambda _path: Clip([0, 0.5]))
+    clip = open_background(
+        FileSpec(tmp_path / "a.gif"), open_frames=lambda _path, **_: Clip([0, 0.5])
+    )
     assert [int(at(clip, pts)[0, 0, 0]) for pts in (3.0, 3.5, 4.0)] == [0, 1, 0]
 
 
@@ -254,7 +257,7 @@ def test_at_any_time_the_frame_due_is_shown(count: int, hundredths: list[int]) -
 def test_streams_are_closed_at_each_restart_and_at_the_end() -> None:
     opened: list[Clip] = []
 
-    def open_clip() -> Clip:
+    def open_clip(**_: bool) -> Clip:
         opened.append(Clip([0.0, 1.0]))
         return opened[-1]
 
@@ -270,7 +273,8 @@ def test_the_next_round_is_opened_while_the_last_frame_is_shown() -> None:
     opened: list[Clip] = []
     opening = threading.Event()
 
-    def open_clip() -> Clip:
+    def open_clip(*, again: bool = False) -> Clip:
+        assert again == bool(opened)
         if opened:
             assert threading.current_thread() is not threading.main_thread()
             opening.set()
@@ -289,19 +293,63 @@ def test_the_next_round_is_opened_while_the_last_frame_is_shown() -> None:
         time.sleep(0.01)
 
 
-def test_a_video_that_vanishes_is_told_at_its_next_round() -> None:
+def test_a_video_that_vanishes_rests_on_its_last_picture(caplog: pytest.LogCaptureFixture) -> None:
     rounds = iter([Clip([0.0, 1.0])])
 
-    def open_clip() -> Clip:
+    def open_clip(**_: bool) -> Clip:
         try:
             return next(rounds)
         except StopIteration:
             raise SourceError("it is gone") from None
 
-    clip = Moving(open_clip, "cover", RED)
+    clip = Moving(open_clip, "cover", RED, "waves.mp4")
     assert shown(clip, 0.0, 1.5) == [0, 1]
-    with pytest.raises(SourceError, match="gone"):
-        shown(clip, 2.5)
+    assert shown(clip, 2.5, 3.5, 9999.0, -5.0) == [1, 1, 1, 1]
+    assert caplog.text.count("the background waves.mp4: its last picture stays (it is gone)") == 1
+
+
+class BreakingClip(Clip):
+    """Breaks off after its last frame."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from super().__iter__()
+        raise SourceIncomplete("it breaks off at 0.3 s of 5.0 s")
+
+
+def test_what_could_be_read_of_a_broken_video_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    clip = Moving(lambda **_: BreakingClip([0.0, 0.1, 0.2]), "cover", RED, "waves.mp4")
+    assert shown(clip, 0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65) == [0, 1, 2, 0, 1, 2, 0]
+    (told,) = caplog.messages
+    assert told.startswith("the background waves.mp4: what could be read of it is repeated")
+    assert "breaks off at 0.3 s" in told
+    alone = Moving(lambda **_: BreakingClip([0.0]), "cover", RED)
+    assert shown(alone, 0.0, 7.0) == [0, 0]
+
+
+def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
+    class Resting(Clip):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield replace(frame, duration_s=3.0 if frame.index == 2 else 0.1)
+
+    clip = Moving(lambda **_: Resting([0.0, 0.1, 0.2]), "cover", RED)
+    assert shown(clip, 0.0, 0.15, 0.25, 3.15, 3.25, 3.35, 6.3) == [0, 1, 2, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize(("behind", "before"), [(1.0, 4 / 3), (4 / 3, 1.0), (2.0, 2.0)])
+def test_round_things_stay_round_whatever_the_shape_of_pixels(behind: float, before: float) -> None:
+    picture = np.zeros((120, round(160 / behind), 3), np.uint8)
+    axes = round(40 / behind), 40
+    cv2.ellipse(picture, (round(80 / behind), 60), axes, 0, 0, 360, (255, 255, 255), -1)
+    for fit in ("cover", "fit"):
+        still = Still(picture, "cover" if fit == "cover" else "fit", RED, behind)
+        blank = np.zeros((90, round(120 / before), 3), np.uint8)
+        filled = still.at(
+            Frame(blank, 0.0, 0, pixel_aspect=before), blank[..., 0].astype(np.float32)
+        )
+        rows, columns = np.nonzero(filled[..., 1] > 127)
+        assert np.ptp(columns) * before == pytest.approx(np.ptp(rows), abs=2)
+        assert np.ptp(rows) == pytest.approx(60, abs=1)
 
 
 def test_a_colour_is_that_colour_at_every_size() -> None:

@@ -164,7 +164,7 @@ def test_light_wrap_brightens_the_edge_only() -> None:
     assert wrap_light(image, alpha, image, 0) is image
 
 
-def no_frames(_path: object) -> FrameStream:
+def no_frames(_path: object, *, again: bool = False) -> FrameStream:
     raise NotImplementedError
 
 

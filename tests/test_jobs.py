@@ -30,7 +30,9 @@ def targets(source: Path | str, output: Path | str | None = None, **kinds: bool)
         ("talk.MOV", "talk_vidbg.mov", "talk_vidbg.mov"),
         ("talk.mkv", "talk_vidbg.mkv", "talk_vidbg.mov"),
         ("talk.webm", "talk_vidbg.webm", "talk_vidbg.webm"),
-        ("talk.avi", "talk_vidbg.mp4", "talk_vidbg.mov"),
+        ("talk.avi", "talk_vidbg.mkv", "talk_vidbg.mov"),
+        ("talk.WMV", "talk_vidbg.mp4", "talk_vidbg.mov"),
+        ("talk.ts", "talk_vidbg.mp4", "talk_vidbg.mov"),
         ("wave.gif", "wave_vidbg.mp4", "wave_vidbg.mov"),
         ("stream", "stream_vidbg.mp4", "stream_vidbg.mov"),
         ("me.jpg", "me_vidbg.jpg", "me_vidbg.png"),
@@ -106,6 +108,9 @@ def test_results_of_one_name_are_told_apart(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a.png", "a.mp4", "x/b.mp4", "y/b.mp4")
     names = [Path(t).name for t in targets(tmp_path, tmp_path / "out", transparent=True)]
     assert names == ["a_jpg.png", "a.mov", "a_png.png"]
+    touch(tmp_path, "cases/A.jpg", "cases/a.JPG")
+    cases = [Path(t).name for t in targets(tmp_path / "cases", tmp_path / "out")]
+    assert cases == ["A_jpg.jpg", "a_JPG_2.JPG"]
     deep = targets(tmp_path / "*" / "b.mp4", tmp_path / "out")
     assert [Path(t).name for t in deep] == ["b_mp4.mp4", "b_mp4_2.mp4"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,13 @@ from vidbg.sources.images import PICTURE_SUFFIXES, is_picture
 PIPE = "-"
 
 VIDEO_SUFFIXES = (
-    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-    ".mts", ".ogv", ".ts", ".webm", ".wmv", ".y4m",
+    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
+    ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
 )  # fmt: skip
 """What is taken for a video in a folder; a file that is named alone is tried whatever its name."""
+
+_SOUND_OF_ALL_KINDS = (".avi", ".ogv", ".vob")
+"""Files whose sound is often of a kind that .mp4 does not hold, but .mkv does."""
 
 SUFFIX_ADDED = "_vidbg"
 
@@ -121,17 +125,24 @@ def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job
 
 def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
     """Names for those that would become one file: a.jpg and a.bmp, or x/a.mp4 and y/a.mp4."""
-    counts = Counter(wanted)
+    counts = Counter(map(folded, wanted))
     named = [
-        target if counts[target] == 1 else target.with_stem(f"{path.stem}_{path.suffix[1:]}")
+        target
+        if counts[folded(target)] == 1
+        else target.with_stem(f"{path.stem}_{path.suffix[1:]}")
         for path, target in zip(paths, wanted, strict=True)
     ]
-    seen: Counter[Path] = Counter()
+    seen: Counter[str] = Counter()
     for number, target in enumerate(named):
-        seen[target] += 1
-        if seen[target] > 1:
-            named[number] = target.with_stem(f"{target.stem}_{seen[target]}")
+        seen[folded(target)] += 1
+        if seen[folded(target)] > 1:
+            named[number] = target.with_stem(f"{target.stem}_{seen[folded(target)]}")
     return named
+
+
+def folded(path: Path) -> str:
+    """A path in a form that is equal for names which some file system takes for one file."""
+    return unicodedata.normalize("NFC", str(path.parent.resolve() / path.name)).casefold()
 
 
 def _result_name(path: Path, transparent: bool, added: str = "") -> str:
@@ -141,7 +152,8 @@ def _result_name(path: Path, transparent: bool, added: str = "") -> str:
         return f"{path.stem}{added}{path.suffix if keeps else '.png'}"
     if transparent:
         return f"{path.stem}{added}{suffix if suffix == '.webm' else '.mov'}"
-    return f"{path.stem}{added}{suffix if suffix in CONTAINERS else '.mp4'}"
+    other = ".mkv" if suffix in _SOUND_OF_ALL_KINDS else ".mp4"
+    return f"{path.stem}{added}{suffix if suffix in CONTAINERS else other}"
 
 
 def _is_folder(output: str) -> bool:

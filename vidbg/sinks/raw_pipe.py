@@ -56,6 +56,7 @@ class RawPipeSink(LiveSink):
         self._start = math.nan
         self._periods = 0
         self._held_up = False
+        self._last: tuple[bytes | memoryview, float] | None = None  # and the pts at which it ends
         self._encode = _encoder(raw_format, info.height)
         if raw_format == "y4m":
             self._send(_header(info, self._rate))
@@ -70,11 +71,16 @@ class RawPipeSink(LiveSink):
             self._leave_out(missing - 1)
             missing = 1
         data = self._encode(frame.image)
-        for number in range(1, missing + 1):
+        self._repeat(data, missing)
+        if frame.duration_s is not None:
+            self._last = data, frame.pts + frame.duration_s
+
+    def _repeat(self, data: bytes | memoryview, count: int) -> None:
+        for number in range(1, count + 1):
             self._send(data)
             self._periods += 1
             if self._live and self._held_up:
-                self._leave_out(missing - number)
+                self._leave_out(count - number)
                 return
 
     def _leave_out(self, periods: int) -> None:
@@ -94,8 +100,16 @@ class RawPipeSink(LiveSink):
             ) from error
         self._held_up = time.monotonic() - begun_s > HELD_UP * float(1 / self._rate)
 
+    def abort(self) -> None:
+        self._last = None
+        super().abort()
+
     def _release(self) -> None:
-        """The stream stays open: it is the caller's, and every frame was flushed."""
+        """Repeat the last frame for as long as its source says. The stream stays open: it is the
+        caller's, and every frame was flushed."""
+        if self._last is not None:
+            data, end_s = self._last
+            self._repeat(data, round((end_s - self._start) * self._rate) - self._periods)
 
     def _abandon(self) -> None:
         """Let Python's own flush at exit find an open stream, or it would complain once more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -67,13 +68,17 @@ class UprightReader:
     Args:
         first: the stream's first frame.
         colour: how the stream's samples are to be read.
+        tell: takes what the user should know.
 
     Attributes:
         width, height: size of the upright pictures.
         orientation: what makes them upright.
     """
 
-    def __init__(self, first: VideoFrame, colour: Colour) -> None:
+    def __init__(
+        self, first: VideoFrame, colour: Colour, tell: Callable[..., None] = log.warning
+    ) -> None:
+        self._tell = tell
         self._stored_size = (first.width, first.height)
         self._matrix = colour.matrix_at(first.height)
         self._range = ColorRange.JPEG if colour.full_range else ColorRange.MPEG
@@ -97,28 +102,42 @@ class UprightReader:
         if self._told or (frame.width, frame.height) == self._stored_size:
             return
         self._told = True
-        log.warning(
-            "the video's size changes to %dx%d midway; it is scaled to %dx%d, its first",
+        self._tell(
+            "the video's size changes to %dx%d midway; it is fitted into %dx%d, its first",
             *(frame.width, frame.height, *self._stored_size),
         )
 
     def _planes(self, frame: VideoFrame, pixel_format: str) -> list[NDArray[np.uint8]]:
+        """The planes at the stored size; a frame of another shape is fitted in, between bars."""
         yuv = not frame.format.is_rgb and not frame.format.has_palette
+        width, height = self._stored_size
+        scale = min(width / frame.width, height / frame.height)
+        inner = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
         planar = self._reformatter.reformat(
             frame,
-            *self._stored_size,
+            *inner,
             format=pixel_format,
             src_colorspace=self._matrix if yuv else None,
             src_color_range=self._range if yuv else None,
             interpolation=_ACCURATE,
             threads=1,
         )
-        return [
+        planes = [
             np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
                 :, : plane.width
             ]
             for plane in planar.planes
         ]
+        return [_between_bars(plane, width, height) for plane in planes]
+
+
+def _between_bars(plane: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """The plane in the middle of one of that size, 0 around it."""
+    above, beside = height - plane.shape[0], width - plane.shape[1]
+    if not above and not beside:
+        return plane
+    sides = (above // 2, above - above // 2, beside // 2, beside - beside // 2)
+    return _uint8(cv2.copyMakeBorder(plane, *sides, cv2.BORDER_CONSTANT, value=0))
 
 
 def _uint8(array: Any) -> Image:
