@@ -26,12 +26,14 @@ class Frame:
         alpha: float32 (H, W) in [0, 1] where the picture is transparent (`image` is then the
             foreground, not multiplied by alpha), or beside a finished picture for a sink that
             writes it apart; None otherwise.
+        pixel_aspect: width of a pixel over its height.
     """
 
     image: Image
     pts: float
     index: int
     alpha: Alpha | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def height(self) -> int:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from vidbg.compositing.blend import composite
 from vidbg.compositing.blur import blur_background
 from vidbg.compositing.scaling import Fit, fill
 from vidbg.compositing.specs import ALLOWED, Bgr, BlurSpec, ColourSpec, FileSpec
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.pictures import Picture, is_animated, read_picture
 
 
 class Background(Protocol):
@@ -61,9 +63,9 @@ def open_background(
         case BlurSpec(strength):
             return Blurred(strength)
     _check_file(spec.path)
-    picture = None if spec.path.suffix.lower() == ".gif" else _read_picture(spec.path, bars)
+    picture = _read_still(spec.path, bars)
     if picture is not None:
-        return Still(picture, fit, bars)
+        return Still(picture.image, fit, bars, picture.pixel_aspect)
     try:
         return Moving(lambda: open_frames(spec.path), fit, bars)
     except SourceError as error:
@@ -84,26 +86,22 @@ def _check_file(path: Path) -> None:
     raise ConfigError(f"background {str(path)!r} {reason}; {ALLOWED}")
 
 
-def _read_picture(path: Path, behind: Bgr) -> Image | None:
-    """Read an upright BGR picture, transparent parts filled; None where it is no picture."""
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise ConfigError(f"background {str(path)!r} cannot be read: {error.strerror}") from error
-    upright = cv2.imdecode(data, cv2.IMREAD_COLOR)  # turned as its EXIF says
-    if upright is None:
+def _read_still(path: Path, behind: Bgr) -> Picture | None:
+    """Read a picture, transparent parts filled; None where it moves or is no picture."""
+    if path.suffix.lower() == ".gif" or is_animated(path):
         return None
-    stored = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
-    if stored.ndim == 3 and stored.shape[2] == 4 and stored.dtype in (np.uint8, np.uint16):
-        return _flatten(stored, behind)
-    return np.asarray(upright, np.uint8)
+    try:
+        picture = read_picture(path)
+    except SourceError as error:
+        raise ConfigError(f"background {str(path)!r} cannot be used: {error}") from error
+    return picture and replace(picture, image=_flatten(picture.image, picture.alpha, behind))
 
 
-def _flatten(bgra: NDArray[Any], behind: Bgr) -> Image:
-    whole = np.iinfo(bgra.dtype).max
-    alpha = bgra[..., 3:] / whole
-    mixed = alpha * (bgra[..., :3] * (255 / whole)) + (1 - alpha) * np.array(behind)
-    return np.asarray(np.rint(mixed), np.uint8)
+def _flatten(image: Image, alpha: Alpha | None, behind: Bgr) -> Image:
+    """A picture over one colour; `image` itself where it is opaque."""
+    if alpha is None:
+        return image
+    return composite(image, alpha, np.full(image.shape, behind, np.uint8))
 
 
 class Solid:
@@ -138,16 +136,22 @@ class Blurred:
 class Still:
     """A picture, kept at the size of the last frame."""
 
-    def __init__(self, picture: Image, fit: Fit, bars: Bgr) -> None:
+    def __init__(
+        self, picture: Image, fit: Fit, bars: Bgr, pixel_aspect: Fraction = Fraction(1)
+    ) -> None:
         self._picture = picture
         self._fit: Fit = fit
         self._bars = bars
+        self._pixel_aspect = pixel_aspect
         self._filled: Image = np.empty((0, 0, 3), np.uint8)
+        self._filled_for: tuple[int, int, Fraction] | None = None
 
     def at(self, frame: Frame, _alpha: Alpha) -> Image:
-        if self._filled.shape != frame.image.shape:
-            size = frame.height, frame.width
-            self._filled = fill(self._picture, *size, self._fit, self._bars)
+        wanted = frame.height, frame.width, frame.pixel_aspect
+        if self._filled_for != wanted:
+            aspect = float(self._pixel_aspect / frame.pixel_aspect)
+            self._filled = fill(self._picture, *wanted[:2], self._fit, self._bars, aspect)
+            self._filled_for = wanted
         return self._filled
 
     def close(self) -> None:
@@ -194,7 +198,7 @@ class Moving:
         while self._next is not None and self._next.pts - self._first_s <= position_s:
             shown = self._step(self._next)
         if shown is not None:
-            self._still = Still(shown.image, self._fit, self._bars)
+            self._still = self._shown(shown)
         if self._next is None and position_s >= (self._length_s or math.inf):
             self._seek(elapsed_s)
 
@@ -215,7 +219,11 @@ class Moving:
             _begin(self._open_stream) if ahead is None else ahead.result()
         )
         self._first_s, self._shown_s = first.pts, 0.0
-        self._still = Still(self._step(first).image, self._fit, self._bars)
+        self._still = self._shown(self._step(first))
+
+    def _shown(self, frame: Frame) -> Still:
+        image = _flatten(frame.image, frame.alpha, self._bars)
+        return Still(image, self._fit, self._bars, frame.pixel_aspect)
 
 
 Beginning = tuple[FrameStream, Iterator[Frame], Frame]

@@ -136,7 +136,8 @@ class VideoFileSource(Closing):
     def _give(self, first: VideoFrame) -> Generator[Frame]:
         for index, frame in enumerate(itertools.chain([first], self._decoded)):
             image, alpha = self._upright(frame)
-            yield Frame(image, self._timeline.pts(frame), index, alpha)
+            aspect = self._info.sample_aspect_ratio
+            yield Frame(image, self._timeline.pts(frame), index, alpha, aspect)
         self._health.check_end(_stored_end_s(self._container))
 
     def _upright(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
