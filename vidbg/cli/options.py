@@ -63,16 +63,27 @@ WholeFrame = Annotated[
 Refine = Annotated[bool, typer.Option(help="Follow the frame's own edges.")]
 
 
+SIDE_PX = (16, 8192)
+"""Least and most pixels a side of live pictures: 8192 is what virtual cameras take at most."""
+
+
 def parse_size(text: str, what: str) -> tuple[int, int]:
     """ "1280x720" as (width, height).
 
     Raises:
-        BadParameter: it is no size.
+        BadParameter: it is no size, or a side is outside SIDE_PX.
     """
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", text.strip().lower())
     if match is None:
         raise typer.BadParameter(f"{what} {text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
-    return int(match[1]), int(match[2])
+    width, height = int(match[1]), int(match[2])
+    least, most = SIDE_PX
+    if not (least <= width <= most and least <= height <= most):
+        raise typer.BadParameter(
+            f"{what} {text!r} cannot be used; allowed are {least} to {most} pixels a side, "
+            "such as 1280x720"
+        )
+    return width, height
 
 
 def matting_config(

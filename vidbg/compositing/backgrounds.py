@@ -75,14 +75,17 @@ def open_background(
 
 
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        reason = "is a folder"
-    elif not path.exists():
-        reason = "does not exist"
-    elif path.stat().st_size == 0:
-        reason = "is empty"
-    else:
-        return
+    try:
+        if path.is_dir():
+            reason = "is a folder"
+        elif not path.exists():
+            reason = "does not exist"
+        elif path.stat().st_size == 0:
+            reason = "is empty"
+        else:
+            return
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        reason = f"cannot be used: {error.strerror}"
     raise ConfigError(f"background {str(path)!r} {reason}; {ALLOWED}")
 
 
