@@ -83,6 +83,7 @@ class StreamInfo:
         sample_aspect_ratio: width of a pixel over its height, upright; 1 where unknown.
         live: frames come at their own pace and the newest matters most.
         stills: the frames are unrelated pictures, possibly of different sizes.
+        has_alpha: frames may carry an alpha of their own.
     """
 
     width: int
@@ -95,3 +96,4 @@ class StreamInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     live: bool = False
     stills: bool = False
+    has_alpha: bool = False

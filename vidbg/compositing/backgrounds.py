@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vidbg.compositing.blend import composite
+from vidbg.compositing.blend import flatten
 from vidbg.compositing.blur import blur_background
 from vidbg.compositing.scaling import Fit, fill
 from vidbg.compositing.specs import ALLOWED, Bgr, BlurSpec, ColourSpec, FileSpec
@@ -97,14 +97,7 @@ def _read_still(path: Path, behind: Bgr) -> Picture | None:
         picture = read_picture(path)
     except SourceError as error:
         raise ConfigError(f"background {str(path)!r} cannot be used: {error}") from error
-    return picture and replace(picture, image=_flatten(picture.image, picture.alpha, behind))
-
-
-def _flatten(image: Image, alpha: Alpha | None, behind: Bgr) -> Image:
-    """A picture over one colour; `image` itself where it is opaque."""
-    if alpha is None:
-        return image
-    return composite(image, alpha, np.full(image.shape, behind, np.uint8))
+    return picture and replace(picture, image=flatten(picture.image, picture.alpha, behind))
 
 
 class Solid:
@@ -225,7 +218,7 @@ class Moving:
         self._still = self._shown(self._step(first))
 
     def _shown(self, frame: Frame) -> Still:
-        image = _flatten(frame.image, frame.alpha, self._bars)
+        image = flatten(frame.image, frame.alpha, self._bars)
         return Still(image, self._fit, self._bars, frame.pixel_aspect)
 
 

@@ -6,6 +6,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,9 +22,10 @@ from vidbg.closing import Closing
 from vidbg.errors import SourceError
 from vidbg.frame import Alpha, Colour, Frame, Image, StreamInfo
 from vidbg.packets import PacketRelay
+from vidbg.sources.decoders import decoder_of
 from vidbg.sources.opening import open_container, source_name, video_stream
 from vidbg.sources.timeline import Health, Timeline
-from vidbg.sources.upright import UprightReader
+from vidbg.sources.upright import UprightReader, has_alpha
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class VideoFileSource(Closing):
         try:
             self._stream = video_stream(self._container, self._name)
             self._stream.thread_type = "AUTO"
+            self._decoder = decoder_of(self._stream)
             self.relay = self._relay_of_copies() if copy_streams else None
             self._free_clock = self._container.format.name in _FREE_CLOCK
             self._origin_s = self._start_s() if self._free_clock else Fraction(0)
@@ -74,7 +77,8 @@ class VideoFileSource(Closing):
             colour = _colour(first, self._stream)
             _warn_of_hdr(self._name, colour)
             self._pixels = UprightReader(first, colour)
-            self._info = _describe(self._container, self._stream, self._pixels, colour)
+            described = _describe(self._container, self._stream, self._pixels, colour)
+            self._info = replace(described, has_alpha=has_alpha(first.format))
             self._timeline = Timeline(
                 self._name, self._info, self._origin_s, by_dts=self._container.format.name == "avi"
             )
@@ -172,7 +176,7 @@ class VideoFileSource(Closing):
             self._health.note(packet, ValueError("the packet is cut off"))
             return []
         try:
-            return self._stream.decode(packet)
+            return self._decoder.decode(packet)
         except av.FFmpegError as error:
             self._health.note(packet, error)
             return []
