@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import logging
 import os
 import threading
 import time
@@ -378,16 +377,6 @@ def test_no_relay_without_sound_or_wish(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "b.mp4", audio="aac")
     with VideoFileSource(clip, copy_streams=False) as source:
         assert source.relay is None
-
-
-@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
-def test_hdr_is_warned_of_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, transfer: int, name: str
-) -> None:
-    clip = write_clip(tmp_path / "a.mp4", colour=Colour(9, 9, transfer))
-    with caplog.at_level(logging.WARNING), VideoFileSource(clip) as source:
-        list(source)
-    assert [name in record.message for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""From a decoder's picture to upright BGR pixels: colour matrix, range, rotation, mirroring."""
+"""From a decoder's picture to upright BGR pixels in SDR: colour, rotation, mirroring."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Colour, Image
+from vidbg.sources.colour_mapping import ColourMapper, mapped_colour, mapper_of
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ def _display_matrix(frame: VideoFrame) -> NDArray[np.float64]:
 class UprightReader:
     """Turns the frames of one stream into BGR, at the size and orientation of its first frame.
 
+    HDR and wide gamuts become BT.709, see ColourMapper.
+
     Args:
         first: the stream's first frame.
         colour: how the stream's samples are to be read.
@@ -71,6 +74,8 @@ class UprightReader:
     Attributes:
         width, height: size of the upright pictures.
         orientation: what makes them upright.
+    Raises:
+        av.FFmpegError: the colours cannot be mapped.
     """
 
     def __init__(self, first: VideoFrame, colour: Colour) -> None:
@@ -78,6 +83,9 @@ class UprightReader:
         self._matrix = colour.matrix_at(first.height)
         self._range = ColorRange.JPEG if colour.full_range else ColorRange.MPEG
         self._reformatter = VideoReformatter()
+        self._mapper: ColourMapper | None = None
+        if mapped_colour(colour) != colour:
+            self._mapper = mapper_of(*self._stored_size, colour)
         self._told = False
         self.orientation = orientation_of(first)
         turned = self.orientation.transposed
@@ -87,11 +95,24 @@ class UprightReader:
         """The image, and the alpha where the picture is transparent anywhere; new arrays."""
         self._tell_of_other_size(frame)
         transparent = has_alpha(frame.format)
+        if self._mapper is not None:
+            return self._mapped(frame, self._mapper, transparent)
         green, blue, red, *alpha = self._planes(frame, "gbrap" if transparent else "gbrp")
         image = self.orientation.apply(_uint8(cv2.merge([blue, green, red])))
         if not alpha or int(alpha[0].min()) == 255:
             return image, None
         return image, self.orientation.apply(alpha[0]).astype(np.float32) / np.float32(255)
+
+    def _mapped(
+        self, frame: VideoFrame, mapper: ColourMapper, transparent: bool
+    ) -> tuple[Image, Alpha | None]:
+        deep = mapper(self._reformatted(frame, "rgba64le"))
+        eight = cv2.convertScaleAbs(deep, alpha=1 / 257)  # rounds
+        image = self.orientation.apply(_uint8(cv2.cvtColor(eight, cv2.COLOR_RGBA2BGR)))
+        if not transparent or int(deep[..., 3].min()) == 0xFFFF:
+            return image, None
+        alpha = self.orientation.apply(np.ascontiguousarray(eight[..., 3]))
+        return image, alpha.astype(np.float32) / np.float32(255)
 
     def _tell_of_other_size(self, frame: VideoFrame) -> None:
         if self._told or (frame.width, frame.height) == self._stored_size:
@@ -102,9 +123,9 @@ class UprightReader:
             *(frame.width, frame.height, *self._stored_size),
         )
 
-    def _planes(self, frame: VideoFrame, pixel_format: str) -> list[NDArray[np.uint8]]:
+    def _reformatted(self, frame: VideoFrame, pixel_format: str) -> VideoFrame:
         yuv = not frame.format.is_rgb and not frame.format.has_palette
-        planar = self._reformatter.reformat(
+        return self._reformatter.reformat(
             frame,
             *self._stored_size,
             format=pixel_format,
@@ -113,11 +134,13 @@ class UprightReader:
             interpolation=_ACCURATE,
             threads=1,
         )
+
+    def _planes(self, frame: VideoFrame, pixel_format: str) -> list[NDArray[np.uint8]]:
         return [
             np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
                 :, : plane.width
             ]
-            for plane in planar.planes
+            for plane in self._reformatted(frame, pixel_format).planes
         ]
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from vidbg.closing import Closing
 from vidbg.errors import SourceError
 from vidbg.frame import Alpha, Colour, Frame, Image, StreamInfo
 from vidbg.packets import PacketRelay
+from vidbg.sources.colour_mapping import HDR_NAMES, mapped_colour
 from vidbg.sources.decoders import decoder_of
 from vidbg.sources.opening import open_container, source_name, video_stream
 from vidbg.sources.timeline import Health, Timeline
@@ -31,7 +33,6 @@ log = logging.getLogger(__name__)
 
 _FREE_CLOCK = ("mpegts", "mpeg")  # starts anywhere, so time is counted from the file's start
 _LENGTH_STORED = ("mov,mp4", "matroska", "asf", "flv")  # others leave it to be estimated
-_HDR = {16: "PQ", 18: "HLG"}
 _RGB_MATRIX = 0
 _UNSPECIFIED = 2
 
@@ -44,8 +45,9 @@ class VideoFileSource(Closing):
     program streams counted from where the file starts). Iterating again goes on where the last
     iteration stopped. The images are new arrays.
 
-    A stream whose size changes midway is scaled to its first size. Nothing is deinterlaced or tone
-    mapped. Damaged places and a file that breaks off do not end the reading: what can be decoded
+    A stream whose size changes midway is scaled to its first size. HDR (PQ, HLG) and wide gamuts
+    are mapped to SDR in BT.709, and `info.colour` is what they are then. Nothing is deinterlaced.
+    Damaged places and a file that breaks off do not end the reading: what can be decoded
     is given, and SourceIncomplete is raised after the last frame.
 
     Args:
@@ -75,8 +77,9 @@ class VideoFileSource(Closing):
             self._decoded = self._decode()
             first = self._first_frame()
             colour = _colour(first, self._stream)
-            _warn_of_hdr(self._name, colour)
-            self._pixels = UprightReader(first, colour)
+            _tell_of_mapping(self._name, colour.transfer, colour.primaries)
+            self._pixels = self._reader(first, colour)
+            colour = mapped_colour(colour)
             described = _describe(self._container, self._stream, self._pixels, colour)
             self._info = replace(described, has_alpha=has_alpha(first.format))
             self._timeline = Timeline(
@@ -143,6 +146,15 @@ class VideoFileSource(Closing):
             aspect = self._info.sample_aspect_ratio
             yield Frame(image, self._timeline.pts(frame), index, alpha, aspect)
         self._health.check_end(_stored_end_s(self._container))
+
+    def _reader(self, first: VideoFrame, colour: Colour) -> UprightReader:
+        try:
+            return UprightReader(first, colour)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"{self._name}: its colours cannot be brought to SDR by this FFmpeg "
+                f"({error.strerror}); convert the video to SDR first"
+            ) from error
 
     def _upright(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
         try:
@@ -214,14 +226,19 @@ def _colour(first: VideoFrame, stream: VideoStream) -> Colour:
     )
 
 
-def _warn_of_hdr(name: str, colour: Colour) -> None:
-    if colour.transfer in _HDR:
+@cache
+def _tell_of_mapping(name: str, transfer: int, primaries: int) -> None:
+    """Once for each file: a background is opened anew in each of its rounds."""
+    colour = Colour(transfer=transfer, primaries=primaries)
+    if transfer in HDR_NAMES:
         log.warning(
-            "%s is HDR (%s): it is read in 8 bits without tone mapping, so colours look dull and "
-            "gradients may band; convert it to SDR first",
+            "%s is HDR (%s): it is mapped to SDR (BT.709), and what is brighter than SDR white is "
+            "clipped",
             name,
-            _HDR[colour.transfer],
+            HDR_NAMES[transfer],
         )
+    elif mapped_colour(colour) != colour:
+        log.info("%s has a wide gamut: it is mapped to BT.709", name)
 
 
 def _describe(
