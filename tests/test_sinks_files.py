@@ -212,7 +212,7 @@ COLOURS = [
     Colour(1, 1, 1, full_range=True),
     Colour(5, 5, 6),
     Colour(6, 6, 6, full_range=True),
-    Colour(9, 9, 14),
+    Colour(9, 1, 14),  # wide primaries would be mapped on reading
     Colour(),
 ]
 
