@@ -234,3 +234,12 @@ def test_a_picture_that_breaks_off_is_refused(tmp_path: Path) -> None:
         (tmp_path / f"a{suffix}").write_bytes(data[: len(data) * 2 // 3])
         with pytest.raises(SourceError, match="is not a picture, or it is broken"):
             ImagesSource([tmp_path / f"a{suffix}"])
+
+
+@pytest.mark.parametrize("suffix", [".jxl", ".DNG", ".svg"])
+def test_kinds_that_are_not_read_are_refused_with_the_way_out(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    Pillow.new("RGB", (8, 8)).save(path, "TIFF")  # as a DNG begins: with a thumbnail
+    assert is_picture(path)
+    with pytest.raises(SourceError, match="export it as JPEG, PNG or TIFF first"):
+        read_picture(path)

@@ -31,6 +31,11 @@ _FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "PSD"),
     *("QOI", "TIFF", "WEBP"),
 )
+UNREAD_SUFFIXES = (
+    ".arw", ".cr2", ".cr3", ".dng", ".exr", ".jxl", ".nef", ".orf", ".raf", ".rw2", ".svg",
+)  # fmt: skip
+"""Of pictures that cannot be decoded here, or of which a thumbnail alone would be."""
+
 _SEQUENCES = (b"avis", b"hevc", b"hevx", b"msf1")
 _HEAD_BYTES = 1 << 16  # an ICC profile may stand before the chunk that makes a PNG move
 _TIFF_EXTRA_SAMPLES = 338
@@ -64,8 +69,13 @@ def read_picture(path: Path) -> Picture | None:
     Returns:
         The picture; None where the file is not one, or too damaged to tell.
     Raises:
-        SourceError: the file cannot be read, or the picture has more than MAX_PIXELS pixels.
+        SourceError: the file cannot be read, its kind is one of UNREAD_SUFFIXES, or the picture
+            has more than MAX_PIXELS pixels.
     """
+    if path.suffix.lower() in UNREAD_SUFFIXES:
+        raise SourceError(
+            f"{path}: {path.suffix} pictures cannot be read; export it as JPEG, PNG or TIFF first"
+        )
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from vidbg.closing import Closing
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.pictures import Picture, is_animated, read_picture
+from vidbg.pictures import UNREAD_SUFFIXES, Picture, is_animated, read_picture
 
 PICTURE_SUFFIXES = (
     ".avif", ".bmp", ".dib", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
@@ -69,7 +69,7 @@ class ImagesSource(Closing):
 
 def is_picture(path: Path) -> bool:
     """Whether a name is a picture's; an animated WebP, PNG or AVIF counts as a video."""
-    return path.suffix.lower() in PICTURE_SUFFIXES and not is_animated(path)
+    return path.suffix.lower() in (*PICTURE_SUFFIXES, *UNREAD_SUFFIXES) and not is_animated(path)
 
 
 def _read(path: Path) -> Picture:
