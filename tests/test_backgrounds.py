@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from vidbg.compositing.backgrounds import (
     Background,
@@ -38,6 +41,7 @@ from vidbg.compositing.specs import (
 )
 from vidbg.errors import ConfigError, SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.sources import open_frames
 
 RED = (0, 0, 255)
 
@@ -336,8 +340,13 @@ def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
     assert shown(clip, 0.0, 0.15, 0.25, 3.15, 3.25, 3.35, 6.3) == [0, 1, 2, 2, 0, 1, 2]
 
 
-@pytest.mark.parametrize(("behind", "before"), [(1.0, 4 / 3), (4 / 3, 1.0), (2.0, 2.0)])
-def test_round_things_stay_round_whatever_the_shape_of_pixels(behind: float, before: float) -> None:
+@pytest.mark.parametrize(
+    ("behind", "before"),
+    [(Fraction(1), Fraction(4, 3)), (Fraction(4, 3), Fraction(1)), (Fraction(2), Fraction(2))],
+)
+def test_round_things_stay_round_whatever_the_shape_of_pixels(
+    behind: Fraction, before: Fraction
+) -> None:
     picture = np.zeros((120, round(160 / behind), 3), np.uint8)
     axes = round(40 / behind), 40
     cv2.ellipse(picture, (round(80 / behind), 60), axes, 0, 0, 360, (255, 255, 255), -1)
@@ -348,7 +357,7 @@ def test_round_things_stay_round_whatever_the_shape_of_pixels(behind: float, bef
             Frame(blank, 0.0, 0, pixel_aspect=before), blank[..., 0].astype(np.float32)
         )
         rows, columns = np.nonzero(filled[..., 1] > 127)
-        assert np.ptp(columns) * before == pytest.approx(np.ptp(rows), abs=2)
+        assert np.ptp(columns) * float(before) == pytest.approx(np.ptp(rows), abs=2)
         assert np.ptp(rows) == pytest.approx(60, abs=1)
 
 
@@ -428,3 +437,64 @@ def test_blur_looks_the_same_at_720_and_1080_lines() -> None:
 def test_a_frame_wholly_person_is_no_error() -> None:
     image = np.full((50, 60, 3), 90, np.uint8)
     assert blur_background(image, np.ones((50, 60), np.float32), 50).shape == image.shape
+
+
+def test_clear_places_of_a_moving_background_show_the_bars() -> None:
+    image = np.full((8, 8, 3), 200, np.uint8)  # the colour that nobody is to see
+    alpha = np.zeros((8, 8), np.float32)
+    alpha[:, 4:] = 1
+    frames = [Frame(image, float(index), index, alpha) for index in range(2)]
+
+    class Transparent(Clip):
+        def __iter__(self) -> Iterator[Frame]:
+            return iter(frames)
+
+    flat = at(Moving(lambda: Transparent([]), "cover", RED), height=8, width=8)
+    assert (flat[:, :4] == RED).all()
+    assert (flat[:, 4:] == 200).all()
+
+
+@pytest.mark.parametrize("fit", ["cover", "fit"])
+@pytest.mark.parametrize(
+    ("frame_aspect", "picture_aspect"),
+    [(Fraction(1), Fraction(4, 3)), (Fraction(4, 3), Fraction(1)), (Fraction(1, 2), Fraction(2))],
+)
+def test_circles_stay_round_whatever_the_pixels_shape(
+    fit: Fit, frame_aspect: Fraction, picture_aspect: Fraction
+) -> None:
+    picture = np.zeros((300, 400, 3), np.uint8)
+    axes = round(60 / float(picture_aspect)), 60  # as shown, a circle
+    cv2.ellipse(picture, ((200, 150), (2 * axes[0], 2 * axes[1]), 0), (255, 255, 255), -1)
+    still = Still(picture, fit, RED, picture_aspect)
+    frame = Frame(np.zeros((360, 640, 3), np.uint8), 0.0, 0, pixel_aspect=frame_aspect)
+    seen = still.at(frame, np.zeros((360, 640), np.float32))[..., 0] > 127
+    rows, columns = np.nonzero(seen)
+    width = (np.ptp(columns) + 1) * float(frame_aspect)
+    assert width / (np.ptp(rows) + 1) == pytest.approx(1, abs=0.05)
+
+
+def test_a_still_is_filled_anew_for_other_pixels() -> None:
+    still = Still(np.zeros((90, 160, 3), np.uint8), "fit", RED)
+    assert (at(still) == 0).all()
+    narrow = Frame(np.zeros((90, 160, 3), np.uint8), 0.0, 0, pixel_aspect=Fraction(1, 2))
+    assert (still.at(narrow, np.zeros((90, 160), np.float32))[0, 0] == RED).all()
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_an_animated_picture_moves_as_a_background(tmp_path: Path, kind: str) -> None:
+    frames = [Pillow.new("RGB", (16, 9), (level, 0, 0)) for level in (0, 200)]
+    path = tmp_path / f"a.{kind.lower()}"
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    background = open_background(FileSpec(path), open_frames=open_frames)
+    reds = [int(at(background, pts)[4, 8, 2]) for pts in (0, 0.15)]
+    assert reds == pytest.approx([0, 200], abs=4)
+
+
+def test_a_picture_that_is_too_large_is_refused_in_one_line(tmp_path: Path) -> None:
+    Pillow.new("1", (8, 8)).save(tmp_path / "huge.bmp")
+    data = bytearray((tmp_path / "huge.bmp").read_bytes())
+    data[18:26] = struct.pack("<ii", 40_000, 40_000)
+    (tmp_path / "huge.bmp").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"huge\.bmp.* 40000x40000 pixels") as refused:
+        open_file(tmp_path / "huge.bmp")
+    assert "\n" not in str(refused.value)

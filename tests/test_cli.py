@@ -112,6 +112,11 @@ def test_help_and_version(run: Run) -> None:
         ["run", "--format", "H264"],
         ["run", "--frames", "0"],
         ["bench", "--size", "0x0"],
+        ["bench", "--size", "99999x99999"],
+        ["run", "--size", "99999x99999"],
+        ["run", "--size", "20000x100"],
+        ["run", "--size", "1280x8"],
+        ["run", "--size", "123456789012x720"],
     ],
 )
 def test_wrong_usage_exits_2(arguments: list[str], run: Run) -> None:
@@ -180,6 +185,44 @@ def test_a_picture_is_cut_out(tmp_path: Path, run: Run) -> None:
     assert run("process", picture, "-b", "transparent").err == f"{tmp_path / 'me_vidbg.png'}\n"
     stored = cv2.imread(str(tmp_path / "me_vidbg.png"), cv2.IMREAD_UNCHANGED)
     assert np.asarray(stored).shape == (48, 64, 4)
+
+
+def test_names_at_the_file_systems_limit_get_results(clip: Path, tmp_path: Path, run: Run) -> None:
+    stem = "ä" * 125  # 250 bytes
+    for letter in "ab":
+        (tmp_path / f"{stem}{letter}.mp4").write_bytes(clip.read_bytes())
+    outcome = run("process", str(tmp_path / "*.mp4"), "-b", "green", "-q")
+    assert outcome == Outcome(0, "", "")
+    assert len(names(tmp_path)) == 6
+    assert all(len(os.fsencode(name)) <= 255 for name in names(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["input", "output", "background"])
+def test_a_name_too_long_is_told_in_one_line(
+    place: str, clip: Path, tmp_path: Path, run: Run
+) -> None:
+    long = str(tmp_path / f"{'x' * 300}.mp4")
+    arguments = {
+        "input": ("process", long, "-b", "green"),
+        "output": ("process", clip, "-b", "green", "-o", long),
+        "background": ("process", clip, "-b", long, "-o", tmp_path / "out.mp4"),
+    }[place]
+    assert "too long" in one_line(run(*arguments))
+
+
+def test_a_picture_too_large_does_not_stop_a_batch(tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        cv2.imwrite(str(folder / f"{name}.bmp"), numbered(1, 64, 48))
+    header = bytearray((folder / "b.bmp").read_bytes())
+    header[18:26] = (40_000).to_bytes(4, "little") * 2
+    (folder / "b.bmp").write_bytes(header)
+    outcome = run("process", folder, "-b", "green", "-q")
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 2
+    assert "40000x40000 pixels" in outcome.err
+    assert names(tmp_path / "in_vidbg") == ["a.png", "c.png"]
 
 
 def test_a_folder_with_everything_in_it(clip: Path, tmp_path: Path, run: Run) -> None:

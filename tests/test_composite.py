@@ -244,3 +244,49 @@ def test_a_matte_of_another_size_is_refused() -> None:
     frame, _ = person()
     with pytest.raises(ValueError, match="differ"):
         Compositor(CompositingConfig(ColourSpec((0, 0, 0))), OPEN)(frame, soft_disc(20, 20))
+
+
+CLEAR_BARS = CompositingConfig(ColourSpec((1, 2, 3)))
+
+
+def cut_out() -> tuple[Frame, Alpha, Alpha]:
+    """A person cut out softly, its alpha, and what a network sees of it: not all."""
+    frame, own = person(180, 240)
+    seen = np.clip(1.2 * own - 0.2, 0, 1).astype(np.float32)
+    seen[85:95, 115:125] = 0
+    return replace(frame, alpha=own), own, seen
+
+
+def test_a_cut_out_is_not_cut_out_again() -> None:
+    frame, own, seen = cut_out()
+    image = Compositor(CLEAR_BARS, OPEN)(frame, seen).image
+    behind = np.full_like(frame.image, (1, 2, 3))
+    np.testing.assert_array_equal(image, composite(frame.image, own, behind))
+    done = Compositor(CompositingConfig(TransparentSpec()), OPEN)(frame, seen)
+    assert done.alpha is not None
+    np.testing.assert_array_equal(done.alpha, own)
+    np.testing.assert_array_equal(done.image[own > 0], frame.image[own > 0])
+
+
+def test_a_cut_out_gives_away_no_colour_that_was_clear() -> None:
+    frame, own, seen = cut_out()
+    image = frame.image.copy()
+    image[own == 0] = 255
+    room = replace(frame, image=image)
+    bare = own == 0
+    transparent = Compositor(CompositingConfig(TransparentSpec()), OPEN)(room, seen).image
+    assert not (transparent[bare] == 255).all(axis=-1).any()
+    for spec in (PassthroughSpec(), BlurSpec(50)):
+        shown = Compositor(CompositingConfig(spec), OPEN)(room, seen).image
+        assert shown[:20, :20].max() < 40
+
+
+def test_a_room_with_clear_corners_does_not_stay() -> None:
+    frame, alpha = person(180, 240)
+    own = np.ones_like(alpha)
+    own[:40] = 0
+    own[90] = 0.5
+    image = Compositor(CLEAR_BARS, OPEN)(replace(frame, alpha=own), alpha).image
+    assert (image[(alpha == 0) | (own == 0)] == (1, 2, 3)).all()
+    done = Compositor(CompositingConfig(TransparentSpec()), OPEN)(replace(frame, alpha=own), alpha)
+    np.testing.assert_array_equal(done.alpha, np.minimum(alpha, own))

@@ -234,7 +234,7 @@ COLOURS = [
     Colour(1, 1, 1, full_range=True),
     Colour(5, 5, 6),
     Colour(6, 6, 6, full_range=True),
-    Colour(9, 9, 14),
+    Colour(9, 1, 14),  # wide primaries would be mapped on reading
     Colour(),
 ]
 
@@ -770,6 +770,19 @@ def test_one_picture_takes_one_frame(tmp_path: Path) -> None:
         with pytest.raises(SinkError, match=r"a%05d\.png"):
             sink.write(FRAMES[1])
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(("suffix", "most"), [(".webp", 16_383), (".jpg", 65_500)])
+def test_pictures_wider_than_their_format_are_refused(
+    tmp_path: Path, suffix: str, most: int
+) -> None:
+    with ImagesSink(tmp_path / f"a{suffix}") as sink:
+        with pytest.raises(SinkError, match=rf"{most} a side: give a name that ends in \.png"):
+            sink.write(Frame(np.zeros((8, most + 1, 3), np.uint8), 0.0, 0))
+        assert list(tmp_path.iterdir()) == []
+        sink.write(Frame(np.zeros((8, most, 3), np.uint8), 0.0, 0))
+    with ImagesSink(tmp_path / "b.png") as sink:
+        sink.write(Frame(np.zeros((8, 70_000, 3), np.uint8), 0.0, 0))
 
 
 def test_pictures_that_cannot_be_are_refused(tmp_path: Path) -> None:

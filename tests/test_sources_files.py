@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import logging
 import os
 import threading
 import time
@@ -501,6 +500,31 @@ def test_transparent_animation_has_alpha(tmp_path: Path) -> None:
     assert np.abs(frame.image[:, :15].astype(int) - (10, 20, 200)).max() <= 3
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.webm", "libvpx-vp9"), ("b.webm", "libvpx"), ("c.mkv", "libvpx-vp9"), ("d.mov", "qtrle")],
+)
+def test_alpha_of_a_video_is_read(tmp_path: Path, name: str, codec: str) -> None:
+    stored = np.dstack([numbered(3, *SIZE)[..., ::-1], np.full(SIZE[::-1], 255, np.uint8)])
+    stored[:, :20, 3] = 0
+    picture = av.VideoFrame.from_ndarray(stored, format="rgba")
+    pixel_format = "argb" if codec == "qtrle" else "yuva420p"
+    vpx = {} if codec == "qtrle" else {"auto-alt-ref": "0", "crf": "4", "b": "2M"}
+    clip = write_clip(
+        tmp_path / name, ticks=range(8), codec=codec, pixel_format=pixel_format, options=vpx,
+        frame_of=lambda _: picture.reformat(format=pixel_format),
+    )  # fmt: skip
+    with VideoFileSource(clip) as source:
+        assert source.info.has_alpha
+        frames = list(source)
+    assert len(frames) == 8
+    for frame in frames:
+        assert frame.alpha is not None
+        assert frame.alpha[:, :16].max() < 0.05
+        assert frame.alpha[:, 24:].min() > 0.95
+    assert [round(frame.pts * 30) for frame in frames] == list(range(8))
+
+
 def test_cover_picture_is_not_the_video(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no video stream, only audio, cover picture"):
         VideoFileSource(_with_cover(tmp_path / "a.m4a", video=False))
@@ -593,16 +617,6 @@ def test_no_relay_without_a_wish_for_it(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "b.mp4", audio="aac")
     with VideoFileSource(clip, copy_streams=False) as source:
         assert source.relay is None
-
-
-@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
-def test_hdr_is_warned_of_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, transfer: int, name: str
-) -> None:
-    clip = write_clip(tmp_path / "a.mp4", colour=Colour(9, 9, transfer))
-    with caplog.at_level(logging.WARNING), VideoFileSource(clip) as source:
-        list(source)
-    assert [name in record.message for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize(

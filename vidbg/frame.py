@@ -42,7 +42,7 @@ class Frame:
     index: int
     alpha: Alpha | None = None
     duration_s: float | None = None
-    pixel_aspect: float = 1.0
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def height(self) -> int:
@@ -93,6 +93,7 @@ class StreamInfo:
         field_order: "top" or "bottom" for frames that are interlaced as given.
         live: frames come at their own pace and the newest matters most.
         stills: the frames are unrelated pictures, possibly of different sizes.
+        has_alpha: frames may carry an alpha of their own.
     """
 
     width: int
@@ -106,3 +107,4 @@ class StreamInfo:
     field_order: FieldOrder = "progressive"
     live: bool = False
     stills: bool = False
+    has_alpha: bool = False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -88,8 +91,18 @@ def main() -> None:
         logging.getLogger(__name__).debug("failed", exc_info=error)
         typer.echo(f"vidbg: {error}", err=True)
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        typer.echo(f"vidbg: {_too_long(str(error.filename))}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _too_long(path: str) -> str:
+    longest = max((os.fsencode(part) for part in Path(path).parts), key=len, default=b"")
+    return f"{path[:40]}... is too long a name ({len(longest)} bytes; 255 are allowed): shorten it"
 
 
 def _terminated(number: int, _frame: object) -> None:

@@ -6,19 +6,21 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from vidbg.compositing.blend import flatten
 from vidbg.compositing.blur import blur_background
 from vidbg.compositing.scaling import Fit, fill
 from vidbg.compositing.specs import ALLOWED, Bgr, BlurSpec, ColourSpec, FileSpec
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.pictures import Picture, is_animated, read_picture
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +73,9 @@ def open_background(
         case BlurSpec(strength):
             return Blurred(strength)
     _check_file(spec.path)
-    picture = None if spec.path.suffix.lower() == ".gif" else _read_picture(spec.path, bars)
+    picture = _read_still(spec.path, bars)
     if picture is not None:
-        return Still(picture, fit, bars)
+        return Still(picture.image, fit, bars, picture.pixel_aspect)
     try:
         return Moving(partial(open_frames, spec.path), fit, bars, str(spec.path))
     except SourceError as error:
@@ -83,37 +85,29 @@ def open_background(
 
 
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        reason = "is a folder"
-    elif not path.exists():
-        reason = "does not exist"
-    elif path.stat().st_size == 0:
-        reason = "is empty"
-    else:
-        return
+    try:
+        if path.is_dir():
+            reason = "is a folder"
+        elif not path.exists():
+            reason = "does not exist"
+        elif path.stat().st_size == 0:
+            reason = "is empty"
+        else:
+            return
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        reason = f"cannot be used: {error.strerror}"
     raise ConfigError(f"background {str(path)!r} {reason}; {ALLOWED}")
 
 
-def _read_picture(path: Path, behind: Bgr) -> Image | None:
-    """Read an upright BGR picture, transparent parts filled; None where it is no picture."""
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise ConfigError(f"background {str(path)!r} cannot be read: {error.strerror}") from error
-    upright = cv2.imdecode(data, cv2.IMREAD_COLOR)  # turned as its EXIF says
-    if upright is None:
+def _read_still(path: Path, behind: Bgr) -> Picture | None:
+    """Read a picture, transparent parts filled; None where it moves or is no picture."""
+    if path.suffix.lower() == ".gif" or is_animated(path):
         return None
-    stored = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
-    if stored.ndim == 3 and stored.shape[2] == 4 and stored.dtype in (np.uint8, np.uint16):
-        return _flatten(stored, behind)
-    return np.asarray(upright, np.uint8)
-
-
-def _flatten(bgra: NDArray[Any], behind: Bgr) -> Image:
-    whole = np.iinfo(bgra.dtype).max
-    alpha = bgra[..., 3:] / whole
-    mixed = alpha * (bgra[..., :3] * (255 / whole)) + (1 - alpha) * np.array(behind)
-    return np.asarray(np.rint(mixed), np.uint8)
+    try:
+        picture = read_picture(path)
+    except SourceError as error:
+        raise ConfigError(f"background {str(path)!r} cannot be used: {error}") from error
+    return picture and replace(picture, image=flatten(picture.image, picture.alpha, behind))
 
 
 class Solid:
@@ -152,20 +146,22 @@ class Still:
         pixel_aspect: width of one of the picture's pixels over its height.
     """
 
-    def __init__(self, picture: Image, fit: Fit, bars: Bgr, pixel_aspect: float = 1.0) -> None:
+    def __init__(
+        self, picture: Image, fit: Fit, bars: Bgr, pixel_aspect: Fraction = Fraction(1)
+    ) -> None:
         self._picture = picture
         self._fit: Fit = fit
         self._bars = bars
         self._pixel_aspect = pixel_aspect
         self._filled: Image = np.empty((0, 0, 3), np.uint8)
-        self._filled_aspect = 0.0
+        self._filled_for: tuple[int, int, Fraction] | None = None
 
     def at(self, frame: Frame, _alpha: Alpha) -> Image:
-        if self._filled.shape != frame.image.shape or self._filled_aspect != frame.pixel_aspect:
-            stretch = self._pixel_aspect / frame.pixel_aspect
-            size = frame.height, frame.width
-            self._filled = fill(self._picture, *size, self._fit, self._bars, stretch)
-            self._filled_aspect = frame.pixel_aspect
+        wanted = frame.height, frame.width, frame.pixel_aspect
+        if self._filled_for != wanted:
+            aspect = float(self._pixel_aspect / frame.pixel_aspect)
+            self._filled = fill(self._picture, *wanted[:2], self._fit, self._bars, aspect)
+            self._filled_for = wanted
         return self._filled
 
     def close(self) -> None:
@@ -226,7 +222,7 @@ class Moving:
         while self._next is not None and self._next.pts - self._first_s <= position_s:
             shown = self._step(self._next)
         if shown is not None:
-            self._still = self._picture_of(shown)
+            self._still = self._shown(shown)
         if self._next is None and position_s >= (self._length_s or math.inf):
             self._seek(elapsed_s)
 
@@ -270,10 +266,11 @@ class Moving:
     def _begin(self, beginning: Beginning) -> None:
         self._stream, self._frames, first = beginning
         self._first_s, self._shown_s = first.pts, 0.0
-        self._still = self._picture_of(self._step(first))
+        self._still = self._shown(self._step(first))
 
-    def _picture_of(self, frame: Frame) -> Still:
-        return Still(frame.image, self._fit, self._bars, frame.pixel_aspect)
+    def _shown(self, frame: Frame) -> Still:
+        image = flatten(frame.image, frame.alpha, self._bars)
+        return Still(image, self._fit, self._bars, frame.pixel_aspect)
 
     def _tell(self, error: SourceError, consequence: str) -> None:
         if not self._told:

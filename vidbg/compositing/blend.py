@@ -41,6 +41,13 @@ def composite(image: Image, alpha: Alpha, background: Image) -> Image:
     return result
 
 
+def flatten(image: Image, alpha: Alpha | None, behind: tuple[int, int, int]) -> Image:
+    """A picture over one BGR colour; `image` itself where it has no alpha."""
+    if alpha is None:
+        return image
+    return composite(image, alpha, np.full(image.shape, behind, np.uint8))
+
+
 def _check_sizes(image: Image, alpha: Alpha, background: Image) -> None:
     if image.shape != background.shape:
         raise ValueError(f"image {image.shape} and background {background.shape} differ in shape")

@@ -61,7 +61,7 @@ def fill(
     width: int,
     fit: Fit,
     bars: tuple[int, int, int],
-    stretch: float = 1.0,
+    aspect: float = 1.0,
 ) -> Image:
     """Bring a picture to a frame's size, its proportions kept and itself in the middle.
 
@@ -69,17 +69,17 @@ def fill(
         picture: uint8 (h, w, 3), BGR.
         fit: "cover" fills the frame and cuts what is over; "fit" shows all of it between bars.
         bars: BGR colour of the bars.
-        stretch: how many times as wide as the frame's pixels the picture's are.
+        aspect: how many times as wide as the frame's pixels the picture's are.
     Returns:
         uint8 (height, width, 3), BGR, C-contiguous; maybe `picture` itself.
     """
-    ratios = height / picture.shape[0], width / (picture.shape[1] * stretch)
+    across = picture.shape[1] * aspect
+    ratios = height / picture.shape[0], width / across
     scale = max(ratios) if fit == "cover" else min(ratios)
     if fit == "cover":
-        picture = _cut_middle(picture, round(height / scale), round(width / scale / stretch))
+        picture = _cut_middle(picture, round(height / scale), round(width / scale / aspect))
         return np.ascontiguousarray(resize(picture, height, width))
-    inner_height = max(1, round(picture.shape[0] * scale))
-    inner = inner_height, max(1, round(picture.shape[1] * scale * stretch))
+    inner = max(1, round(picture.shape[0] * scale)), max(1, round(across * scale))
     return _with_bars(resize(picture, *inner), height, width, bars)
 
 

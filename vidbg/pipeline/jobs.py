@@ -27,6 +27,9 @@ _SOUND_OF_ALL_KINDS = (".avi", ".ogv", ".vob")
 
 SUFFIX_ADDED = "_vidbg"
 
+LONGEST_NAME_BYTES = 255
+"""Of a file's name in nearly every file system."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -129,14 +132,15 @@ def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
     named = [
         target
         if counts[folded(target)] == 1
-        else target.with_stem(f"{path.stem}_{path.suffix[1:]}")
+        else target.with_name(_shortened(path.stem, f"_{path.suffix[1:]}{target.suffix}"))
         for path, target in zip(paths, wanted, strict=True)
     ]
     seen: Counter[str] = Counter()
     for number, target in enumerate(named):
         seen[folded(target)] += 1
         if seen[folded(target)] > 1:
-            named[number] = target.with_stem(f"{target.stem}_{seen[folded(target)]}")
+            end = f"_{seen[folded(target)]}{target.suffix}"
+            named[number] = target.with_name(_shortened(target.stem, end))
     return named
 
 
@@ -149,11 +153,20 @@ def _result_name(path: Path, transparent: bool, added: str = "") -> str:
     suffix = path.suffix.lower()
     if is_picture(path):
         keeps = suffix in WRITTEN_PICTURES and not (transparent and suffix in (".jpg", ".jpeg"))
-        return f"{path.stem}{added}{path.suffix if keeps else '.png'}"
+        return _shortened(path.stem, f"{added}{path.suffix if keeps else '.png'}")
     if transparent:
-        return f"{path.stem}{added}{suffix if suffix == '.webm' else '.mov'}"
+        return _shortened(path.stem, f"{added}{suffix if suffix == '.webm' else '.mov'}")
     other = ".mkv" if suffix in _SOUND_OF_ALL_KINDS else ".mp4"
-    return f"{path.stem}{added}{suffix if suffix in CONTAINERS else other}"
+    return _shortened(path.stem, f"{added}{suffix if suffix in CONTAINERS else other}")
+
+
+def _shortened(stem: str, end: str) -> str:
+    """`stem` and `end` as a name that file systems take; a stem too long for them is cut."""
+    stored = os.fsencode(stem)
+    room = LONGEST_NAME_BYTES - len(os.fsencode(end))
+    if len(stored) > room:
+        stem = stored[:room].decode(errors="ignore")  # not in the middle of a character
+    return stem + end
 
 
 def _is_folder(output: str) -> bool:

@@ -115,7 +115,10 @@ class _Inputs:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+    try:
+        return one.samefile(other)
+    except OSError:  # one is missing, or has a name that no file can have
+        return False
 
 
 def _twice(target: Path, other: Path) -> str:
@@ -131,7 +134,14 @@ def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
         with suppress(TypeError, ValueError):  # ImagesSink tells what is wrong with the number
             targets = [path.with_name(path.name % 0) for path in targets]
     targets += [output.alpha_video] if output.alpha_video else []
-    return [path for path in targets if path.is_file()]
+    return [path for path in targets if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the sink tells what is wrong with the name
+        return False
 
 
 def is_transparent(compositing: CompositingConfig) -> bool:

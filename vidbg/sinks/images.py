@@ -17,6 +17,9 @@ from vidbg.sinks.formats import PICTURE_SUFFIXES, OutputKind, output_kind
 from vidbg.sinks.partial_file import PartialFile
 from vidbg.sinks.watching import Unwatched
 
+_LONGEST_SIDE_PX = {".jpeg": 65_500, ".jpg": 65_500, ".webp": 16_383}
+"""What libjpeg and libwebp write at most."""
+
 
 class ImagesSink(Unwatched, Completing):
     """Writes every frame as a picture of its own, each complete before it takes its name.
@@ -34,7 +37,8 @@ class ImagesSink(Unwatched, Completing):
         overwrite: replace existing pictures.
     Raises:
         ConfigError: no picture suffix, or one without transparency where it is asked for.
-        SinkError: a picture exists, or cannot be written; a second frame for a single picture.
+        SinkError: a picture exists, cannot be written, or is larger than its format can be; a
+            second frame for a single picture.
     """
 
     def __init__(
@@ -71,13 +75,15 @@ class ImagesSink(Unwatched, Completing):
                 f"{path} was just written, and now comes frame {frame.index}; give a folder, or a "
                 f"name with a number: {path.stem}%05d{path.suffix}"
             )
+        self._check_size(path, frame)
         file = PartialFile(path, overwrite=self._overwrite)
         try:
-            file.temporary.write_bytes(self._encoded(frame))
-        except (OSError, cv2.error) as error:
+            file.temporary.write_bytes(self._encoded(path, frame))
+        except OSError as error:
             file.discard()
-            reason = getattr(error, "strerror", None) or str(error)
-            raise SinkError(f"{path} cannot be written: {reason}; is the disk full?") from error
+            raise SinkError(
+                f"{path} cannot be written: {error.strerror}; is the disk full?"
+            ) from error
         except BaseException:
             file.discard()
             raise
@@ -99,9 +105,28 @@ class ImagesSink(Unwatched, Completing):
         name = f"{index:05d}" if self._names is None else self._names[index]
         return self._target / f"{name}{self._suffix}"
 
-    def _encoded(self, frame: Frame) -> Any:
+    def _check_size(self, path: Path, frame: Frame) -> None:
+        most = _LONGEST_SIDE_PX.get(self._suffix.lower())
+        if most is not None and max(frame.height, frame.width) > most:
+            raise SinkError(
+                f"{path} would have {frame.width}x{frame.height} pixels; {self._suffix} holds at "
+                f"most {most} a side: give a name that ends in .png"
+            )
+
+    def _encoded(self, path: Path, frame: Frame) -> Any:
         pixels = _with_alpha(frame) if self._alpha else frame.image
-        return cv2.imencode(self._suffix, pixels, self._parameters())[1]
+        try:
+            done, data = cv2.imencode(self._suffix, pixels, self._parameters())
+        except cv2.error as error:
+            done, reason = False, " ".join(str(error).split())
+        else:
+            reason = "OpenCV gives no reason"
+        if not done:
+            raise SinkError(
+                f"{path} of {frame.width}x{frame.height} pixels cannot be encoded: {reason}; "
+                "try another format, such as .png"
+            )
+        return data
 
     def _parameters(self) -> list[int]:
         if self._suffix.lower() == ".webp":  # beyond 100, OpenCV writes it without loss

@@ -41,7 +41,14 @@ class PartialFile:
     def __init__(self, path: str | Path, *, overwrite: bool) -> None:
         self.path = Path(path)
         self._overwrite = overwrite
-        self._check()
+        try:
+            self._check()
+        except OSError as error:  # a name too long for the file system, or a folder locked away
+            name = self.path.name if len(self.path.name) <= 60 else f"{self.path.name[:57]}..."
+            raise SinkError(
+                f"{name} ({len(os.fsencode(self.path.name))} bytes) cannot be written to: "
+                f"{error.strerror}; give another name for the output"
+            ) from error
         token = secrets.token_hex(4)
         stem = self.path.stem[:40]  # so that a name as long as allowed does not become too long
         self.temporary = self.path.with_name(f".{stem}.{token}.partial{self.path.suffix}")

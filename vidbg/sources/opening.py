@@ -15,7 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidbg.errors import SourceError
-from vidbg.sources.images import is_animated_webp
+from vidbg.pictures import is_animated_webp
 
 _ALLOWED = "any video that FFmpeg reads (.mp4, .mov, .mkv, .webm, .avi, .ts, .y4m, .gif ...)"
 _TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg draws text files as if on a terminal

@@ -20,16 +20,17 @@ from vidbg.closing import Closing
 from vidbg.errors import SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, Interlaced, StreamInfo
 from vidbg.packets import PacketRelay
+from vidbg.sources.colour_mapping import HDR_NAMES, mapped_colour
+from vidbg.sources.decoders import decoder_of
 from vidbg.sources.deinterlacing import Deinterlacer
 from vidbg.sources.lengths import clock_breaks, origin_s, stored_end_s, stream_end_s
 from vidbg.sources.opening import open_container, source_name, video_stream
 from vidbg.sources.tags import kept_tags, moved_chapters
 from vidbg.sources.timeline import SETTLING_S, Clock, Health, Tell, Timeline
-from vidbg.sources.upright import UprightReader
+from vidbg.sources.upright import UprightReader, has_alpha
 
 log = logging.getLogger(__name__)
 
-_HDR = {16: "PQ", 18: "HLG"}
 _RGB_MATRIX = 0
 _UNSPECIFIED = 2
 _SHORTEST_S = 0.001  # of a frame that a container's end leaves time to
@@ -45,9 +46,10 @@ class VideoFileSource(Closing):
     frame's duration is the file's own. Iterating again goes on where the last iteration stopped.
     The images are new arrays.
 
-    A frame of another size than the first is fitted into it, between bars. Nothing is tone mapped.
-    Damaged places and a file that breaks off do not end the reading: what can be decoded is given,
-    and SourceIncomplete is raised after the last frame.
+    A frame of another size than the first is fitted into it, between bars. HDR (PQ, HLG) and wide
+    gamuts are mapped to SDR in BT.709, and `info.colour` is what they are then. Damaged places and
+    a file that breaks off do not end the reading: what can be decoded is given, and
+    SourceIncomplete is raised after the last frame.
 
     Args:
         file: a path, an URL that FFmpeg knows, "-" for standard input, or a binary stream.
@@ -81,6 +83,7 @@ class VideoFileSource(Closing):
             self._breaks = clock_breaks(self._container)
             self._origin_s = origin_s(self._container)
             self._clock = Clock(self._name, self._origin_s, breaks=self._breaks, tell=self._tell)
+            self._decoder = decoder_of(self._stream)
             self.relay = self._relay_of_copies() if copy_streams else None
             self._health = Health(self._name)
             self._intact_seen = False  # a whole frame has come
@@ -90,9 +93,9 @@ class VideoFileSource(Closing):
             self._decoded = self._decode()
             first = self._first_frame()
             colour = _colour(first, self._stream)
-            _tell_of_hdr(self._tell, self._name, colour)
-            self._pixels = UprightReader(first, colour, self._tell)
-            self._info = self._describe(first, colour)
+            _tell_of_mapping(self._tell, self._name, colour)
+            self._pixels = self._reader(first, colour)
+            self._info = self._describe(first, mapped_colour(colour))
             self._timeline = Timeline(
                 self._name, self._info.time_base, self._info.frame_rate, self._tell
             )
@@ -175,7 +178,7 @@ class VideoFileSource(Closing):
     def _frame(self, decoded: VideoFrame, index: int) -> Frame:
         image, alpha = self._upright(decoded)
         duration_s = float(decoded.duration * (decoded.time_base or 0)) or None
-        aspect = float(self._info.sample_aspect_ratio)
+        aspect = self._info.sample_aspect_ratio
         return Frame(image, self._timeline.pts(decoded), index, alpha, duration_s, aspect)
 
     def _whats_amiss(self) -> SourceIncomplete | None:
@@ -192,6 +195,15 @@ class VideoFileSource(Closing):
         if end_s is None or end_s - frame.pts < _SHORTEST_S:
             return frame
         return replace(frame, duration_s=end_s - frame.pts)
+
+    def _reader(self, first: VideoFrame, colour: Colour) -> UprightReader:
+        try:
+            return UprightReader(first, colour, self._tell)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"{self._name}: its colours cannot be brought to SDR by this FFmpeg "
+                f"({error.strerror}); convert the video to SDR first"
+            ) from error
 
     def _upright(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
         try:
@@ -234,7 +246,7 @@ class VideoFileSource(Closing):
             self._health.note(packet, ValueError("the packet is cut off"))
             return []
         try:
-            return self._stream.decode(packet)
+            return self._decoder.decode(packet)
         except av.FFmpegError as error:
             if packet is None or not self._settles(packet.pts, packet.time_base):
                 self._health.note(packet, error)
@@ -282,6 +294,7 @@ class VideoFileSource(Closing):
             colour=colour,
             sample_aspect_ratio=1 / aspect if self._pixels.orientation.transposed else aspect,
             field_order=order,
+            has_alpha=has_alpha(first.format),
         )
 
 
@@ -315,11 +328,13 @@ def _colour(first: VideoFrame, stream: VideoStream) -> Colour:
     )
 
 
-def _tell_of_hdr(tell: Tell, name: str, colour: Colour) -> None:
-    if colour.transfer in _HDR:
+def _tell_of_mapping(tell: Tell, name: str, colour: Colour) -> None:
+    if colour.transfer in HDR_NAMES:
         tell(
-            "%s is HDR (%s): it is read in 8 bits without tone mapping, so colours look dull and "
-            "gradients may band; convert it to SDR first",
+            "%s is HDR (%s): it is mapped to SDR (BT.709), and what is brighter than SDR white is "
+            "clipped",
             name,
-            _HDR[colour.transfer],
+            HDR_NAMES[colour.transfer],
         )
+    elif mapped_colour(colour) != colour:
+        log.info("%s has a wide gamut: it is mapped to BT.709", name)
