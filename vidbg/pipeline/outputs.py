@@ -11,6 +11,7 @@ from typing import Any
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.specs import FileSpec, TransparentSpec
 from vidbg.errors import ConfigError, SinkError
+from vidbg.paths import is_file
 from vidbg.pipeline.jobs import PIPE, Job
 from vidbg.sinks import Sink
 from vidbg.sinks.fan_out import FanOutSink
@@ -26,12 +27,16 @@ class OutputConfig:
     Attributes:
         encoding: quality and speed of the video encoder.
         overwrite: replace a file that exists (never an input).
-        alpha_video: write the matte, too, as a grey video of this name.
+        alpha_video: write the matte, too, as a grey video of this name (text is converted).
     """
 
     encoding: Encoding = field(default_factory=Encoding)
     overwrite: bool = False
     alpha_video: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.alpha_video is not None:
+            object.__setattr__(self, "alpha_video", Path(self.alpha_video))
 
 
 def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:
@@ -72,17 +77,20 @@ def _check_names(job: Job, compositing: CompositingConfig, alpha_video: Path | N
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+    with suppress(OSError):  # one does not exist, or has a name that is too long for any file
+        return one.samefile(other)
+    return False
 
 
 def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
-    """The files of a job that are there already; of a numbered sequence the first picture."""
+    """The files of a job that are there already; of a numbered sequence all of its pictures."""
     targets = [] if job.target == PIPE else [Path(job.target)]
     if job.is_sequence:
-        with suppress(TypeError, ValueError):  # ImagesSink tells what is wrong with the number
-            targets = [path.with_name(path.name % 0) for path in targets]
+        from vidbg.sinks.images import numbered_pictures
+
+        targets = list(numbered_pictures(Path(job.target)).values())
     targets += [output.alpha_video] if output.alpha_video else []
-    return [path for path in targets if path.is_file()]
+    return [path for path in targets if is_file(path)]
 
 
 def is_transparent(compositing: CompositingConfig) -> bool:

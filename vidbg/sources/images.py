@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vidbg.closing import Closing
 from vidbg.errors import SourceError
 from vidbg.frame import Alpha, Frame, Image, StreamInfo
+from vidbg.paths import is_file
 
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """Suffixes of the pictures that ImagesSource reads, in lower case."""
@@ -90,7 +91,7 @@ def read_picture(path: Path) -> tuple[Image, Alpha | None]:
 def is_picture(path: Path) -> bool:
     """Whether a name is a picture's; an animated WebP counts as a video."""
     named = path.suffix.lower() in PICTURE_SUFFIXES
-    return named and not (path.is_file() and is_animated_webp(path))
+    return named and not (is_file(path) and is_animated_webp(path))
 
 
 def is_animated_webp(path: Path) -> bool:
