@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, get_args
 
+from vidbg.choices import check_choice
 from vidbg.errors import ConfigError
 
 People = Literal["all", "main"]
@@ -52,5 +53,4 @@ class MattingConfig:
             raise ConfigError(f"smoothing of {self.smoothing_s} s; allowed are 0 and more")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"{self.threads} threads; allowed are 1 and more")
-        if self.people not in get_args(People):
-            raise ConfigError(f"people {self.people!r} is not known; allowed are all and main")
+        check_choice("value of people", self.people, get_args(People))

@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 
 from vidbg.compositing.blur import blur_background
 from vidbg.compositing.scaling import Fit, fill
-from vidbg.compositing.specs import ALLOWED, Bgr, BlurSpec, ColourSpec, FileSpec
+from vidbg.compositing.specs import (
+    ALLOWED,
+    Bgr,
+    BlurSpec,
+    ColourSpec,
+    FileSpec,
+    meant_background,
+)
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.paths import exists, is_folder
 
 
 class Background(Protocol):
@@ -60,7 +68,7 @@ def open_background(
             return Solid(bgr)
         case BlurSpec(strength):
             return Blurred(strength)
-    _check_file(spec.path)
+    check_file(spec.path)
     picture = None if spec.path.suffix.lower() == ".gif" else _read_picture(spec.path, bars)
     if picture is not None:
         return Still(picture, fit, bars)
@@ -72,16 +80,23 @@ def open_background(
         ) from error
 
 
-def _check_file(path: Path) -> None:
-    if path.is_dir():
+def check_file(path: Path) -> None:
+    """Refuse a background's path without reading the file.
+
+    Raises:
+        ConfigError: it is missing, empty or a folder.
+    """
+    meant = None
+    if is_folder(path):
         reason = "is a folder"
-    elif not path.exists():
-        reason = "does not exist"
+    elif not exists(path):
+        reason, meant = "does not exist", meant_background(path)
     elif path.stat().st_size == 0:
         reason = "is empty"
     else:
         return
-    raise ConfigError(f"background {str(path)!r} {reason}; {ALLOWED}")
+    hint = f" did you mean {meant!r}?" if meant else ""
+    raise ConfigError(f"background {str(path)!r} {reason};{hint} {ALLOWED}")
 
 
 def _read_picture(path: Path, behind: Bgr) -> Image | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vidbg.compositing.backgrounds import Background, OpenFrames, open_background
-from vidbg.compositing.blend import composite
+from vidbg.compositing.blend import blend
 from vidbg.compositing.edges import adjust_alpha, wrap_light
 from vidbg.compositing.foreground import composite_foreground, estimate_foreground
 from vidbg.compositing.scaling import Fit
@@ -136,7 +136,7 @@ class Compositor:
             return composite_foreground(image, moved, behind)
         else:
             foreground = estimate_foreground(image, moved)
-        return composite(wrap_light(foreground, soft, behind, wrap), soft, behind)
+        return blend(wrap_light(foreground, soft, behind, wrap), soft, behind)
 
     def close(self) -> None:
         """Release the background's file; may be called more than once."""
