@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from vidbg.cli.app import app
 from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.config import MattingConfig
-from vidbg.errors import BackendError, ConfigError
+from vidbg.errors import BackendError, ConfigError, SinkError
 from vidbg.matting import backends
 from vidbg.matting import matter as matter_module
 from vidbg.matting.backends.constant import ConstantBackend
@@ -164,7 +164,7 @@ def test_plots_are_drawn(tmp_path: Path) -> None:
     picture = cv2.imread(str(plot))
     assert picture is not None
     assert picture.shape[1] > 800
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(SinkError, match="cannot be written"):
         bench_report.draw([measure()], tmp_path / "plot.nothing")
 
 

@@ -20,9 +20,10 @@ from vidbg.cli.process import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
 from vidbg.cli.settings import FileCommand, LiveCommand
-from vidbg.errors import VidbgError
+from vidbg.cli.streams import secure_streams
+from vidbg.errors import ConfigError, VidbgError
 
-INTERRUPTED = 130
+WRONG_USAGE, INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="vidbg",
@@ -78,6 +79,7 @@ def main() -> None:
 
     Ended by SIGTERM or SIGHUP it removes what is incomplete, too: 143 and 129.
     """
+    secure_streams()
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
@@ -87,7 +89,7 @@ def main() -> None:
     except VidbgError as error:
         logging.getLogger(__name__).debug("failed", exc_info=error)
         typer.echo(f"vidbg: {error}", err=True)
-        sys.exit(1)
+        sys.exit(WRONG_USAGE if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

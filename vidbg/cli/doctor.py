@@ -22,6 +22,7 @@ from vidbg.cli.devices import (
     section,
     virtual_camera_rows,
 )
+from vidbg.installation import install_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -177,7 +178,7 @@ def _tried(look: Callable[[], _T], otherwise: _T, failures: list[str]) -> _T:
     except Exception as error:
         failures.append(
             f"{look.__module__} failed with {type(error).__name__}: {error}; "
-            "try `pip install --force-reinstall vidbg`"
+            f"try `{install_command('', '--force-reinstall')}`"
         )
         return otherwise
 

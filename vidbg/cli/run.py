@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -217,11 +217,11 @@ def _asked(size: str, fps: float) -> StreamInfo:
 
 def _backgrounds(folder: Path) -> list[Path]:
     """The media in a folder, by name."""
-    from vidbg.pipeline.jobs import media_in
+    from vidbg.pipeline.jobs import media_in, visible_in
 
     if not folder.is_dir():
         raise typer.BadParameter(f"--backgrounds {str(folder)!r} is no folder")
-    return media_in(sorted(folder.iterdir()), str(folder))
+    return media_in(visible_in(folder), str(folder))
 
 
 def _previews(given: _Given, info: StreamInfo) -> Iterator[LivePreview | LivePanel]:
@@ -256,6 +256,7 @@ def _shown(output: str | None) -> str:
 
 
 def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
+    from vidbg.choices import check_choice
     from vidbg.pipeline.jobs import PIPE
     from vidbg.sinks.raw_pipe import RAW_FORMATS
 
@@ -263,12 +264,8 @@ def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
         return "y4m"
     if output != PIPE:
         raise typer.BadParameter("--pipe-format is for raw video on stdout: add --output -")
-    for known in RAW_FORMATS:
-        if pipe_format == known:
-            return known
-    raise typer.BadParameter(
-        f"--pipe-format {pipe_format!r} is not known; allowed are {', '.join(RAW_FORMATS)}"
-    )
+    check_choice("--pipe-format", pipe_format, RAW_FORMATS)
+    return cast("RawFormat", pipe_format)
 
 
 def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Source]:

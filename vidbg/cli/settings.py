@@ -7,6 +7,8 @@ are the options of `vidbg run` without their dashes.
 
 from __future__ import annotations
 
+import codecs
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from vidbg.choices import refusal, suggestion
 from vidbg.errors import ConfigError
 
 PROFILES = "profile"
@@ -80,8 +83,8 @@ def load_settings(
         chosen = settings if name == profile else Settings()
         _take(chosen, values, f"{path}, [{PROFILES}.{name}]", options, path, context)
     if profile is not None and profile not in profiles:
-        known = ", ".join(profiles) or "none"
-        raise ConfigError(f"{path}: there is no profile {profile!r}; there are: {known}")
+        known, meant = ", ".join(profiles) or "none", suggestion(profile, profiles)
+        raise ConfigError(f"{path}: there is no profile {profile!r};{meant} there are: {known}")
     return settings
 
 
@@ -89,16 +92,46 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
     import tomllib
 
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
+        return tomllib.loads(_text(path.read_bytes()))
     except FileNotFoundError:
         if not must_exist:
             return {}
         raise ConfigError(f"{path} does not exist; `vidbg config init` writes an example") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not {error.encoding.upper()} ({error.reason} at byte {error.start}); "
+            "save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+_BYTE_ORDER_MARKS = {  # the longer ones first: one of UTF-16 begins one of UTF-32
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def _text(data: bytes) -> str:
+    """What a file says: UTF-8, or what the byte order mark of a Windows editor names.
+
+    Raises:
+        UnicodeDecodeError: it is something else.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if data.startswith(mark):
+            return _with_newlines(data.decode(encoding))
+    if b"\0" in data[:2]:  # ASCII in UTF-16 without a mark
+        return _with_newlines(data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le"))
+    return _with_newlines(data.decode("utf-8-sig"))
+
+
+def _with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n")  # as tomllib.load, but not tomllib.loads, does
 
 
 def _take(
@@ -112,7 +145,7 @@ def _take(
     for key, value in table.items():
         option = options.get(key)
         if option is None or option.name is None:
-            raise ConfigError(f"{origin}: {key!r} is not known; allowed are {', '.join(options)}")
+            raise ConfigError(f"{origin}: {refusal('key', key, options)}")
         settings.values[option.name] = _checked(option, value, f"{origin}: {key}", path, context)
         settings.origins[option.name] = origin
 
@@ -125,6 +158,8 @@ def _checked(option: TyperOption, value: Any, where: str, path: Path, context: A
         allowed += (int,)
     if type(value) not in allowed:
         raise ConfigError(f"{where} is {value!r}; it must be {expected}")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{where} is {value!r}; it must be {expected}, and finite")
     try:
         converted = option.process_value(context, value if kind is bool else str(value))
     except typer.BadParameter as error:

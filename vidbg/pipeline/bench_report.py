@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import vidbg
-from vidbg.errors import ConfigError
+from vidbg.errors import ConfigError, SinkError
+from vidbg.installation import install_command
 from vidbg.pipeline.benchmark import Result
 
 
@@ -119,12 +120,13 @@ def draw(results: Sequence[Result], path: Path) -> None:
     """The distribution of the latencies and the stages side by side, as a PNG or SVG.
 
     Raises:
-        ConfigError: matplotlib is not installed, or does not know the suffix.
+        SinkError: matplotlib is not installed or does not know the suffix, or the file cannot be
+            written.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ConfigError("plots need matplotlib: pip install 'vidbg[bench]'") from None
+        raise SinkError(f"plots need matplotlib: `{install_command('bench')}`") from None
     figure = Figure(figsize=(11, 3.2 + 0.5 * len(results)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for result in results:
@@ -138,7 +140,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
     try:
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the plot {path} cannot be written: {error}") from None
+        raise SinkError(f"the plot {path} cannot be written: {error}") from None
 
 
 def _draw_stages(axis: Any, results: Sequence[Result]) -> None:

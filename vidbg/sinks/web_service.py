@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vidbg.closing import Closing
 from vidbg.errors import SinkError
 from vidbg.frame import Image
+from vidbg.installation import install_command
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -46,7 +47,8 @@ class WebService(Closing):
         try:
             from vidbg.sinks.web_server import NewestJpeg
         except ImportError as error:
-            raise SinkError(f"{name} needs aiohttp ({error}): pip install 'vidbg[web]'") from None
+            step = install_command("web")
+            raise SinkError(f"{name} needs aiohttp ({error}): `{step}`") from None
         self._make, self._newest = make, NewestJpeg()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
