@@ -90,6 +90,11 @@ def main() -> None:
         logging.getLogger(__name__).debug("failed", exc_info=error)
         typer.echo(f"vidbg: {error}", err=True)
         sys.exit(WRONG_USAGE if isinstance(error, ConfigError) else 1)
+    except OSError as error:  # a disk or standard output that takes nothing more
+        logging.getLogger(__name__).debug("failed", exc_info=error)
+        where = "" if error.filename is None else f"{error.filename}: "
+        typer.echo(f"vidbg: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -80,7 +80,8 @@ class RawPipeSink(LiveSink):
 def _standard_output() -> BinaryIO:
     if sys.stdout is None:
         raise SinkError(
-            "standard output is closed: pipe raw video into a program, as in `vidbg run -o - | mpv -`"
+            "standard output is closed: pipe raw video into a program, as in "
+            "`vidbg run -o - | mpv -`"
         )
     if sys.stdout.isatty():
         raise SinkError(
