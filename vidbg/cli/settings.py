@@ -7,7 +7,6 @@ are the options of `vidbg run` without their dashes.
 
 from __future__ import annotations
 
-import codecs
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from vidbg.choices import refusal, suggestion
+from vidbg.decoding import decoded
 from vidbg.errors import ConfigError
 
 PROFILES = "profile"
@@ -92,7 +92,7 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(_text(path.read_bytes()))
+        return tomllib.loads(decoded(path.read_bytes()))
     except FileNotFoundError:
         if not must_exist:
             return {}
@@ -106,32 +106,6 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
-
-
-_BYTE_ORDER_MARKS = {  # the longer ones first: one of UTF-16 begins one of UTF-32
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-
-
-def _text(data: bytes) -> str:
-    """What a file says: UTF-8, or what the byte order mark of a Windows editor names.
-
-    Raises:
-        UnicodeDecodeError: it is something else.
-    """
-    for mark, encoding in _BYTE_ORDER_MARKS.items():
-        if data.startswith(mark):
-            return _with_newlines(data.decode(encoding))
-    if b"\0" in data[:2]:  # ASCII in UTF-16 without a mark
-        return _with_newlines(data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le"))
-    return _with_newlines(data.decode("utf-8-sig"))
-
-
-def _with_newlines(text: str) -> str:
-    return text.replace("\r\n", "\n")  # as tomllib.load, but not tomllib.loads, does
 
 
 def _take(

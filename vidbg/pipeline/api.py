@@ -42,9 +42,9 @@ def process(
     compositing = _compositing(background)
     written = written or OutputConfig()
     target = None if output is None else os.fspath(output)
-    single = isinstance(source, str | os.PathLike)
-    sources = [os.fspath(name) for name in ([source] if single else source)]
-    jobs = plan_jobs(sources, target, transparent=is_transparent(compositing))
+    sources = [source] if isinstance(source, str | os.PathLike) else source
+    names = [os.fspath(name) for name in sources]
+    jobs = plan_jobs(names, target, transparent=is_transparent(compositing))
     check_jobs(jobs, compositing, written)
     present = [path for job in jobs for path in existing_outputs(job, written)]
     if present and not written.overwrite:
