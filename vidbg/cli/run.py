@@ -14,6 +14,7 @@ from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
 from vidbg.cli.reload import reloading
 from vidbg.cli.status_line import StatusLine
+from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,9 +48,10 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Virtual camera (default: the first free one), pipewire or pipewire:NAME, "
-            "web:PORT for browsers, a stream's URL (rtmp://HOST/APP/KEY, rtmps://..., "
-            "srt://HOST:PORT, udp://HOST:PORT), - for raw video on stdout, none.",
+            help="; ".join(
+                f"{kind.usage}: {kind.purpose}" for kind in (VIRTUAL_CAMERA, *OUTPUTS.values())
+            )
+            + ".",
         ),
     ] = None,
     pipe_format: Annotated[
@@ -155,8 +157,9 @@ class _Given:
 def _run(ctx: typer.Context, given: _Given) -> None:
     from contextlib import closing
 
-    from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
+    from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, reopens
     from vidbg.pipeline.live.opening import CameraOpener
+    from vidbg.sinks import open_output
 
     check_output(given.output, preview=given.show or given.panel is not None)
     with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
@@ -270,10 +273,9 @@ def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
 
 def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Source]:
     """Opens the camera that is meant, the same one each time."""
-    if pixel_format not in ("auto", "MJPG", "YUYV"):
-        raise typer.BadParameter(
-            f"--format {pixel_format!r} is not known; allowed are auto, MJPG, YUYV"
-        )
+    from vidbg.choices import check_choice
+
+    check_choice("--format", pixel_format, ("auto", "MJPG", "YUYV"))
     rate = asked.frame_rate or Fraction(30)
     if name == SYNTHETIC:
         from vidbg.sources.synthetic import SyntheticSource

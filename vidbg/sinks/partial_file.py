@@ -71,13 +71,7 @@ class PartialFile:
         folder = self.path.absolute().parent
         if not folder.is_dir():
             raise SinkError(f"there is no folder {folder} to write {self.path.name} to; make it")
-        try:
-            is_folder = self.path.is_dir()
-        except OSError as error:  # too long a name, say
-            raise SinkError(
-                f"{self.path} cannot be written: {error.strerror}; give another name by --output"
-            ) from error
-        if is_folder:
+        if self.path.is_dir():
             raise SinkError(f"{self.path} is a folder; give the name of a file")
         if self._taken():
             raise SinkError(f"{self.path} exists; give another name, or allow overwriting (-y)")
