@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -61,7 +60,7 @@ def test_a_device_is_a_virtual_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rtmp:host/a/b", "write rtmp://HOST/APP/KEY"),
         ("none:x", "write none"),
         ("-:", "write -"),
-        ("web:eighty", "the address of --output is malformed"),
+        ("web:eighty", "the address is malformed"),
         ("web:", "web:PORT"),
         ("pipewire:", "names no camera"),
         ("udp://host", "udp://HOST:PORT"),
@@ -93,7 +92,7 @@ def test_the_table_opens_sinks() -> None:
 
 
 def test_help_names_every_output(
-    vidbg: Callable[..., tuple[int, str, str]], monkeypatch: Any
+    vidbg: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     shown = vidbg("run", "--help")[1]

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
+    from vidbg.sources.camera_mode import PixelFormat
 
 logger = logging.getLogger(__name__)
-
-SYNTHETIC = "synthetic"
 
 
 def run(
@@ -40,7 +39,8 @@ def run(
         typer.Option(
             "--camera",
             "-c",
-            help="Index, path, name or a part of it, or synthetic for a test picture.",
+            help="Index, path, name or a part of it; a video or picture, looped; a stream's URL "
+            "(rtsp://HOST/PATH, http://HOST/video); or synthetic for a test picture.",
         ),
     ] = "0",
     output: Annotated[
@@ -132,7 +132,7 @@ def run(
         frames=frames,
     )
     with log_to(log_file, log_level):
-        logger.info("camera %s on %s, output %s", camera, background, _shown(output))
+        logger.info("camera %s on %s, output %s", _shown(camera), background, _shown(output))
         _run(ctx, given)
 
 
@@ -250,8 +250,8 @@ def _window(given: _Given, info: StreamInfo) -> LivePreview:
 
 
 def _shown(output: str | None) -> str:
-    """An output's name for the log: of a URL what is not secret."""
-    from vidbg.sinks.addresses import public_name
+    """The name of a camera or an output for the log: of a URL what is not secret."""
+    from vidbg.urls import public_name
 
     if output is None:
         return "virtual camera"
@@ -274,28 +274,17 @@ def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
 def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Source]:
     """Opens the camera that is meant, the same one each time."""
     from vidbg.choices import check_choice
+    from vidbg.sources.cameras import camera_name, camera_source
 
     check_choice("--format", pixel_format, ("auto", "MJPG", "YUYV"))
-    rate = asked.frame_rate or Fraction(30)
-    if name == SYNTHETIC:
-        from vidbg.sources.synthetic import SyntheticSource
-
-        return lambda: SyntheticSource(asked.width, asked.height, rate, live=True)
-    from vidbg.sources.camera_choice import CameraChoice
-
-    choice = CameraChoice(name)
-    told: set[str] = set()
+    open_source, told = camera_source(name, asked, cast("PixelFormat", pixel_format)), set[str]()
 
     def open_camera() -> Source:
-        source = choice.open(
-            width=asked.width,
-            height=asked.height,
-            frame_rate=rate,
-            pixel_format=pixel_format,  # type: ignore[arg-type]  # checked above
-        )
-        if str(source.mode) not in told:
-            typer.echo(f"camera {name}: {source.mode}", err=True)
-            told.add(str(source.mode))
+        source = open_source()
+        mode = str(getattr(source, "mode", ""))
+        if mode and mode not in told:
+            typer.echo(f"camera {camera_name(name)}: {mode}", err=True)
+            told.add(mode)
         return source
 
     return open_camera

@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperOption
 from vidbg.choices import refusal, suggestion
 from vidbg.decoding import decoded
 from vidbg.errors import ConfigError
+from vidbg.paths import is_file
 
 PROFILES = "profile"
 ARGUMENTS = f"{__name__}.arguments"
@@ -153,6 +154,8 @@ def _anchored(option: TyperOption, value: Any, where: str, folder: Path) -> Any:
     """A relative path is taken from the file's folder."""
     if option.name in _PATHS:
         return folder / Path(value).expanduser()
+    if option.name == "camera" and is_file(folder / value):
+        return str(folder / value)
     if option.name == "background":
         from vidbg.compositing.specs import FileSpec, parse_background
 
