@@ -271,7 +271,7 @@ def test_neither_package(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(flavour, "import_module", missing)
-    with pytest.raises(BackendError, match=r"not installed.*pip install 'vidbg\[tensorrt\]'"):
+    with pytest.raises(BackendError, match=r"not installed.*pip install .*\[tensorrt\]"):
         find_flavour()
 
 
