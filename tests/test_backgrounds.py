@@ -127,7 +127,7 @@ def test_words_and_paths(text: str, spec: BackgroundSpec) -> None:
     ],
 )
 def test_bad_words_are_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"give|allowed") as refused:
+    with pytest.raises(ConfigError, match=r"give|allowed|choose from") as refused:
         parse_background(text)
     assert "\n" not in str(refused.value)
 

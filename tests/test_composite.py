@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,6 +76,82 @@ def test_blend_refuses_differing_sizes_with_both() -> None:
         composite(image, np.zeros((4, 4), np.float32), noise(4, 5, 0))
     with pytest.raises(ValueError, match=r"\(4, 4, 3\).*\(5, 4\)"):
         composite(image, np.zeros((5, 4), np.float32), image)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SIZES, SIZES, SEEDS)
+def test_every_documented_kind_of_alpha_gives_the_same_picture(
+    height: int, width: int, seed: int
+) -> None:
+    image, background = noise(height, width, seed), noise(height, width, seed + 1)
+    codes = noise(height, width, seed + 2)[..., 0]
+    truth = composite(image, (codes / 255).astype(np.float32), background)
+    alphas: list[Any] = [codes, codes / 255, np.asfortranarray(codes), np.longdouble(codes) / 255]
+    for alpha in alphas:
+        np.testing.assert_array_equal(composite(image, alpha, background), truth)
+    rough = composite(image, (codes / 255).astype(np.float16), background)
+    assert np.abs(rough - 1.0 * truth).max() <= 1
+    hard = codes > 127
+    np.testing.assert_array_equal(
+        composite(image, hard, background), np.where(hard[..., None], image, background)
+    )
+
+
+def test_an_alpha_that_overshoots_a_little_is_clipped() -> None:
+    image, background = noise(70, 70, 0), noise(70, 70, 1)
+    alpha = np.full((70, 70), 1.004)
+    alpha[:35] = -0.004
+    result = composite(image, alpha, background)
+    np.testing.assert_array_equal(result[35:], image[35:])
+    np.testing.assert_array_equal(result[:35], background[:35])
+
+
+def test_pictures_may_be_views_in_any_order_of_memory() -> None:
+    image, background, alpha = noise(70, 90, 0), noise(70, 90, 1), soft_alpha(70, 90, 2)
+    truth = composite(image, alpha, background)
+    turned = composite(image[::-1, ::-1], alpha[::-1, ::-1], background[::-1, ::-1])
+    np.testing.assert_array_equal(turned[::-1, ::-1], truth)
+    np.testing.assert_array_equal(composite(np.asfortranarray(image), alpha, background), truth)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "reason"),
+    [
+        (np.full((8, 8), 255, np.float32), "values from 255 to 255.*divide it by 255"),
+        (np.full((8, 8), -0.5), "values from -0.5 to -0.5"),
+        (np.full((8, 8), np.nan, np.float32), "holds NaN"),
+        (np.where(np.eye(8) == 1, np.nan, 0.5), "holds NaN"),
+        (np.full((8, 8), np.inf), "values from inf to inf"),
+        (np.ones((8, 8), np.int64), "the alpha is int64; allowed are"),
+        (np.ones((8, 8), np.complex64), "the alpha is complex64"),
+        (np.ones((8, 8, 1), np.float32), r"\(8, 8, 1\) differ in size"),
+        (np.ones((0, 8)), "is empty"),
+        (None, "the alpha is NoneType"),
+        ([[1.0]], "the alpha is list"),
+        (1.0, "the alpha is float"),
+    ],
+)
+def test_an_alpha_that_cannot_be_is_refused(alpha: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        composite(noise(8, 8, 0), alpha, noise(8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [
+        (np.zeros((8, 8, 3), np.float32), "is float32; it must be a uint8 array"),
+        (np.zeros((8, 8, 4), np.uint8), r"has the shape \(8, 8, 4\)"),
+        (np.zeros((8, 8), np.uint8), r"has the shape \(8, 8\)"),
+        (np.zeros((0, 8, 3), np.uint8), r"has the shape \(0, 8, 3\)"),
+        (None, "is NoneType"),
+    ],
+)
+def test_a_picture_that_cannot_be_is_refused(picture: Any, reason: str) -> None:
+    good, alpha = noise(8, 8, 0), np.ones((8, 8), np.float32)
+    with pytest.raises(ValueError, match=f"the image {reason}"):
+        composite(picture, alpha, good)
+    with pytest.raises(ValueError, match=f"the background {reason}"):
+        composite(good, alpha, picture)
 
 
 def test_alpha_is_left_alone_without_offset_and_feather() -> None:

@@ -54,6 +54,47 @@ def test_an_animated_webp_counts_as_a_video(tmp_path: Path) -> None:
     assert Job(str(clip), "frame%05d.png").is_sequence
 
 
+def test_several_inputs_are_planned_as_one_batch(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "a.bmp", "b.mp4", "notes.txt", "shots/c.png", "a_vidbg.jpg")
+    a, bmp, b = (str(tmp_path / name) for name in ("a.jpg", "a.bmp", "b.mp4"))
+    planned = {job.source: job.target for job in plan_jobs([a, b, a], None, transparent=False)}
+    assert planned == {a: str(tmp_path / "a_vidbg.jpg"), b: str(tmp_path / "b_vidbg.mp4")}
+    into = plan_jobs([a, bmp, str(tmp_path / "shots")], str(tmp_path / "out"), transparent=True)
+    assert [Path(job.target).name for job in into] == ["a_jpg.png", "a_bmp.png", "c.png"]
+    apart = plan_jobs([a, str(tmp_path / "shots")], None, transparent=False)
+    assert apart[-1].target == str(tmp_path / "shots_vidbg" / "c.png")
+    again = plan_jobs([str(tmp_path / "*.jpg"), b], None, transparent=False)
+    assert [job.source for job in again] == [a, b]  # not the result of an earlier run
+    named = plan_jobs([a, str(tmp_path / "notes.txt")], None, transparent=False)
+    assert len(named) == 2  # what is named is tried, and told when it fails
+
+
+@pytest.mark.parametrize("output", ["out.mp4", PIPE, "frame%05d.png"])
+def test_several_inputs_take_no_single_output(output: str) -> None:
+    with pytest.raises(ConfigError, match="2 inputs cannot all become"):
+        plan_jobs(["a.mp4", "b.mp4"], output, transparent=False)
+
+
+def test_standard_input_is_no_part_of_a_list() -> None:
+    with pytest.raises(ConfigError, match="give it alone"):
+        plan_jobs(["a.mp4", PIPE], "out", transparent=False)
+
+
+@pytest.mark.parametrize("sources", ["", "  ", [], [""], ["a.mp4", ""]])
+def test_an_empty_input_is_refused(sources: str | list[str]) -> None:
+    with pytest.raises(ConfigError, match="an INPUT is empty"):
+        plan_jobs(sources, None, transparent=False)
+
+
+def test_hidden_files_of_a_folder_are_no_inputs(tmp_path: Path) -> None:
+    touch(tmp_path, "shots/a.mp4", "shots/._a.mp4", "shots/.b.png", "hidden/.c.png")
+    assert targets(tmp_path / "shots") == [str(tmp_path / "shots_vidbg" / "a.mp4")]
+    assert targets(tmp_path / "shots" / "*") == [str(tmp_path / "shots" / "a_vidbg.mp4")]
+    assert len(targets(tmp_path / "shots" / ".*")) == 2  # asked for
+    with pytest.raises(SourceError, match="no pictures or videos"):
+        plan_jobs(str(tmp_path / "hidden"), None, transparent=False)
+
+
 @pytest.mark.parametrize("folder", ["out", "out/", "deep/out"])
 def test_a_name_without_suffix_is_a_folder_for_results(folder: str, tmp_path: Path) -> None:
     for name in ("a.mp4", "a.jpg"):

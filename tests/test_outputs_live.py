@@ -15,9 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from vidbg.cli.app import app
 from vidbg.closing import Closing
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Colour, Frame, StreamInfo
@@ -47,10 +45,12 @@ def test_i420_is_bare_planes() -> None:
     ("options", "message"),
     [(["-o", "-", "--pipe-format", "rgb"], "i420"), (["--pipe-format", "i420"], "--output -")],
 )
-def test_a_pipe_format_that_cannot_be(options: list[str], message: str) -> None:
-    result = CliRunner().invoke(app, ["run", "--camera", "synthetic", *options])
-    assert result.exit_code == 2
-    assert message in result.output
+def test_a_pipe_format_that_cannot_be(
+    options: list[str], message: str, vidbg: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, err = vidbg("run", "--camera", "synthetic", *options)
+    assert code == 2
+    assert message in err
 
 
 @pytest.mark.parametrize("url", ["rtsp://host/live/secret", "udp://127.0.0.1", "udp://:9"])

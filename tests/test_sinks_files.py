@@ -33,7 +33,7 @@ from vidbg.sinks.formats import (
     codec_for,
     output_kind,
 )
-from vidbg.sinks.images import ImagesSink
+from vidbg.sinks.images import ImagesSink, numbered_pictures
 from vidbg.sinks.partial_file import remove_left_behind
 from vidbg.sinks.video_file import VideoFileSink
 from vidbg.sources.video_file import VideoFileSource
@@ -754,6 +754,39 @@ def test_pictures_keep_given_names(tmp_path: Path) -> None:
         for frame in FRAMES[:2]:
             sink.write(frame)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["anna.jpg", "ben.jpg"]
+
+
+def test_a_shorter_sequence_leaves_nothing_of_an_older_one(tmp_path: Path) -> None:
+    kept = ["a1000x.png", "a12.png", "b007.png", "notes.txt"]
+    for name in [*(f"a{number:03d}.png" for number in range(2000) if number % 100 < 9), *kept]:
+        (tmp_path / name).write_bytes(b"old")
+    with ImagesSink(tmp_path / "a%03d.png", overwrite=True) as sink:
+        for index in range(3):
+            sink.write(FRAMES[index])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"a000.png", "a001.png", "a002.png", *kept}
+    (tmp_path / "a003.png").write_bytes(b"old")
+    with pytest.raises(RuntimeError), ImagesSink(tmp_path / "a%03d.png", overwrite=True) as sink:
+        sink.write(FRAMES[0])
+        raise RuntimeError  # a run that failed has not replaced the older one
+    assert (tmp_path / "a003.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "numbers"),
+    [
+        ("f%03d.png", [1, 10, 1000]),
+        ("f%d.png", [7, 1000]),
+        ("100%%%03d.png", [2]),
+        ("100%.png", []),
+        ("%s.png", []),
+        ("missing/f%d.png", []),
+    ],
+)
+def test_numbered_pictures_are_found(target: str, numbers: list[int], tmp_path: Path) -> None:
+    for name in ("f001.png", "f010.png", "f1000.png", "f7.png", "g001.png", "100%002.png"):
+        (tmp_path / name).touch()
+    assert list(numbered_pictures(tmp_path / target)) == numbers
 
 
 def test_sequence_counts_by_index(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, get_args
 
-from vidbg.errors import ConfigError
+from vidbg.choices import check_choice
 from vidbg.limits import SMOOTHING_S, THREADS
 
 People = Literal["all", "main"]
@@ -52,5 +52,4 @@ class MattingConfig:
         SMOOTHING_S.check("smoothing_s", self.smoothing_s)
         if self.threads is not None:
             THREADS.check("threads", self.threads)
-        if self.people not in get_args(People):
-            raise ConfigError(f"people {self.people!r} is not known; allowed are all and main")
+        check_choice("value of people", self.people, get_args(People))

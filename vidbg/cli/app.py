@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +21,10 @@ from vidbg.cli.run import run
 from vidbg.cli.service import service
 from vidbg.cli.settings import FileCommand, LiveCommand
 from vidbg.cli.start import INTERRUPTED, heed_interrupts
-from vidbg.errors import VidbgError
+from vidbg.cli.streams import secure_streams
+from vidbg.errors import ConfigError, VidbgError
+
+WRONG_USAGE = 2
 
 app = typer.Typer(
     name="vidbg",
@@ -81,6 +81,7 @@ def main() -> None:
 
     Ended by SIGTERM or SIGHUP it removes what is incomplete, too: 143 and 129.
     """
+    secure_streams()
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
@@ -90,19 +91,14 @@ def main() -> None:
     except VidbgError as error:
         logging.getLogger(__name__).debug("failed", exc_info=error)
         typer.echo(f"vidbg: {error}", err=True)
-        sys.exit(1)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        typer.echo(f"vidbg: {_too_long(str(error.filename))}", err=True)
+        sys.exit(WRONG_USAGE if isinstance(error, ConfigError) else 1)
+    except OSError as error:  # a disk or standard output that takes nothing more
+        logging.getLogger(__name__).debug("failed", exc_info=error)
+        where = "" if error.filename is None else f"{error.filename}: "
+        typer.echo(f"vidbg: {where}{error.strerror or error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _too_long(path: str) -> str:
-    longest = max((os.fsencode(part) for part in Path(path).parts), key=len, default=b"")
-    return f"{path[:40]}... is too long a name ({len(longest)} bytes; 255 are allowed): shorten it"
 
 
 def _terminated(number: int, _frame: object) -> None:

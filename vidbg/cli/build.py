@@ -33,14 +33,13 @@ def build(
     ] = None,
 ) -> None:
     """Build an engine for TensorRT, if there is none that fits."""
+    from vidbg.choices import check_choice
     from vidbg.matting.backends.tensorrt.build import build_engine
     from vidbg.matting.backends.tensorrt.cache import cache_folder, keep_engine, origin_of
     from vidbg.matting.backends.tensorrt.flavour import choose
 
-    if graph not in ("network", "frame"):
-        raise typer.BadParameter(f"--graph {graph!r} is not known; allowed are network and frame")
-    if precision not in ("fp16", "int8"):
-        raise typer.BadParameter(f"--precision {precision!r} is not known; allowed are fp16, int8")
+    check_choice("--graph", graph, ("network", "frame"))
+    check_choice("--precision", precision, ("fp16", "int8"))
     recipe = replace(
         _recipe("frame" if graph == "frame" else "network", size, network_size),
         precision="int8" if precision == "int8" else "fp16",

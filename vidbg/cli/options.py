@@ -161,10 +161,12 @@ def matting_config(
     people: str = "all",
     whole_frame: bool = True,
 ) -> MattingConfig:
+    from vidbg.choices import check_choice
     from vidbg.config import MattingConfig
+    from vidbg.matting.backends import check_choices
 
-    if people not in ("all", "main"):
-        raise typer.BadParameter(f"--people {people!r} is not known; allowed are all and main")
+    check_choices(device, precision)
+    check_choice("--people", people, ("all", "main"))
     usual = MattingConfig()
     pixels = usual.network_pixels if network_size is None else parse_network_size(network_size)
     return MattingConfig(
@@ -182,10 +184,10 @@ def matting_config(
 def compositing_config(
     background: str, fit: str, offset: float, feather: float, light_wrap: float
 ) -> CompositingConfig:
+    from vidbg.choices import check_choice
     from vidbg.compositing import CompositingConfig, parse_background
 
-    if fit not in ("cover", "fit"):
-        raise typer.BadParameter(f"--fit {fit!r} is not known; allowed are cover and fit")
+    check_choice("--fit", fit, ("cover", "fit"))
     return CompositingConfig(
         parse_background(background),
         fit="cover" if fit == "cover" else "fit",

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 
 def process(
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="Video, picture, folder, glob, or - for stdin.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Videos, pictures, folders, patterns; or - for stdin."
+        ),
     ],
     background: options.Background,
     output: Annotated[
@@ -84,7 +87,7 @@ def process(
     matting = options.matting_config(
         device, precision, threads, network_size, smoothing, refine, people, whole_frame
     )
-    jobs = plan_jobs(source, output, transparent=is_transparent(compositing))
+    jobs = plan_jobs(sources, output, transparent=is_transparent(compositing))
     written = OutputConfig(
         Encoding(crf, preset),
         alpha_video=alpha_video,

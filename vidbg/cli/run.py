@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer.core import TyperOption
@@ -15,6 +15,7 @@ from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
 from vidbg.cli.reload import LIVE, reloading
 from vidbg.cli.status_line import StatusLine
+from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
+    from vidbg.sources.camera_mode import PixelFormat
 
 logger = logging.getLogger(__name__)
-
-SYNTHETIC = "synthetic"
 
 
 def run(
@@ -40,7 +40,8 @@ def run(
         typer.Option(
             "--camera",
             "-c",
-            help="Index, path, name or a part of it, or synthetic for a test picture.",
+            help="Index, path, name or a part of it; a video or picture, looped; a stream's URL "
+            "(rtsp://HOST/PATH, http://HOST/video); or synthetic for a test picture.",
         ),
     ] = "0",
     output: Annotated[
@@ -48,9 +49,10 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Virtual camera (default: the first free one), pipewire or pipewire:NAME, "
-            "web:PORT for browsers, a stream's URL (rtmp://HOST/APP/KEY, rtmps://..., "
-            "srt://HOST:PORT, udp://HOST:PORT), - for raw video on stdout, none.",
+            help="; ".join(
+                f"{kind.usage}: {kind.purpose}" for kind in (VIRTUAL_CAMERA, *OUTPUTS.values())
+            )
+            + ".",
         ),
     ] = None,
     pipe_format: Annotated[
@@ -131,7 +133,7 @@ def run(
         frames=frames,
     )
     with log_to(log_file, log_level):
-        logger.info("camera %s on %s, output %s", camera, background, _shown(output))
+        logger.info("camera %s on %s, output %s", _shown(camera), background, _shown(output))
         _run(ctx, given)
 
 
@@ -156,9 +158,10 @@ class _Given:
 def _run(ctx: typer.Context, given: _Given) -> None:
     from contextlib import closing
 
-    from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
+    from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, reopens
     from vidbg.pipeline.live.opening import CameraOpener
     from vidbg.pipeline.live.outputs import NO_OUTPUT
+    from vidbg.sinks import open_output
 
     check_output(given.output, preview=given.show or given.panel is not None)
     with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
@@ -239,11 +242,11 @@ def _asked(size: str, fps: float) -> StreamInfo:
 
 def _backgrounds(folder: Path) -> list[Path]:
     """The media in a folder, by name."""
-    from vidbg.pipeline.jobs import media_in
+    from vidbg.pipeline.jobs import media_in, visible_in
 
     if not folder.is_dir():
         raise typer.BadParameter(f"--backgrounds {str(folder)!r} is no folder")
-    return media_in(sorted(folder.iterdir()), str(folder))
+    return media_in(visible_in(folder), str(folder))
 
 
 def _previews(given: _Given, info: StreamInfo) -> Iterator[LivePreview | LivePanel]:
@@ -281,8 +284,8 @@ def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def _shown(output: str | None) -> str:
-    """An output's name for the log: of a URL what is not secret."""
-    from vidbg.sinks.addresses import public_name
+    """The name of a camera or an output for the log: of a URL what is not secret."""
+    from vidbg.urls import public_name
 
     if output is None:
         return "virtual camera"
@@ -290,6 +293,7 @@ def _shown(output: str | None) -> str:
 
 
 def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
+    from vidbg.choices import check_choice
     from vidbg.pipeline.jobs import PIPE
     from vidbg.sinks.raw_pipe import RAW_FORMATS
 
@@ -297,40 +301,24 @@ def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
         return "y4m"
     if output != PIPE:
         raise typer.BadParameter("--pipe-format is for raw video on stdout: add --output -")
-    for known in RAW_FORMATS:
-        if pipe_format == known:
-            return known
-    raise typer.BadParameter(
-        f"--pipe-format {pipe_format!r} is not known; allowed are {', '.join(RAW_FORMATS)}"
-    )
+    check_choice("--pipe-format", pipe_format, RAW_FORMATS)
+    return cast("RawFormat", pipe_format)
 
 
 def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Source]:
     """Opens the camera that is meant, the same one each time."""
-    if pixel_format not in ("auto", "MJPG", "YUYV"):
-        raise typer.BadParameter(
-            f"--format {pixel_format!r} is not known; allowed are auto, MJPG, YUYV"
-        )
-    rate = asked.frame_rate or Fraction(30)
-    if name == SYNTHETIC:
-        from vidbg.sources.synthetic import SyntheticSource
+    from vidbg.choices import check_choice
+    from vidbg.sources.cameras import camera_name, camera_source
 
-        return lambda: SyntheticSource(asked.width, asked.height, rate, live=True)
-    from vidbg.sources.camera_choice import CameraChoice
-
-    choice = CameraChoice(name)
-    told: set[str] = set()
+    check_choice("--format", pixel_format, ("auto", "MJPG", "YUYV"))
+    open_source, told = camera_source(name, asked, cast("PixelFormat", pixel_format)), set[str]()
 
     def open_camera() -> Source:
-        source = choice.open(
-            width=asked.width,
-            height=asked.height,
-            frame_rate=rate,
-            pixel_format=pixel_format,  # type: ignore[arg-type]  # checked above
-        )
-        if str(source.mode) not in told:
-            typer.echo(f"camera {name}: {source.mode}", err=True)
-            told.add(str(source.mode))
+        source = open_source()
+        mode = str(getattr(source, "mode", ""))
+        if mode and mode not in told:
+            typer.echo(f"camera {camera_name(name)}: {mode}", err=True)
+            told.add(mode)
         return source
 
     return open_camera

@@ -17,9 +17,17 @@ import numpy as np
 from vidbg.compositing.blend import flatten
 from vidbg.compositing.blur import blur_background
 from vidbg.compositing.scaling import Fit, fill
-from vidbg.compositing.specs import ALLOWED, Bgr, BlurSpec, ColourSpec, FileSpec
+from vidbg.compositing.specs import (
+    ALLOWED,
+    Bgr,
+    BlurSpec,
+    ColourSpec,
+    FileSpec,
+    meant_background,
+)
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.paths import exists, is_folder
 from vidbg.pictures import Picture, is_animated, read_picture
 
 log = logging.getLogger(__name__)
@@ -72,7 +80,7 @@ def open_background(
             return Solid(bgr)
         case BlurSpec(strength):
             return Blurred(strength)
-    _check_file(spec.path)
+    check_file(spec.path)
     picture = _read_still(spec.path, bars)
     if picture is not None:
         return Still(picture.image, fit, bars, picture.pixel_aspect)
@@ -84,19 +92,23 @@ def open_background(
         ) from error
 
 
-def _check_file(path: Path) -> None:
-    try:
-        if path.is_dir():
-            reason = "is a folder"
-        elif not path.exists():
-            reason = "does not exist"
-        elif path.stat().st_size == 0:
-            reason = "is empty"
-        else:
-            return
-    except OSError as error:  # a name that is too long, a folder that may not be entered
-        reason = f"cannot be used: {error.strerror}"
-    raise ConfigError(f"background {str(path)!r} {reason}; {ALLOWED}")
+def check_file(path: Path) -> None:
+    """Refuse a background's path without reading the file.
+
+    Raises:
+        ConfigError: it is missing, empty or a folder.
+    """
+    meant = None
+    if is_folder(path):
+        reason = "is a folder"
+    elif not exists(path):
+        reason, meant = "does not exist", meant_background(path)
+    elif path.stat().st_size == 0:
+        reason = "is empty"
+    else:
+        return
+    hint = f" did you mean {meant!r}?" if meant else ""
+    raise ConfigError(f"background {str(path)!r} {reason};{hint} {ALLOWED}")
 
 
 def _read_still(path: Path, behind: Bgr) -> Picture | None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidbg.compositing.backgrounds import Background, OpenFrames, open_background
-from vidbg.compositing.blend import composite, flatten
+from vidbg.compositing.blend import blend, flatten
 from vidbg.compositing.cut_outs import is_cut_out
 from vidbg.compositing.edges import adjust_alpha, wrap_light
 from vidbg.compositing.foreground import composite_foreground, estimate_foreground
@@ -157,7 +157,7 @@ class Compositor:
             return composite_foreground(image, moved, behind)
         else:
             foreground = estimate_foreground(image, moved)
-        return composite(wrap_light(foreground, soft, behind, wrap), soft, behind)
+        return blend(wrap_light(foreground, soft, behind, wrap), soft, behind)
 
     def close(self) -> None:
         """Release the background's file; may be called more than once."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidbg.choices import closest, refusal
 from vidbg.errors import ConfigError
 
 Bgr = tuple[int, int, int]
@@ -40,6 +42,7 @@ DEFAULT_BLUR = 50.0
 
 MIN_BLUR, MAX_BLUR = 20.0, 100.0
 """Weaker blur would leave faces and the titles of books recognisable; see `blur_background`."""
+WORDS = ("blur", "green", "transparent", "none")
 
 ALLOWED = (
     f"allowed are the path of a picture, video or GIF, blur, blur:{MIN_BLUR:g} to "
@@ -49,9 +52,12 @@ ALLOWED = (
 
 @dataclass(frozen=True, slots=True)
 class FileSpec:
-    """A picture, a video or an animated GIF."""
+    """A picture, a video or an animated GIF; text is converted to a path."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +95,20 @@ class PassthroughSpec:
 BackgroundSpec = FileSpec | BlurSpec | ColourSpec | TransparentSpec | PassthroughSpec
 
 
-def parse_background(spec: str) -> BackgroundSpec:
-    """Read what the user wrote after `--background`.
+def parse_background(spec: str | os.PathLike[str]) -> BackgroundSpec:
+    """Read what the user wrote after `--background`; a path object is always a file.
 
     `blur`, `blur:40`, `#rgb`, `#rrggbb`, `color:NAME`, `green`, `transparent` and `none` are words;
     anything else is a path. A file with such a name is meant by `./green`. Whether a path can be
     read is seen by `open_background`.
 
     Raises:
-        ConfigError: the text is empty, or a colour or strength cannot be used.
+        ConfigError: it is empty or no text, or a colour or strength cannot be used.
     """
+    if not isinstance(spec, str | os.PathLike):
+        raise ConfigError(f"the background is {spec!r}; {ALLOWED}")
+    if not isinstance(spec, str):
+        return FileSpec(Path(spec).expanduser())
     match spec.strip().partition(":"):
         case "", "", "":
             raise ConfigError(f"no background given; {ALLOWED}")
@@ -117,6 +127,21 @@ def parse_background(spec: str) -> BackgroundSpec:
     return FileSpec(Path(spec).expanduser())
 
 
+def meant_background(path: Path) -> str | None:
+    """What a path that does not exist was probably meant to be: a word, or a file beside it."""
+    word = path.name.casefold()
+    if word in NAMED_COLOURS:
+        return f"color:{word}"
+    try:
+        files = [file.name for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        files = []
+    close = closest(path.name, files)
+    if close is not None:
+        return str(path.with_name(close))
+    return closest(word, WORDS)
+
+
 def parse_colour(text: str) -> Bgr:
     """Read `#rgb`, `#rrggbb` or a name as (blue, green, red).
 
@@ -127,9 +152,7 @@ def parse_colour(text: str) -> Bgr:
     if re.fullmatch(r"#[0-9a-fA-F]{3}", code):
         code = "#" + "".join(2 * digit for digit in code[1:])
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
-        raise ConfigError(
-            f"colour {text!r} is not known; allowed are #rgb, #rrggbb, {', '.join(NAMED_COLOURS)}"
-        )
+        raise ConfigError(refusal("colour", text, ["#rgb", "#rrggbb", *NAMED_COLOURS]))
     red, green, blue = bytes.fromhex(code[1:])
     return blue, green, red
 

@@ -13,6 +13,7 @@ from vidbg.compositing import CompositingConfig
 from vidbg.compositing.specs import FileSpec, TransparentSpec
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Interlaced
+from vidbg.paths import is_file
 from vidbg.pipeline.jobs import PIPE, Job, folded
 from vidbg.sinks import Sink
 from vidbg.sinks.fan_out import FanOutSink
@@ -30,7 +31,7 @@ class OutputConfig:
     Attributes:
         encoding: quality and speed of the video encoder.
         overwrite: replace a file that exists (never an input).
-        alpha_video: write the matte, too, as a grey video of this name.
+        alpha_video: write the matte, too, as a grey video of this name (text is converted).
         interlaced: what becomes of interlaced input.
     """
 
@@ -38,6 +39,10 @@ class OutputConfig:
     overwrite: bool = False
     alpha_video: Path | None = None
     interlaced: Interlaced = "deinterlace"
+
+    def __post_init__(self) -> None:
+        if self.alpha_video is not None:
+            object.__setattr__(self, "alpha_video", Path(self.alpha_video))
 
 
 def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:
@@ -115,10 +120,9 @@ class _Inputs:
 
 
 def _same(one: Path, other: Path) -> bool:
-    try:
+    with suppress(OSError):  # one does not exist, or has a name that is too long for any file
         return one.samefile(other)
-    except OSError:  # one is missing, or has a name that no file can have
-        return False
+    return False
 
 
 def _twice(target: Path, other: Path) -> str:
@@ -128,20 +132,14 @@ def _twice(target: Path, other: Path) -> str:
 
 
 def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
-    """The files of a job that are there already; of a numbered sequence the first picture."""
+    """The files of a job that are there already; of a numbered sequence all of its pictures."""
     targets = [] if job.target == PIPE else [Path(job.target)]
     if job.is_sequence:
-        with suppress(TypeError, ValueError):  # ImagesSink tells what is wrong with the number
-            targets = [path.with_name(path.name % 0) for path in targets]
+        from vidbg.sinks.images import numbered_pictures
+
+        targets = list(numbered_pictures(Path(job.target)).values())
     targets += [output.alpha_video] if output.alpha_video else []
-    return [path for path in targets if _is_file(path)]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # the sink tells what is wrong with the name
-        return False
+    return [path for path in targets if is_file(path)]
 
 
 def is_transparent(compositing: CompositingConfig) -> bool:

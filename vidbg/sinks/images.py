@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +20,14 @@ from vidbg.sinks.watching import Unwatched
 
 _LONGEST_SIDE_PX = {".jpeg": 65_500, ".jpg": 65_500, ".webp": 16_383}
 """What libjpeg and libwebp write at most."""
+_NUMBER = re.compile(r"(%%|%[0-9]*[diu])")
 
 
 class ImagesSink(Unwatched, Completing):
     """Writes every frame as a picture of its own, each complete before it takes its name.
 
-    Aborting leaves the pictures that are complete; there is never a part of one.
+    Aborting leaves the pictures that are complete; there is never a part of one. Closing a numbered
+    sequence that may overwrite removes those with higher numbers, which an older, longer run left.
 
     Args:
         target: a picture's name, for one frame; a name with a number in it such as
@@ -93,10 +96,21 @@ class ImagesSink(Unwatched, Completing):
     def close(self) -> None:
         if self._state == "open":
             self._state = "closed"
+            if self._overwrite and self._written:
+                self._remove_surplus()
 
     def abort(self) -> None:
         if self._state == "open":
             self._state = "aborted"
+
+    def _remove_surplus(self) -> None:
+        if self._folder:
+            return
+        old = numbered_pictures(self._target)
+        last = max((number for number, path in old.items() if path in self._written), default=None)
+        for number, path in old.items():
+            if last is not None and number > last:
+                path.unlink(missing_ok=True)
 
     def _path(self, index: int) -> Path:
         if not self._folder:
@@ -154,6 +168,26 @@ def _check(target: str | Path, suffix: str, alpha: bool, quality: int) -> None:
     if not 1 <= quality <= 100:
         raise ConfigError(f"quality = {quality}; allowed are 1 to 100")
     _check_number(Path(target).name)
+
+
+def numbered_pictures(target: Path) -> dict[int, Path]:
+    """The existing files of a numbered sequence such as `person%05d.png`, by their numbers.
+
+    Returns:
+        In the order of the numbers; empty where the name has no decimal number in it.
+    """
+    pieces = _NUMBER.split(target.name)  # text and codes in turn
+    codes = [code for code in pieces[1::2] if code != "%%"]
+    if len(codes) != 1 or "%" in "".join(pieces[::2]) or not target.parent.is_dir():
+        return {}
+    parts = ["%" if p == "%%" else " *([0-9]+)" if p in codes else re.escape(p) for p in pieces]
+    pattern = re.compile("".join(parts))
+    found = {}
+    for path in target.parent.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match is not None and target.name % int(match[1]) == path.name and path.is_file():
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))
 
 
 def _check_number(name: str) -> None:

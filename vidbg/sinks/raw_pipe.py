@@ -113,11 +113,16 @@ class RawPipeSink(LiveSink):
 
     def _abandon(self) -> None:
         """Let Python's own flush at exit find an open stream, or it would complain once more."""
-        if self._stream is sys.stdout.buffer:
+        if sys.stdout is not None and self._stream is sys.stdout.buffer:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise SinkError(
+            "standard output is closed: pipe raw video into a program, as in "
+            "`vidbg run -o - | mpv -`"
+        )
     if sys.stdout.isatty():
         raise SinkError(
             "raw video would go to this terminal: pipe it into a program, as in "

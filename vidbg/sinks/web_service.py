@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vidbg.closing import Closing
 from vidbg.errors import SinkError
 from vidbg.frame import Image
+from vidbg.installation import install_command
 from vidbg.sinks.web_token import access_token
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class WebService(Closing):
         try:
             from vidbg.sinks.web_server import NewestJpeg
         except ImportError as error:
-            raise SinkError(f"{name} needs aiohttp ({error}): pip install 'vidbg[web]'") from None
+            step = install_command("web")
+            raise SinkError(f"{name} needs aiohttp ({error}): `{step}`") from None
         self._newest, token = NewestJpeg(), access_token(name)
         self._make: Callable[[], web.Application] = lambda: make(self._newest, token)
         self._loop = asyncio.new_event_loop()

@@ -15,6 +15,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.choices import check_choice
 from vidbg.errors import BackendError, ConfigError
 
 logger = logging.getLogger(__name__)
@@ -188,10 +189,5 @@ def check_choices(device: str, precision: str) -> None:
     Raises:
         ConfigError: the message lists what is.
     """
-    _check_choice("device", device, get_args(Device))
-    _check_choice("precision", precision, get_args(Precision))
-
-
-def _check_choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{what} {value!r} is not known; allowed are {', '.join(allowed)}")
+    check_choice("device", device, get_args(Device))
+    check_choice("precision", precision, get_args(Precision))
