@@ -20,6 +20,7 @@ from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.frame import Frame, StreamInfo
+from vidbg.limits import FRAMES_PER_SECOND
 from vidbg.matting.backends import Backend
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
@@ -35,8 +36,6 @@ from vidbg.timing import StageClock
 
 Times = dict[str, float]
 PERCENTILES = (50, 95, 99)
-
-MAX_LIVE_FPS = 1000
 
 SETTLE_S = 0.3
 """From the start of a live measurement to its first frame."""
@@ -71,10 +70,8 @@ class BenchmarkConfig:
             raise ConfigError("a file has its own pace; --live-fps goes with the synthetic source")
         if self.path is not None and self.still:
             raise ConfigError("a file moves as it does; --still goes with the synthetic source")
-        if self.live_fps is not None and not 1 <= self.live_fps <= MAX_LIVE_FPS:
-            raise ConfigError(
-                f"--live-fps {self.live_fps:g} cannot be measured; allowed are 1 to {MAX_LIVE_FPS}"
-            )
+        if self.live_fps is not None:
+            FRAMES_PER_SECOND.check("--live-fps", self.live_fps)
 
     def describe(self) -> str:
         pace = "" if self.live_fps is None else f" at {self.live_fps:g} FPS"
