@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.lifetime import under_way
 from vidbg.matting.backends.trial import try_apart
 from vidbg.matting.backends.tried import Refusals, TriedBackend, no_backend
 
@@ -290,8 +291,9 @@ def _time(backend: Backend) -> float:
 
 def _load(name: str, precision: str, threads: int | None) -> Backend:
     candidate = CANDIDATES[name]
-    load: Callable[[str, str, int | None], Backend] = _module(candidate).load
-    return load(candidate.target, precision, threads)
+    with under_way():
+        load: Callable[[str, str, int | None], Backend] = _module(candidate).load
+        return load(candidate.target, precision, threads)
 
 
 def _module(candidate: _Candidate) -> ModuleType:
