@@ -33,18 +33,19 @@ with SyntheticSource(640, 360, Fraction(30), 900) as source:
 """
 
 IN_PYTHON = """
-import contextlib, itertools, sys, threading, numpy, vidbg
+import contextlib, itertools, sys, threading, numpy
+from vidbg import Matter
 from vidbg.errors import VidbgError
 picture = numpy.random.default_rng(0).integers(0, 255, (360, 640, 3), numpy.uint8)
 def compute():
-    with contextlib.suppress(VidbgError), vidbg.Matter() as matter:  # refused at the end
+    with contextlib.suppress(VidbgError), Matter() as matter:  # refused at the end
         for index in itertools.count():
             matter(picture[index % 30 : 200 + index % 100])
 threading.Thread(target=compute, daemon=True).start()
 threading.Event().wait(float(sys.argv[1]))
 """
 
-PATIENCE_S = 90
+PATIENCE_S = 60
 CRASHES = {f"SIG{name}" for name in ("SEGV", "ABRT", "BUS", "ILL", "FPE")}
 
 
@@ -69,7 +70,7 @@ def cases(folder: Path) -> list[Case]:
     return [
         Case("run, SIGTERM", piped, term),
         Case("run, Ctrl-C", run, interrupt),
-        Case("run, --frames", [*piped, "--frames", "{frames}"], None),
+        Case("run, --frames", [*piped, "--fps", "5", "--frames", "{frames}"], None),
         Case("run, SIGTERM", piped, term),
         Case("process, SIGTERM", process, term),
         Case("process, Ctrl-C", process, interrupt),
@@ -86,28 +87,39 @@ def end(case: Case, after_s: float, folder: Path) -> str:
     command = [part.format(**words) if part.startswith("{") else part for part in case.command]
     if "process" in command:
         command += ["-o", str(folder / f"{time.monotonic_ns()}.mp4")]
-    errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed below)
+    environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}  # tells where each thread was
     with (
-        errors,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment,
         ) as process,
     ):
-        try:
-            if case.number is not None:
-                time.sleep(after_s)
-                process.send_signal(case.number)
-            process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return "hangs"
+        if case.number is not None:
+            time.sleep(after_s)
+            process.send_signal(case.number)
+        hangs = _hangs(process)
         code = process.returncode
         found = str(code) if code >= 0 else signal.Signals(-code).name
-        errors.seek(0)
-        said = errors.read().decode(errors="replace")
-        if found in CRASHES:
-            print(f"{case.name} after {after_s:.2f} s: {found}: {said[-1500:]}")
-        return found
+        if hangs or found in CRASHES:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+            print(f"{case.name} after {after_s:.2f} s: {found}: {said[-6000:]}", flush=True)
+        return "hangs" if hangs else found
+
+
+def _hangs(process: subprocess.Popen[bytes]) -> bool:
+    """Wait for the end; a process that hangs is aborted."""
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        process.wait()
+        return True
+    return False
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 LIVE = ("background", "fit", "offset", "feather", "light_wrap", "mirror")
 """Options that may change while a run goes on."""
+
+PATIENCE_S = 3.0
+"""How long the end waits for a reload that is under way."""
 
 
 @contextmanager
@@ -34,7 +36,9 @@ def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) ->
     if number is None or _has_terminal():
         yield
         return
-    present = [context]
+    from vidbg.pipeline.live.helpers import Helpers
+
+    present, helpers = [context], Helpers()
 
     def reload() -> None:
         try:
@@ -47,13 +51,14 @@ def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) ->
         present[0] = new
 
     def on_signal(*_: object) -> None:  # in a thread: what is interrupted here may hold locks
-        threading.Thread(target=reload, name="vidbg-reload", daemon=True).start()
+        helpers.start("reload", reload)
 
     before = signal.signal(number, on_signal)
     try:
         yield
     finally:
         signal.signal(number, before)
+        helpers.close(PATIENCE_S)
 
 
 def _has_terminal() -> bool:
