@@ -15,7 +15,7 @@ from vidbg.cli.config import config
 from vidbg.cli.demo import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
-from vidbg.cli.leaving import leave
+from vidbg.cli.leaving import insisting, leave
 from vidbg.cli.process import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
@@ -82,7 +82,9 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, _terminated)
-    leave(_exit_code())
+    with insisting():
+        code = _exit_code()
+    leave(code)
 
 
 def _exit_code() -> int:

@@ -137,13 +137,13 @@ def load_first(
     devices: Sequence[str],
     precision: str,
     threads: int | None,
-    size: tuple[int, int] | None = None,
+    trial: Callable[[Backend], object],
 ) -> tuple[str, Backend]:
     """The first of the devices that can be used, and its backend.
 
     Args:
-        size: height and width of an empty picture for the network, which the backend has to look
-            at first, unless it would have to build something for long; None for no such trial.
+        trial: is given each backend that opens; one on which it raises BackendError is closed, and
+            the next precision or device is tried.
     Raises:
         ConfigError: the only device does not have the precision.
         BackendError: none of them can be used; the message gives each reason.
@@ -151,8 +151,7 @@ def load_first(
     refusals: Refusals = []
     for name, backend in _openings(devices, precision, threads, refusals):
         try:
-            if size is not None and backend.ready(*size):
-                try_out(backend, *size)
+            trial(backend)
         except BackendError as error:
             refusals.append((name, error))
             backend.close()
@@ -206,7 +205,7 @@ def engines_here() -> list[str]:
     for report in survey():
         for precision in get_args(Precision)[1:] if report.usable else ():
             try:
-                load_first([report.name], precision, None, TRIAL_SIZE)[1].close()
+                load_first([report.name], precision, None, _look_once)[1].close()
             except (BackendError, ConfigError) as error:
                 logger.info("not %s:%s: %s", report.name, precision, error)
                 continue
@@ -264,7 +263,7 @@ def measure(name: str) -> BackendReport:
     if not probed.usable:
         return probed
     try:
-        with closing(load_first([name], "auto", None, TRIAL_SIZE)[1]) as backend:
+        with closing(load_first([name], "auto", None, _look_once)[1]) as backend:
             if not backend.ready(*TRIAL_SIZE):
                 built = f"{probed.reason}; not tried: its engine is built by the first run"
                 return replace(probed, reason=built)
@@ -279,6 +278,12 @@ def measure(name: str) -> BackendReport:
         reason += f"; {precision} is used, for what is faster fails"
     reason += f"; {ms:.1f} ms for a picture ({width}x{height} in the network)"
     return replace(probed, reason=reason, ms=round(ms, 2))
+
+
+def _look_once(backend: Backend) -> None:
+    """Compute a picture, unless an engine would have to be built first."""
+    if backend.ready(*TRIAL_SIZE):
+        try_out(backend, *TRIAL_SIZE)
 
 
 def _time(backend: Backend) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 EXIT_PATIENCE_S = 20.0
 """How long the end of Python waits for what is under way in daemon threads."""
+
+
+_INTERRUPTED = re.compile(r"\bKeyboardInterrupt\b|\bSystemExit: (\d+)")
 
 
 class _Gate:
@@ -37,6 +41,11 @@ class _Gate:
             self._count += 1
         try:
             yield
+        except Exception as error:
+            asked = interruption(error)
+            if asked is not None:
+                raise asked from None
+            raise
         finally:
             with self._changed:
                 self._count -= 1
@@ -55,7 +64,30 @@ under_way = _gate.passed
 
 Raises:
     BackendError: Python is ending.
+    KeyboardInterrupt, SystemExit: came meanwhile, though a library made another error of it.
 """
+
+
+def interruption(error: BaseException) -> BaseException | None:
+    """The Ctrl-C or exit that an error stands for; None where it is an error of its own.
+
+    A library in C++ that calls Python, or is being imported, makes an ImportError or RuntimeError
+    of whatever is raised there by a signal's handler; in some only the words are left.
+    """
+    seen: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is None or each in seen:
+            continue
+        if isinstance(each, (KeyboardInterrupt, SystemExit)):
+            return each
+        seen.append(each)
+        left += [each.__cause__, each.__context__]
+    words = _INTERRUPTED.search(" ".join(map(str, seen)))
+    if words is None:
+        return None
+    return KeyboardInterrupt() if words[1] is None else SystemExit(int(words[1]))
 
 
 class NativeBackend(ABC):

@@ -12,6 +12,7 @@ from typing import Protocol
 from vidbg.config import MattingConfig
 from vidbg.errors import VidbgError
 from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_first
+from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import plan_geometry
@@ -146,7 +147,18 @@ class DeviceNetworks:
         return [name for name in CANDIDATES if name not in self._left_out]
 
     def _first(self, devices: list[str]) -> tuple[str, Backend]:
-        return load_first(devices, self._config.precision, self._config.threads, self._size)
+        return load_first(devices, self._config.precision, self._config.threads, self._try_out)
+
+    def _try_out(self, backend: Backend) -> None:
+        """Have the network look at an empty picture; a whole frame's graph is tried when it opens.
+
+        Raises:
+            BackendError: it fails.
+        """
+        device = graph_backend(backend)
+        whole = device is not None and self._wants_graph and device.graph_ready(self._graph())
+        if not whole and backend.ready(*self._size):
+            try_out(backend, *self._size)
 
     def _meanwhile(self, best: Backend) -> Backend:
         """Another device's backend while the best one builds; that itself where there is none."""
