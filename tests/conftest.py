@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from nodes import FakeLoopback, FakePyvirtualcam, Kernel
 
+from vidbg.cli import leaving
 from vidbg.cli.app import main
 
 REQUIRED = set(filter(None, os.environ.get("VIDBG_REQUIRE", "").split(",")))
@@ -43,6 +44,12 @@ def untouched_logging() -> Iterator[None]:
     for logger, (level, handlers, propagate) in zip(loggers, before, strict=True):
         logger.setLevel(level)
         logger.handlers[:], logger.propagate = handlers, propagate
+
+
+@pytest.fixture(autouse=True)
+def stays_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that another test left behind does not make the command line end the tests."""
+    monkeypatch.setattr(leaving, "_is_ours", lambda _: False)
 
 
 @pytest.fixture(autouse=True)

@@ -231,6 +231,9 @@ class Rig:
         better, self.improved = self.improved, False
         return better
 
+    def close(self, patience_s: float) -> None:
+        """Nothing is being built."""
+
     def _run(self) -> None:
         try:
             self.report = self.supervisor.run()

@@ -158,6 +158,9 @@ class Soak:
     def better(self) -> bool:
         return False
 
+    def close(self, patience_s: float) -> None:
+        """Nothing is being built."""
+
     def faults(self) -> dict[str, tuple[Faulty, Any]]:
         return {
             "camera unplugged": (self.source, unplugged),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,13 @@ from vidbg.matting import backends
 from vidbg.matting import matter as matter_module
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline import bench_compare, bench_report, benchmark
-from vidbg.pipeline.benchmark import BenchmarkConfig, Result, percentiles_ms, run_benchmark
+from vidbg.pipeline.benchmark import (
+    BenchmarkConfig,
+    Result,
+    percentiles_ms,
+    run_apart,
+    run_benchmark,
+)
 
 STAGES = {"read", "resize", "normalise", "network", "smooth", "upsample", "composite", "write"}
 GREEN = CompositingConfig(parse_background("green"))
@@ -284,3 +292,23 @@ def test_engines_here_are_those_that_load(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(backends, "survey", list)
     with pytest.raises(BackendError, match="no backend"):
         backends.engines_here()
+
+
+def test_an_engine_measured_apart_ends_with_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ProcessPoolExecutor.submit
+
+    class Interrupted:
+        def result(self) -> None:
+            raise KeyboardInterrupt
+
+    def begun(pool: ProcessPoolExecutor, *_: object) -> Interrupted:
+        submit(pool, time.sleep, 60)
+        return Interrupted()
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", begun)
+    start = time.monotonic()
+    config = BenchmarkConfig(None, 64, 48, 1, 0, None)
+    with pytest.raises(KeyboardInterrupt):
+        run_apart(config, MattingConfig(), GREEN)
+    assert time.monotonic() - start < 50
+    assert not multiprocessing.active_children()

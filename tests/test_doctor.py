@@ -29,7 +29,7 @@ app.command()(command.doctor)
 
 BACKENDS = [
     BackendReport("cuda", False, "torch sees no CUDA device", False),
-    BackendReport("cpu", True, "OpenVINO, int8", True),
+    BackendReport("cpu", True, "OpenVINO, int8", True, 15.2),
     BackendReport("torch-cpu", True, "PyTorch, fp32", False),
 ]
 ENGINES = [
@@ -45,7 +45,7 @@ READY = VirtualCameraReport(
 def healthy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A computer on which everything works."""
     webcam = CameraInfo(0, "/dev/video0", "HD Webcam")
-    monkeypatch.setattr(backends, "survey", lambda: BACKENDS)
+    monkeypatch.setattr(backends, "examine", lambda: BACKENDS)
     monkeypatch.setattr(engines, "verify", lambda: ENGINES)
     monkeypatch.setattr(camera, "list_cameras", lambda: [webcam])
     monkeypatch.setattr(virtual_camera, "virtual_camera_report", lambda: READY)
@@ -87,6 +87,7 @@ def test_one_json_object_for_scripts() -> None:
         "usable": True,
         "reason": "OpenVINO, int8",
         "chosen": True,
+        "ms": 15.2,
     }
     assert found["engines"][0]["path"] == "/e/vidbg-r50.json"
     assert found["ffmpeg"]["encoders"] == {"libx264": True, "prores_ks": True, "libvpx-vp9": True}
@@ -96,7 +97,7 @@ def test_one_json_object_for_scripts() -> None:
 @pytest.mark.parametrize(
     ("module", "name", "answer", "words"),
     [
-        (backends, "survey", BACKENDS[:1], "no backend can run the network: `pip install"),
+        (backends, "examine", BACKENDS[:1], "no backend can run the network: `pip install"),
         (engines, "verify", [DAMAGED], "x is damaged; install again"),
         (
             command,
@@ -149,7 +150,7 @@ def test_live_devices_do_not_matter_for_files(healthy: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("module", "name", "code"),
     [
-        (backends, "survey", 1),
+        (backends, "examine", 1),
         (engines, "verify", 1),
         (camera, "list_cameras", 0),
         (virtual_camera, "virtual_camera_report", 0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from vidbg.cli.config import config
 from vidbg.cli.demo import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
+from vidbg.cli.leaving import insisting, leave
 from vidbg.cli.process import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
@@ -86,19 +86,32 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, _terminated)
+    with insisting():
+        code = _exit_code()
+    leave(code)
+
+
+def _exit_code() -> int:
+    """Run the command."""
     try:
         app(standalone_mode=True)
     except VidbgError as error:
         logging.getLogger(__name__).debug("failed", exc_info=error)
         typer.echo(f"vidbg: {error}", err=True)
-        sys.exit(WRONG_USAGE if isinstance(error, ConfigError) else 1)
+        return WRONG_USAGE if isinstance(error, ConfigError) else 1
     except OSError as error:  # a disk or standard output that takes nothing more
         logging.getLogger(__name__).debug("failed", exc_info=error)
         where = "" if error.filename is None else f"{error.filename}: "
         typer.echo(f"vidbg: {where}{error.strerror or error}", err=True)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        typer.echo(end.code, err=True)
+        return 1
+    return 0
 
 
 def _terminated(number: int, _frame: object) -> None:

@@ -163,7 +163,7 @@ def examine() -> Findings:
     return Findings(
         system=_system(),
         packages=[_package(name, purpose) for name, purpose in _PACKAGES.items()],
-        backends=_tried(backends.survey, [], failures),
+        backends=_tried(backends.examine, [], failures),
         engines=_tried(engines.verify, [], failures),
         cameras=_tried(list_cameras, [], live_failures),
         virtual_camera=_tried(virtual_camera_report, unknown, live_failures),

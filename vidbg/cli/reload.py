@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 LIVE = ("background", "fit", "offset", "feather", "light_wrap", "mirror")
 """Options that may change while a run goes on."""
+
+PATIENCE_S = 3.0
+"""How long the end waits for a reload that is under way."""
 
 
 @contextmanager
@@ -33,7 +35,9 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
     if number is None or has_terminal():
         yield
         return
-    present = [context]
+    from vidbg.pipeline.live.helpers import Helpers
+
+    present, helpers = [context], Helpers()
 
     def reload() -> None:
         try:
@@ -46,7 +50,7 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
         present[0] = new
 
     def on_signal(*_: object) -> None:  # in a thread: what is interrupted here may hold locks
-        threading.Thread(target=reload, name="vidbg-reload", daemon=True).start()
+        helpers.start("reload", reload)
 
     before = signal.signal(number, on_signal)
     if hung_up.is_set():  # before there was anything to change
@@ -55,6 +59,7 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
         yield
     finally:
         signal.signal(number, before)
+        helpers.close(PATIENCE_S)
 
 
 def _tell(before: typer.Context, after: typer.Context) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vidbg.closing import Closing
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
+from vidbg.matting.backends.answers import trusted
+from vidbg.matting.backends.lifetime import under_way
 from vidbg.matting.motion import Motion
 from vidbg.matting.people import MainPerson
 from vidbg.matting.preprocess import (
@@ -72,6 +73,7 @@ class Matter(Closing):
         self._pts = 0.0
         self._still = StillPicture()
         self._reuses = config.reuse and not config.prior
+        self._closed = False
         self.clock = StageClock()
         self.reused = 0
 
@@ -93,10 +95,15 @@ class Matter(Closing):
             float32 (H, W) in [0, 1]; 1 is the person; a new array.
         Raises:
             ValueError: not such an array; the message says what came.
-            BackendError: the device failed, or gave what is no alpha.
+            BackendError: the device failed, or gave what is no alpha, or the matter is closed.
         """
+        self._require_open()
         _check(image)
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
+        with under_way():
+            return self._next(image)
+
+    def _next(self, image: Image) -> Alpha:
         geometry = self._plan(image)
         with self.clock.stage("resize"):
             small = shrink(image, geometry)
@@ -119,18 +126,20 @@ class Matter(Closing):
         For a machine that is too slow to ask the network every time. After a reset, a cut or a gap
         the network is asked all the same. Arguments, result and errors are those of a call.
         """
+        self._require_open()
         _check(image)
-        geometry = self._plan(image)
-        with self.clock.stage("resize"):
-            small = shrink(image, geometry)
-        with self.clock.stage("carry"):
-            self._filter.look(small, pts)
-            carried = self._filter.carry(self._motion)
-        if carried is None:
-            return self(image, pts)
-        self._pts = pts
-        with self.clock.stage("upsample"):
-            return self._enlarge(settle(carried), small, image)
+        with under_way():
+            geometry = self._plan(image)
+            with self.clock.stage("resize"):
+                small = shrink(image, geometry)
+            with self.clock.stage("carry"):
+                self._filter.look(small, pts)
+                carried = self._filter.carry(self._motion)
+            if carried is None:
+                return self(image, pts)
+            self._pts = pts
+            with self.clock.stage("upsample"):
+                return self._enlarge(settle(carried), small, image)
 
     @property
     def network_pixels(self) -> int:
@@ -147,8 +156,9 @@ class Matter(Closing):
         May be called beside a call, from another thread: the change to `pixels` then costs nothing.
 
         Raises:
-            BackendError: the device failed.
+            BackendError: the device failed, or the matter is closed.
         """
+        self._require_open()
         plan = plan_geometry(height, width, pixels)
         self._backend.prepare(plan.height, plan.width)
 
@@ -172,7 +182,7 @@ class Matter(Closing):
         with self.clock.stage("normalise"):
             batch = network_input(brighten(small), before if self._config.prior else None, geometry)
         with self.clock.stage("network"):
-            answer = content(_trusted(self._backend(batch), batch), geometry)
+            answer = content(trusted(self._backend(batch), batch), geometry)
         if self._main is not None:
             with self.clock.stage("people"):
                 if before is None:
@@ -196,8 +206,13 @@ class Matter(Closing):
         return np.asarray(cv2.resize(alpha, (width, height)), np.float32)
 
     def close(self) -> None:
-        """Free the device; the matter cannot be called afterwards."""
+        """Free the device; a call afterwards is a BackendError. May be called more than once."""
+        self._closed = True
         self._backend.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise BackendError("this Matter is closed and computes nothing more; make a new one")
 
 
 def settle(alpha: Alpha) -> Alpha:
@@ -208,26 +223,6 @@ def settle(alpha: Alpha) -> Alpha:
     """
     low, high = SETTLED
     return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)
-
-
-def check_alpha(alpha: Alpha) -> None:
-    """Refuse what is not in [0, 1], or no numbers.
-
-    Raises:
-        BackendError: the message says what the values are.
-    """
-    least, most = float(alpha.min()), float(alpha.max())
-    if not (least >= -0.01 and most <= 1.01):  # not a number fails, too
-        raise BackendError(f"the network gave values from {least:g} to {most:g}, not 0 to 1")
-
-
-def _trusted(alpha: Alpha, batch: NDArray[np.float32]) -> Alpha:
-    """What a backend gave, if it is an alpha; a device that fails may give anything."""
-    if getattr(alpha, "shape", None) != batch.shape[2:]:
-        shape = getattr(alpha, "shape", type(alpha).__name__)
-        raise BackendError(f"the network gave {shape}, not an alpha of {batch.shape[2:]}")
-    check_alpha(alpha)
-    return alpha
 
 
 def _check(image: Image) -> None:

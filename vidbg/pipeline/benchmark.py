@@ -189,10 +189,18 @@ def run_benchmark(
 def run_apart(
     config: BenchmarkConfig, matting: MattingConfig, compositing: CompositingConfig
 ) -> Result:
-    """`run_benchmark` in a process of its own, so that no engine pays for another's memory."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(run_benchmark, config, matting, compositing).result()
+    """`run_benchmark` in a process of its own, so that no engine pays for another's memory.
+
+    That process ends with this call, also where a signal breaks it off.
+    """
+    before = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(run_benchmark, config, matting, compositing).result()
+        except BaseException:
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+            raise
 
 
 def _time_network(backend: Backend, frame: Frame, plan: Geometry, count: int) -> list[float]:
@@ -243,6 +251,9 @@ class _Loaded:
 
     def blame(self) -> None:
         raise BackendError("the network failed while it was measured")
+
+    def close(self, patience_s: float) -> None:
+        """The matter is closed by whoever measures."""
 
 
 def _measure_live(

@@ -13,8 +13,9 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
 from vidbg.matting.backends import Backend
+from vidbg.matting.backends.answers import check_alpha
 from vidbg.matting.backends.graphs import Arrays, GraphBackend, graph_backend
-from vidbg.matting.matter import Matter, check_alpha
+from vidbg.matting.matter import Matter
 from vidbg.matting.temporal import MAX_GAP_S
 from vidbg.pipeline.frame_inputs import frame_plan
 

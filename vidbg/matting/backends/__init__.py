@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
 from typing import Literal, Protocol, get_args
@@ -17,6 +18,10 @@ from numpy.typing import NDArray
 
 from vidbg.choices import check_choice
 from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.lifetime import under_way
+from vidbg.matting.backends.trial import try_apart
+from vidbg.matting.backends.tried import Refusals, TriedBackend, no_backend
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +37,11 @@ class Backend(Protocol):
         precision: what it computes in.
     """
 
-    name: str
-    precision: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (1, 4, h, w), sides multiples of 32, to alpha, float32 (h, w) in [0, 1].
@@ -79,21 +87,35 @@ CANDIDATES = {
 }
 """Devices in the order in which `auto` tries them."""
 
+TRIAL_SIZE = 224, 384
+"""Height and width of the network's input for a 16 : 9 picture, at the usual size."""
+
+TRIALS_S = 1.0
+"""Pictures are computed for so long, or one; the fastest is what a picture takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """Whether a device can be used here; `reason` says why not, or what it would run."""
+    """Whether a device can be used here; `reason` says why not, or what it would run.
+
+    Attributes:
+        chosen: it is what `auto` takes.
+        ms: how long the network took for a picture, in milliseconds; None where it was not tried.
+    """
 
     name: str
     usable: bool
     reason: str
     chosen: bool
+    ms: float | None = None
 
 
 def load_backend(
     device: str = "auto", precision: str = "auto", threads: int | None = None
 ) -> Backend:
     """The backend for a device.
+
+    Where device or precision is "auto", one that fails at its first picture gives way to the next.
 
     Args:
         device: one of `Device`.
@@ -105,32 +127,67 @@ def load_backend(
             gives each reason.
     """
     check_choices(device, precision)
-    if device != "auto":
+    if "auto" not in (device, precision):
         return _load(device, precision, threads)
-    return load_first(list(CANDIDATES), precision, threads)[1]
+    refusals: Refusals = []
+    devices = list(CANDIDATES) if device == "auto" else [device]
+    return TriedBackend(_openings(devices, precision, threads, refusals), refusals)
 
 
-def load_first(devices: Sequence[str], precision: str, threads: int | None) -> tuple[str, Backend]:
+def load_first(
+    devices: Sequence[str],
+    precision: str,
+    threads: int | None,
+    trial: Callable[[Backend], object],
+) -> tuple[str, Backend]:
     """The first of the devices that can be used, and its backend.
 
+    Args:
+        trial: is given each backend that opens; one on which it raises BackendError is closed, and
+            the next precision or device is tried.
     Raises:
         ConfigError: the only device does not have the precision.
         BackendError: none of them can be used; the message gives each reason.
     """
-    if len(devices) == 1:
-        return devices[0], _load(devices[0], precision, threads)
-    refusals = []
-    for name in devices:
+    refusals: Refusals = []
+    for name, backend in _openings(devices, precision, threads, refusals):
         try:
-            backend = _load(name, precision, threads)
-        except (BackendError, ConfigError) as error:
-            refusals.append(f"{name}: {error}")
+            trial(backend)
+        except BackendError as error:
+            refusals.append((name, error))
+            backend.close()
             continue
         logger.info("backend %s, %s", backend.name, backend.precision)
-        for refusal in refusals:
-            logger.info("not %s", refusal)
+        for device, refusal in refusals:
+            logger.info("not %s: %s", device, refusal)
         return name, backend
-    raise BackendError("no backend can be used here; " + "; ".join(refusals))
+    raise no_backend(refusals)
+
+
+def _openings(
+    devices: Sequence[str], precision: str, threads: int | None, refusals: Refusals
+) -> Iterator[tuple[str, Backend]]:
+    """Every device, in every precision that is allowed, that opens; why the others do not."""
+    for name in devices:
+        left = [precision]
+        while left:
+            try:
+                backend = _load(name, left.pop(0), threads)
+            except (BackendError, ConfigError) as error:
+                refusals.append((name, error))
+                continue
+            opened = backend.precision
+            yield name, backend
+            if precision == "auto" and not left:  # asked for another: this one has failed
+                left = _after(name, opened)
+
+
+def _after(name: str, precision: str) -> list[str]:
+    """The precisions that `auto` tries on a device after this one."""
+    candidate = CANDIDATES[name]
+    offered: Callable[[str], Sequence[str]] = _module(candidate).offered
+    in_order = list(offered(candidate.target))
+    return in_order[in_order.index(precision) + 1 :] if precision in in_order else []
 
 
 def parse_engine(name: str) -> tuple[str, str]:
@@ -140,7 +197,7 @@ def parse_engine(name: str) -> tuple[str, str]:
 
 
 def engines_here() -> list[str]:
-    """Every DEVICE:PRECISION that loads on this machine, in the order of choice.
+    """Every DEVICE:PRECISION that computes on this machine, in the order of choice.
 
     Raises:
         BackendError: there is none.
@@ -149,7 +206,7 @@ def engines_here() -> list[str]:
     for report in survey():
         for precision in get_args(Precision)[1:] if report.usable else ():
             try:
-                _load(report.name, precision, None).close()
+                load_first([report.name], precision, None, _look_once)[1].close()
             except (BackendError, ConfigError) as error:
                 logger.info("not %s:%s: %s", report.name, precision, error)
                 continue
@@ -160,23 +217,89 @@ def engines_here() -> list[str]:
 
 
 def survey() -> list[BackendReport]:
-    """Every device in the order of choice, and the one that `auto` would take."""
+    """Every device in the order of choice, what it would run, and the one that `auto` would take.
+
+    Looks whether the device is there, and does not open it: see `examine`.
+    """
+    return _reports(_probed)
+
+
+def examine() -> list[BackendReport]:
+    """As `survey`, but each device that is there has to compute a few pictures first.
+
+    Each does so in a process of its own, so that one that crashes or hangs hides no other. Takes
+    seconds. A device whose engine would have to be built for long is not tried.
+    """
+    return _reports(_measured_apart)
+
+
+def _reports(look: Callable[[str], BackendReport]) -> list[BackendReport]:
     reports: list[BackendReport] = []
-    for name, candidate in CANDIDATES.items():
-        probe: Callable[[str], str] = _module(candidate).probe
-        try:
-            usable, reason = True, probe(candidate.target)
-        except BackendError as error:
-            usable, reason = False, str(error)
-        chosen = usable and not any(report.chosen for report in reports)
-        reports.append(BackendReport(name, usable, reason, chosen))
+    for name in CANDIDATES:
+        found = look(name)
+        chosen = found.usable and not any(report.chosen for report in reports)
+        reports.append(replace(found, chosen=chosen))
     return reports
+
+
+def _probed(name: str) -> BackendReport:
+    candidate = CANDIDATES[name]
+    probe: Callable[[str], str] = _module(candidate).probe
+    try:
+        return BackendReport(name, True, probe(candidate.target), False)
+    except BackendError as error:
+        return BackendReport(name, False, str(error), False)
+
+
+def _measured_apart(name: str) -> BackendReport:
+    try:
+        return BackendReport(**try_apart("report", name))
+    except BackendError as error:
+        return BackendReport(name, False, str(error), False)
+
+
+def measure(name: str) -> BackendReport:
+    """Have a device compute a few pictures, in the best of its precisions that does."""
+    probed = _probed(name)
+    if not probed.usable:
+        return probed
+    try:
+        with closing(load_first([name], "auto", None, _look_once)[1]) as backend:
+            if not backend.ready(*TRIAL_SIZE):
+                built = f"{probed.reason}; not tried: its engine is built by the first run"
+                return replace(probed, reason=built)
+            ms = 1e3 * _time(backend)
+            precision = backend.precision
+    except Exception as error:  # whatever a library raises is what is to be told
+        failed = f"{probed.reason}, but it fails at its first picture: {error}"
+        return replace(probed, usable=False, reason=failed)
+    height, width = TRIAL_SIZE
+    reason = probed.reason
+    if f", {precision}" not in reason:
+        reason += f"; {precision} is used, for what is faster fails"
+    reason += f"; {ms:.1f} ms for a picture ({width}x{height} in the network)"
+    return replace(probed, reason=reason, ms=round(ms, 2))
+
+
+def _look_once(backend: Backend) -> None:
+    """Compute a picture, unless an engine would have to be built first."""
+    if backend.ready(*TRIAL_SIZE):
+        try_out(backend, *TRIAL_SIZE)
+
+
+def _time(backend: Backend) -> float:
+    """Seconds that a picture takes."""
+    taken_s: list[float] = []
+    while sum(taken_s) < TRIALS_S:
+        taken_s.append(try_out(backend, *TRIAL_SIZE))
+    return min(taken_s)
 
 
 def _load(name: str, precision: str, threads: int | None) -> Backend:
     candidate = CANDIDATES[name]
-    load: Callable[[str, str, int | None], Backend] = _module(candidate).load
-    return load(candidate.target, precision, threads)
+    with under_way():
+        load: Callable[[str, str, int | None], Backend] = _module(candidate).load
+        return load(candidate.target, precision, threads)
 
 
 def _module(candidate: _Candidate) -> ModuleType:

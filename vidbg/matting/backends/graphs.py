@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, cast
 from numpy.typing import NDArray
 
 from vidbg.matting.backends import Backend
+from vidbg.matting.backends.tried import TriedBackend
 from vidbg.matting.engines import TYPED, TYPED_INT8, engine_file
 
 Graph = Literal["network", "frame"]
@@ -155,4 +156,6 @@ class GraphBackend(Backend, Protocol):
 
 def graph_backend(backend: Backend) -> GraphBackend | None:
     """The backend, if it can run whole frames and gains by it."""
+    if isinstance(backend, TriedBackend):
+        backend = backend.chosen
     return cast(GraphBackend, backend) if getattr(backend, "keeps_frames", False) else None

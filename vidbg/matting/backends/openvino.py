@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
+from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.kept import KEPT_SIZES, Kept
+from vidbg.matting.backends.lifetime import NativeBackend
+from vidbg.matting.backends.trial import try_apart
 from vidbg.matting.engines import QUANTISED, WEIGHTS, engine_file
 
 logger = logging.getLogger(__name__)
 
 PRECISIONS = {"int8": "INT8", "bf16": "BF16", "fp16": "FP16", "fp32": "FP32"}
 """Ours, fastest first, and OpenVINO's names of what a device is good at."""
+
+_CV_CPU_AVX2 = 11
+"""OpenCV's number for AVX2 in checkHardwareSupport."""
+
+_TRIAL_SIZE = 128, 128
 
 _ELEMENT = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
 
@@ -55,7 +70,41 @@ def load(target: str, precision: str, threads: int | None) -> OpenVinoBackend:
     """
     core = _core(target)
     chosen = _choose(core, target, precision)
-    return OpenVinoBackend(core, target, chosen, threads)
+    guarded = target == "CPU" and _unusual_processor()
+    return OpenVinoBackend(core, target, chosen, threads, guarded=guarded)
+
+
+def _unusual_processor() -> bool:
+    """Whether OpenVINO may crash here: it is made for AVX2, and for what oneDNN says it has."""
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper() not in ("DEFAULT", "ALL"):
+        return True
+    x86 = platform.machine().lower() in ("x86_64", "amd64", "i686", "x86")
+    return x86 and not cv2.checkHardwareSupport(_CV_CPU_AVX2)
+
+
+@cache  # of what works; an error is raised again by the next trial
+def _survives(target: str, precision: str) -> None:
+    """Have another process compute a picture first.
+
+    Raises:
+        BackendError: it failed, or crashed.
+    """
+    try:
+        error = try_apart("openvino", target, precision)["error"]
+    except BackendError as crash:
+        error = f"OpenVINO {target} fails in {precision} on this processor: {crash}"
+    if error is not None:
+        raise BackendError(error)
+
+
+def try_here(target: str, precision: str) -> None:
+    """Compute a small picture, come what may.
+
+    Raises:
+        BackendError: it failed.
+    """
+    with closing(OpenVinoBackend(_core(target), target, precision, None)) as backend:
+        try_out(backend, *_TRIAL_SIZE)
 
 
 def _core(target: str) -> Any:
@@ -68,38 +117,60 @@ def _core(target: str) -> Any:
     return core
 
 
-def _choose(core: Any, target: str, precision: str) -> str:
+def offered(target: str) -> list[str]:
+    """The precisions that the device has, in the order in which `auto` tries them.
+
+    Raises:
+        BackendError: OpenVINO is not installed or does not see the device.
+    """
+    return _offered(_core(target), target)
+
+
+def _offered(core: Any, target: str) -> list[str]:
     capabilities = core.get_property(target, "OPTIMIZATION_CAPABILITIES")
-    offered = [ours for ours, theirs in PRECISIONS.items() if theirs in capabilities]
+    return [ours for ours, theirs in PRECISIONS.items() if theirs in capabilities]
+
+
+def _choose(core: Any, target: str, precision: str) -> str:
+    allowed = _offered(core, target)
     if precision == "auto":
-        return offered[0]
-    if precision not in offered:
+        return allowed[0]
+    if precision not in allowed:
         raise ConfigError(
-            f"OpenVINO on this {target} has no {precision}; allowed are {', '.join(offered)}"
+            f"OpenVINO on this {target} has no {precision}; allowed are {', '.join(allowed)}"
         )
     return precision
 
 
-class OpenVinoBackend:
-    """Compiles the network for each input size that it meets, and keeps it."""
+class OpenVinoBackend(NativeBackend):
+    """Compiles the network for each input size that it meets, and keeps the last few.
 
-    def __init__(self, core: Any, target: str, precision: str, threads: int | None) -> None:
-        self.name = f"OpenVINO {target}"
-        self.precision = precision
-        self._core = core
+    Args:
+        guarded: another process has to compute a picture before this one does.
+    """
+
+    def __init__(
+        self,
+        core: Any,
+        target: str,
+        precision: str,
+        threads: int | None,
+        *,
+        guarded: bool = False,
+    ) -> None:
+        super().__init__(f"OpenVINO {target}", precision)
+        self._core, self._guarded = core, guarded
         self._target = target
         self._options = _options(target, precision, threads)
+        self._requests: Kept[tuple[int, ...], Any] = Kept(KEPT_SIZES)
         self._model = _read(core, precision)
-        self._requests: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
+        with self._using(), self._failures():
             request = self._requests.get(batch.shape) or self._compile(batch.shape)
             request.infer([batch], share_inputs=True)
             alpha: NDArray[np.float32] = np.array(request.get_output_tensor().data[0, 0])
-        except RuntimeError as error:
-            raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
-        return alpha
+            return alpha
 
     def ready(self, height: int, width: int) -> bool:  # noqa: ARG002  (every backend's)
         """Always: compiling takes less than a second."""
@@ -107,26 +178,34 @@ class OpenVinoBackend:
 
     def prepare(self, height: int, width: int) -> None:
         shape = (1, 4, height, width)
-        try:
-            if shape not in self._requests:
+        with self._using(), self._failures():
+            if self._requests.get(shape) is None:
                 self._compile(shape)
-        except RuntimeError as error:
-            raise BackendError(f"{self.name} failed: {_first_line(error)}") from error
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
-        if self._model is None:
-            raise BackendError(f"{self.name} was called after it was closed")
+        if self._guarded:
+            _survives(self._target, self.precision)
         model = self._model.clone()
         model.reshape(list(shape))
         request = self._core.compile_model(
             model, self._target, self._options
         ).create_infer_request()
-        self._requests[shape] = request
+        self._requests.add(shape, request)
         return request
 
-    def close(self) -> None:
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turns OpenVINO's errors into BackendError."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise BackendError(
+                f"{self.name} failed in {self.precision}: {_last_line(error)}"
+            ) from error
+
+    def _free(self) -> None:
         self._requests.clear()
-        self._model = None
+        self._model = self._core = None
 
 
 def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]:
@@ -148,8 +227,8 @@ def _read(core: Any, precision: str) -> Any:
     try:
         return core.read_model(path)
     except RuntimeError as error:
-        raise BackendError(f"OpenVINO cannot read {path}: {_first_line(error)}") from error
+        raise BackendError(f"OpenVINO cannot read {path}: {_last_line(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]

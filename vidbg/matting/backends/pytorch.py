@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vidbg.errors import BackendError, ConfigError
 from vidbg.installation import install_command
 from vidbg.matting.backends.graphs import GraphPlan, Runner
+from vidbg.matting.backends.lifetime import NativeBackend
 from vidbg.matting.backends.nvidia import has_driver
 from vidbg.matting.engines import WEIGHTS, engine_file
 
@@ -53,6 +54,11 @@ def load(target: str, precision: str, threads: int | None) -> PyTorchBackend:
     return PyTorchBackend(target, allowed[0] if precision == "auto" else precision)
 
 
+def offered(target: str) -> tuple[str, ...]:
+    """The precisions that the device has, in the order in which `auto` tries them."""
+    return PRECISIONS[target]
+
+
 def _require_hardware(target: str) -> None:
     """Refuse what cannot be there before torch is imported, which takes seconds and 600 MB."""
     if target == "cuda" and not has_driver():
@@ -83,7 +89,7 @@ def _torch(target: str) -> Any:
     return torch
 
 
-class PyTorchBackend:
+class PyTorchBackend(NativeBackend):
     """The network as a torch module, channels last, without gradients.
 
     Args:
@@ -98,8 +104,7 @@ class PyTorchBackend:
 
         from vidbg.matting.network import MattingNetwork
 
-        self.name = f"PyTorch {target}"
-        self.precision = precision
+        super().__init__(f"PyTorch {target}", precision)
         self._torch = torch
         self._type = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[
             precision
@@ -116,17 +121,17 @@ class PyTorchBackend:
         self._network: Any = network().to(self._device, memory_format=torch.channels_last)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._network is None:
-            raise BackendError(f"{self.name} was called after it was closed")
         torch = self._torch
         mixed = torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32)
         try:
-            with torch.inference_mode(), mixed:
+            with self._using(), torch.inference_mode(), mixed:
                 inputs = torch.from_numpy(batch).to(self._device)
                 logits = self._network.logits(inputs.contiguous(memory_format=torch.channels_last))
                 alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
         except RuntimeError as error:
-            raise BackendError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
+            raise BackendError(
+                f"{self.name} failed in {self.precision}: {str(error).splitlines()[0]}"
+            ) from error
         return alpha
 
     def ready(self, height: int, width: int) -> bool:  # noqa: ARG002  (every backend's)
@@ -144,7 +149,8 @@ class PyTorchBackend:
     def open_graph(self, plan: GraphPlan, slots: int) -> Runner:
         from vidbg.matting.backends.torch_runner import TorchRunner
 
-        return TorchRunner(plan, self._make_network(), self._device, slots)
+        with self._using():
+            return TorchRunner(plan, self._make_network(), self._device, slots)
 
-    def close(self) -> None:
+    def _free(self) -> None:
         self._network = None

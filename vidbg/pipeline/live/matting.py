@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Event, Thread
+from threading import Event
 from typing import TypeVar
 
 import cv2
@@ -19,6 +19,7 @@ from vidbg.matting.matter import Matter
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.governor import Governor, Level
+from vidbg.pipeline.live.helpers import Helpers
 from vidbg.pipeline.live.look import Arrived, Composited, Look, Matted
 from vidbg.pipeline.live.networks import Networks
 from vidbg.pipeline.live.pacing import Backoff
@@ -34,6 +35,9 @@ Made = TypeVar("Made")
 
 LOAD_PATIENCE_S = 120.0
 """Building a TensorRT engine takes a minute on some machines."""
+
+COMPILE_PATIENCE_S = 30.0
+"""How long the end of this thread waits for what compiles beside it: nobody can break that off."""
 
 WHOLE = 0.99
 """A matte that calls more of the picture a person shows the room."""
@@ -72,7 +76,9 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         self._width, self._height = width, height
         self._clock, self._ready, self._watch = clock, ready, watch
         self._governor, self._level = governor, None if governor is None else governor.level
+        self._wanted: Level | None = None
         self._next_level: Level | None = None
+        self._helpers = Helpers()
         self._missed, self._last_index = 0, -1
         self._matter: Matter | None = None
         self._whole = LiveWholeFrame(height, width)
@@ -162,16 +168,21 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         """Tell the governor of a frame, and get ready for what it says."""
         governor = self._governor
         if governor is not None and governor.frame(busy_s, self._missed, time.monotonic()):
-            Thread(target=self._prepare, args=(matter, governor.level), daemon=True).start()
+            self._wanted = governor.level
+        if self._wanted is not None and not self._helpers.busy:
+            level, self._wanted = self._wanted, None
+            self._helpers.start("compile", lambda: self._prepare(matter, level))
 
     def _prepare(self, matter: Matter, level: Level) -> None:
         """Compile for a level beside the frames, then have it taken."""
         try:
             matter.prepare(self._height, self._width, level.pixels)
         except VidbgError as error:
-            logger.warning("the network stays as it is: %s", error)
+            if matter is self._matter and not self._helpers.ending.is_set():
+                logger.warning("the network stays as it is: %s", error)
             return
-        self._next_level = level
+        if matter is self._matter:
+            self._next_level = level
 
     def _take_level(self, matter: Matter) -> None:
         level, self._next_level = self._next_level, None
@@ -189,7 +200,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
 
     def _require_matter(self) -> Matter:
         if self._matter is not None and self._networks.better():
-            self.close()
+            self._drop()
         if self._matter is None:
             with self._watch.over(LOAD_PATIENCE_S):
                 self._matter = self._networks.load()
@@ -198,7 +209,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
             self._matter.clock = self._clock
             if self._governor is not None:
                 self._level = self._governor.reset(time.monotonic())
-                self._next_level = None
+                self._next_level = self._wanted = None
             self._allowed_s.clear()
         return self._matter
 
@@ -217,13 +228,18 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
             self._failures = 0
             return
         if self._matter is not None:
-            self.close()
+            self._drop()
             self._networks.blame()
             self._failures = 0
         self._retry_s = time.monotonic() + self._backoff.next_s()
 
-    def close(self) -> None:
+    def _drop(self) -> None:
+        """Close the matter; another is loaded for the next frame."""
         self._whole.close()
         if self._matter is not None:
             matter, self._matter = self._matter, None
             matter.close()
+
+    def close(self) -> None:
+        self._drop()
+        self._helpers.close(COMPILE_PATIENCE_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -11,12 +12,19 @@ from typing import Protocol
 from vidbg.config import MattingConfig
 from vidbg.errors import VidbgError
 from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_first
+from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import plan_geometry
 from vidbg.pipeline.frame_inputs import frame_plan
+from vidbg.pipeline.live.helpers import Helpers
 
 logger = logging.getLogger(__name__)
+
+
+FORGIVEN_S, MOST_FORGIVEN_S = 3.0, 300.0
+"""After so long a device that was blamed is tried again, beside the one that serves; doubled each
+time that it is blamed, up to the second."""
 
 
 class Networks(Protocol):
@@ -38,12 +46,46 @@ class Networks(Protocol):
         """Whether load() would give a better one than it did; True once."""
         ...
 
+    def close(self, patience_s: float) -> None:
+        """Load no more, and wait for what is being built."""
+        ...
+
+
+class Blame:
+    """Which devices failed, how often, and until when they are left alone."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._until_s: dict[str, float] = {}
+
+    def add(self, device: str) -> None:
+        count = self._counts[device] = self._counts.get(device, 0) + 1
+        wait_s = min(FORGIVEN_S * 2 ** (count - 1), MOST_FORGIVEN_S)
+        self._until_s[device] = time.monotonic() + wait_s
+
+    def holds(self, device: str) -> bool:
+        """Whether the device is not to be tried now."""
+        return time.monotonic() < self._until_s.get(device, 0.0)
+
+    def ever(self, device: str) -> bool:
+        """Whether the device has been blamed at all."""
+        return device in self._counts
+
+    def mildest_first(self) -> list[str]:
+        """Every device that was blamed, those least often first."""
+        return sorted(self._counts, key=lambda name: (self._counts[name], _RANK[name]))
+
+
+_RANK = {name: rank for rank, name in enumerate(CANDIDATES)}
+
 
 class DeviceNetworks:
     """The devices of a config: with "auto" one after the other, else the one that is named.
 
     Where the best device has to build an engine first, "auto" takes the next while it builds. While
-    the engine of the whole frame is built, the device runs the network alone.
+    the engine of the whole frame is built, the device runs the network alone. A device that was
+    blamed is tried again after a while, beside the one that serves, and takes its place if it
+    computes; where all that can be used were blamed, the one blamed least often serves.
 
     Args:
         height, width: of the frames.
@@ -66,45 +108,80 @@ class DeviceNetworks:
         self._frame_size = height, width
         self._wants_graph = config.fits_whole_frame
         self._auto = config.device == "auto"
-        self._blamed: list[str] = []
+        self._blame = Blame()
+        self._left_out: set[str] = set()
         self._device = config.device
         self._built = threading.Event()
+        self._spare: tuple[str, Backend] | None = None
+        self._lock = threading.Lock()
+        self._helpers = Helpers()
 
     def load(self) -> Matter:
-        left = [name for name in CANDIDATES if name not in self._blamed]
-        self._device, backend = self._first(left if self._auto else [self._config.device])
+        spare = self._taken_spare()
+        if spare is not None:
+            self._device, backend = spare
+        elif not self._auto:
+            self._device, backend = self._first([self._config.device])
+        else:
+            self._device, backend = self._best()
         if self._auto and not backend.ready(*self._size):
-            backend = self._meanwhile(backend, left[left.index(self._device) + 1 :])
+            backend = self._meanwhile(backend)
         else:
             self._build_beside(backend)
         self._announce(f"{backend.name}, {backend.precision}")
         return Matter(config=replace(self._config, device=self._device), backend=backend)
 
-    def _first(self, devices: list[str]) -> tuple[str, Backend]:
-        return load_first(devices, self._config.precision, self._config.threads)
-
-    def _meanwhile(self, best: Backend, others: list[str]) -> Backend:
-        """Another device's backend while the best one builds; that itself where there is none."""
+    def _best(self) -> tuple[str, Backend]:
+        """The first device that nobody blames now, or else the one blamed least often."""
+        blamed = [name for name in self._blame.mildest_first() if self._blame.holds(name)]
+        left = [name for name in self._allowed() if name not in blamed]
         try:
-            device, backend = self._first(others)
+            return self._first(left)
+        except VidbgError as error:
+            if not blamed:
+                raise
+            logger.info("nothing else runs the network: %s", error)
+        return self._first(blamed)
+
+    def _allowed(self) -> list[str]:
+        return [name for name in CANDIDATES if name not in self._left_out]
+
+    def _first(self, devices: list[str]) -> tuple[str, Backend]:
+        return load_first(devices, self._config.precision, self._config.threads, self._try_out)
+
+    def _try_out(self, backend: Backend) -> None:
+        """Have the network look at an empty picture; a whole frame's graph is tried when it opens.
+
+        Raises:
+            BackendError: it fails.
+        """
+        device = graph_backend(backend)
+        whole = device is not None and self._wants_graph and device.graph_ready(self._graph())
+        if not whole and backend.ready(*self._size):
+            try_out(backend, *self._size)
+
+    def _meanwhile(self, best: Backend) -> Backend:
+        """Another device's backend while the best one builds; that itself where there is none."""
+        rank = _RANK[self._device]
+        after = [name for name in self._allowed() if _RANK[name] > rank]
+        try:
+            device, backend = self._first([name for name in after if not self._blame.holds(name)])
         except VidbgError as error:
             logger.info("nothing else runs the network while it is built: %s", error)
             return best
-        builder = threading.Thread(
-            target=self._build, args=(self._device, best), name="vidbg-build", daemon=True
-        )
-        self._device = device
-        builder.start()
+        building, self._device = self._device, device
+        self._helpers.start("build", lambda: self._build(building, best))
         return backend
 
     def _build(self, device: str, best: Backend) -> None:
         self._announce(f"{best.name} is being built, once for this size")
         try:
             best.prepare(*self._size)
-            self._build_graph(graph_backend(best))
+            if not self._helpers.ending.is_set():
+                self._build_graph(graph_backend(best))
         except VidbgError as error:
             logger.warning("%s cannot be built and is left out: %s", best.name, error)
-            self._blamed.append(device)
+            self._left_out.add(device)
         else:
             self._built.set()
         finally:
@@ -120,7 +197,7 @@ class DeviceNetworks:
             if self._build_graph(device):
                 self._built.set()
 
-        threading.Thread(target=build, name="vidbg-build", daemon=True).start()
+        self._helpers.start("build", build)
 
     def _build_graph(self, device: GraphBackend | None) -> bool:
         """Whether the engine is there now; where it cannot be built, it is not tried again."""
@@ -138,15 +215,52 @@ class DeviceNetworks:
         return frame_plan(*self._frame_size, self._config.network_pixels)
 
     def better(self) -> bool:
-        if not self._built.is_set():
-            return False
-        self._built.clear()
-        return True
+        if self._built.is_set():
+            self._built.clear()
+            return True
+        if self._auto:
+            self._try_again()
+        return self._spare is not None
+
+    def _try_again(self) -> None:
+        """Try the devices before the present one whose blame is over, beside it."""
+        if self._spare is not None or self._helpers.busy:
+            return
+        rank = _RANK[self._device]
+        before = [name for name in self._allowed() if _RANK[name] < rank]
+        again = [name for name in before if self._blame.ever(name) and not self._blame.holds(name)]
+        if again:
+            self._helpers.start("retry", lambda: self._retry(again))
+
+    def _retry(self, devices: list[str]) -> None:
+        try:
+            device, backend = self._first(devices)
+        except VidbgError as error:
+            logger.info("not yet: %s", error)
+            for name in devices:
+                self._blame.add(name)
+            return
+        with self._lock:
+            wanted = backend.ready(*self._size) and not self._helpers.ending.is_set()
+            if wanted:
+                self._spare = device, backend
+        if not wanted:
+            self._blame.add(device)
+            backend.close()
+
+    def _taken_spare(self) -> tuple[str, Backend] | None:
+        with self._lock:
+            spare, self._spare = self._spare, None
+        return spare
 
     def blame(self) -> None:
         if not self._auto:
             return
-        self._blamed.append(self._device)
+        self._blame.add(self._device)
         logger.warning("the device %s keeps failing; the next is tried", self._device)
-        if len(self._blamed) == len(CANDIDATES):  # all have failed once: begin again
-            self._blamed.clear()
+
+    def close(self, patience_s: float) -> None:
+        self._helpers.close(patience_s)
+        spare = self._taken_spare()
+        if spare is not None:
+            spare[1].close()

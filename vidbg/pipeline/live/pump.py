@@ -13,6 +13,7 @@ from statistics import median
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.helpers import Helpers
 from vidbg.pipeline.live.look import Arrived
 from vidbg.pipeline.live.pacing import Backoff, Pacer
 from vidbg.pipeline.live.turns import Turns, Watch
@@ -94,6 +95,7 @@ class Pump:
         self._age_s, self._aged_s = 0.0, time.monotonic()
         self._turns = Turns(PART, self._run, MOST_HANGING)
         self._watch = Watch()
+        self._closers = Helpers()
         self._woken, self._given = threading.Event(), threading.Event()
         self._stopping = threading.Event()
         self._idle = False
@@ -169,7 +171,7 @@ class Pump:
         self._faults.raised(PART, f"hangs for {taken_s:.1f} s and is opened again")
         sink, self._sink = self._sink, None
         if sink is not None:
-            threading.Thread(target=sink.abort, name="vidbg-abort", daemon=True).start()
+            self._closers.start("abort", sink.abort)
         if not self._turns.replace():
             self._fail(SinkError(f"the output hung {MOST_HANGING + 1} times and is given up"))
 
@@ -181,9 +183,8 @@ class Pump:
         self._turns.end(patience_s)
         sink, self._sink = self._sink, None
         if sink is not None:
-            closing = threading.Thread(target=sink.close, name="vidbg-close", daemon=True)
-            closing.start()
-            closing.join(patience_s)
+            self._closers.start("close", sink.close)
+        self._closers.close(patience_s)
 
     def _run(self, turn: int) -> None:
         pacer = Pacer(self._period_s, time.monotonic())

@@ -13,6 +13,7 @@ import numpy as np
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Frame
 from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.helpers import Helpers
 from vidbg.pipeline.live.pacing import Backoff
 from vidbg.pipeline.live.turns import Turns, Watch
 from vidbg.sources import Source
@@ -55,6 +56,7 @@ class Reader:
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._source: Source | None = None
+        self._closers = Helpers()
         self._lock = threading.Lock()
         self._epoch = time.monotonic()
         self._index = 0
@@ -99,6 +101,7 @@ class Reader:
         self._wanted.set()
         self._let_go()
         self._turns.end(patience_s)
+        self._closers.close(patience_s)
 
     def _run(self, turn: int) -> None:
         while self._going(turn):
@@ -177,7 +180,7 @@ class Reader:
         with self._lock:
             source, self._source = self._source, None
         if source is not None:
-            threading.Thread(target=source.close, name="vidbg-close", daemon=True).start()
+            self._closers.start("close", source.close)
 
 
 def _require_picture(frame: Frame) -> None:

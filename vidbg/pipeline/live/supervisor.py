@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 CHECK_PERIOD_S = 0.1
 """Between two looks at threads, watchers and state."""
 
+STANDSTILL_S = 1.0
+"""A longer round than this means that the process did not run."""
+
 UNWATCHED_S = 5.0
 """So long after the last reader has gone the camera is closed: programs probe cameras by opening
 them for a moment, and a meeting's window that is opened anew asks twice."""
@@ -73,7 +76,7 @@ class Supervisor:
 
     Args:
         open_source: opens the camera, again and again if need be.
-        networks: where the network comes from.
+        networks: where the network comes from; closed at the end.
         look: how it looks; see change().
         open_sink: opens the output; its failure at the start ends the run.
         info: of the output: size and rate, which stay.
@@ -156,6 +159,8 @@ class Supervisor:
             networks.blame,
         )
         self._reader = Reader(open_source, self._feed, self._faults, self._fail)
+        self._networks = networks
+        self._round_s = time.monotonic()
         self._state = State.STARTING
         self._reason: str | None = None
         self._watched_s = time.monotonic()
@@ -194,6 +199,7 @@ class Supervisor:
             self._matting.start()
             self._reader.start()
             self._reader.resume()
+            self._round_s = time.monotonic()
             while not self._finished():
                 self._go_round()
                 self._pump.done.wait(self._period_s)
@@ -230,6 +236,7 @@ class Supervisor:
 
     def _go_round(self) -> None:
         """What the watching thread does each time round."""
+        self._heed_standstill()
         for part in (self._reader, self._matting, self._compositing, self._pump):
             part.check()
         watched = self._heed_watchers()
@@ -237,6 +244,15 @@ class Supervisor:
         if self._on_status is not None:
             self._on_status(status)
         self._draw(status)
+
+    def _heed_standstill(self) -> None:
+        """The process may have been stopped (Ctrl-Z), frozen or asleep: nothing in it is slow."""
+        now = time.monotonic()
+        stood_s, self._round_s = now - self._round_s, now
+        if stood_s > STANDSTILL_S:
+            logger.info("everything stood still for %.1f s", stood_s)
+            if self._governor is not None:
+                self._governor.restart(now)
 
     def _heed_watchers(self) -> bool | None:
         """Close the camera some time after the last viewer has gone, open it for the next."""
@@ -303,6 +319,7 @@ class Supervisor:
         self._pump.stop(PATIENCE_S)
         self._reader.stop(PATIENCE_S)
         self._matting.stop(PATIENCE_S)
+        self._networks.close(PATIENCE_S)
         self._compositing.stop(PATIENCE_S)
         for preview in self._previews:
             _close(preview)

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
+MOST_STEP_S = 0.5
+"""Longer than this nobody waits between two looks at a watch, unless the process stands still."""
+
 
 class Turns:
     """Runs a function in a thread; a thread that hangs is left behind and another takes its turn.
@@ -55,22 +58,31 @@ class Turns:
         return self._thread is not None
 
     def end(self, patience_s: float) -> bool:
-        """Take the turn away and wait; whether the thread has ended."""
+        """Take the turn away and wait; whether every thread has ended."""
         self._turn += 1
-        if self._thread is not None:
-            self._thread.join(patience_s)
-            if self._thread.is_alive():
-                logger.info("%s hangs and is left behind", self._thread.name)
-                return False
+        deadline = time.monotonic() + patience_s
+        for thread in [*self._left, self._thread]:
+            if thread is not None and thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+                if thread.is_alive():
+                    logger.info("%s is left behind", thread.name)
+                    return False
         return True
 
 
 class Watch:
-    """Since when a call that may hang has been going on."""
+    """How long a call that may hang has been going on.
+
+    Time counts only while somebody looks, and no more than MOST_STEP_S from one look to the next:
+    while the whole process stands still (stopped, frozen, starved, a laptop that sleeps), no call
+    in it can go on, and none is to blame.
+    """
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._allowed_s = 0.0
+        self._seen: float | None = None
+        self._looked_s = self._taken_s = 0.0
 
     @contextmanager
     def over(self, allowed_s: float) -> Iterator[None]:
@@ -82,9 +94,17 @@ class Watch:
             self._since = None
 
     def overdue_s(self) -> float | None:
-        """How long the call has taken, in seconds, if that is more than allowed; else None."""
-        since = self._since
+        """How long the call has taken, in seconds, if that is more than allowed; else None.
+
+        To be called a few times a second, by one thread.
+        """
+        since, now = self._since, time.monotonic()
+        if since != self._seen:
+            self._seen, self._looked_s, self._taken_s = since, now, 0.0
+            if since is not None:
+                self._taken_s = min(now - since, MOST_STEP_S)
         if since is None:
             return None
-        taken_s = time.monotonic() - since
-        return taken_s if taken_s > self._allowed_s else None
+        self._taken_s += min(now - self._looked_s, MOST_STEP_S)
+        self._looked_s = now
+        return self._taken_s if self._taken_s > self._allowed_s else None

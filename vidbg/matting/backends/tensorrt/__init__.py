@@ -8,8 +8,10 @@ from typing import cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.errors import BackendError, ConfigError
+from vidbg.errors import ConfigError
 from vidbg.matting.backends.graphs import GraphPlan, Recipe, TypedPrecision
+from vidbg.matting.backends.kept import KEPT_SIZES, Kept
+from vidbg.matting.backends.lifetime import NativeBackend
 from vidbg.matting.backends.tensorrt.build import network_recipe
 from vidbg.matting.backends.tensorrt.cache import cached_engine, is_cached
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
@@ -47,8 +49,13 @@ def load(target: str, precision: str, threads: int | None) -> TensorRtBackend:  
     return TensorRtBackend(flavour, flavour.target_of(gpu), chosen)
 
 
-class TensorRtBackend:
-    """Opens an engine for each input size that it meets, and keeps it.
+def offered(target: str) -> tuple[str, ...]:  # noqa: ARG001  (as probe)
+    """What `auto` tries: INT8 is taken where it is asked for, for building takes a minute."""
+    return PRECISIONS[:1]
+
+
+class TensorRtBackend(NativeBackend):
+    """Opens an engine for each input size that it meets, and keeps the last few.
 
     The first engine of a size is built, which takes seconds; from then on it is in the cache.
     """
@@ -58,20 +65,17 @@ class TensorRtBackend:
     def __init__(
         self, flavour: Flavour, target: str, precision: TypedPrecision = PRECISIONS[0]
     ) -> None:
-        self.name = f"TensorRT ({flavour.name} {flavour.version})"
-        self.precision: str = precision
+        super().__init__(f"TensorRT ({flavour.name} {flavour.version})", precision)
         self._flavour = flavour
         self._target = target
-        self._sessions: dict[tuple[int, ...], Session] = {}
-        self._closed = False
+        self._sessions: Kept[tuple[int, ...], Session] = Kept(KEPT_SIZES, Session.close)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._closed:
-            raise BackendError(f"{self.name} was called after it was closed")
-        session = self._sessions.get(batch.shape) or self._open(batch.shape)
-        session.start(0, {"input": batch})
-        alpha: NDArray[np.float32] = session.wait(0)["alpha"][0, 0].copy()
-        return alpha
+        with self._using():
+            session = self._sessions.get(batch.shape) or self._open(batch.shape)
+            session.start(0, {"input": batch})
+            alpha: NDArray[np.float32] = session.wait(0)["alpha"][0, 0].copy()
+            return alpha
 
     def ready(self, height: int, width: int) -> bool:
         """Whether the engine has been built; building takes seconds to minutes."""
@@ -79,21 +83,25 @@ class TensorRtBackend:
 
     def prepare(self, height: int, width: int) -> None:
         """Build the engine; it is opened by the first call, for CUDA wants no second thread."""
-        cached_engine(self._flavour, self._network(height, width), self._target)
+        with self._using():
+            cached_engine(self._flavour, self._network(height, width), self._target)
 
     def graph_ready(self, plan: GraphPlan) -> bool:
         return is_cached(self._flavour, self._typed(plan.recipe), self._target)
 
     def prepare_graph(self, plan: GraphPlan) -> None:
-        cached_engine(self._flavour, self._typed(plan.recipe), self._target)
+        with self._using():
+            cached_engine(self._flavour, self._typed(plan.recipe), self._target)
 
     def open_graph(self, plan: GraphPlan, slots: int) -> Session:
-        path = cached_engine(self._flavour, self._typed(plan.recipe), self._target)
-        return Session(self._flavour, path, plan.wiring, slots)
+        with self._using():
+            path = cached_engine(self._flavour, self._typed(plan.recipe), self._target)
+            return Session(self._flavour, path, plan.wiring, slots)
 
     def _open(self, shape: tuple[int, ...]) -> Session:
         path = cached_engine(self._flavour, self._network(*shape[2:]), self._target)
-        session = self._sessions[shape] = Session(self._flavour, path)
+        session = Session(self._flavour, path)
+        self._sessions.add(shape, session)
         return session
 
     def _network(self, height: int, width: int) -> Recipe:
@@ -102,8 +110,5 @@ class TensorRtBackend:
     def _typed(self, recipe: Recipe) -> Recipe:
         return replace(recipe, precision=cast(TypedPrecision, self.precision))
 
-    def close(self) -> None:
-        self._closed = True
-        for session in self._sessions.values():
-            session.close()
+    def _free(self) -> None:
         self._sessions.clear()

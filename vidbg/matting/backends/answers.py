@@ -1,0 +1,51 @@
+"""Whether what a device computed is an alpha: one that fails may give anything."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.errors import BackendError
+from vidbg.frame import Alpha
+
+if TYPE_CHECKING:
+    from vidbg.matting.backends import Backend
+
+
+def check_alpha(alpha: Alpha) -> None:
+    """Refuse what is not in [0, 1], or no numbers.
+
+    Raises:
+        BackendError: the message says what the values are.
+    """
+    least, most = float(alpha.min()), float(alpha.max())
+    if not (least >= -0.01 and most <= 1.01):  # not a number fails, too
+        raise BackendError(f"the network gave values from {least:g} to {most:g}, not 0 to 1")
+
+
+def trusted(alpha: Alpha, batch: NDArray[np.float32]) -> Alpha:
+    """What a backend gave for a batch, if it is an alpha.
+
+    Raises:
+        BackendError: it is not; the message says what it is.
+    """
+    if getattr(alpha, "shape", None) != batch.shape[2:]:
+        shape = getattr(alpha, "shape", type(alpha).__name__)
+        raise BackendError(f"the network gave {shape}, not an alpha of {batch.shape[2:]}")
+    check_alpha(alpha)
+    return alpha
+
+
+def try_out(backend: Backend, height: int, width: int) -> float:
+    """Have the network look at an empty picture of its input's size; seconds that it took.
+
+    Raises:
+        BackendError: it failed, or gave what is no alpha.
+    """
+    batch = np.zeros((1, 4, height, width), np.float32)
+    start = time.perf_counter()
+    trusted(backend(batch), batch)
+    return time.perf_counter() - start

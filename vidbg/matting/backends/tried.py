@@ -1,0 +1,92 @@
+"""A backend that goes on to the next device or precision if one fails at its first picture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.errors import BackendError
+from vidbg.matting.backends.answers import trusted
+
+if TYPE_CHECKING:
+    from vidbg.matting.backends import Backend
+
+logger = logging.getLogger(__name__)
+
+Refusals = list[tuple[str, Exception]]
+"""Names of devices, and why they were left out."""
+
+
+class TriedBackend:
+    """The first of some backends that computes a picture.
+
+    Some libraries open a device, and compile for it, and fail when they compute: on a processor
+    that is too old, or with too little memory. After its first picture a backend stays.
+
+    Args:
+        openings: opens them one after the other, each with its device's name.
+        refusals: is added to by `openings` and by this.
+    Raises:
+        BackendError: none of them opens.
+        ConfigError: the only device does not have the precision.
+
+    Attributes:
+        chosen: the backend that is used now.
+    """
+
+    def __init__(self, openings: Iterator[tuple[str, Backend]], refusals: Refusals) -> None:
+        self._openings, self._refusals = openings, refusals
+        self._works = False
+        self._device, self.chosen = self._next()
+
+    @property
+    def name(self) -> str:
+        return self.chosen.name
+
+    @property
+    def precision(self) -> str:
+        return self.chosen.precision
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        while not self._works:
+            try:
+                alpha = trusted(self.chosen(batch), batch)
+            except BackendError as error:
+                self._pass_over(error)
+            else:
+                self._works = True
+                return alpha
+        return self.chosen(batch)
+
+    def ready(self, height: int, width: int) -> bool:
+        return self.chosen.ready(height, width)
+
+    def prepare(self, height: int, width: int) -> None:
+        self.chosen.prepare(height, width)
+
+    def close(self) -> None:
+        self._works = True  # a call afterwards tries no other
+        self.chosen.close()
+
+    def _pass_over(self, error: BackendError) -> None:
+        self._refusals.append((self._device, error))
+        self.chosen.close()
+        self._device, self.chosen = self._next()
+        logger.warning("%s; %s, %s takes its place", error, self.name, self.precision)
+
+    def _next(self) -> tuple[str, Backend]:
+        for opened in self._openings:
+            return opened
+        raise no_backend(self._refusals)
+
+
+def no_backend(refusals: Refusals) -> Exception:
+    """What to raise when every device was refused."""
+    if len(refusals) == 1:
+        return refusals[0][1]
+    reasons = "; ".join(f"{device}: {error}" for device, error in refusals)
+    return BackendError(f"no backend can be used here: {reasons}")
