@@ -14,6 +14,7 @@ from clips import numbered, write_clip
 
 import vidbg
 from vidbg.compositing import CompositingConfig, parse_background
+from vidbg.compositing.specs import FileSpec
 from vidbg.errors import ConfigError, SinkError, SourceError, VidbgError
 from vidbg.matting import matter as matter_module
 from vidbg.matting.backends.constant import ConstantBackend
@@ -76,6 +77,40 @@ def test_process_takes_a_whole_config(tmp_path: Path) -> None:
     output = OutputConfig(alpha_video=tmp_path / "alpha.mp4")
     vidbg.process(clip, tmp_path / "out.mp4", background=compositing, written=output)
     assert (tmp_path / "alpha.mp4").is_file()
+
+
+def test_paths_are_taken_wherever_a_path_is_meant(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4")
+    beach = tmp_path / "green"  # named like a colour: a Path is a file all the same
+    cv2.imwrite(str(tmp_path / "beach.png"), np.full((48, 64, 3), 200, np.uint8))
+    (tmp_path / "beach.png").rename(beach)
+    alpha: Any = str(tmp_path / "alpha.mp4")
+    vidbg.process(
+        clip, tmp_path / "out.mp4", background=beach, written=OutputConfig(alpha_video=alpha)
+    )
+    assert Path(alpha).is_file()
+    path: Any = str(beach)
+    assert vidbg.process(clip, background=FileSpec(path))[0].is_file()
+    with pytest.raises(ConfigError, match="the background is None; allowed are"):
+        vidbg.process(clip, background=None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        vidbg.process(None, background="green")  # type: ignore[arg-type]
+
+
+def test_several_inputs_are_processed_in_one_call(tmp_path: Path) -> None:
+    pictures = [tmp_path / "a.png", tmp_path / "b.png"]
+    for picture in pictures:
+        cv2.imwrite(str(picture), numbered(1, 64, 48))
+    results = vidbg.process(pictures, background="green")
+    assert results == [tmp_path / "a_vidbg.png", tmp_path / "b_vidbg.png"]
+    assert all(result.is_file() for result in results)
+
+
+def test_errors_and_settings_have_public_names() -> None:
+    assert vidbg.errors.SinkError is SinkError
+    assert vidbg.VidbgError is VidbgError
+    assert vidbg.OutputConfig is OutputConfig
+    assert set(vidbg.__all__) <= set(dir(vidbg))
 
 
 def test_process_replaces_files_only_when_allowed(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from vidbg.compositing.backgrounds import (
     Background,
@@ -26,6 +30,7 @@ from vidbg.compositing.backgrounds import (
 from vidbg.compositing.blur import blur_background
 from vidbg.compositing.scaling import Fit, fill
 from vidbg.compositing.specs import (
+    MIN_BLUR,
     BackgroundSpec,
     BlurSpec,
     ColourSpec,
@@ -34,8 +39,9 @@ from vidbg.compositing.specs import (
     TransparentSpec,
     parse_background,
 )
-from vidbg.errors import ConfigError, SourceError
+from vidbg.errors import ConfigError, SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.sources import open_frames
 
 RED = (0, 0, 255)
 
@@ -64,14 +70,14 @@ def at(background: Background, pts: float = 0.0, height: int = 90, width: int = 
 
 
 def moving(times: Sequence[float]) -> Moving:
-    return Moving(lambda: Clip(times), "cover", (0, 0, 0))
+    return Moving(lambda **_: Clip(times), "cover", (0, 0, 0))
 
 
 def shown(background: Moving, *times: float) -> list[int]:
     return [int(at(background, pts)[0, 0, 0]) for pts in times]
 
 
-def unreadable(path: Path) -> FrameStream:
+def unreadable(path: Path, *, again: bool = False) -> FrameStream:  # noqa: ARG001
     raise SourceError(f"no video stream in {path.name}")
 
 
@@ -84,7 +90,8 @@ def open_file(path: Path, fit: Fit = "cover") -> Background:
     [
         ("blur", BlurSpec(50)),
         ("blur:40", BlurSpec(40)),
-        ("blur:0", BlurSpec(0)),
+        ("blur:20", BlurSpec(20)),
+        ("blur:100", BlurSpec(100)),
         ("#00ff00", ColourSpec((0, 255, 0))),
         ("#f80", ColourSpec((0, 136, 255))),
         ("color:navy", ColourSpec((128, 0, 0))),
@@ -102,10 +109,25 @@ def test_words_and_paths(text: str, spec: BackgroundSpec) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "blur:", "blur:101", "blur:-1", "blur:nan", "blur:x", "#12", "color:sky", "#"]
+    "text",
+    [
+        "",
+        " ",
+        "blur:",
+        "blur:0",
+        "blur:5",
+        "blur:19.9",
+        "blur:101",
+        "blur:-1",
+        "blur:nan",
+        "blur:x",
+        "#12",
+        "color:sky",
+        "#",
+    ],
 )
 def test_bad_words_are_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"give|allowed") as refused:
+    with pytest.raises(ConfigError, match=r"give|allowed|choose from") as refused:
         parse_background(text)
     assert "\n" not in str(refused.value)
 
@@ -190,12 +212,14 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"not a picture")
     with pytest.raises(ConfigError, match="no frames"):
-        open_background(FileSpec(tmp_path / "a.mp4"), open_frames=lambda _path: Clip([]))
+        open_background(FileSpec(tmp_path / "a.mp4"), open_frames=lambda _path, **_: Clip([]))
 
 
 def test_a_gif_is_read_as_a_stream_of_frames(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(b"GIF89a")
-    clip = open_background(FileSpec(tmp_path / "a.gif"), open_frames=lambda _path: Clip([0, 0.5]))
+    clip = open_background(
+        FileSpec(tmp_path / "a.gif"), open_frames=lambda _path, **_: Clip([0, 0.5])
+    )
     assert [int(at(clip, pts)[0, 0, 0]) for pts in (3.0, 3.5, 4.0)] == [0, 1, 0]
 
 
@@ -237,7 +261,7 @@ def test_at_any_time_the_frame_due_is_shown(count: int, hundredths: list[int]) -
 def test_streams_are_closed_at_each_restart_and_at_the_end() -> None:
     opened: list[Clip] = []
 
-    def open_clip() -> Clip:
+    def open_clip(**_: bool) -> Clip:
         opened.append(Clip([0.0, 1.0]))
         return opened[-1]
 
@@ -253,7 +277,8 @@ def test_the_next_round_is_opened_while_the_last_frame_is_shown() -> None:
     opened: list[Clip] = []
     opening = threading.Event()
 
-    def open_clip() -> Clip:
+    def open_clip(*, again: bool = False) -> Clip:
+        assert again == bool(opened)
         if opened:
             assert threading.current_thread() is not threading.main_thread()
             opening.set()
@@ -272,19 +297,68 @@ def test_the_next_round_is_opened_while_the_last_frame_is_shown() -> None:
         time.sleep(0.01)
 
 
-def test_a_video_that_vanishes_is_told_at_its_next_round() -> None:
+def test_a_video_that_vanishes_rests_on_its_last_picture(caplog: pytest.LogCaptureFixture) -> None:
     rounds = iter([Clip([0.0, 1.0])])
 
-    def open_clip() -> Clip:
+    def open_clip(**_: bool) -> Clip:
         try:
             return next(rounds)
         except StopIteration:
             raise SourceError("it is gone") from None
 
-    clip = Moving(open_clip, "cover", RED)
+    clip = Moving(open_clip, "cover", RED, "waves.mp4")
     assert shown(clip, 0.0, 1.5) == [0, 1]
-    with pytest.raises(SourceError, match="gone"):
-        shown(clip, 2.5)
+    assert shown(clip, 2.5, 3.5, 9999.0, -5.0) == [1, 1, 1, 1]
+    assert caplog.text.count("the background waves.mp4: its last picture stays (it is gone)") == 1
+
+
+class BreakingClip(Clip):
+    """Breaks off after its last frame."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from super().__iter__()
+        raise SourceIncomplete("it breaks off at 0.3 s of 5.0 s")
+
+
+def test_what_could_be_read_of_a_broken_video_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    clip = Moving(lambda **_: BreakingClip([0.0, 0.1, 0.2]), "cover", RED, "waves.mp4")
+    assert shown(clip, 0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65) == [0, 1, 2, 0, 1, 2, 0]
+    (told,) = caplog.messages
+    assert told.startswith("the background waves.mp4: what could be read of it is repeated")
+    assert "breaks off at 0.3 s" in told
+    alone = Moving(lambda **_: BreakingClip([0.0]), "cover", RED)
+    assert shown(alone, 0.0, 7.0) == [0, 0]
+
+
+def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
+    class Resting(Clip):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield replace(frame, duration_s=3.0 if frame.index == 2 else 0.1)
+
+    clip = Moving(lambda **_: Resting([0.0, 0.1, 0.2]), "cover", RED)
+    assert shown(clip, 0.0, 0.15, 0.25, 3.15, 3.25, 3.35, 6.3) == [0, 1, 2, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("behind", "before"),
+    [(Fraction(1), Fraction(4, 3)), (Fraction(4, 3), Fraction(1)), (Fraction(2), Fraction(2))],
+)
+def test_round_things_stay_round_whatever_the_shape_of_pixels(
+    behind: Fraction, before: Fraction
+) -> None:
+    picture = np.zeros((120, round(160 / behind), 3), np.uint8)
+    axes = round(40 / behind), 40
+    cv2.ellipse(picture, (round(80 / behind), 60), axes, 0, 0, 360, (255, 255, 255), -1)
+    for fit in ("cover", "fit"):
+        still = Still(picture, "cover" if fit == "cover" else "fit", RED, behind)
+        blank = np.zeros((90, round(120 / before), 3), np.uint8)
+        filled = still.at(
+            Frame(blank, 0.0, 0, pixel_aspect=before), blank[..., 0].astype(np.float32)
+        )
+        rows, columns = np.nonzero(filled[..., 1] > 127)
+        assert np.ptp(columns) * float(before) == pytest.approx(np.ptp(rows), abs=2)
+        assert np.ptp(rows) == pytest.approx(60, abs=1)
 
 
 def test_a_colour_is_that_colour_at_every_size() -> None:
@@ -301,7 +375,7 @@ def person_in_a_room(height: int, width: int) -> tuple[Image, Alpha]:
     return image, np.asarray(cv2.GaussianBlur(hard, (0, 0), height / 240), np.float32)
 
 
-@pytest.mark.parametrize("strength", [5, 20, 50, 100])
+@pytest.mark.parametrize("strength", [20, 50, 100])
 def test_the_persons_colour_does_not_shine_into_the_room(strength: float) -> None:
     image, alpha = person_in_a_room(720, 1280)
     blurred = blur_background(image, alpha, strength)
@@ -315,12 +389,37 @@ def test_blur_of_a_constant_is_that_constant() -> None:
     np.testing.assert_allclose(blurred, image, atol=1)
 
 
-def test_blur_grows_with_strength_and_is_off_at_zero() -> None:
+def test_blur_grows_with_strength() -> None:
     image = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
     empty = np.zeros((360, 640), np.float32)
-    spreads = [blur_background(image, empty, strength).std() for strength in (5, 20, 50, 100)]
+    spreads = [blur_background(image, empty, strength).std() for strength in (20, 35, 50, 100)]
     assert spreads == sorted(spreads, reverse=True)
-    assert blur_background(image, empty, 0) is image
+
+
+def stripes(height: int, width: int, periods: float) -> Image:
+    """So many dark and light stripes upright in the length of the shorter side."""
+    phase = 2 * np.pi * periods * np.arange(width) / min(height, width)
+    line = np.rint(127.5 + 120 * np.sin(phase)).astype(np.uint8)
+    return np.ascontiguousarray(
+        np.broadcast_to(line[np.newaxis, :, np.newaxis], (height, width, 3))
+    )
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (360, 640), (480, 640), (1280, 720)])
+@pytest.mark.parametrize(("periods", "most"), [(20, 0.05), (30, 0.01), (60, 0.01)])
+def test_the_least_blur_leaves_nothing_to_recognise(
+    size: tuple[int, int], periods: float, most: float
+) -> None:
+    """A face 1.3 m away has three stripes of a twentieth across, a letter 6 cm high one or two."""
+    blurred = blur_background(stripes(*size, periods), np.zeros(size, np.float32), MIN_BLUR)
+    inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
+    assert (inside.max() - inside.min()) / 240 <= most
+
+
+@pytest.mark.parametrize("strength", [0, 1, 5, 19.99, 100.5, -20, float("nan"), float("inf")])
+def test_no_way_leads_to_a_weaker_blur(strength: float) -> None:
+    with pytest.raises(ConfigError, match="give a number from 20 to 100"):
+        BlurSpec(strength)
 
 
 def test_blur_looks_the_same_at_720_and_1080_lines() -> None:
@@ -338,3 +437,64 @@ def test_blur_looks_the_same_at_720_and_1080_lines() -> None:
 def test_a_frame_wholly_person_is_no_error() -> None:
     image = np.full((50, 60, 3), 90, np.uint8)
     assert blur_background(image, np.ones((50, 60), np.float32), 50).shape == image.shape
+
+
+def test_clear_places_of_a_moving_background_show_the_bars() -> None:
+    image = np.full((8, 8, 3), 200, np.uint8)  # the colour that nobody is to see
+    alpha = np.zeros((8, 8), np.float32)
+    alpha[:, 4:] = 1
+    frames = [Frame(image, float(index), index, alpha) for index in range(2)]
+
+    class Transparent(Clip):
+        def __iter__(self) -> Iterator[Frame]:
+            return iter(frames)
+
+    flat = at(Moving(lambda: Transparent([]), "cover", RED), height=8, width=8)
+    assert (flat[:, :4] == RED).all()
+    assert (flat[:, 4:] == 200).all()
+
+
+@pytest.mark.parametrize("fit", ["cover", "fit"])
+@pytest.mark.parametrize(
+    ("frame_aspect", "picture_aspect"),
+    [(Fraction(1), Fraction(4, 3)), (Fraction(4, 3), Fraction(1)), (Fraction(1, 2), Fraction(2))],
+)
+def test_circles_stay_round_whatever_the_pixels_shape(
+    fit: Fit, frame_aspect: Fraction, picture_aspect: Fraction
+) -> None:
+    picture = np.zeros((300, 400, 3), np.uint8)
+    axes = round(60 / float(picture_aspect)), 60  # as shown, a circle
+    cv2.ellipse(picture, ((200, 150), (2 * axes[0], 2 * axes[1]), 0), (255, 255, 255), -1)
+    still = Still(picture, fit, RED, picture_aspect)
+    frame = Frame(np.zeros((360, 640, 3), np.uint8), 0.0, 0, pixel_aspect=frame_aspect)
+    seen = still.at(frame, np.zeros((360, 640), np.float32))[..., 0] > 127
+    rows, columns = np.nonzero(seen)
+    width = (np.ptp(columns) + 1) * float(frame_aspect)
+    assert width / (np.ptp(rows) + 1) == pytest.approx(1, abs=0.05)
+
+
+def test_a_still_is_filled_anew_for_other_pixels() -> None:
+    still = Still(np.zeros((90, 160, 3), np.uint8), "fit", RED)
+    assert (at(still) == 0).all()
+    narrow = Frame(np.zeros((90, 160, 3), np.uint8), 0.0, 0, pixel_aspect=Fraction(1, 2))
+    assert (still.at(narrow, np.zeros((90, 160), np.float32))[0, 0] == RED).all()
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_an_animated_picture_moves_as_a_background(tmp_path: Path, kind: str) -> None:
+    frames = [Pillow.new("RGB", (16, 9), (level, 0, 0)) for level in (0, 200)]
+    path = tmp_path / f"a.{kind.lower()}"
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    background = open_background(FileSpec(path), open_frames=open_frames)
+    reds = [int(at(background, pts)[4, 8, 2]) for pts in (0, 0.15)]
+    assert reds == pytest.approx([0, 200], abs=4)
+
+
+def test_a_picture_that_is_too_large_is_refused_in_one_line(tmp_path: Path) -> None:
+    Pillow.new("1", (8, 8)).save(tmp_path / "huge.bmp")
+    data = bytearray((tmp_path / "huge.bmp").read_bytes())
+    data[18:26] = struct.pack("<ii", 40_000, 40_000)
+    (tmp_path / "huge.bmp").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"huge\.bmp.* 40000x40000 pixels") as refused:
+        open_file(tmp_path / "huge.bmp")
+    assert "\n" not in str(refused.value)

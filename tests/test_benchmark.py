@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,18 @@ from typer.testing import CliRunner
 from vidbg.cli.app import app
 from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.config import MattingConfig
-from vidbg.errors import BackendError, ConfigError
+from vidbg.errors import BackendError, ConfigError, SinkError, VidbgError
 from vidbg.matting import backends
 from vidbg.matting import matter as matter_module
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.pipeline import bench_report, benchmark
-from vidbg.pipeline.benchmark import BenchmarkConfig, Result, percentiles_ms, run_benchmark
+from vidbg.pipeline import bench_compare, bench_report, benchmark
+from vidbg.pipeline.benchmark import (
+    BenchmarkConfig,
+    Result,
+    percentiles_ms,
+    run_apart,
+    run_benchmark,
+)
 
 STAGES = {"read", "resize", "normalise", "network", "smooth", "upsample", "composite", "write"}
 GREEN = CompositingConfig(parse_background("green"))
@@ -53,10 +62,14 @@ def measure(path: Path | None = None, frames: int = 12, live_fps: float | None =
     return run_benchmark(config, MattingConfig(), GREEN)
 
 
+def invoke(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["bench", *map(str, arguments)])
+
+
 def bench(*arguments: object) -> str:
-    result = CliRunner().invoke(app, ["bench", *map(str, arguments)])
+    result = invoke(*arguments)
     assert result.exit_code == 0, result.output
-    return result.stdout
+    return str(result.stdout)
 
 
 def test_it_measures_every_stage_without_the_warm_up() -> None:
@@ -81,6 +94,12 @@ def test_a_file_is_measured_to_its_end_at_most(tmp_path: Path) -> None:
     assert measure(clip, frames=99).frames == 12
     with pytest.raises(ConfigError, match="own pace"):
         measure(clip, live_fps=30)
+
+
+@pytest.mark.parametrize("live_fps", [math.nan, math.inf, 0.0, -5.0, 1e-9])
+def test_rates_that_cannot_be_are_refused(live_fps: float) -> None:
+    with pytest.raises(ConfigError, match=r"--live-fps is .*; allowed are 0\.1 to 240"):
+        measure(live_fps=live_fps)
 
 
 def test_a_still_person_is_matted_once_and_results_are_converted() -> None:
@@ -147,14 +166,94 @@ def test_an_older_record_is_compared(tmp_path: Path) -> None:
     assert "none of these engines" in other
 
 
-def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.json"
-    for text in ("", "{}", "no json", '{"engines": []}'):
-        bad.write_text(text)
-        with pytest.raises(ConfigError, match="is no record"):
-            bench_report.read_record(bad)
-    with pytest.raises(ConfigError, match="is no record"):
-        bench_report.read_record(tmp_path / "missing.json")
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    """A record of 4 frames, as printed."""
+    path = tmp_path / "record.json"
+    path.write_text(bench("--frames", 4, "--size", "96x64", "--json"))
+    return path
+
+
+def test_the_record_has_a_version_and_compares_in_json(record: Path) -> None:
+    old = json.loads(record.read_text())
+    assert old["format"] == 1
+    assert "against" not in old
+    old["engines"][0]["first_frame_s"] = 0
+    old["machine"] = {"cpu": "Another 9000", "cores": 96, "system": "Plan 9"}
+    record.write_text(json.dumps(old, indent=2))  # printed nicely by another tool
+    new = invoke("--frames", 4, "--size", "96x64", "--still", "--json", "--against", record)
+    found = json.loads(new.stdout)["against"]
+    assert set(found["differences"]) == {"machine.cpu", "machine.cores", "machine.system", "source"}
+    assert found["differences"]["machine.cores"]["then"] == 96
+    assert "machine.cpu was 'Another 9000' and is " in new.stderr
+    by_name = {change["figure"]: change for change in found["changes"]}
+    assert by_name["first frame s"]["ratio"] is None
+    fps = by_name["FPS"]
+    assert fps["ratio"] == pytest.approx(fps["now"] / fps["then"], abs=1e-3)
+    assert {f"{stage} p50 ms" for stage in STAGES} <= set(by_name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_records_kept_by_powershell_are_read(encoding: str, record: Path) -> None:
+    record.write_bytes(record.read_text().replace("\n", "\r\n").encode(encoding))
+    assert bench_compare.read_record(record)["format"] == 1
+
+
+def without(record: Any, *keys: Any) -> Any:
+    inner = record
+    for key in keys[:-1]:
+        inner = inner[key]
+    del inner[keys[-1]]
+    return record
+
+
+def test_what_is_no_record_is_refused_before_anything_is_measured(
+    record: Path, asked_for: list[tuple[Any, ...]]
+) -> None:
+    text = record.read_text()
+    asked_for.clear()
+    damaged = [
+        *("", "{}", "no json", "[1]", '{"engines": []}', '{"engines": [{}]}', '{"engines": 3}'),
+        *('{"engines": ["x"]}', "[" * 5000, text[:-40], "\0\1\2"),
+        json.dumps(without(json.loads(text), "engines", 0, "stages")),
+        json.dumps(without(json.loads(text), "engines", 0, "stages", "network", "p50")),
+        json.dumps(without(json.loads(text), "engines", 0, "end_to_end", "latency_ms", "p99")),
+        json.dumps(without(json.loads(text), "engines", 0, "network_size")),
+        text.replace('"cpu_percent": ', '"cpu_percent": "fast", "was": '),
+        text.replace('"cpu_percent": ', '"cpu_percent": NaN, "was": '),
+    ]
+    for content in damaged:
+        record.write_text(content)
+        refused = invoke("--frames", 4, "--against", record)
+        assert isinstance(refused.exception, ConfigError), content[:60]
+        assert "is no record of `vidbg bench --json`" in str(refused.exception)
+    record.write_text(text.replace('"format": 1', '"format": 2'))
+    with pytest.raises(ConfigError, match="of format 2; this vidbg reads format 1"):
+        bench_compare.read_record(record)
+    with pytest.raises(ConfigError, match="No such file"):
+        bench_compare.read_record(record.with_name("missing.json"))
+    assert asked_for == []
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (
+            ["--engine", "cpu", "--engine", "cpuu:int8"],
+            "unknown device 'cpuu'; did you mean",
+        ),
+        (["--engine", "cpu:int9"], "unknown precision 'int9'; did you mean 'int8'?"),
+        (["--plot", "plot.nothing"], "unknown suffix of the plot '.nothing'"),
+        (["--plot", "missing/plot.png"], "there is no folder"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_measured(
+    options: list[str], hint: str, asked_for: list[tuple[Any, ...]]
+) -> None:
+    refused = invoke("--frames", 4, "--size", "96x64", *options)
+    assert isinstance(refused.exception, VidbgError)
+    assert hint in str(refused.exception)
+    assert asked_for == []
 
 
 def test_plots_are_drawn(tmp_path: Path) -> None:
@@ -164,8 +263,9 @@ def test_plots_are_drawn(tmp_path: Path) -> None:
     picture = cv2.imread(str(plot))
     assert picture is not None
     assert picture.shape[1] > 800
-    with pytest.raises(ConfigError, match="cannot be written"):
-        bench_report.draw([measure()], tmp_path / "plot.nothing")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(SinkError, match="cannot be written"):
+        bench_report.draw([measure()], tmp_path / "folder.png")
 
 
 def test_compare_takes_every_engine(
@@ -192,3 +292,23 @@ def test_engines_here_are_those_that_load(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(backends, "survey", list)
     with pytest.raises(BackendError, match="no backend"):
         backends.engines_here()
+
+
+def test_an_engine_measured_apart_ends_with_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ProcessPoolExecutor.submit
+
+    class Interrupted:
+        def result(self) -> None:
+            raise KeyboardInterrupt
+
+    def begun(pool: ProcessPoolExecutor, *_: object) -> Interrupted:
+        submit(pool, time.sleep, 60)
+        return Interrupted()
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", begun)
+    start = time.monotonic()
+    config = BenchmarkConfig(None, 64, 48, 1, 0, None)
+    with pytest.raises(KeyboardInterrupt):
+        run_apart(config, MattingConfig(), GREEN)
+    assert time.monotonic() - start < 50
+    assert not multiprocessing.active_children()

@@ -72,9 +72,9 @@ def frame_count(file: Path | IO[bytes]) -> int:
         return len(list(container.decode(video=0)))
 
 
-def one_line(outcome: Outcome) -> str:
+def one_line(outcome: Outcome, code: int = 1) -> str:
     """The message of a failure: one line on standard error, nothing on standard output."""
-    assert outcome.code == 1
+    assert outcome.code == code
     assert outcome.out == ""
     assert outcome.err.count("\n") == 1, outcome.err
     assert outcome.err.startswith("vidbg: ")
@@ -112,10 +112,40 @@ def test_help_and_version(run: Run) -> None:
         ["run", "--format", "H264"],
         ["run", "--frames", "0"],
         ["bench", "--size", "0x0"],
+        ["bench", "--size", "99999x99999"],
+        ["run", "--size", "99999x99999"],
+        ["run", "--size", "20000x100"],
+        ["run", "--size", "1280x8"],
+        ["run", "--size", "123456789012x720"],
     ],
 )
 def test_wrong_usage_exits_2(arguments: list[str], run: Run) -> None:
     assert run(*arguments).code == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value", "allowed"),
+    [
+        *[("run", "--fps", value, "0.1 to 240") for value in ("nan", "inf", "-inf", "0", "1e-09")],
+        *[("run", "--offset", value, "-100 to 100") for value in ("nan", "101", "-inf")],
+        *[("run", "--feather", value, "0 to 100") for value in ("nan", "-1", "100.5")],
+        *[("run", "--light-wrap", value, "0 to 1") for value in ("nan", "1.01")],
+        *[("process", "--smoothing", value, "0 to 10") for value in ("nan", "inf", "-1")],
+        *[("process", "--threads", value, "1 to 1024") for value in ("0", "99999")],
+        *[("run", "--size", value, "16 to 8192") for value in ("1x1", "20000x100", "99999x99999")],
+        *[("run", "--network-size", value, "16384") for value in ("16x16", "8000x8000")],
+        *[("bench", "--live-fps", value, "0.1 to 240") for value in ("nan", "0", "inf")],
+    ],
+)
+def test_numbers_out_of_range_exit_2_and_name_the_range(
+    command: str, option: str, value: str, allowed: str, run: Run
+) -> None:
+    needed = {"process": ["in.mp4", "-b", "blur"], "run": ["-c", "synthetic", "-o", "-"]}
+    outcome = run(command, *needed.get(command, []), option, value)
+    assert outcome.code == 2
+    said = " ".join(outcome.err.replace("│", " ").split())
+    assert value in said
+    assert allowed in said
 
 
 # --- process --------------------------------------------------------------------------------------
@@ -155,6 +185,44 @@ def test_a_picture_is_cut_out(tmp_path: Path, run: Run) -> None:
     assert run("process", picture, "-b", "transparent").err == f"{tmp_path / 'me_vidbg.png'}\n"
     stored = cv2.imread(str(tmp_path / "me_vidbg.png"), cv2.IMREAD_UNCHANGED)
     assert np.asarray(stored).shape == (48, 64, 4)
+
+
+def test_names_at_the_file_systems_limit_get_results(clip: Path, tmp_path: Path, run: Run) -> None:
+    stem = "ä" * 125  # 250 bytes
+    for letter in "ab":
+        (tmp_path / f"{stem}{letter}.mp4").write_bytes(clip.read_bytes())
+    outcome = run("process", str(tmp_path / "*.mp4"), "-b", "green", "-q")
+    assert outcome == Outcome(0, "", "")
+    assert len(names(tmp_path)) == 6
+    assert all(len(os.fsencode(name)) <= 255 for name in names(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["input", "output", "background"])
+def test_a_name_too_long_is_told_in_one_line(
+    place: str, clip: Path, tmp_path: Path, run: Run
+) -> None:
+    long = str(tmp_path / f"{'x' * 300}.mp4")
+    arguments = {
+        "input": ("process", long, "-b", "green"),
+        "output": ("process", clip, "-b", "green", "-o", long),
+        "background": ("process", clip, "-b", long, "-o", tmp_path / "out.mp4"),
+    }[place]
+    assert "too long" in one_line(run(*arguments))
+
+
+def test_a_picture_too_large_does_not_stop_a_batch(tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        cv2.imwrite(str(folder / f"{name}.bmp"), numbered(1, 64, 48))
+    header = bytearray((folder / "b.bmp").read_bytes())
+    header[18:26] = (40_000).to_bytes(4, "little") * 2
+    (folder / "b.bmp").write_bytes(header)
+    outcome = run("process", folder, "-b", "green", "-q")
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 2
+    assert "40000x40000 pixels" in outcome.err
+    assert names(tmp_path / "in_vidbg") == ["a.png", "c.png"]
 
 
 def test_a_folder_with_everything_in_it(clip: Path, tmp_path: Path, run: Run) -> None:
@@ -218,7 +286,15 @@ def test_sound_alone_and_files_cut_short_are_told(clip: Path, tmp_path: Path, ru
         (["-b", "{}/text.txt"], "neither picture nor video"),
         (["-b", "{}"], "is a folder"),
         (["-b", "blur:900"], "blur strength '900'"),
-        (["-b", "color:mauve"], "colour 'mauve' is not known"),
+        (["-b", "blur", "--device", "cuda2"], "unknown device 'cuda2'; did you mean 'cuda'?"),
+        (["-b", "blur", "--precision", "int4"], "unknown precision 'int4'; did you mean 'int8'?"),
+        (["-b", "blur", "--fit", "covr"], "unknown --fit 'covr'; did you mean 'cover'?"),
+        (["-b", "blur", "--people", "nobody"], "unknown --people 'nobody'; choose from all, main"),
+        (["-b", "blurr"], "'blurr' does not exist; did you mean 'blur'?"),
+        (["-b", "{}/inn.mp4"], "in.mp4'?"),
+        (["-b", "red"], "did you mean 'color:red'?"),
+        (["-b", "color:gren"], "unknown colour 'gren'; did you mean 'green'?"),
+        (["-b", "color:mauve"], "unknown colour 'mauve'; choose from #rgb"),
         (["-b", "green", "-o", "{}/missing/out.mp4"], "there is no folder"),
         (["-b", "green", "-o", "{}/out.xyz"], "suffix '.xyz' is not known"),
         (["-b", "green", "-o", "{}/out.png"], "a number, such as out%05d.png"),
@@ -227,7 +303,6 @@ def test_sound_alone_and_files_cut_short_are_told(clip: Path, tmp_path: Path, ru
         (["-b", "transparent", "-o", "{}/out.mp4"], "holds no transparency"),
         (["-b", "transparent", "-o", "-"], "carries no transparency"),
         (["-b", "green", "--crf", "99"], "allowed are 0 (best) to 51"),
-        (["-b", "green", "--offset", "999"], "allowed are -100 to 100"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(
@@ -237,7 +312,7 @@ def test_what_cannot_be_done_is_told_in_one_line(
     (tmp_path / "link.mp4").symlink_to(clip)
     before = names(tmp_path)
     outcome = run("process", clip, *(option.format(tmp_path) for option in options))
-    assert hint in one_line(outcome)
+    assert hint in one_line(outcome, 1 if hint == "there is no folder" else 2)
     assert names(tmp_path) == before
 
 
@@ -406,8 +481,35 @@ def test_run_writes_raw_video_to_a_pipe(spawn: Callable[..., Any]) -> None:
     )
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert re.fullmatch(rb"\d+ frames, \d+ dropped\n", err)
+    warning, report = err.splitlines()
+    assert b"YOUR REAL ROOM IS ON AIR: the background is none (command line)" in warning
+    assert re.fullmatch(rb"\d+ frames, \d+ dropped", report)
     assert frame_count(io.BytesIO(out)) >= 10
+
+
+@pytest.mark.parametrize("place", ["environment", "file", "profile"])
+def test_a_room_on_air_is_told_with_where_that_comes_from(
+    place: str, tmp_path: Path, spawn: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, log = tmp_path / "config.toml", tmp_path / "vidbg.log"
+    top = 'background = "none"' if place == "file" else 'background = "green"'
+    file.write_text(f'{top}\n[profile.bare]\nbackground = "none"\n')
+    if place == "environment":
+        monkeypatch.setenv("VIDBG_BACKGROUND", "none")
+    options = ["--config", file, "--log-file", log, *(["--profile", "bare"] * (place == "profile"))]
+    process = spawn(
+        *("run", "-c", "synthetic", "--size", "64x48", "-o", "-", "--frames", 2, *options),
+        stdout=subprocess.PIPE,
+    )
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    origin = {
+        "environment": "environment, VIDBG_BACKGROUND",
+        "file": str(file),
+        "profile": f"{file}, [profile.bare]",
+    }[place]
+    for told in (err.decode(), log.read_text()):
+        assert f"YOUR REAL ROOM IS ON AIR: the background is none ({origin})" in told
 
 
 @pytest.mark.parametrize(
@@ -423,7 +525,8 @@ def test_what_cannot_be_shown_is_told_in_one_line(
 ) -> None:
     monkeypatch.setenv("DISPLAY", "")
     monkeypatch.setattr(sys, "platform", "linux")
-    assert hint in one_line(run("run", "-c", "synthetic", "--size", "64x48", *options))
+    outcome = run("run", "-c", "synthetic", "--size", "64x48", *options)
+    assert hint in one_line(outcome, 1 if "--show" in options else 2)
 
 
 def test_without_a_virtual_camera_run_says_what_to_do(run: Run) -> None:
@@ -432,3 +535,22 @@ def test_without_a_virtual_camera_run_says_what_to_do(run: Run) -> None:
     message = one_line(run("run", "-c", "synthetic", "--size", "64x48"))
     assert "a virtual camera cannot be opened" in message
     assert ". Next: " in message
+
+
+def test_a_log_whose_reader_goes_is_told_once_and_the_run_goes_on(
+    tmp_path: Path, spawn: Callable[..., Any]
+) -> None:
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    process = spawn(
+        *("-v", "run", "-c", "synthetic", "--size", "64x48", "-b", "green", "-o", "-"),
+        *("--frames", 60, "--log-file", log, "--log-level", "debug"),
+        stdout=subprocess.PIPE,
+    )
+    with log.open("rb") as reader:
+        reader.readline()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err.count(b"cannot be written to any more (Broken pipe)") == 1
+    assert b"Traceback" not in err
+    assert b"60 frames" in err

@@ -20,7 +20,7 @@ from vidbg.matting import backends, engines
 from vidbg.matting.backends import BackendReport
 from vidbg.matting.engines import EngineReport
 from vidbg.platform.processor import read_cpuinfo
-from vidbg.sinks import broadcast, pipewire, virtual_camera
+from vidbg.sinks import OUTPUTS, broadcast, pipewire, virtual_camera
 from vidbg.sinks.virtual_camera import VirtualCameraReport
 from vidbg.sources import camera
 from vidbg.sources.v4l2 import CameraInfo
@@ -126,13 +126,16 @@ def test_other_outputs_are_told_and_do_not_matter(healthy: pytest.MonkeyPatch) -
     healthy.setattr(pipewire, "pipewire_problem", lambda: "no gst-launch-1.0: `apt install x`")
     code, output = call()
     assert code == 0
-    told = [line.split() for line in output.splitlines() if "://" in line or " pipewire " in line]
-    assert ["-", "pipewire", "no", "gst-launch-1.0:", "`apt", "install", "x`"] in told
-    assert ["ok", "srt://", "can", "be", "given", "as", "--output"] in told
+    told = [line.split() for line in output.splitlines() if "://" in line or " pipewire[" in line]
+    assert ["-", "pipewire[:NAME]", "no", "gst-launch-1.0:", "`apt", "install", "x`"] in told
+    assert ["ok", "srt://HOST:PORT", "an", "SRT", "listener"] in told
+    assert told[1][:5] == ["ok", "http://HOST:PORT/", "the", "same", "page,"]
     assert "vidbg can run live here." in output
     found = json.loads(call("--json")[1])["other_outputs"]
-    assert found[0] == {"name": "pipewire", "problem": "no gst-launch-1.0: `apt install x`"}
-    assert found[1] == {"name": "rtmp://", "problem": None}
+    assert [(kind["name"], kind["problem"]) for kind in found] == [
+        ("pipewire[:NAME]", "no gst-launch-1.0: `apt install x`"),
+        *((kind.usage, None) for name, kind in OUTPUTS.items() if name != "pipewire"),
+    ]
 
 
 def test_live_devices_do_not_matter_for_files(healthy: pytest.MonkeyPatch) -> None:

@@ -343,3 +343,25 @@ leave(7)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (7, b"said\n", b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lost_in_a_callback_comes_again(number: signal.Signals) -> None:
+    """Python only prints what is raised in the callback of a weak reference."""
+    code = f"""
+import signal, sys, time, weakref
+from vidbg.cli import app
+class Held: pass
+def run():
+    held = Held()
+    kept = weakref.ref(held, lambda _: signal.raise_signal({int(number)}))
+    del held
+    time.sleep(20)
+app._exit_code.__globals__["app"] = lambda standalone_mode: run()
+app.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, timeout=60
+    )
+    expected = 130 if number == signal.SIGINT else 143
+    assert (done.returncode, done.stderr) == (expected, b"")

@@ -30,7 +30,9 @@ def targets(source: Path | str, output: Path | str | None = None, **kinds: bool)
         ("talk.MOV", "talk_vidbg.mov", "talk_vidbg.mov"),
         ("talk.mkv", "talk_vidbg.mkv", "talk_vidbg.mov"),
         ("talk.webm", "talk_vidbg.webm", "talk_vidbg.webm"),
-        ("talk.avi", "talk_vidbg.mp4", "talk_vidbg.mov"),
+        ("talk.avi", "talk_vidbg.mkv", "talk_vidbg.mov"),
+        ("talk.WMV", "talk_vidbg.mp4", "talk_vidbg.mov"),
+        ("talk.ts", "talk_vidbg.mp4", "talk_vidbg.mov"),
         ("wave.gif", "wave_vidbg.mp4", "wave_vidbg.mov"),
         ("stream", "stream_vidbg.mp4", "stream_vidbg.mov"),
         ("me.jpg", "me_vidbg.jpg", "me_vidbg.png"),
@@ -50,6 +52,47 @@ def test_an_animated_webp_counts_as_a_video(tmp_path: Path) -> None:
     clip.write_bytes(b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0\x02" + bytes(9))
     assert targets(clip) == [str(tmp_path / "wave_vidbg.mp4")]
     assert Job(str(clip), "frame%05d.png").is_sequence
+
+
+def test_several_inputs_are_planned_as_one_batch(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "a.bmp", "b.mp4", "notes.txt", "shots/c.png", "a_vidbg.jpg")
+    a, bmp, b = (str(tmp_path / name) for name in ("a.jpg", "a.bmp", "b.mp4"))
+    planned = {job.source: job.target for job in plan_jobs([a, b, a], None, transparent=False)}
+    assert planned == {a: str(tmp_path / "a_vidbg.jpg"), b: str(tmp_path / "b_vidbg.mp4")}
+    into = plan_jobs([a, bmp, str(tmp_path / "shots")], str(tmp_path / "out"), transparent=True)
+    assert [Path(job.target).name for job in into] == ["a_jpg.png", "a_bmp.png", "c.png"]
+    apart = plan_jobs([a, str(tmp_path / "shots")], None, transparent=False)
+    assert apart[-1].target == str(tmp_path / "shots_vidbg" / "c.png")
+    again = plan_jobs([str(tmp_path / "*.jpg"), b], None, transparent=False)
+    assert [job.source for job in again] == [a, b]  # not the result of an earlier run
+    named = plan_jobs([a, str(tmp_path / "notes.txt")], None, transparent=False)
+    assert len(named) == 2  # what is named is tried, and told when it fails
+
+
+@pytest.mark.parametrize("output", ["out.mp4", PIPE, "frame%05d.png"])
+def test_several_inputs_take_no_single_output(output: str) -> None:
+    with pytest.raises(ConfigError, match="2 inputs cannot all become"):
+        plan_jobs(["a.mp4", "b.mp4"], output, transparent=False)
+
+
+def test_standard_input_is_no_part_of_a_list() -> None:
+    with pytest.raises(ConfigError, match="give it alone"):
+        plan_jobs(["a.mp4", PIPE], "out", transparent=False)
+
+
+@pytest.mark.parametrize("sources", ["", "  ", [], [""], ["a.mp4", ""]])
+def test_an_empty_input_is_refused(sources: str | list[str]) -> None:
+    with pytest.raises(ConfigError, match="an INPUT is empty"):
+        plan_jobs(sources, None, transparent=False)
+
+
+def test_hidden_files_of_a_folder_are_no_inputs(tmp_path: Path) -> None:
+    touch(tmp_path, "shots/a.mp4", "shots/._a.mp4", "shots/.b.png", "hidden/.c.png")
+    assert targets(tmp_path / "shots") == [str(tmp_path / "shots_vidbg" / "a.mp4")]
+    assert targets(tmp_path / "shots" / "*") == [str(tmp_path / "shots" / "a_vidbg.mp4")]
+    assert len(targets(tmp_path / "shots" / ".*")) == 2  # asked for
+    with pytest.raises(SourceError, match="no pictures or videos"):
+        plan_jobs(str(tmp_path / "hidden"), None, transparent=False)
 
 
 @pytest.mark.parametrize("folder", ["out", "out/", "deep/out"])
@@ -106,6 +149,9 @@ def test_results_of_one_name_are_told_apart(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a.png", "a.mp4", "x/b.mp4", "y/b.mp4")
     names = [Path(t).name for t in targets(tmp_path, tmp_path / "out", transparent=True)]
     assert names == ["a_jpg.png", "a.mov", "a_png.png"]
+    touch(tmp_path, "cases/A.jpg", "cases/a.JPG")
+    cases = [Path(t).name for t in targets(tmp_path / "cases", tmp_path / "out")]
+    assert cases == ["A_jpg.jpg", "a_JPG_2.JPG"]
     deep = targets(tmp_path / "*" / "b.mp4", tmp_path / "out")
     assert [Path(t).name for t in deep] == ["b_mp4.mp4", "b_mp4_2.mp4"]
 

@@ -60,6 +60,18 @@ def test_ffmpeg_reads_the_y4m_stream(width: int, height: int) -> None:
     assert np.abs(pictures[0].astype(int) - colour).max() <= 4
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_last_frame_is_repeated_as_long_as_it_lasts(complete: bool) -> None:
+    pipe = io.BytesIO()
+    sink = RawPipeSink(StreamInfo(64, 48, frame_rate=Fraction(10)), pipe, raw_format="bgr24")
+    for index in range(3):
+        image = np.full((48, 64, 3), index, np.uint8)
+        sink.write(Frame(image, index / 10, index, duration_s=1.5 if index == 2 else 0.1))
+    sink.close() if complete else sink.abort()
+    shown = np.frombuffer(pipe.getvalue(), np.uint8).reshape(-1, 48, 64, 3)[:, 0, 0, 0]
+    assert list(shown) == [0, 1, *[2] * (15 if complete else 1)]
+
+
 def test_y4m_keeps_the_shape_of_pixels() -> None:
     pipe = io.BytesIO()
     RawPipeSink(StreamInfo(64, 48, sample_aspect_ratio=Fraction(16, 11)), pipe)

@@ -92,9 +92,9 @@ def test_what_is_no_picture_is_refused_by_name(bad: object) -> None:
 
 
 def test_unknown_names_list_what_is_allowed() -> None:
-    with pytest.raises(ConfigError, match=r"'gpu'.*allowed are auto, tensorrt, cuda"):
+    with pytest.raises(ConfigError, match=r"'gpu'.*choose from auto, tensorrt, cuda"):
         load_backend("gpu")
-    with pytest.raises(ConfigError, match=r"'int4'.*allowed are auto, int8"):
+    with pytest.raises(ConfigError, match=r"'int4'; did you mean 'int8'\? choose from auto, int8"):
         load_backend("cpu", "int4")
 
 

@@ -10,20 +10,21 @@ import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from vidbg.cli.app import app
 from vidbg.closing import Closing
 from vidbg.errors import ConfigError, SinkError
-from vidbg.frame import Frame, StreamInfo
+from vidbg.frame import Colour, Frame, StreamInfo
 from vidbg.sinks import network_stream
 from vidbg.sinks.addresses import is_stream
+from vidbg.sinks.h264_stream import H264Stream
 from vidbg.sinks.network_stream import NetworkStreamSink
 from vidbg.sinks.raw_pipe import RawPipeSink
+from vidbg.sources.video_file import VideoFileSource
 
 INFO = StreamInfo(64, 48, frame_rate=Fraction(30), live=True)
 COLOUR = (30, 120, 220)
@@ -44,10 +45,12 @@ def test_i420_is_bare_planes() -> None:
     ("options", "message"),
     [(["-o", "-", "--pipe-format", "rgb"], "i420"), (["--pipe-format", "i420"], "--output -")],
 )
-def test_a_pipe_format_that_cannot_be(options: list[str], message: str) -> None:
-    result = CliRunner().invoke(app, ["run", "--camera", "synthetic", *options])
-    assert result.exit_code == 2
-    assert message in result.output
+def test_a_pipe_format_that_cannot_be(
+    options: list[str], message: str, vidbg: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, err = vidbg("run", "--camera", "synthetic", *options)
+    assert code == 2
+    assert message in err
 
 
 @pytest.mark.parametrize("url", ["rtsp://host/live/secret", "udp://127.0.0.1", "udp://:9"])
@@ -216,3 +219,19 @@ def test_an_opening_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(SinkError, match=r"cannot be opened: no answer within 0.1 s"):
         NetworkStreamSink(INFO, "udp://slow:5000")
     answer.set()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (640, 360)])
+def test_a_network_stream_says_its_colours(tmp_path: Path, size: tuple[int, int]) -> None:
+    green = np.empty((size[1], size[0], 3), np.uint8)
+    green[:] = (64, 177, 0)
+    noise = np.random.default_rng(0)  # a file of a few packets is not known for MPEG-TS
+    green[size[1] // 2 :] = noise.integers(0, 256, green[size[1] // 2 :].shape, dtype=np.uint8)
+    with H264Stream(str(tmp_path / "a.ts"), StreamInfo(*size)) as stream:
+        for index in range(3):
+            stream.send(Frame(green, index / 30, index))
+        stream.finish()
+    with VideoFileSource(tmp_path / "a.ts") as source:
+        assert source.info.colour == Colour(matrix=1, primaries=1, transfer=1)
+        frame = next(iter(source))
+    np.testing.assert_allclose(frame.image[40, 40], green[0, 0], atol=3)

@@ -21,12 +21,12 @@ from contracts import check_sink_completes
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.pipeline.live import open_output
-from vidbg.sinks import child_process, newest
-from vidbg.sinks.addresses import concealed, is_broadcast, pipewire_name, public_name
+from vidbg.sinks import child_process, newest, open_output
+from vidbg.sinks.addresses import is_broadcast, pipewire_name
 from vidbg.sinks.broadcast import BroadcastSink, broadcast_problem
 from vidbg.sinks.child_process import ChildProcessSink
 from vidbg.sinks.pipewire import PipeWireSink, pipewire_problem
+from vidbg.urls import concealed, public_name
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fakes are Unix scripts")
 

@@ -81,5 +81,5 @@ def test_a_matter_keeps_whom_it_was_asked_to(config: str, sides: list[int]) -> N
 
 
 def test_other_policies_are_refused() -> None:
-    with pytest.raises(ConfigError, match="allowed are all and main"):
+    with pytest.raises(ConfigError, match="choose from all, main"):
         MattingConfig(people="nearest")  # type: ignore[arg-type]

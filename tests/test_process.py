@@ -32,8 +32,10 @@ from vidbg.pipeline.roads import TwoSteps
 from vidbg.pipeline.stream import Stream, StreamReport
 from vidbg.sinks.formats import Encoding
 from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.partial_file import PartialFile
 from vidbg.sources import open_frames
 from vidbg.sources.synthetic import SyntheticSource
+from vidbg.sources.video_file import VideoFileSource
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 FAST = Encoding(preset="ultrafast")
@@ -286,6 +288,43 @@ def test_inputs_are_never_written_to(tmp_path: Path) -> None:
     assert names(tmp_path) == ["behind.mp4", "in.mp4", "link.mp4"]
 
 
+def refused(jobs: list[Job], background: str = "blur", alpha_video: Path | None = None) -> str:
+    """Why a run of these jobs is not begun."""
+    compositing = CompositingConfig(parse_background(background))
+    with pytest.raises(ConfigError) as caught:
+        check_jobs(jobs, compositing, OutputConfig(overwrite=True, alpha_video=alpha_video))
+    return str(caught.value)
+
+
+def test_no_input_of_a_batch_is_a_target(tmp_path: Path) -> None:
+    for name in ("p.bmp", "p.png", "p_bmp.png", "q.bmp"):
+        (tmp_path / name).touch()
+    jobs = plan_jobs(str(tmp_path), f"{tmp_path}/", transparent=False)
+    assert "p_bmp.png is an input of this run" in refused(jobs)
+    (tmp_path / "link.png").symlink_to(tmp_path / "q.bmp")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "q.bmp")
+    for other in ("link.png", "hard.png"):
+        pair = [("p.png", other), ("q.bmp", "out.png")]
+        jobs = [Job(str(tmp_path / one), str(tmp_path / two)) for one, two in pair]
+        assert f"{other} is an input of this run" in refused(jobs)
+
+
+def test_no_input_is_one_of_a_sequences_pictures(tmp_path: Path) -> None:
+    for name in ("in.mp4", "Frame00007.PNG"):
+        (tmp_path / name).touch()
+    jobs = [Job(str(tmp_path / "in.mp4"), str(tmp_path / "frame%05d.png"))]
+    assert "is the background" in refused(jobs, str(tmp_path / "Frame00007.PNG"))
+    check_jobs(jobs, CompositingConfig(parse_background(str(tmp_path / "in.png"))), OutputConfig())
+
+
+def test_targets_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+    jobs = [
+        Job(f"{name}/in.mp4", str(tmp_path / f"{name}.mp4")) for name in ("Gr\u00fcn", "GRU\u0308N")
+    ]
+    assert "one file on many file systems" in refused(jobs)
+    assert "two names" in refused(jobs[:1], alpha_video=tmp_path / "." / "Gr\u00fcn.mp4")
+
+
 @pytest.mark.parametrize(
     ("target", "background", "alpha_video", "hint"),
     [
@@ -359,6 +398,58 @@ def test_nothing_is_left_after_a_failure(
         process(clip, tmp_path / "out.mp4", alpha_video=tmp_path / "alpha.mp4", overwrite=True)
     assert names(tmp_path) == ["in.mp4", "out.mp4"]
     assert (tmp_path / "out.mp4").read_bytes() == b"precious"
+
+
+def test_what_killed_runs_left_is_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = write_clip(tmp_path / "in.mp4")
+    left = [tmp_path / ".out.0123abcd.partial.mp4", tmp_path / ".shot.89abcdef.partial.png"]
+    others = [tmp_path / ".out.partial.mp4", tmp_path / ".notes.0123abcd.partial.mp4.bak"]
+    for path in [*left, *others]:
+        path.write_bytes(b"half a file")
+    (tmp_path / ".link.0123abcd.partial.mp4").symlink_to(clip)
+    other_run = PartialFile(tmp_path / "other.mp4", overwrite=False)
+    process(clip, tmp_path / "out.mp4", "none")
+    assert not [path for path in left if path.exists()]
+    assert caplog.text.count("which a run that was killed had left behind") == 2
+    assert all(path.exists() for path in [*others, other_run.temporary, clip])
+    other_run.discard()
+    assert not other_run.temporary.exists()
+
+
+def test_interlaced_input_is_deinterlaced_unless_it_is_to_be_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    marks = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
+    clip = write_clip(tmp_path / "in.mp4", options=marks, size=(128, 96))
+    process(clip, tmp_path / "whole.mp4", "none")
+    assert "in.mp4 is interlaced" in caplog.text
+    with Processor(
+        CompositingConfig(parse_background("none")), OutputConfig(FAST, interlaced="keep")
+    ) as processor:
+        processor(Job(str(clip), str(tmp_path / "kept.mp4")))
+    orders = []
+    for name in ("whole.mp4", "kept.mp4"):
+        with VideoFileSource(tmp_path / name, interlaced="keep") as source:
+            orders.append(source.info.field_order)
+            assert len(list(source)) == 12
+    assert orders == ["progressive", "top"]
+
+
+def test_a_broken_background_does_not_cut_the_result(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = write_clip(tmp_path / "in.mp4", ticks=range(60))
+    behind = write_clip(
+        tmp_path / "behind.mp4", ticks=range(90), options={"crf": "10"}, size=(256, 192)
+    )
+    behind.write_bytes(behind.read_bytes()[: behind.stat().st_size // 3])
+    (tmp_path / "out.mp4").write_bytes(b"of last week")
+    assert process(clip, tmp_path / "out.mp4", str(behind), overwrite=True).frames == 60
+    frames = frames_of(tmp_path / "out.mp4")
+    assert len(frames) == 60
+    assert len({number_of(frame.image[:, SIZE[0] // 2 + 8 :]) for frame in frames}) > 5
+    (told,) = caplog.messages
+    assert told.startswith(f"the background {behind}: what could be read of it is repeated")
 
 
 def test_what_could_be_read_of_a_broken_file_is_kept(tmp_path: Path) -> None:

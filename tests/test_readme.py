@@ -12,6 +12,7 @@ import typer.main
 
 from vidbg.cli.app import app
 from vidbg.cli.settings import default_file
+from vidbg.sinks import OUTPUTS, LiveOutput
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -29,6 +30,11 @@ def settings(no_settings: None) -> None:  # noqa: ARG001  (it makes the folders)
     """The README's own configuration file is there."""
     default_file().parent.mkdir(parents=True)
     default_file().write_text("\n".join(SETTINGS), encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", OUTPUTS.values(), ids=list(OUTPUTS))
+def test_every_output_is_described(kind: LiveOutput) -> None:
+    assert f"| `{kind.usage}` | {kind.purpose} |\n" in README.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("line", COMMANDS)

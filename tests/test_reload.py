@@ -35,11 +35,18 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
             ('background = "#ff0000"\nsize = "128x96"\n', (0, 0, 255)),
             ("background = 7\n", (0, 0, 255)),
             ('background = "missing.png"\n', (0, 0, 255)),
+            ('background = "blur:0"\n', (0, 0, 255)),
             ('background = "#00ff00"\nmirror = true\n', (0, 255, 0)),
+            ('background = "none"\n', None),
         ):
             file.write_text(text)
             process.send_signal(signal.SIGHUP)
             deadline = time.monotonic() + 10
+            if colour is None:
+                while "YOUR REAL ROOM IS ON AIR" not in log.read_text():
+                    corners(out, 1)
+                    assert time.monotonic() < deadline
+                continue
             while corners(out, 1)[0] != colour:
                 assert time.monotonic() < deadline
             corners(out, 15)
@@ -52,4 +59,5 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
     assert "settings that take a restart: size" in told
     assert "the settings are not reloaded" in told
     assert "missing.png' does not exist" in told
+    assert "blur strength '0' cannot be used" in told
     assert "settings reloaded: background, mirror" in told

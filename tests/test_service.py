@@ -72,7 +72,7 @@ def test_the_log_tells_how_it_ended(
 
 
 def test_logs_that_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be written"), log_to(tmp_path, "info"):
+    with pytest.raises(SinkError, match="cannot be written"), log_to(tmp_path, "info"):
         pass
     with pytest.raises(typer.BadParameter, match="allowed are"), log_to(None, "loud"):
         pass
@@ -199,7 +199,7 @@ def test_other_settings_reach_a_running_service(vidbg: Vidbg, programs: Programs
 
 def test_settings_that_cannot_be_are_not_installed(vidbg: Vidbg, programs: Programs) -> None:
     code, _, err = vidbg("service", "install", "--profile", "nobody")
-    assert (code, "does not exist" in err, installed(), programs.asked()) == (1, True, [], [])
+    assert (code, "does not exist" in err, installed(), programs.asked()) == (2, True, [], [])
 
 
 def test_what_is_printed_is_what_is_installed(vidbg: Vidbg, programs: Programs) -> None:
@@ -261,7 +261,7 @@ def test_a_systemd_that_does_not_answer(vidbg: Vidbg, programs: Programs) -> Non
 def test_folders_that_cannot_be_written(vidbg: Vidbg, programs: Programs) -> None:
     Folders.of_user().config.write_text("a file")
     code, _, err = vidbg("service", "install")
-    assert (code, err.count("\n"), programs.asked()) == (1, 1, [])
+    assert (code, err.count("\n"), programs.asked()) == (2, 1, [])
 
 
 @pytest.mark.parametrize(("platform", "hint"), [("win32", "Task Scheduler"), ("darwin", "launchd")])

@@ -96,9 +96,15 @@ def test_process_takes_matting_and_background_alone(vidbg: Vidbg, tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("backgrund = 'blur'", ": 'backgrund' is not known; allowed are background, camera"),
-        ("config = 'x'", ": 'config' is not known"),
+        (
+            "backgrund = 'blur'",
+            ": unknown key 'backgrund'; did you mean 'background'? choose from background, camera",
+        ),
+        ("config = 'x'", ": unknown key 'config';"),
         ("fps = '30'", ": fps is '30'; it must be a number"),
+        ("fps = inf", ": fps is inf; it must be a number, and finite"),
+        ("smoothing = nan", ": smoothing is nan; it must be a number, and finite"),
+        ("light_wrap = 1", ": unknown key 'light_wrap'; did you mean 'light-wrap'? choose from"),
         ("fps = true", ": fps is True; it must be a number"),
         ("frames = 1.5", ": frames is 1.5; it must be a whole number"),
         ("frames = 0", ": frames cannot be used: "),
@@ -113,16 +119,46 @@ def test_process_takes_matting_and_background_alone(vidbg: Vidbg, tmp_path: Path
 def test_mistakes_are_told_with_file_and_key(text: str, hint: str, vidbg: Vidbg) -> None:
     file = write(text)
     code, out, err = vidbg("run", "-o", "none")
-    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"vidbg: {file}{hint}")
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8"]
+)
+def test_files_of_windows_editors_are_read(encoding: str, vidbg: Vidbg) -> None:
+    file = default_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    mark = "\ufeff" if encoding.startswith("utf-16-") else ""
+    file.write_bytes(f'{mark}background = "#102030"\r\n# Grüße\r\nfps = 20\r\n'.encode(encoding))
+    lines = shown(vidbg)
+    assert lines["background"].startswith('background = "#102030"')
+    assert lines["fps"].startswith("fps = 20.0")
+
+
+def test_utf_16_without_a_mark_is_read_too(vidbg: Vidbg) -> None:
+    write("")
+    for encoding in ("utf-16-le", "utf-16-be"):
+        default_file().write_bytes("fps = 20\n".encode(encoding))
+        assert shown(vidbg)["fps"].startswith("fps = 20.0")
+
+
+def test_another_encoding_is_named(vidbg: Vidbg) -> None:
+    write("")
+    default_file().write_bytes("# Grüße\nfps = 20\n".encode("latin-1"))
+    code, _, err = vidbg("config", "show")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is not UTF-8 (invalid start byte at byte 4); save it as UTF-8" in err
 
 
 def test_files_and_profiles_that_are_not_there(vidbg: Vidbg, tmp_path: Path) -> None:
     code, _, err = vidbg("run", "--config", tmp_path / "c.toml")
-    assert (code, "c.toml does not exist; `vidbg config init`" in err) == (1, True)
+    assert (code, "c.toml does not exist; `vidbg config init`" in err) == (2, True)
     assert "does not exist" in vidbg("run", "--profile", "a")[2]
     write("[profile.a]\n[profile.b]\n")
     assert "no profile 'c'; there are: a, b" in vidbg("run", "--profile", "c")[2]
+    write("[profile.meeting]\n[profile.b]\n")
+    assert "'meting'; did you mean 'meeting'?" in vidbg("run", "--profile", "meting")[2]
     assert "cannot be read" in vidbg("run", "--config", tmp_path)[2]
 
 
@@ -144,7 +180,7 @@ def test_the_example_is_written_once_and_is_right(vidbg: Vidbg) -> None:
 
 @pytest.mark.parametrize(("refine", "people"), [(True, "all"), (False, "main")])
 def test_matting_options_reach_the_setting_that_they_name(refine: bool, people: People) -> None:
-    config = matting_config("cpu", "int8", 2, "320x192", 0.3, refine, people)
+    config = matting_config("cpu", "int8", "auto", 2, "320x192", 0.3, refine, people)
     expected = MattingConfig(
         "cpu", "int8", threads=2, network_pixels=320 * 192, smoothing_s=0.3, refine=refine,
         people=people,

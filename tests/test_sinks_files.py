@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate, islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidbg.errors import ConfigError, SinkError
-from vidbg.frame import Alpha, Colour, Frame, Image, StreamInfo
+from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, StreamInfo
 from vidbg.packets import PacketRelay
 from vidbg.sinks import Sink
 from vidbg.sinks.formats import (
@@ -32,7 +33,8 @@ from vidbg.sinks.formats import (
     codec_for,
     output_kind,
 )
-from vidbg.sinks.images import ImagesSink
+from vidbg.sinks.images import ImagesSink, numbered_pictures
+from vidbg.sinks.partial_file import remove_left_behind
 from vidbg.sinks.video_file import VideoFileSink
 from vidbg.sources.video_file import VideoFileSource
 
@@ -158,7 +160,8 @@ def written_times(path: Path, times: Sequence[float], info: StreamInfo) -> list[
     with VideoFileSink(path, info, overwrite=True) as sink:
         for frame in frames_at(times):
             sink.write(frame)
-    return [frame.pts for frame in read(path)]
+    with av.open(str(path)) as container:
+        return [float(frame.time or 0) for frame in container.decode(video=0)]
 
 
 @given(
@@ -204,6 +207,25 @@ def test_times_that_do_not_grow_and_other_sizes_are_refused(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+@pytest.mark.parametrize("last_s", [None, 3.0])
+def test_the_last_frame_lasts_as_long_as_it_should(
+    tmp_path: Path, suffix: str, last_s: float | None
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    with VideoFileSink(path, INFO) as sink:
+        for frame in frames_at([n / 30 for n in range(40)]):
+            sink.write(replace(frame, duration_s=last_s if frame.index == 39 else None))
+    lasts = last_s or 1 / 30
+    with av.open(str(path)) as container:
+        assert (container.duration or 0) / av.time_base == pytest.approx(39 / 30 + lasts, abs=0.01)
+    with VideoFileSource(path) as source:
+        frames = list(source)
+    assert [frame.pts for frame in frames] == pytest.approx([n / 30 for n in range(40)], abs=1e-3)
+    if suffix in (".mp4", ".mov"):
+        assert frames[-1].duration_s == pytest.approx(lasts, abs=1e-3)
+
+
 # --- pixels ---
 
 
@@ -212,7 +234,7 @@ COLOURS = [
     Colour(1, 1, 1, full_range=True),
     Colour(5, 5, 6),
     Colour(6, 6, 6, full_range=True),
-    Colour(9, 9, 14),
+    Colour(9, 1, 14),  # wide primaries would be mapped on reading
     Colour(),
 ]
 
@@ -328,6 +350,33 @@ def test_pixel_aspect_ratio_is_written(tmp_path: Path, suffix: str) -> None:
         assert source.info.sample_aspect_ratio == Fraction(4, 3)
 
 
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(3, 4)])
+def test_webm_has_square_pixels(tmp_path: Path, aspect: Fraction) -> None:
+    info = StreamInfo(120, 96, Fraction(30), THIRTIETH, sample_aspect_ratio=aspect)
+    image, alpha = numbered(0, 120, 96), ramp(120, 96)
+    with VideoFileSink(tmp_path / "a.webm", info, content="transparent") as sink:
+        sink.write(Frame(image, 0.0, 0, alpha))
+    frame = read(tmp_path / "a.webm")[0]
+    assert frame.image.shape[1::-1] == ((160, 96) if aspect > 1 else (120, 128))
+    assert number_of(frame.image) == 0
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.mp4", "opaque"), ("a.mov", "transparent")])
+@pytest.mark.parametrize("order", ["top", "bottom"])
+def test_interlaced_frames_are_marked(
+    tmp_path: Path, name: str, content: Any, order: FieldOrder
+) -> None:
+    info = replace(INFO, field_order=order)
+    with VideoFileSink(tmp_path / name, info, content=content) as sink:
+        for frame in frames_at([n / 30 for n in range(12)], alpha=ramp()):
+            sink.write(frame)
+    with VideoFileSource(tmp_path / name, interlaced="keep") as source:
+        frames = list(source)
+        assert source.info.field_order == order
+    assert [frame.pts for frame in frames] == pytest.approx([n / 30 for n in range(12)])
+    assert [number_of(frame.image) for frame in frames] == list(range(12))
+
+
 def test_index_of_mp4_is_in_front(tmp_path: Path) -> None:
     written_times(tmp_path / "a.mp4", [0, 1 / 30], INFO)
     data = (tmp_path / "a.mp4").read_bytes()
@@ -415,30 +464,140 @@ def test_source_may_be_closed_first(tmp_path: Path) -> None:
     assert audio_packets(tmp_path / "out.mp4") == audio_packets(clip)
 
 
-@pytest.mark.parametrize(("codec", "name"), [("aac", "out.webm"), ("libopus", "out.mov")])
-def test_sound_that_does_not_fit_is_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, codec: str, name: str
+@pytest.mark.parametrize(
+    ("codec", "name", "becomes"),
+    [
+        ("aac", "out.webm", "opus"),
+        ("libopus", "out.mov", "aac"),
+        ("wmav2", "out.mp4", "aac"),
+        ("pcm_s24le", "out.mp4", "aac"),
+        ("pcm_f32le", "out.m4v", "aac"),
+        ("pcm_u8", "out.webm", "opus"),
+        ("adpcm_swf", "out.mkv", "flac"),
+    ],
+)
+def test_sound_that_does_not_fit_is_encoded_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, codec: str, name: str, becomes: str
 ) -> None:
-    clip = write_clip(tmp_path / "in.mkv", audio=codec)
-    with caplog.at_level(logging.WARNING):
-        copy(clip, tmp_path / name)
-    assert f"audio stream 1 ({codec.removeprefix('lib')}, und) is left out" in caplog.text
-    assert len(read(tmp_path / name)) == 12
+    suffix = ".avi" if codec in ("wmav2", "adpcm_swf", "pcm_u8") else ".mkv"
+    clip = _with_sound(tmp_path / f"in{suffix}", codec)
+    copy(clip, tmp_path / name)
+    assert f"audio stream 1 ({codec.removeprefix('lib')}, und) becomes" in caplog.text
+    assert len(read(tmp_path / name)) == 45
+    before, after = _onset_s(clip), _onset_s(tmp_path / name)
+    with av.open(str(tmp_path / name)) as container:
+        assert container.streams.audio[0].codec_context.codec.canonical_name == becomes
+    assert after == pytest.approx(before, abs=0.03)
 
 
-def test_subtitles_are_copied_where_they_fit(
+def _with_sound(path: Path, codec: str) -> Path:
+    """Half a second of silence, then a second of a tone, in mono at 44.1 kHz."""
+    tone = (np.sin(np.arange(44100) / 15) * 9000).astype(np.int16)
+    wave = np.concatenate([np.zeros(22050, np.int16), tone])[None]
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream("mpeg4", rate=30)
+        video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+        sound: Any = container.add_stream(codec, rate=48000 if "opus" in codec else 44100)
+        sound.layout, sound.bit_rate = "mono", 96_000
+        frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
+        sounds: list[Any] = [*sound.encode(frame), *sound.encode(None)]
+        for index in range(45):
+            picture = av.VideoFrame.from_ndarray(numbered(index, *SIZE), format="bgr24")
+            container.mux(video.encode(picture))
+            while sounds and (sounds[0].pts or 0) * sounds[0].time_base <= index / 30:
+                container.mux(sounds.pop(0))
+        container.mux(video.encode(None))
+        container.mux(sounds)
+    return path
+
+
+def _onset_s(path: Path) -> float:
+    """When the tone begins, after the first picture."""
+    with av.open(str(path)) as container:
+        first = next(container.decode(video=0)).time or 0
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("flt", "mono")
+        parts = [p for f in container.decode(audio=0) for p in resampler.resample(f)]
+    start = float((parts[0].pts or 0) * (parts[0].time_base or 0))
+    samples = np.concatenate([part.to_ndarray()[0] for part in parts])
+    loud = int(np.flatnonzero(np.abs(samples) > 0.1)[0])
+    return start + loud / parts[0].sample_rate - float(first)
+
+
+def test_pcm_of_16_bits_stays_as_it_is_in_mp4(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    clip = _with_sound(tmp_path / "in.mkv", "pcm_s16le")
+    copy(clip, tmp_path / "out.mp4")
+    assert not caplog.text
+    sounds = []
+    for path in (clip, tmp_path / "out.mp4"):
+        with av.open(str(path)) as container:
+            sounds.append(b"".join(bytes(packet) for packet in container.demux(audio=0)))
+    assert sounds[0] == sounds[1]
+
+
+def test_subtitles_are_copied_where_they_fit(tmp_path: Path) -> None:
     clip = _with_subtitles(tmp_path / "in.mkv")
     copy(clip, tmp_path / "out.mkv")
-    copy(clip, tmp_path / "out.mp4")
-    with av.open(str(tmp_path / "out.mkv")) as container:
-        lines = [packet for packet in container.demux(subtitles=0) if packet.size]
-    assert [(bytes(line), line.pts, line.duration) for line in lines] == [
-        (b"one", 100, 150),
-        (b"two", 300, 50),
-    ]
-    assert "subtitle stream 1 (subrip, und) is left out: .mp4 cannot hold it" in caplog.text
+    assert _lines(tmp_path / "out.mkv") == [(b"one", 0.1, 0.15), (b"two", 0.3, 0.05)]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".webm"])
+def test_text_is_converted_there_and_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str
+) -> None:
+    clip = _with_subtitles(tmp_path / "in.mkv")
+    copy(clip, tmp_path / f"mid{suffix}")
+    copy(tmp_path / f"mid{suffix}", tmp_path / "out.mkv")
+    lines = [line for line in _lines(tmp_path / "out.mkv") if line[0].strip()]
+    assert [text.strip() for text, _, _ in lines] == [b"one", b"two"]
+    assert [start for _, start, _ in lines] == pytest.approx([0.1, 0.3], abs=0.03)
+    assert [length for _, _, length in lines] == pytest.approx([0.15, 0.05], abs=0.01)
+    assert "subtitle stream 1 (subrip, und) becomes" in caplog.text
+    assert "left out" not in caplog.text
+
+
+def _lines(path: Path) -> list[tuple[bytes, float, float]]:
+    """(text, start, length) of the first subtitle stream."""
+    with av.open(str(path)) as container:
+        return [
+            (bytes(p), float(p.pts * p.time_base), float((p.duration or 0) * p.time_base))
+            for p in container.demux(subtitles=0)
+            if p.size and p.pts is not None
+        ]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_title_date_and_chapters_are_kept(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    unit = Fraction(1, 1000)
+    relay = PacketRelay(
+        [],
+        tags={"title": "Talk", "creation_time": "2023-05-01T10:00:00.000000Z"},
+        video_tags={"language": "fra"},
+        chapters=[
+            {"id": n, "start": 100 * n, "end": 100 * n + 100, "time_base": unit,
+             "metadata": {"title": f"Part {n}"}}
+            for n in range(2)
+        ],
+    )  # fmt: skip
+    with VideoFileSink(tmp_path / f"a{suffix}", INFO, relay=relay) as sink:
+        for frame in FRAMES:
+            sink.write(frame)
+    with VideoFileSource(tmp_path / f"a{suffix}") as source:
+        assert source.relay is not None
+        assert source.relay.tags["title"] == "Talk"
+        assert source.relay.tags["creation_time"].startswith("2023-05-01T10:00:00")
+        assert source.relay.video_tags["language"] == "fra"
+        chapters = source.relay.chapters
+        assert len(list(source)) == len(FRAMES)
+    starts = [float(chapter["start"] * chapter["time_base"]) for chapter in chapters]
+    assert starts == pytest.approx([0, 0.1])
+    assert [chapter["metadata"]["title"] for chapter in chapters] == ["Part 0", "Part 1"]
+    assert not caplog.text  # the track that MP4 keeps chapters in is no loss
 
 
 def _with_subtitles(path: Path) -> Path:
@@ -507,10 +666,12 @@ def test_file_that_comes_up_meanwhile_is_left_alone(tmp_path: Path) -> None:
     sink = VideoFileSink(tmp_path / "a.mp4", INFO)
     sink.write(FRAMES[0])
     (tmp_path / "a.mp4").write_bytes(b"precious")
-    with pytest.raises(SinkError, match=r"left alone.*\.partial\.mp4"):
+    with pytest.raises(SinkError, match=r"left alone.*a\.[0-9a-f]{8}\.mp4"):
         sink.close()
     assert (tmp_path / "a.mp4").read_bytes() == b"precious"
-    assert len(list(tmp_path.iterdir())) == 2
+    remove_left_behind(tmp_path)  # the next run
+    (other,) = [path for path in tmp_path.iterdir() if path.name != "a.mp4"]
+    assert len(read(other)) == 1
 
 
 def test_places_that_cannot_be_written_are_told(tmp_path: Path) -> None:
@@ -553,6 +714,21 @@ def test_full_disk_is_told_and_cleaned(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_not_the_disks_fault_is_not_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise av.ArgumentError(22, "Invalid argument")
+
+    sink = VideoFileSink(tmp_path / "a.mp4", INFO)
+    monkeypatch.setattr(sink, "_mux", refused)
+    with pytest.raises(SinkError, match="Invalid argument") as caught:
+        for frame in FRAMES:
+            sink.write(frame)
+    assert "the disk full" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 # --- pictures ---
 
 
@@ -580,6 +756,39 @@ def test_pictures_keep_given_names(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["anna.jpg", "ben.jpg"]
 
 
+def test_a_shorter_sequence_leaves_nothing_of_an_older_one(tmp_path: Path) -> None:
+    kept = ["a1000x.png", "a12.png", "b007.png", "notes.txt"]
+    for name in [*(f"a{number:03d}.png" for number in range(2000) if number % 100 < 9), *kept]:
+        (tmp_path / name).write_bytes(b"old")
+    with ImagesSink(tmp_path / "a%03d.png", overwrite=True) as sink:
+        for index in range(3):
+            sink.write(FRAMES[index])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"a000.png", "a001.png", "a002.png", *kept}
+    (tmp_path / "a003.png").write_bytes(b"old")
+    with pytest.raises(RuntimeError), ImagesSink(tmp_path / "a%03d.png", overwrite=True) as sink:
+        sink.write(FRAMES[0])
+        raise RuntimeError  # a run that failed has not replaced the older one
+    assert (tmp_path / "a003.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "numbers"),
+    [
+        ("f%03d.png", [1, 10, 1000]),
+        ("f%d.png", [7, 1000]),
+        ("100%%%03d.png", [2]),
+        ("100%.png", []),
+        ("%s.png", []),
+        ("missing/f%d.png", []),
+    ],
+)
+def test_numbered_pictures_are_found(target: str, numbers: list[int], tmp_path: Path) -> None:
+    for name in ("f001.png", "f010.png", "f1000.png", "f7.png", "g001.png", "100%002.png"):
+        (tmp_path / name).touch()
+    assert list(numbered_pictures(tmp_path / target)) == numbers
+
+
 def test_sequence_counts_by_index(tmp_path: Path) -> None:
     with ImagesSink(tmp_path / "a%03d.png") as sink:
         sink.write(FRAMES[5])
@@ -594,6 +803,19 @@ def test_one_picture_takes_one_frame(tmp_path: Path) -> None:
         with pytest.raises(SinkError, match=r"a%05d\.png"):
             sink.write(FRAMES[1])
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(("suffix", "most"), [(".webp", 16_383), (".jpg", 65_500)])
+def test_pictures_wider_than_their_format_are_refused(
+    tmp_path: Path, suffix: str, most: int
+) -> None:
+    with ImagesSink(tmp_path / f"a{suffix}") as sink:
+        with pytest.raises(SinkError, match=rf"{most} a side: give a name that ends in \.png"):
+            sink.write(Frame(np.zeros((8, most + 1, 3), np.uint8), 0.0, 0))
+        assert list(tmp_path.iterdir()) == []
+        sink.write(Frame(np.zeros((8, most, 3), np.uint8), 0.0, 0))
+    with ImagesSink(tmp_path / "b.png") as sink:
+        sink.write(Frame(np.zeros((8, 70_000, 3), np.uint8), 0.0, 0))
 
 
 def test_pictures_that_cannot_be_are_refused(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import logging
 import os
 import threading
 import time
@@ -130,7 +129,8 @@ def test_times_are_the_files_own(
     with VideoFileSource(clip) as source:
         frames = list(source)
         own_ticks = [frame.pts / float(source.info.time_base or 1) for frame in frames]
-    assert [frame.pts for frame in frames] == pytest.approx([float(t * time_base) for t in ticks])
+    since_start = [float((tick - ticks[0]) * time_base) for tick in ticks]
+    assert [frame.pts for frame in frames] == pytest.approx(since_start)
     assert own_ticks == pytest.approx(np.rint(own_ticks), abs=1e-6)
     assert [number_of(frame.image) for frame in frames] == [n % 24 for n in range(len(ticks))]
 
@@ -143,7 +143,37 @@ def test_what_an_edit_list_cuts_off_is_not_given(tmp_path: Path) -> None:
     assert frames[0].pts == 0
 
 
-def test_transport_stream_is_counted_from_its_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.mp4", "a.flv", "a.wmv"])
+def test_a_clock_that_starts_late_is_counted_from_the_start(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = write_clip(
+        tmp_path / "plain.mp4", ticks=range(45), audio="libmp3lame", options={"bf": "0"}
+    )
+    with VideoFileSource(_shifted(plain, tmp_path / name, 3600)) as source:
+        times = [frame.pts for frame in source]
+        assert source.relay is not None
+        packets = list(iter(source.relay.pop, None))
+    assert times[0] == pytest.approx(0, abs=0.1)
+    assert times[-1] - times[0] == pytest.approx(44 / 30, abs=0.04)
+    assert float(packets[0].pts * packets[0].time_base) == pytest.approx(0, abs=0.1)
+    assert not caplog.text
+
+
+def _shifted(plain: Path, path: Path, seconds: int) -> Path:
+    """The same packets in another container, on a clock that starts late."""
+    with av.open(str(plain)) as given, av.open(str(path), "w") as written:
+        streams = {s.index: written.add_stream_from_template(s) for s in given.streams}
+        for packet in given.demux():
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts += round(seconds / packet.time_base)
+                packet.dts += round(seconds / packet.time_base)
+                packet.stream = streams[packet.stream_index]
+                written.mux(packet)
+    return path
+
+
+def test_a_picture_that_comes_hours_after_its_sound_follows_it(tmp_path: Path) -> None:
     hour = 90_000 * 3600
     clip = write_clip(
         tmp_path / "a.ts",
@@ -153,11 +183,219 @@ def test_transport_stream_is_counted_from_its_start(tmp_path: Path) -> None:
     )
     with VideoFileSource(clip) as source:
         times = [frame.pts for frame in source]
+    assert 0 <= times[0] < 2  # a gap of more than ten seconds is closed, as ffmpeg does
+    assert np.diff(times) == pytest.approx(np.full(8, 1 / 30), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "gap_s", "seen_s"), [("a.ts", 5, 5), ("a.ts", 20, 0), ("a.mp4", 20, 20)]
+)
+def test_gaps_are_kept_or_closed_as_ffmpeg_does(
+    tmp_path: Path, name: str, gap_s: int, seen_s: int
+) -> None:
+    ticks = [*range(20), *range(20 + 30 * gap_s, 40 + 30 * gap_s)]
+    clip = write_clip(tmp_path / name, ticks=ticks, options={"bf": "0", "g": "20"})
+    with VideoFileSource(clip) as source:
+        times = [frame.pts for frame in source]
+    assert len(times) == 40
+    assert times[20] - times[19] == pytest.approx(seen_s + 1 / 30, abs=0.04)
+    assert times[-1] - times[20] == pytest.approx(19 / 30, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.ts", "libx264"), ("a.mpg", "mpeg2video")])
+def test_joined_files_run_on(
+    tmp_path: Path, name: str, codec: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sound = "aac" if name == "a.ts" else "libmp3lame"
+    part = write_clip(
+        tmp_path / f"part{Path(name).suffix}", ticks=range(60), codec=codec, audio=sound,
+        options={"g": "12"},
+    )  # fmt: skip
+    (tmp_path / name).write_bytes(part.read_bytes() * 3)
+    with VideoFileSource(tmp_path / name) as source:
+        frames = list(source)
         assert source.relay is not None
-        packet = source.relay.pop()
-    assert 3599 < times[0] < 3601  # the sound starts at 0, the picture an hour later
-    assert packet is not None
-    assert abs(packet.pts * packet.time_base) < 0.1
+        packets = list(iter(source.relay.pop, None))
+    times = np.array([frame.pts for frame in frames])
+    assert len(frames) >= 3 * 60 - 2
+    assert times[-1] == pytest.approx(6, abs=0.4)
+    assert 0 < np.diff(times).min() <= np.diff(times).max() < 0.3
+    heard = [float(p.dts * p.time_base) for p in packets]
+    assert max(heard) == pytest.approx(times[-1] - 1, abs=0.3)  # a second of sound in each part
+    assert "its clock jumps" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_the_last_picture_of_an_animation_has_its_duration(tmp_path: Path, suffix: str) -> None:
+    animation = cv2.Animation()
+    pictures = [numbered(index, *SIZE) for index in range(3)]
+    animation.frames = [cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA) for picture in pictures]
+    animation.durations = cast(Any, np.array([100, 200, 3000]))
+    cv2.imwriteanimation(str(tmp_path / f"a{suffix}"), animation)
+    with VideoFileSource(tmp_path / f"a{suffix}") as source:
+        frames = list(source)
+    assert [frame.pts for frame in frames] == pytest.approx([0, 0.1, 0.3])
+    assert frames[-1].duration_s == pytest.approx(3)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize("options", [B_FRAMES, {"bf": "0"}])
+def test_the_last_frame_of_a_video_has_its_duration(
+    tmp_path: Path, name: str, options: dict[str, str]
+) -> None:
+    plain = write_clip(tmp_path / "plain.mp4", ticks=range(10), options=options)
+    with av.open(str(plain)) as given, av.open(str(tmp_path / name), "w") as written:
+        stream = written.add_stream_from_template(given.streams.video[0])
+        packets = [packet for packet in given.demux(video=0) if packet.dts is not None]
+        end = max(packets, key=lambda packet: packet.pts or 0)
+        for packet in packets:
+            if packet is (end if name == "a.mkv" else packets[-1]):
+                packet.duration = int(3 / packet.time_base)
+            packet.stream = stream
+            written.mux(packet)
+    with VideoFileSource(tmp_path / name) as source:
+        frames = list(source)
+    assert len(frames) == 10
+    assert frames[-1].duration_s == pytest.approx(3, abs=0.1)
+    assert frames[-1].pixel_aspect == 1
+
+
+def test_subtitles_before_a_late_start_move_nothing(tmp_path: Path) -> None:
+    plain = write_clip(tmp_path / "plain.mp4", ticks=range(30), options={"bf": "0"})
+    with av.open(str(plain)) as given, av.open(str(tmp_path / "a.mkv"), "w") as written:
+        stream = written.add_stream_from_template(given.streams.video[0])
+        words = written.add_mux_stream("subrip")
+        for text, start_ms, length_ms in [
+            (b"gone", 0, 500),
+            (b"cut", 9500, 700),
+            (b"x", 10_500, 9),
+        ]:
+            line = av.Packet(text)
+            line.stream, line.time_base = words, Fraction(1, 1000)
+            line.pts = line.dts = start_ms
+            line.duration = length_ms
+            written.mux(line)
+        for packet in given.demux(video=0):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts += round(10 / packet.time_base)
+                packet.dts += round(10 / packet.time_base)
+                packet.stream = stream
+                written.mux(packet)
+    with VideoFileSource(tmp_path / "a.mkv") as source:
+        assert next(iter(source)).pts == 0
+        for _ in source:
+            pass
+        assert source.relay is not None
+        texts = list(iter(source.relay.pop, None))
+    assert [(bytes(p), p.pts, p.duration) for p in texts] == [(b"cut", 0, 200), (b"x", 500, 9)]
+
+
+def _interlaced(path: Path, *, top: bool = True, count: int = 20) -> Path:
+    """A bright bar that wanders 4 pixels a field, on a dark ground."""
+
+    def fields(index: int) -> av.VideoFrame:
+        picture = np.full((96, 128, 3), 30, np.uint8)
+        for field in (0, 1):
+            left = 4 * (2 * index + field) % 100
+            lines = slice(field if top else 1 - field, None, 2)
+            picture[lines, left : left + 24] = 220
+        return av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p")
+
+    marks = {"flags": "+ildct+ilme", "x264-params": f"{'tff' if top else 'bff'}=1", "crf": "4"}
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=128, height=96, format=av.VideoFormat("yuv420p"), time_base=Fraction(1, 25)
+    )
+    mark = graph.add("setfield", "tff" if top else "bff")
+    graph.link_nodes(source, mark, graph.add("buffersink")).configure()
+
+    def marked(index: int) -> av.VideoFrame:
+        frame = fields(index)
+        frame.pts, frame.time_base = index, Fraction(1, 25)
+        graph.vpush(frame)
+        return graph.vpull()
+
+    return write_clip(
+        path, ticks=range(count), time_base=Fraction(1, 25), size=(128, 96), options=marks,
+        frame_of=marked,
+    )  # fmt: skip
+
+
+def _combing(image: NDArray[Any]) -> float:
+    """How much neighbouring lines differ, where lines of one field do not."""
+    grey = image[..., 1].astype(int)
+    return float(np.abs(grey[1:-1] - (grey[:-2] + grey[2:]) / 2).mean())
+
+
+@pytest.mark.parametrize("top", [True, False])
+def test_interlaced_frames_become_whole_pictures(tmp_path: Path, top: bool) -> None:
+    clip = _interlaced(tmp_path / "a.mp4", top=top)
+    with VideoFileSource(clip, interlaced="keep") as source:
+        kept = list(source)
+        assert source.info.field_order == ("top" if top else "bottom")
+    with VideoFileSource(clip) as source:
+        whole = list(source)
+        assert source.info.field_order == "progressive"
+    assert [frame.pts for frame in whole] == [frame.pts for frame in kept]
+    assert [frame.index for frame in whole] == list(range(20))
+    assert np.mean([_combing(frame.image) for frame in kept]) > 10
+    assert np.mean([_combing(frame.image) for frame in whole[1:-1]]) < 2
+    for index, frame in enumerate(whole[2:-2], 2):  # each shows the time of its first field
+        bar = np.flatnonzero(frame.image[48, :, 1] > 125)
+        assert bar[0] == pytest.approx(8 * index % 100, abs=2)
+
+
+def test_progressive_frames_are_not_filtered(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4")
+    with VideoFileSource(clip) as source, VideoFileSource(clip, interlaced="keep") as other:
+        for one, two in zip(source, other, strict=True):
+            assert np.array_equal(one.image, two.image)
+        assert other.info.field_order == "progressive"
+
+
+def test_concealed_damage_is_told(tmp_path: Path) -> None:
+    clip = write_clip(
+        tmp_path / "a.mp4", ticks=range(60), size=(256, 192), options={"crf": "4", "g": "60"},
+        frame_of=lambda n: av.VideoFrame.from_ndarray(
+            np.roll(patches(256, 192, seed=n // 4), 3 * n, 1), format="bgr24"
+        ).reformat(format="yuv420p"),
+    )  # fmt: skip
+    data = bytearray(clip.read_bytes())
+    place = (data.index(b"mdat") + len(data)) // 2
+    data[place : place + 3000] = np.random.default_rng(1).bytes(3000)
+    clip.write_bytes(data)
+    given: list[Frame] = []
+    with VideoFileSource(clip) as source, pytest.raises(SourceIncomplete, match="is damaged"):
+        given.extend(source)
+    assert len(given) > 40
+
+
+def test_tags_and_chapters_go_along(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "plain.mp4", ticks=range(60), audio="aac")
+    with av.open(str(clip)) as given, av.open(str(tmp_path / "a.mkv"), "w") as written:
+        written.metadata.update({"title": "Talk", "creation_time": "2023-05-01T10:00:00Z"})
+        unit = Fraction(1, 1000)
+        written.set_chapters(
+            [
+                {"id": n, "start": 10_000 + n, "end": 10_500, "time_base": unit, "metadata": {}}
+                for n in range(2)
+            ]
+        )
+        streams = {s.index: written.add_stream_from_template(s) for s in given.streams}
+        for packet in given.demux():
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts += round(10 / packet.time_base)
+                packet.dts += round(10 / packet.time_base)
+                packet.stream = streams[packet.stream_index]
+                written.mux(packet)
+    with VideoFileSource(tmp_path / "a.mkv") as source:
+        assert source.relay is not None
+        relay = source.relay
+    assert relay.tags["title"] == "Talk"
+    assert relay.tags["creation_time"].startswith("2023-05-01T10:00:00")
+    assert not {"encoder", "ENCODER", "DURATION"} & set(relay.tags)
+    starts = [chapter["start"] * chapter["time_base"] for chapter in relay.chapters]
+    assert [float(start) for start in starts] == pytest.approx([0.02, 0.02], abs=0.03)
 
 
 @pytest.mark.parametrize("signs", [*itertools.product((1, -1), (1, -1), (False, True))])
@@ -262,6 +500,31 @@ def test_transparent_animation_has_alpha(tmp_path: Path) -> None:
     assert np.abs(frame.image[:, :15].astype(int) - (10, 20, 200)).max() <= 3
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.webm", "libvpx-vp9"), ("b.webm", "libvpx"), ("c.mkv", "libvpx-vp9"), ("d.mov", "qtrle")],
+)
+def test_alpha_of_a_video_is_read(tmp_path: Path, name: str, codec: str) -> None:
+    stored = np.dstack([numbered(3, *SIZE)[..., ::-1], np.full(SIZE[::-1], 255, np.uint8)])
+    stored[:, :20, 3] = 0
+    picture = av.VideoFrame.from_ndarray(stored, format="rgba")
+    pixel_format = "argb" if codec == "qtrle" else "yuva420p"
+    vpx = {} if codec == "qtrle" else {"auto-alt-ref": "0", "crf": "4", "b": "2M"}
+    clip = write_clip(
+        tmp_path / name, ticks=range(8), codec=codec, pixel_format=pixel_format, options=vpx,
+        frame_of=lambda _: picture.reformat(format=pixel_format),
+    )  # fmt: skip
+    with VideoFileSource(clip) as source:
+        assert source.info.has_alpha
+        frames = list(source)
+    assert len(frames) == 8
+    for frame in frames:
+        assert frame.alpha is not None
+        assert frame.alpha[:, :16].max() < 0.05
+        assert frame.alpha[:, 24:].min() > 0.95
+    assert [round(frame.pts * 30) for frame in frames] == list(range(8))
+
+
 def test_cover_picture_is_not_the_video(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no video stream, only audio, cover picture"):
         VideoFileSource(_with_cover(tmp_path / "a.m4a", video=False))
@@ -347,22 +610,13 @@ def test_relay_gets_every_packet_of_the_sound(tmp_path: Path) -> None:
     assert [packet.pts for packet in relayed] == [packet.pts for packet in stored]
 
 
-def test_no_relay_without_sound_or_wish(tmp_path: Path) -> None:
+def test_no_relay_without_a_wish_for_it(tmp_path: Path) -> None:
     with VideoFileSource(write_clip(tmp_path / "a.mp4")) as source:
-        assert source.relay is None
+        assert source.relay is not None
+        assert source.relay.streams == []
     clip = write_clip(tmp_path / "b.mp4", audio="aac")
     with VideoFileSource(clip, copy_streams=False) as source:
         assert source.relay is None
-
-
-@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
-def test_hdr_is_warned_of_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, transfer: int, name: str
-) -> None:
-    clip = write_clip(tmp_path / "a.mp4", colour=Colour(9, 9, transfer))
-    with caplog.at_level(logging.WARNING), VideoFileSource(clip) as source:
-        list(source)
-    assert [name in record.message for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize(
@@ -424,7 +678,7 @@ def test_damaged_place_is_left_out_and_told(tmp_path: Path) -> None:
     assert [frame.index for frame in given] == list(range(19))
 
 
-def test_size_that_changes_midway_is_scaled(
+def test_size_that_changes_midway_is_fitted_in(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     parts = [
@@ -439,6 +693,9 @@ def test_size_that_changes_midway_is_scaled(
     with VideoFileSource(whole) as source:
         frames = list(source)
     assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 6
+    wide = frames[-1].image  # 128 x 48 in 64 x 48: 12 lines of bars above and below
+    assert max(wide[:11].max(), wide[-11:].max()) < 5
+    assert (wide[13:35].max(axis=(1, 2)) > 40).all()
     assert caplog.text.count("changes to 128x48 midway") == 1
 
 

@@ -1,4 +1,4 @@
-"""A live run under faults: viewers see the background within 200 ms, never the room."""
+"""A live run under faults: viewers see the background when it is time, never the room."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from live_rig import (
     unplugged,
 )
 
-from vidbg.compositing import CompositingConfig, Compositor
+from vidbg.compositing import BackgroundSpec, CompositingConfig, Compositor
 from vidbg.compositing.specs import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError, EngineMismatch, SinkError, SourceError
@@ -51,7 +50,7 @@ from vidbg.pipeline.live.pacing import Backoff, Pacer
 from vidbg.pipeline.live.safe import safe_picture
 
 SAFE_S = 0.2
-"""Within this time a fault is no longer seen."""
+"""Within this time a fault is no longer seen, with a hold of 0.06 s instead of 2.5."""
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +61,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("READ_PATIENCE_S", "OPEN_PATIENCE_S"):
         monkeypatch.setattr(reader, name, 0.4)
     monkeypatch.setattr(pump, "WRITE_PATIENCE_S", 0.4)
+    monkeypatch.setattr(pump, "HOLD_S", 0.06)
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 0.3)
 
 
@@ -137,6 +137,34 @@ def test_faults(
     assert rig.failure is None
     assert rig.report is not None
     assert rig.report.faults >= 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["the source raises", "the backend raises", "the backend gives NaN", "the compositor raises"],
+)
+def test_a_fault_of_two_seconds_does_not_take_the_person_away(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "HOLD_S", 2.5)
+    part, fault = FAULTS[name]
+    compose = Compositor.__call__
+    with Rig() as rig:
+        rig.wait_live()
+        time.sleep(0.3)
+        count = len(rig.seen)
+        if part == "compositor":
+            monkeypatch.setattr(Compositor, "__call__", raising(ValueError("sizes")))
+        else:
+            place = getattr(rig, part)
+            place.fault = fault
+        time.sleep(1.9)
+        monkeypatch.setattr(Compositor, "__call__", compose)
+        rig.source.fault = rig.backend.fault = None
+        time.sleep(1.5)
+        assert all(seen.person for seen in rig.seen[count:])
+        assert rig.state == State.LIVE.value
+    assert rig.leaked == 0
 
 
 def test_one_bad_frame_is_not_worth_a_new_network() -> None:
@@ -224,27 +252,6 @@ def test_a_pipe_whose_reader_has_gone_ends_the_run() -> None:
         rig.sink.fault = raising(SinkError("the reader has gone"))
         rig.wait_end()
     assert isinstance(rig.failure, SinkError)
-
-
-def pausing(alpha: Any) -> Any:
-    time.sleep(0.3)
-    return alpha
-
-
-def test_a_machine_that_stutters_flashes_once() -> None:
-    """A pause of 0.3 s shows the background; the next ones, coming soon, hold the last frame."""
-    with Rig() as rig:
-        rig.wait_live()
-        time.sleep(0.5)
-        flashes = []
-        for _ in range(4):
-            rig.backend.fault = pausing
-            time.sleep(0.1)
-            rig.backend.fault = None
-            count = len(rig.seen)
-            rig.wait(partial(rig.has_seen, count + 15))
-            flashes.append(any(not seen.person for seen in rig.seen[count:]))
-    assert flashes == [True, False, False, False]
 
 
 def test_a_missing_camera_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -346,6 +353,31 @@ def test_the_room_is_not_seen_when_passthrough_ends() -> None:
             time.sleep(0.05)
 
 
+def test_a_slider_does_not_make_the_person_blink(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "HOLD_S", 2.5)
+    with Rig() as rig:
+        rig.wait_live()
+        count, frames = len(rig.seen), rig.supervisor._pump.frames
+        for step in range(200):  # faster than a frame is made
+            compositing = replace(rig.supervisor.look.compositing, feather_px=step / 100)
+            rig.supervisor.change(replace(rig.supervisor.look, compositing=compositing))
+            time.sleep(0.005)
+        assert all(seen.person for seen in rig.seen[count:])
+        assert rig.supervisor._pump.frames > frames + 5
+
+
+def test_which_frames_may_be_held_when_the_look_changes() -> None:
+    def may(before: BackgroundSpec, after: BackgroundSpec) -> bool:
+        old, new = (Look(CompositingConfig(spec)) for spec in (before, after))
+        return new.may_follow(old)
+
+    green, red, room = ColourSpec((0, 255, 0)), ColourSpec((0, 0, 255)), PassthroughSpec()
+    assert may(green, green)
+    assert may(BlurSpec(30), BlurSpec(90))
+    for before, after in ((green, red), (BlurSpec(), green), (room, green), (room, room)):
+        assert not may(before, after)
+
+
 def test_a_background_that_cannot_be_read_changes_nothing(tmp_path: Any) -> None:
     with Rig() as rig:
         rig.wait_live()
@@ -427,6 +459,14 @@ def test_the_preview_goes_the_output_stays() -> None:
         assert rig.state == State.LIVE.value
         assert window.closed
     assert len(window.shown) == 3
+
+
+def test_without_an_output_the_run_ends_with_its_last_preview() -> None:
+    window = Window(breaks=True)
+    with Rig(previews=[window], needs_preview=True) as rig:
+        rig.wait_end()
+    assert window.closed
+    assert str(rig.failure) == "the display is gone"
 
 
 def test_a_preview_is_a_viewer() -> None:
@@ -593,9 +633,9 @@ def test_a_late_tick_is_not_made_up_for() -> None:
     assert pacer.wait_s(1.234) == pytest.approx(0.066)
 
 
-def test_backoff_doubles_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backoff_grows_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     backoff = Backoff(1, 5)
-    assert [backoff.next_s() for _ in range(4)] == [1, 2, 4, 5]
+    assert [backoff.next_s() for _ in range(6)] == [1, 1.5, 2.25, 3.375, 5, 5]
     backoff.worked()
     assert backoff.next_s() == 5  # it had only just failed
     monkeypatch.setattr(pacing, "SETTLED_S", 0.0)

@@ -273,12 +273,12 @@ def test_neither_package(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(flavour, "import_module", missing)
-    with pytest.raises(BackendError, match=r"not installed.*pip install 'vidbg\[tensorrt\]'"):
+    with pytest.raises(BackendError, match=r"not installed.*pip install .*\[tensorrt\]"):
         find_flavour()
 
 
 def test_an_unknown_target() -> None:
-    with pytest.raises(ConfigError, match=r"'sm80' is not known; allowed are ampere\+, sm75"):
+    with pytest.raises(ConfigError, match=r"unknown target 'sm80'; .*choose from ampere\+, sm75"):
         find_flavour("sm80")
 
 

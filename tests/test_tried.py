@@ -18,10 +18,11 @@ from vidbg.errors import BackendError
 from vidbg.frame import Alpha
 from vidbg.matting import backends
 from vidbg.matting.backends import load_backend, load_first, measure, openvino
+from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import graph_backend
 from vidbg.matting.backends.kept import KEPT_SIZES, Kept
-from vidbg.matting.backends.lifetime import NativeBackend
+from vidbg.matting.backends.lifetime import NativeBackend, interruption, under_way
 from vidbg.matting.backends.trial import try_apart
 from vidbg.matting.ladder import Step
 from vidbg.matting.matter import Matter
@@ -137,7 +138,13 @@ def test_the_first_that_computes_is_taken_where_the_size_is_known(
 ) -> None:
     machine = Machine(monkeypatch, "cpu", "torch-cpu")
     machine.broken["cpu:int8"] = machine.broken["cpu:bf16"] = failing
-    name, backend = load_first(["cuda", "cpu", "torch-cpu"], "auto", "resnet50", None, (64, 64))
+    name, backend = load_first(
+        ["cuda", "cpu", "torch-cpu"],
+        "auto",
+        "resnet50",
+        None,
+        lambda opened: try_out(opened, 64, 64),
+    )
     assert (name, backend.precision) == ("cpu", "fp32")
 
 
@@ -244,7 +251,7 @@ class Slow(NativeBackend):
 
 
 @contextmanager
-def under_way(slow: Slow) -> Iterator[threading.Thread]:
+def calling(slow: Slow) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=slow.call)
     thread.start()
     assert slow.began.wait(10)
@@ -257,14 +264,13 @@ def under_way(slow: Slow) -> Iterator[threading.Thread]:
 
 def test_a_backend_is_freed_after_the_call_under_way() -> None:
     slow = Slow()
-    with under_way(slow):
+    with calling(slow):
         slow.close()
         assert slow.freed == 0
-        assert not slow.finish(0.01)
         with pytest.raises(BackendError, match="slow was called after it was closed"):
             slow.call()
     assert slow.freed == 1
-    assert slow.finish(0)
+    slow.close()
     assert slow.freed == 1
 
 
@@ -287,6 +293,44 @@ computing.wait()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def imported(_: object) -> Alpha:
+    """As pybind11 does for a module that is being imported."""
+    try:
+        raise SystemExit(143)
+    except SystemExit as end:
+        raise ImportError("initialization failed") from end
+
+
+def called(_: object) -> Alpha:
+    """As OpenVINO does, which keeps the words alone."""
+    raise RuntimeError("Exception from src/core.cpp:12:\nSystemExit: 143\n\nAt:\n  app.py(9)")
+
+
+@pytest.mark.parametrize("fault", [imported, called])
+def test_a_signal_that_a_library_swallows_ends_the_program(
+    fault: Callable[..., Alpha], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no reason to try the next device."""
+
+    def failing_library(batch: NDArray[np.float32]) -> Alpha:
+        with under_way():  # as every backend's calls
+            try:
+                return fault(batch)
+            except (ImportError, RuntimeError) as error:
+                raise BackendError(f"cannot be loaded: {error}") from None
+
+    machine = Machine(monkeypatch, "cpu", "torch-cpu")
+    machine.broken["cpu"] = failing_library
+    with Matter() as matter, pytest.raises(SystemExit) as caught:
+        matter(PICTURE)
+    assert caught.value.code == 143
+
+
+def test_an_error_of_its_own_is_no_interruption() -> None:
+    assert interruption(BackendError("bad combination")) is None
+    assert isinstance(interruption(RuntimeError("KeyboardInterrupt: \n")), KeyboardInterrupt)
 
 
 # --- sizes ----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import pytest
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
+from vidbg.sinks import open_output
 from vidbg.sinks.addresses import web_address
 from vidbg.sinks.web import WebSink
 
@@ -113,9 +114,10 @@ def test_a_client_watches_beside_one_that_stalls(sink: WebSink) -> None:
 
 def _until(sink: WebSink, watched: bool) -> bool:
     """Whether it comes to that within five seconds; there are new frames meanwhile."""
-    for _ in range(500):
+    for index in range(500):
         if sink.watched() is watched:
             return True
+        sink.write(Frame(IMAGE, index / 100, index))
         time.sleep(0.01)
     return False
 
@@ -128,18 +130,60 @@ def test_it_is_known_whether_anybody_watches(sink: WebSink, path: str) -> None:
             async with session.get(f"{url}/") as page:
                 await page.text()
             assert sink.watched() is False  # a page without its socket watches nothing
+            start = time.monotonic()
             if path == "ws":
                 async with session.ws_connect(f"{url}/ws") as ws:
-                    await ws.receive_bytes()
-                    assert sink.watched() is True
+                    while not sink.watched():
+                        await ws.receive_bytes()
             else:
                 async with session.get(f"{url}/{path}") as stream:
-                    await stream.content.readexactly(1000)
-                    assert sink.watched() is True
+                    while not sink.watched():
+                        await stream.content.readany()
+            assert 0.4 < time.monotonic() - start < 5
 
     assert sink.watched() is False
     asyncio.run(watch())
     assert _until(sink, False)
+
+
+@pytest.mark.parametrize("path", ["stream.mjpg", "ws"])
+def test_who_takes_frames_for_a_moment_is_no_viewer(sink: WebSink, path: str) -> None:
+    """Nor for several moments: a page that asks again and again wakes no camera."""
+
+    async def probe() -> None:
+        url = f"http://127.0.0.1:{sink.port}/{path}"
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
+            for _ in range(6):
+                if path == "ws":
+                    async with session.ws_connect(url) as ws:
+                        await ws.receive_bytes()
+                        await asyncio.sleep(0.2)
+                else:
+                    async with session.get(url) as stream:
+                        await stream.content.readexactly(1000)
+                        await asyncio.sleep(0.2)
+                assert sink.watched() is False
+
+    asyncio.run(probe())
+
+
+def test_a_viewer_of_a_paused_run_counts_after_half_a_second() -> None:
+    """A run that nobody watches shows two frames a second."""
+
+    async def watch(sink: WebSink) -> float:
+        start = time.monotonic()
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
+            session.ws_connect(f"http://127.0.0.1:{sink.port}/ws") as ws,
+        ):
+            await ws.receive_bytes()
+            while not sink.watched() and time.monotonic() - start < 5:
+                await asyncio.sleep(0.02)
+        return time.monotonic() - start
+
+    with WebSink(INFO) as sink:
+        sink.write(Frame(IMAGE, 0.0, 0))
+        assert asyncio.run(watch(sink)) < 2
 
 
 @pytest.mark.parametrize("path", ["stream.mjpg", "ws"])
@@ -201,7 +245,7 @@ def test_clients_that_have_gone_silently_are_dropped(
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "vidbg.sinks.web_server", raising=False)
     monkeypatch.setitem(sys.modules, "aiohttp", None)
-    with pytest.raises(SinkError, match=r"pip install 'vidbg\[web\]'"):
+    with pytest.raises(SinkError, match=r"`pip install .*\[web\]'`"):
         WebSink(INFO)
 
 
@@ -211,6 +255,18 @@ def test_an_address_that_others_reach_is_warned_of(caplog: pytest.LogCaptureFixt
     caplog.clear()
     WebSink(INFO).close()
     assert not caplog.text
+
+
+def test_the_address_is_told_with_its_token_and_stays() -> None:
+    told: list[str] = []
+    for _ in range(2):
+        open_output("web:0", INFO, on_address=told.append).close()
+    (first, token), (second, again) = (url.split("/?token=") for url in told)
+    assert first.startswith("http://127.0.0.1:") and second.startswith("http://127.0.0.1:")
+    assert token == again
+    assert len(token) == 32
+    with WebSink(INFO, host="0.0.0.0") as sink:
+        assert sink.url == f"http://127.0.0.1:{sink.port}/?token={token}"
 
 
 def test_a_taken_port_is_told() -> None:

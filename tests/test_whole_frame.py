@@ -179,9 +179,16 @@ def test_it_makes_what_the_two_steps_make(
     backend.close()
 
 
-def chosen(backend: Backend, compositing: CompositingConfig, config: MattingConfig) -> Road:
+OPAQUE = StreamInfo(SIZE[1], SIZE[0], frame_rate=Fraction(RATE))
+
+
+def chosen(
+    backend: Backend,
+    compositing: CompositingConfig,
+    config: MattingConfig,
+    info: StreamInfo = OPAQUE,
+) -> Road:
     with Matter(config=config, backend=backend) as matter, Roads(2) as roads:
-        info = StreamInfo(SIZE[1], SIZE[0], frame_rate=Fraction(RATE))
         return roads.choose(matter, Compositor(compositing, open_frames), info)
 
 
@@ -201,6 +208,7 @@ def test_where_the_device_can_it_takes_the_whole_frame(
     ]
     for compositing in unusual:
         assert isinstance(chosen(simulated, compositing, CONFIG), TwoSteps)
+    assert isinstance(chosen(simulated, GREEN, CONFIG, replace(OPAQUE, has_alpha=True)), TwoSteps)
     for other in ({"refine": False}, {"people": "main"}, {"whole_frame": False}):
         assert isinstance(chosen(simulated, GREEN, replace(CONFIG, **other)), TwoSteps)
     assert isinstance(chosen(ConstantBackend(), GREEN, CONFIG), TwoSteps)

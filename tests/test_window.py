@@ -145,12 +145,20 @@ def test_window_shows_frames(windows: FakeWindows) -> None:
     assert windows.destroyed == 1
 
 
-@pytest.mark.parametrize(("keys", "visible"), [([ord("q")], 1.0), ([27], 1.0), ([], 0.0)])
-def test_the_user_closes_the_window(windows: FakeWindows, keys: list[int], visible: float) -> None:
+@pytest.mark.parametrize(
+    ("keys", "visible", "forgotten"),
+    [
+        *[([ord("q")], 1.0, False), ([27], 1.0, False), ([], 0.0, False), ([], -1.0, False)],
+        *[([], 1.0, True), ([ord("m")], 1.0, True)],
+    ],
+)
+def test_the_user_closes_the_window(
+    windows: FakeWindows, keys: list[int], visible: float, forgotten: bool
+) -> None:
     sink = WindowSink(INFO)
-    windows.keys, windows.visible = keys, visible
+    windows.keys, windows.visible, windows.forgotten = keys, visible, forgotten
     sink.write(frame(0))
-    assert (sink.closed, sink.take_keys()) == (True, [Action.QUIT])
+    assert (sink.closed, sink.take_keys()[-1]) == (True, Action.QUIT)
     sink.write(frame(1))  # the rest of the road may go on
     sink.close()
     assert (len(windows.shown), windows.destroyed) == (1, 1)
@@ -346,3 +354,33 @@ def test_a_real_window_and_real_keys(display: str, tmp_path: Path) -> None:
         program.wait()
     expected = ["previous_background", "help", "passthrough", "background", "mirror", "quit"]
     assert actions() == ["shown", *expected]
+
+
+@pytest.mark.parametrize("output", ["none", "web:0"])
+def test_the_button_of_a_real_window_ends_the_run_as_q_does(display: str, output: str) -> None:
+    """By WM_DELETE_WINDOW, which a window manager sends."""
+    if shutil.which("openbox") is None:
+        pytest.skip("openbox is not installed")
+    environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
+    manager = subprocess.Popen(["openbox"], env=environment, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "vidbg", "run", "-c", "synthetic", "--show", "-b", "green"]
+    command += ["-o", output, "--size", "320x180", "--fps", "10"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, env=environment, start_new_session=True
+    ) as run:
+        try:
+            close = ["xdotool", "search", "--onlyvisible", "--name", "^vidbg$"]
+            close += ["windowactivate", "--sync", "key", "alt+F4"]
+            end = time.monotonic() + 60
+            while run.poll() is None:  # a window manager that has just begun may miss a key
+                assert time.monotonic() < end
+                subprocess.call(close, env=environment, timeout=30)
+                time.sleep(2)
+            _, said = run.communicate()
+        finally:
+            run.kill()
+            manager.terminate()
+            manager.wait()
+    assert run.returncode == 0
+    assert b"frames," in said
+    assert b"preview is over" not in said

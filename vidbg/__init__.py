@@ -7,6 +7,8 @@
     with vidbg.Matter() as matter:
         alpha = matter(cv2.imread("me.jpg"))        # float32 (H, W), 1 is the person
     vidbg.process("talk.mp4", "talk_beach.mp4", background="beach.jpg")
+
+Errors are `vidbg.VidbgError` and its subclasses in `vidbg.errors`.
 """
 
 from __future__ import annotations
@@ -15,18 +17,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vidbg.compositing import composite
+    from vidbg import errors
+    from vidbg.compositing import CompositingConfig, composite
+    from vidbg.config import MattingConfig
+    from vidbg.errors import VidbgError
     from vidbg.frame import Frame
     from vidbg.matting.matter import Matter
     from vidbg.pipeline.api import process
+    from vidbg.pipeline.outputs import OutputConfig
+    from vidbg.sinks.formats import Encoding
 
 __version__ = "0.1.0"
 
-__all__ = ["Frame", "Matter", "__version__", "composite", "process"]
+__all__ = [
+    "CompositingConfig",
+    "Encoding",
+    "Frame",
+    "Matter",
+    "MattingConfig",
+    "OutputConfig",
+    "VidbgError",
+    "__version__",
+    "composite",
+    "errors",
+    "process",
+]
 
 _HOMES = {
+    "CompositingConfig": "vidbg.compositing",
+    "Encoding": "vidbg.sinks.formats",
     "Frame": "vidbg.frame",
     "Matter": "vidbg.matting.matter",
+    "MattingConfig": "vidbg.config",
+    "OutputConfig": "vidbg.pipeline.outputs",
+    "VidbgError": "vidbg.errors",
     "composite": "vidbg.compositing",
     "process": "vidbg.pipeline.api",
 }
@@ -34,6 +58,12 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used, so that `import vidbg` costs nothing."""
+    if name == "errors":
+        return import_module("vidbg.errors")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'vidbg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

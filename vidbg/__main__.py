@@ -1,5 +1,8 @@
 """`python -m vidbg` is the command line."""
 
-from vidbg.cli.app import main
+try:
+    from vidbg.cli.start import main
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 
 main()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, get_args
 
-from vidbg.errors import ConfigError
+from vidbg.choices import check_choice
+from vidbg.limits import SMOOTHING_S, THREADS
 
 People = Literal["all", "main"]
 Network = Literal["auto", "resnet50", "light"]
@@ -54,15 +55,9 @@ class MattingConfig:
         return self.whole_frame and self.refine and self.people == "all"
 
     def __post_init__(self) -> None:
-        if self.smoothing_s < 0:
-            raise ConfigError(f"smoothing of {self.smoothing_s} s; allowed are 0 and more")
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"{self.threads} threads; allowed are 1 and more")
-        for what, value, choices in (
-            ("people", self.people, get_args(People)),
-            ("network", self.network, get_args(Network)),
-            ("quality", self.quality, get_args(Quality)),
-        ):
-            if value not in choices:
-                allowed = ", ".join(choices)
-                raise ConfigError(f"unknown {what} {value!r}; choose from {allowed}")
+        SMOOTHING_S.check("smoothing_s", self.smoothing_s)
+        if self.threads is not None:
+            THREADS.check("threads", self.threads)
+        check_choice("value of people", self.people, get_args(People))
+        check_choice("network", self.network, get_args(Network))
+        check_choice("quality", self.quality, get_args(Quality))

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+Interlaced = Literal["deinterlace", "keep"]
+"""What becomes of interlaced frames: whole pictures, or what they are."""
+
+FieldOrder = Literal["progressive", "top", "bottom"]
+"""Of interlaced frames, whose lines were taken at two times: which lines are the earlier ones."""
 
 Image = NDArray[np.uint8]
 """uint8 (H, W, 3), BGR, C-contiguous."""
@@ -26,12 +33,16 @@ class Frame:
         alpha: float32 (H, W) in [0, 1] where the picture is transparent (`image` is then the
             foreground, not multiplied by alpha), or beside a finished picture for a sink that
             writes it apart; None otherwise.
+        duration_s: how long the source says that it is shown; None where it does not say.
+        pixel_aspect: width of a pixel over its height.
     """
 
     image: Image
     pts: float
     index: int
     alpha: Alpha | None = None
+    duration_s: float | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def height(self) -> int:
@@ -79,8 +90,10 @@ class StreamInfo:
         duration_s: length in seconds, None where unknown.
         colour: how the frames were stored, so that a sink can store them the same way.
         sample_aspect_ratio: width of a pixel over its height, upright; 1 where unknown.
+        field_order: "top" or "bottom" for frames that are interlaced as given.
         live: frames come at their own pace and the newest matters most.
         stills: the frames are unrelated pictures, possibly of different sizes.
+        has_alpha: frames may carry an alpha of their own.
     """
 
     width: int
@@ -91,5 +104,7 @@ class StreamInfo:
     duration_s: float | None = None
     colour: Colour = field(default_factory=Colour)
     sample_aspect_ratio: Fraction = Fraction(1)
+    field_order: FieldOrder = "progressive"
     live: bool = False
     stills: bool = False
+    has_alpha: bool = False

@@ -1,8 +1,9 @@
-"""Compressed packets on their way, unread, from a file that is read to a file that is written."""
+"""What goes unread from a file that is read to a file that is written."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -14,10 +15,23 @@ class PacketRelay:
 
     Attributes:
         streams: the input's streams that are copied (PyAV's Stream objects).
+        tags: of the file, such as title and creation_time.
+        video_tags: of the video stream, such as language.
+        chapters: PyAV's chapters, in the packets' time.
     """
 
-    def __init__(self, streams: list[Any]) -> None:
+    def __init__(
+        self,
+        streams: list[Any],
+        *,
+        tags: Mapping[str, str] | None = None,
+        video_tags: Mapping[str, str] | None = None,
+        chapters: Sequence[Any] = (),
+    ) -> None:
         self.streams = streams
+        self.tags = dict(tags or {})
+        self.video_tags = dict(video_tags or {})
+        self.chapters = list(chapters)
         self._packets: deque[Any] = deque()
 
     def push(self, packet: Any) -> None:

@@ -15,14 +15,16 @@ from vidbg.cli.config import config
 from vidbg.cli.demo import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
-from vidbg.cli.leaving import leave
+from vidbg.cli.leaving import insisting, leave
 from vidbg.cli.process import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
 from vidbg.cli.settings import FileCommand, LiveCommand
-from vidbg.errors import VidbgError
+from vidbg.cli.start import INTERRUPTED, heed_interrupts
+from vidbg.cli.streams import secure_streams
+from vidbg.errors import ConfigError, VidbgError
 
-INTERRUPTED = 130
+WRONG_USAGE = 2
 
 app = typer.Typer(
     name="vidbg",
@@ -55,6 +57,7 @@ def _globals(
         bool, typer.Option("--version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
+    heed_interrupts()
     log = logging.getLogger("vidbg")
     log.setLevel(logging.DEBUG if verbose else logging.WARNING)
     handler = _StandardError(log.level)  # a log file may want more than standard error
@@ -78,11 +81,14 @@ def main() -> None:
 
     Ended by SIGTERM or SIGHUP it removes what is incomplete, too: 143 and 129.
     """
+    secure_streams()
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, _terminated)
-    leave(_exit_code())
+    with insisting():
+        code = _exit_code()
+    leave(code)
 
 
 def _exit_code() -> int:
@@ -92,6 +98,11 @@ def _exit_code() -> int:
     except VidbgError as error:
         logging.getLogger(__name__).debug("failed", exc_info=error)
         typer.echo(f"vidbg: {error}", err=True)
+        return WRONG_USAGE if isinstance(error, ConfigError) else 1
+    except OSError as error:  # a disk or standard output that takes nothing more
+        logging.getLogger(__name__).debug("failed", exc_info=error)
+        where = "" if error.filename is None else f"{error.filename}: "
+        typer.echo(f"vidbg: {where}{error.strerror or error}", err=True)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vidbg.cli import options
+from vidbg.limits import FRAMES_PER_SECOND
 
 if TYPE_CHECKING:
-    from vidbg.pipeline.bench_report import Change
+    from vidbg.pipeline.bench_compare import Record
     from vidbg.pipeline.benchmark import Result
 
 USUAL_SIZE = "384x224"
@@ -30,7 +31,11 @@ def bench(
     frames: Annotated[int, typer.Option(min=2, help="Frames measured.")] = 200,
     warm_up: Annotated[int, typer.Option(min=1, help="Frames before, not measured.")] = 10,
     live_fps: Annotated[
-        float | None, typer.Option(help="Run live at this rate, as `vidbg run`, and count drops.")
+        float | None,
+        typer.Option(
+            callback=options.within(FRAMES_PER_SECOND),
+            help="Run live at this rate, as `vidbg run`, and count drops.",
+        ),
     ] = None,
     still: Annotated[
         bool, typer.Option("--still", help="The synthetic person does not move.")
@@ -50,44 +55,50 @@ def bench(
         Path | None, typer.Option(metavar="PNG", help="Draw latencies and stages.")
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(metavar="JSON", help="Compare with what --json once printed.")
+        Path | None, typer.Option(metavar="JSON", help="Compare with what --json printed before.")
     ] = None,
-    json_only: Annotated[bool, typer.Option("--json", help="The JSON line alone.")] = False,
+    json_only: Annotated[
+        bool, typer.Option("--json", help="The JSON line alone (docs/bench-json.md).")
+    ] = False,
 ) -> None:
     """Measure frames per second and latency: a table for people and one JSON line."""
     from vidbg.matting.backends import engines_here, parse_engine
-    from vidbg.pipeline import bench_report, benchmark
+    from vidbg.pipeline import bench_compare, bench_report, benchmark
 
     if compare and engine:
         raise typer.BadParameter("--compare takes every engine; leave out --engine")
-    old = None if against is None else bench_report.read_record(against)
+    old = None if against is None else bench_compare.read_record(against)
     width, height = options.parse_size(size, "--size")
     config = benchmark.BenchmarkConfig(source, width, height, frames, warm_up, live_fps, still, y4m)
     compositing = options.compositing_config(background, "cover", 0.0, 0.0, 0.0)
+    if plot is not None:
+        bench_report.check_plot(plot)
     names = engines_here() if compare else engine or ["auto"]
-    run = benchmark.run_benchmark if len(names) == 1 else benchmark.run_apart
-    results = []
-    for name in names:
-        device, precision, network = parse_engine(name)
-        matting = options.matting_config(
-            device,
-            precision,
+    matting = [
+        options.matting_config(
+            *parse_engine(name),
             threads,
             network_size or USUAL_SIZE,
             None,
             True,
             whole_frame=whole_frame,
-            network=network,
         )
-        results.append(run(config, matting, compositing))
+        for name in names
+    ]
+    run = benchmark.run_benchmark if len(names) == 1 else benchmark.run_apart
+    results = [run(config, engine_config, compositing) for engine_config in matting]
     facts = bench_report.record(config.describe(), results)
     if not json_only:
         _print_tables(results)
-        if old is not None:
-            _print_changes(bench_report.changes(old, facts), old)
+    if old is not None:
+        for name, (then, now) in bench_compare.differences(old, facts).items():
+            typer.echo(f"vidbg: hard to compare: {name} was {then!r} and is {now!r}", err=True)
+        if not json_only:
+            _print_changes(old, facts)
+        facts["against"] = bench_compare.comparison(old, facts)
+    typer.echo(json.dumps(facts))
     if plot is not None:
         bench_report.draw(results, plot)
-    typer.echo(json.dumps(facts))
 
 
 def _print_tables(results: list[Result]) -> None:
@@ -114,19 +125,24 @@ def _print_tables(results: list[Result]) -> None:
         )
 
 
-def _print_changes(found: list[Change], old: dict[str, Any]) -> None:
+def _print_changes(old: Record, facts: Record) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from vidbg.pipeline.bench_compare import changes
+
     console = Console()
+    found = changes(old, facts)
     if not found:
         console.print("the older record holds none of these engines at this network size")
         return
-    versions = old.get("versions", {})
-    table = Table(title=f"against vidbg {versions.get('vidbg', '?')}, {old.get('source', '?')}")
+    versions = old.get("versions")
+    version = versions.get("vidbg", "?") if isinstance(versions, dict) else "?"
+    table = Table(title=f"against vidbg {version}, {old.get('source', '?')}")
     for heading in ("engine", "figure", "then", "now", "now / then"):
         table.add_column(heading, justify="left" if heading in ("engine", "figure") else "right")
     for change in found:
-        numbers = (f"{change.then:.2f}", f"{change.now:.2f}", f"{change.ratio:.2f}")
+        ratio = "" if change.ratio is None else f"{change.ratio:.2f}"
+        numbers = (f"{change.then:.2f}", f"{change.now:.2f}", ratio)
         table.add_row(change.engine, change.what, *numbers)
     console.print(table)

@@ -34,17 +34,15 @@ def build(
     ] = None,
 ) -> None:
     """Build an engine for TensorRT, if there is none that fits."""
+    from vidbg.choices import check_choice
     from vidbg.matting.backends.tensorrt.build import build_engine
     from vidbg.matting.backends.tensorrt.cache import keep_engine, origin_of
     from vidbg.matting.backends.tensorrt.flavour import choose
     from vidbg.platform.folders import cache_folder
 
-    if graph not in ("network", "frame"):
-        raise typer.BadParameter(f"--graph {graph!r} is not known; allowed are network and frame")
-    if precision not in ("fp16", "int8"):
-        raise typer.BadParameter(f"--precision {precision!r} is not known; allowed are fp16, int8")
-    if network not in ("resnet50", "light"):
-        raise typer.BadParameter(f"unknown network {network!r}; choose from resnet50, light")
+    check_choice("--graph", graph, ("network", "frame"))
+    check_choice("--precision", precision, ("fp16", "int8"))
+    check_choice("--network", network, ("resnet50", "light"))
     recipe = replace(
         _recipe("frame" if graph == "frame" else "network", size, network_size),
         precision="int8" if precision == "int8" else "fp16",
@@ -68,8 +66,7 @@ def _recipe(graph: Literal["network", "frame"], size: str, network_size: str | N
     width, height = options.parse_size(size, "--size")
     pixels = USUAL_PIXELS
     if network_size is not None:
-        network_width, network_height = options.parse_size(network_size, "--network-size")
-        pixels = network_width * network_height
+        pixels = options.parse_network_size(network_size)
     if graph == "frame":
         return frame_plan(height, width, pixels).recipe
     plan = plan_geometry(height, width, pixels)

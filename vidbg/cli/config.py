@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from vidbg.cli import settings
-from vidbg.errors import ConfigError
+from vidbg.errors import SinkError
 
 EXAMPLE = """\
 # Settings of `vidbg run`, and as far as they concern matting and backgrounds of `vidbg process`.
@@ -77,7 +77,7 @@ def init(file: settings.ConfigFile = None) -> None:
         with target.open("x", encoding="utf-8") as stream:
             stream.write(EXAMPLE)
     except FileExistsError:
-        raise ConfigError(f"{target} exists and is left as it is") from None
+        raise SinkError(f"{target} exists and is left as it is") from None
     except OSError as error:
-        raise ConfigError(f"{target} cannot be written: {error}") from error
+        raise SinkError(f"{target} cannot be written: {error}") from error
     typer.echo(target)

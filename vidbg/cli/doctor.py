@@ -21,7 +21,9 @@ from vidbg.cli.devices import (
     section,
     virtual_camera_rows,
 )
+from vidbg.installation import install_command
 from vidbg.platform.processor import processor_features, processor_name
+from vidbg.sinks import OUTPUTS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +42,7 @@ _PACKAGES = {
     "openvino": "the network on CPUs and Intel GPUs",
     "pyvirtualcam": "the virtual camera",
     "typer": "the command line",
+    "aiohttp": "web:PORT and --panel (optional)",
     "torch": "the network on NVIDIA and Apple GPUs, training (optional)",
     "torchvision": "training (optional)",
     "safetensors": "weights for torch (optional)",
@@ -85,9 +88,10 @@ class Ffmpeg:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output through other programs; `problem` says why not and what to do, None if it works."""
+    """What `--output` takes; `problem` says why not and what to do, None if it works."""
 
     name: str
+    purpose: str
     problem: str | None
 
 
@@ -176,7 +180,7 @@ def _tried(look: Callable[[], _T], otherwise: _T, failures: list[str]) -> _T:
     except Exception as error:
         failures.append(
             f"{look.__module__} failed with {type(error).__name__}: {error}; "
-            "try `pip install --force-reinstall vidbg`"
+            f"try `{install_command('', '--force-reinstall')}`"
         )
         return otherwise
 
@@ -226,14 +230,7 @@ def _ffmpeg() -> Ffmpeg:
 
 
 def _other_outputs() -> list[Output]:
-    from vidbg.sinks.broadcast import broadcast_problem
-    from vidbg.sinks.pipewire import pipewire_problem
-
-    return [
-        Output("pipewire", pipewire_problem()),
-        Output("rtmp://", broadcast_problem("rtmp")),
-        Output("srt://", broadcast_problem("srt")),
-    ]
+    return [Output(kind.usage, kind.purpose, kind.problem()) for kind in OUTPUTS.values()]
 
 
 def _as_dict(findings: Findings) -> dict[str, object]:
@@ -253,7 +250,7 @@ def show(findings: Findings, console: Console) -> None:
         ("FFmpeg", _ffmpeg_rows(findings.ffmpeg)),
         ("Cameras", camera_rows(findings.cameras)),
         ("Virtual camera", virtual_camera_rows(findings.virtual_camera)),
-        ("Other outputs", [_output_row(output) for output in findings.other_outputs]),
+        ("Other outputs, by --output", [_output_row(output) for output in findings.other_outputs]),
     ):
         console.print(section(title, rows), "")
     problems = findings.problems()
@@ -302,7 +299,7 @@ def _engine_row(engine: EngineReport) -> Row:
 
 def _output_row(output: Output) -> Row:
     if output.problem is None:
-        return Row("ok", output.name, "can be given as --output")
+        return Row("ok", output.name, output.purpose)
     return Row("-", output.name, output.problem)
 
 

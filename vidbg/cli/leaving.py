@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
+import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 logger = logging.getLogger(__name__)
+
+AGAIN_S = 0.02
+"""After so long a signal that was lost comes again."""
+
+
+@contextmanager
+def insisting() -> Iterator[None]:
+    """Have a signal come again if what its handler raised was lost, inside.
+
+    Python drops what is raised in the callbacks of weak references, of which every import runs
+    some, so that a Ctrl-C while something is being imported would end nothing.
+    """
+    before = sys.unraisablehook
+
+    def lost(what: sys.UnraisableHookArgs) -> None:
+        number = _signal_of(what.exc_value)
+        if number is None:
+            before(what)
+        else:  # a little later: here it would be lost again
+            again = threading.Timer(AGAIN_S, _thread.interrupt_main, [number])
+            again.daemon = True
+            again.start()
+
+    sys.unraisablehook = lost
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _signal_of(error: BaseException | None) -> int | None:
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
+        return error.code - 128
+    return None
 
 
 def leave(code: int) -> NoReturn:

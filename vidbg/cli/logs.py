@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
 
-from vidbg.errors import ConfigError, VidbgError
+from vidbg.errors import SinkError, VidbgError
 
 MAX_BYTES, KEPT = 1_000_000, 4
 """Size at which a log is turned over, and how many older ones stay: 5 MB in all."""
@@ -25,7 +25,7 @@ def log_to(file: Path | None, level: str) -> Iterator[None]:
 
     Raises:
         BadParameter: there is no such level.
-        ConfigError: the file cannot be written.
+        SinkError: the file cannot be written.
     """
     if level not in LEVELS:
         raise typer.BadParameter(f"--log-level {level!r} is not known; allowed are {LEVELS}")
@@ -44,17 +44,18 @@ def log_to(file: Path | None, level: str) -> Iterator[None]:
     finally:
         _ROOT.removeHandler(handler)
         _ROOT.setLevel(before)
-        handler.close()
+        with suppress(OSError):  # what is left in its buffer has nobody to read it
+            handler.close()
 
 
 def _open(file: Path, level: str) -> logging.Handler:
-    from logging.handlers import RotatingFileHandler
+    from vidbg.cli.log_file import LogFile
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
+        handler = LogFile(file, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"the log {file} cannot be written: {error}") from error
+        raise SinkError(f"the log {file} cannot be written: {error}") from error
     handler.setLevel(level.upper())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 
 def process(
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="Video, picture, folder, glob, or - for stdin.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Videos, pictures, folders, patterns; or - for stdin."
+        ),
     ],
     background: options.Background,
     output: Annotated[
@@ -60,6 +63,9 @@ def process(
         int | None, typer.Option(help="Quality: 0 (best) to 51 (.webm: 63); default 18 (24).")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="x264's speed; default veryfast.")] = None,
+    interlaced: Annotated[
+        str, typer.Option(help="Interlaced video: deinterlace it, or keep it as it is.")
+    ] = "deinterlace",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     config: settings.ConfigFile = None,  # noqa: ARG001  (both are heeded by FileCommand)
     profile: settings.Profile = None,  # noqa: ARG001
@@ -73,23 +79,31 @@ def process(
     from vidbg.pipeline.process import Processor
     from vidbg.sinks.formats import Encoding
 
+    if interlaced not in ("deinterlace", "keep"):
+        raise typer.BadParameter(
+            f"--interlaced {interlaced!r} is not known; allowed are deinterlace and keep"
+        )
     if yes and no:
         raise typer.BadParameter("--yes and --no exclude one another")
     compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
     matting = options.matting_config(
         device,
         precision,
+        network,
         threads,
         network_size,
         smoothing,
         refine,
         people,
         whole_frame,
-        network,
         quality,
     )
-    jobs = plan_jobs(source, output, transparent=is_transparent(compositing))
-    written = OutputConfig(Encoding(crf, preset), alpha_video=alpha_video)
+    jobs = plan_jobs(sources, output, transparent=is_transparent(compositing))
+    written = OutputConfig(
+        Encoding(crf, preset),
+        alpha_video=alpha_video,
+        interlaced="keep" if interlaced == "keep" else "deinterlace",
+    )
     check_jobs(jobs, compositing, written)
     jobs = [job for job in jobs if yes or _agreed(job, written, keep=no)]
     agreed = any(existing_outputs(job, written) for job in jobs)

@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import typer
 
 from vidbg.cli import settings
+from vidbg.cli.start import has_terminal, hung_up
 
 logger = logging.getLogger(__name__)
 
 LIVE = ("background", "fit", "offset", "feather", "light_wrap", "mirror")
 """Options that may change while a run goes on."""
 
+PATIENCE_S = 3.0
+"""How long the end waits for a reload that is under way."""
+
 
 @contextmanager
-def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) -> Iterator[None]:
+def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) -> Iterator[None]:
     """Let SIGHUP read the settings anew, inside.
 
     At a terminal SIGHUP goes on ending the run: there it means that the terminal was closed.
 
     Args:
         context: of the command that runs.
-        apply: is given the values of LIVE; it may raise, and all stays as it was.
+        apply: is given the new context, of which LIVE counts; if it raises, all stays as it was.
     """
     number = getattr(signal, "SIGHUP", None)
-    if number is None or _has_terminal():
+    if number is None or has_terminal():
         yield
         return
-    present = [context]
+    from vidbg.pipeline.live.helpers import Helpers
+
+    present, helpers = [context], Helpers()
 
     def reload() -> None:
         try:
             new = settings.run_context(context, context.meta[settings.ARGUMENTS])
-            apply([new.params[name] for name in LIVE])
+            apply(new)
         except Exception as error:
             logger.warning("the settings are not reloaded: %s", error)
             return
@@ -47,21 +50,16 @@ def reloading(context: typer.Context, apply: Callable[[Sequence[Any]], None]) ->
         present[0] = new
 
     def on_signal(*_: object) -> None:  # in a thread: what is interrupted here may hold locks
-        threading.Thread(target=reload, name="vidbg-reload", daemon=True).start()
+        helpers.start("reload", reload)
 
     before = signal.signal(number, on_signal)
+    if hung_up.is_set():  # before there was anything to change
+        on_signal()
     try:
         yield
     finally:
         signal.signal(number, before)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
+        helpers.close(PATIENCE_S)
 
 
 def _tell(before: typer.Context, after: typer.Context) -> None:

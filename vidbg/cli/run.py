@@ -6,14 +6,16 @@ import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from typer.core import TyperOption
 
 from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
-from vidbg.cli.reload import reloading
+from vidbg.cli.reload import LIVE, reloading
 from vidbg.cli.status_line import StatusLine
+from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,10 +27,9 @@ if TYPE_CHECKING:
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.raw_pipe import RawFormat
     from vidbg.sources import Source
+    from vidbg.sources.camera_mode import PixelFormat
 
 logger = logging.getLogger(__name__)
-
-SYNTHETIC = "synthetic"
 
 
 def run(
@@ -39,7 +40,8 @@ def run(
         typer.Option(
             "--camera",
             "-c",
-            help="Index, path, name or a part of it, or synthetic for a test picture.",
+            help="Index, path, name or a part of it; a video or picture, looped; a stream's URL "
+            "(rtsp://HOST/PATH, http://HOST/video); or synthetic for a test picture.",
         ),
     ] = "0",
     output: Annotated[
@@ -47,9 +49,10 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Virtual camera (default: the first free one), pipewire or pipewire:NAME, "
-            "web:PORT for browsers, a stream's URL (rtmp://HOST/APP/KEY, rtmps://..., "
-            "srt://HOST:PORT, udp://HOST:PORT), - for raw video on stdout, none.",
+            help="; ".join(
+                f"{kind.usage}: {kind.purpose}" for kind in (VIRTUAL_CAMERA, *OUTPUTS.values())
+            )
+            + ".",
         ),
     ] = None,
     pipe_format: Annotated[
@@ -58,7 +61,7 @@ def run(
     size: Annotated[
         str, typer.Option(metavar="WxH", help="Size to ask the camera for.")
     ] = "1280x720",
-    fps: Annotated[float, typer.Option(help="Frame rate to ask the camera for.")] = 30.0,
+    fps: options.FrameRate = 30.0,
     pixel_format: Annotated[str, typer.Option("--format", help="auto, MJPG or YUYV.")] = "auto",
     show: Annotated[
         bool, typer.Option("--show", help="Preview window; ? in it shows its keys.")
@@ -121,13 +124,13 @@ def run(
         matting=options.matting_config(
             device,
             precision,
+            network,
             threads,
             network_size,
             smoothing,
             refine,
             people,
             whole_frame,
-            network,
             quality,
         ),
         look=_look(background, fit, offset, feather, light_wrap, mirror),
@@ -141,7 +144,7 @@ def run(
         frames=frames,
     )
     with log_to(log_file, log_level):
-        logger.info("camera %s on %s, output %s", camera, background, _shown(output))
+        logger.info("camera %s on %s, output %s", _shown(camera), background, _shown(output))
         _run(ctx, given)
 
 
@@ -167,8 +170,10 @@ def _run(ctx: typer.Context, given: _Given) -> None:
     from contextlib import closing
 
     from vidbg.matting.ladder import live_steps
-    from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, open_output, reopens
+    from vidbg.pipeline.live import DeviceNetworks, Supervisor, check_output, reopens
     from vidbg.pipeline.live.opening import CameraOpener
+    from vidbg.pipeline.live.outputs import NO_OUTPUT
+    from vidbg.sinks import open_output
 
     check_output(given.output, preview=given.show or given.panel is not None)
     with closing(CameraOpener(given.camera, given.asked)) as camera, StatusLine() as status:
@@ -182,22 +187,31 @@ def _run(ctx: typer.Context, given: _Given) -> None:
             rate=float(camera.info.frame_rate or 30) if given.adapt else None,
         )
         previews = list(_previews(given, camera.info))
+        tell_address = _once(lambda url: typer.echo(f"output: {url}", err=True))
         supervisor = Supervisor(
             camera,
             networks,
             given.look,
-            lambda: open_output(given.output, camera.info, given.raw_format),
+            lambda: open_output(given.output, camera.info, given.raw_format, tell_address),
             camera.info,
             reopens=reopens(given.output),
             on_demand=given.ondemand,
             steps=live_steps(given.matting) if given.adapt else (),
             previews=previews,
+            needs_preview=given.output == NO_OUTPUT,
             on_status=status.tell,
             frame_limit=given.frames,
         )
         for preview in previews:
             preview.run = supervisor
-        with reloading(ctx, lambda options: supervisor.change(_look(*options))):
+
+        def reload(new: typer.Context) -> None:
+            look = _look(*(new.params[name] for name in LIVE))
+            supervisor.change(look)
+            _warn_of_room(look, new)
+
+        _warn_of_room(given.look, ctx)
+        with reloading(ctx, reload):
             report = supervisor.run()
     logger.info("ended: %s", report)
     typer.echo(f"{report.frames} frames, {report.dropped} dropped", err=True)
@@ -218,11 +232,22 @@ def _look(
     return Look(compositing, mirror)
 
 
+def _warn_of_room(look: Look, ctx: typer.Context) -> None:
+    """Say that the room is shown, and which setting asks for it."""
+    if look.shows_room:
+        known = (p for p in ctx.command.params if isinstance(p, TyperOption))
+        asked = next(option for option in known if option.name == "background")
+        logger.warning(
+            "YOUR REAL ROOM IS ON AIR: the background is none (%s), so everyone who watches the "
+            "output sees the camera's own picture. Hide the room by another background, such as "
+            "-b blur",
+            settings.origin_of(ctx, asked),
+        )
+
+
 def _asked(size: str, fps: float) -> StreamInfo:
     from vidbg.frame import StreamInfo
 
-    if fps <= 0:
-        raise typer.BadParameter(f"--fps {fps} must be above 0")
     width, height = options.parse_size(size, "--size")
     rate = Fraction(fps).limit_denominator(1001)
     return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
@@ -230,11 +255,11 @@ def _asked(size: str, fps: float) -> StreamInfo:
 
 def _backgrounds(folder: Path) -> list[Path]:
     """The media in a folder, by name."""
-    from vidbg.pipeline.jobs import media_in
+    from vidbg.pipeline.jobs import media_in, visible_in
 
     if not folder.is_dir():
         raise typer.BadParameter(f"--backgrounds {str(folder)!r} is no folder")
-    return media_in(sorted(folder.iterdir()), str(folder))
+    return media_in(visible_in(folder), str(folder))
 
 
 def _previews(given: _Given, info: StreamInfo) -> Iterator[LivePreview | LivePanel]:
@@ -259,9 +284,21 @@ def _window(given: _Given, info: StreamInfo) -> LivePreview:
     return LivePreview(WindowSink(info, mirror=not given.look.mirror), kept)
 
 
+def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Tells a thing the first time, not when an output is opened again."""
+    told: set[str] = set()
+
+    def tell_news(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
+    return tell_news
+
+
 def _shown(output: str | None) -> str:
-    """An output's name for the log: of a URL what is not secret."""
-    from vidbg.sinks.addresses import public_name
+    """The name of a camera or an output for the log: of a URL what is not secret."""
+    from vidbg.urls import public_name
 
     if output is None:
         return "virtual camera"
@@ -269,6 +306,7 @@ def _shown(output: str | None) -> str:
 
 
 def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
+    from vidbg.choices import check_choice
     from vidbg.pipeline.jobs import PIPE
     from vidbg.sinks.raw_pipe import RAW_FORMATS
 
@@ -276,40 +314,24 @@ def _raw_format(pipe_format: str | None, output: str | None) -> RawFormat:
         return "y4m"
     if output != PIPE:
         raise typer.BadParameter("--pipe-format is for raw video on stdout: add --output -")
-    for known in RAW_FORMATS:
-        if pipe_format == known:
-            return known
-    raise typer.BadParameter(
-        f"--pipe-format {pipe_format!r} is not known; allowed are {', '.join(RAW_FORMATS)}"
-    )
+    check_choice("--pipe-format", pipe_format, RAW_FORMATS)
+    return cast("RawFormat", pipe_format)
 
 
 def _camera(name: str, asked: StreamInfo, pixel_format: str) -> Callable[[], Source]:
     """Opens the camera that is meant, the same one each time."""
-    if pixel_format not in ("auto", "MJPG", "YUYV"):
-        raise typer.BadParameter(
-            f"--format {pixel_format!r} is not known; allowed are auto, MJPG, YUYV"
-        )
-    rate = asked.frame_rate or Fraction(30)
-    if name == SYNTHETIC:
-        from vidbg.sources.synthetic import SyntheticSource
+    from vidbg.choices import check_choice
+    from vidbg.sources.cameras import camera_name, camera_source
 
-        return lambda: SyntheticSource(asked.width, asked.height, rate, live=True)
-    from vidbg.sources.camera_choice import CameraChoice
-
-    choice = CameraChoice(name)
-    told: set[str] = set()
+    check_choice("--format", pixel_format, ("auto", "MJPG", "YUYV"))
+    open_source, told = camera_source(name, asked, cast("PixelFormat", pixel_format)), set[str]()
 
     def open_camera() -> Source:
-        source = choice.open(
-            width=asked.width,
-            height=asked.height,
-            frame_rate=rate,
-            pixel_format=pixel_format,  # type: ignore[arg-type]  # checked above
-        )
-        if str(source.mode) not in told:
-            typer.echo(f"camera {name}: {source.mode}", err=True)
-            told.add(str(source.mode))
+        source = open_source()
+        mode = str(getattr(source, "mode", ""))
+        if mode and mode not in told:
+            typer.echo(f"camera {camera_name(name)}: {mode}", err=True)
+            told.add(mode)
         return source
 
     return open_camera

@@ -15,7 +15,7 @@ import typer
 
 from vidbg.cli import settings
 from vidbg.cli.service_files import MARKER, UNIT, Folders, entry_text, icon_text, unit_text
-from vidbg.errors import ConfigError, VidbgError
+from vidbg.errors import SinkError, VidbgError
 
 ANSWER_S = 30.0
 """How long systemd may take; stopping the unit takes up to 10 (TimeoutStopSec)."""
@@ -37,7 +37,7 @@ service = typer.Typer(
 def _require_linux() -> None:
     if not sys.platform.startswith("linux"):
         otherwise = _ELSEWHERE.get(sys.platform, 'let this system\'s own means run "{}" at log-in')
-        raise ConfigError(
+        raise VidbgError(
             f"`vidbg service` writes for systemd, which {sys.platform} does not have; "
             + otherwise.format(" ".join([*_PROGRAM, "run"]))
         )
@@ -75,7 +75,7 @@ def install(
     old = {file: _read(file) for file in files}
     for file, text in old.items():
         if text not in (None, files[file]) and MARKER not in (text or "") and not force:
-            raise ConfigError(f"{file} exists and is not vidbg's; --force replaces it")
+            raise SinkError(f"{file} exists and is not vidbg's; --force replaces it")
     _make_folder(folders.log.parent)
     for file, text in files.items():
         _write(file, text)
@@ -147,7 +147,7 @@ def _read(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from error
+        raise SinkError(f"{file} cannot be read: {error}") from error
 
 
 def _write(file: Path, text: str) -> None:
@@ -155,21 +155,21 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{file} cannot be written: {error}") from error
+        raise SinkError(f"{file} cannot be written: {error}") from error
 
 
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be made: {error}") from error
+        raise SinkError(f"{folder} cannot be made: {error}") from error
 
 
 def _remove(file: Path) -> None:
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigError(f"{file} cannot be removed: {error}") from error
+        raise SinkError(f"{file} cannot be removed: {error}") from error
 
 
 Commands = Sequence[Sequence[str]]

@@ -7,6 +7,7 @@ are the options of `vidbg run` without their dashes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from vidbg.choices import refusal, suggestion
+from vidbg.decoding import decoded
 from vidbg.errors import ConfigError
+from vidbg.paths import is_file
 
 PROFILES = "profile"
 ARGUMENTS = f"{__name__}.arguments"
@@ -80,8 +84,8 @@ def load_settings(
         chosen = settings if name == profile else Settings()
         _take(chosen, values, f"{path}, [{PROFILES}.{name}]", options, path, context)
     if profile is not None and profile not in profiles:
-        known = ", ".join(profiles) or "none"
-        raise ConfigError(f"{path}: there is no profile {profile!r}; there are: {known}")
+        known, meant = ", ".join(profiles) or "none", suggestion(profile, profiles)
+        raise ConfigError(f"{path}: there is no profile {profile!r};{meant} there are: {known}")
     return settings
 
 
@@ -89,14 +93,18 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
     import tomllib
 
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
+        return tomllib.loads(decoded(path.read_bytes()))
     except FileNotFoundError:
         if not must_exist:
             return {}
         raise ConfigError(f"{path} does not exist; `vidbg config init` writes an example") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not {error.encoding.upper()} ({error.reason} at byte {error.start}); "
+            "save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
@@ -112,7 +120,7 @@ def _take(
     for key, value in table.items():
         option = options.get(key)
         if option is None or option.name is None:
-            raise ConfigError(f"{origin}: {key!r} is not known; allowed are {', '.join(options)}")
+            raise ConfigError(f"{origin}: {refusal('key', key, options)}")
         settings.values[option.name] = _checked(option, value, f"{origin}: {key}", path, context)
         settings.origins[option.name] = origin
 
@@ -125,6 +133,8 @@ def _checked(option: TyperOption, value: Any, where: str, path: Path, context: A
         allowed += (int,)
     if type(value) not in allowed:
         raise ConfigError(f"{where} is {value!r}; it must be {expected}")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{where} is {value!r}; it must be {expected}, and finite")
     try:
         converted = option.process_value(context, value if kind is bool else str(value))
     except typer.BadParameter as error:
@@ -144,6 +154,8 @@ def _anchored(option: TyperOption, value: Any, where: str, folder: Path) -> Any:
     """A relative path is taken from the file's folder."""
     if option.name in _PATHS:
         return folder / Path(value).expanduser()
+    if option.name == "camera" and is_file(folder / value):
+        return str(folder / value)
     if option.name == "background":
         from vidbg.compositing.specs import FileSpec, parse_background
 

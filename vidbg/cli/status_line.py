@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -13,38 +15,104 @@ if TYPE_CHECKING:
 
 REPORT_INTERVAL_S = 2.0
 
+USUAL_COLUMNS = 80
+"""Of a terminal that does not tell."""
+
 
 class StatusLine:
-    """Says at the terminal how it goes."""
+    """Says at the terminal how it goes, as a `with` block.
+
+    Changes are lines of their own. The frame rate stands on one line that is written over, except
+    on a terminal that cannot do that (TERM=dumb).
+    """
 
     def __init__(self) -> None:
         self._told_s = time.monotonic()
-        self._state = ""
-        self._open_line = False
+        self._state, self._eased = "", False
+        self._terminal: OneLine | None = None
+        self._before: TextIO | None = None
 
     def tell(self, status: LiveStatus) -> None:
-        """Changes of state at once, on a line each; the frame rate every two seconds."""
-        if not sys.stderr.isatty():
+        """Say changes at once, and the frame rate every two seconds."""
+        if self._terminal is None:
             return
-        state = status.state.value + (f": {status.reason}" if status.reason else "")
+        state = status.state.words + (f": {status.reason}" if status.reason else "")
         if state != self._state:
-            self._end_line()
-            typer.echo(state, err=True)
             self._state = state
-        elif status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
-            latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
-            eased = f", network eased: {status.eased}" if status.eased else ""
-            cpu = f", {status.cpu_percent:.0f} % of a core"
-            typer.echo(f"\r{status.fps:5.1f} FPS{latency}{cpu}{eased} ", err=True, nl=False)
-            self._told_s, self._open_line = time.monotonic(), True
-
-    def _end_line(self) -> None:
-        if self._open_line:
-            typer.echo(err=True)
-            self._open_line = False
+            typer.echo(state, err=True)
+        if status.eased and not self._eased:  # once: it comes and goes
+            self._eased = True
+            typer.echo(status.eased, err=True)
+        if status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
+            self._told_s = time.monotonic()
+            self._terminal.show(_figures(status))
 
     def __enter__(self) -> StatusLine:
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._before = sys.stderr
+            self._terminal = OneLine(sys.stderr)
+            sys.stderr = self._terminal  # so that no message is glued to the line
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end_line()
+        if self._terminal is not None and self._before is not None:
+            self._terminal.show("")
+            sys.stderr, self._terminal = self._before, None
+
+
+def _figures(status: LiveStatus) -> str:
+    latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
+    eased = ", busy: less exact edge" if status.eased else ""
+    return f"{status.fps:5.1f} FPS{latency}, {status.cpu_percent:.0f} % of a core{eased}"
+
+
+class OneLine:
+    """A terminal whose last line is written over; what else is written stands above it.
+
+    Args:
+        stream: the terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._writes_over = os.environ.get("TERM", "") != "dumb"
+        self._shown = 0
+        self._within_a_line = False
+        self._lock = threading.RLock()
+
+    def show(self, text: str) -> None:
+        """Write over the line what fits into it; "" clears it."""
+        if not self._writes_over:
+            return
+        with self._lock:
+            if self._within_a_line:
+                return  # somebody's text would be lost
+            self._clear()
+            text = text[: self._room()]
+            self._stream.write(text)
+            self._stream.flush()
+            self._shown = len(text)
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            if text:
+                self._clear()
+                self._within_a_line = not text.endswith("\n")
+            return self._stream.write(text)
+
+    def _clear(self) -> None:
+        if self._shown:
+            typed = len("^C")  # what the terminal itself shows of a key
+            self._stream.write("\r" + " " * min(self._shown + typed, self._room()) + "\r")
+            self._shown = 0
+
+    def _room(self) -> int:
+        """Columns that may be written to: in the last one some terminals begin the next line."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except OSError:
+            columns = 0
+        return (columns or USUAL_COLUMNS) - 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from vidbg.compositing.blend import flatten
 from vidbg.compositing.blur import blur_background
 from vidbg.compositing.scaling import Fit, fill
-from vidbg.compositing.specs import ALLOWED, Bgr, BlurSpec, ColourSpec, FileSpec
+from vidbg.compositing.specs import (
+    ALLOWED,
+    Bgr,
+    BlurSpec,
+    ColourSpec,
+    FileSpec,
+    meant_background,
+)
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.paths import exists, is_folder
+from vidbg.pictures import Picture, is_animated, read_picture
+
+log = logging.getLogger(__name__)
+
+_ROUNDING_S = 0.0005  # Matroska counts in milliseconds
 
 
 class Background(Protocol):
@@ -39,8 +55,12 @@ class FrameStream(Protocol):
     def close(self) -> None: ...
 
 
-OpenFrames = Callable[[Path], FrameStream]
-"""Opens a video or GIF from its start; raises SourceError where it cannot."""
+class OpenFrames(Protocol):
+    """Opens a video or GIF from its start; raises SourceError where it cannot."""
+
+    def __call__(self, path: Path, /, *, again: bool = False) -> FrameStream:
+        """`again`: it was read before, so what is odd about it was told."""
+        ...
 
 
 def open_background(
@@ -60,50 +80,46 @@ def open_background(
             return Solid(bgr)
         case BlurSpec(strength):
             return Blurred(strength)
-    _check_file(spec.path)
-    picture = None if spec.path.suffix.lower() == ".gif" else _read_picture(spec.path, bars)
+    check_file(spec.path)
+    picture = _read_still(spec.path, bars)
     if picture is not None:
-        return Still(picture, fit, bars)
+        return Still(picture.image, fit, bars, picture.pixel_aspect)
     try:
-        return Moving(lambda: open_frames(spec.path), fit, bars)
+        return Moving(partial(open_frames, spec.path), fit, bars, str(spec.path))
     except SourceError as error:
         raise ConfigError(
             f"background {str(spec.path)!r} can be read as neither picture nor video: {error}"
         ) from error
 
 
-def _check_file(path: Path) -> None:
-    if path.is_dir():
+def check_file(path: Path) -> None:
+    """Refuse a background's path without reading the file.
+
+    Raises:
+        ConfigError: it is missing, empty or a folder.
+    """
+    meant = None
+    if is_folder(path):
         reason = "is a folder"
-    elif not path.exists():
-        reason = "does not exist"
+    elif not exists(path):
+        reason, meant = "does not exist", meant_background(path)
     elif path.stat().st_size == 0:
         reason = "is empty"
     else:
         return
-    raise ConfigError(f"background {str(path)!r} {reason}; {ALLOWED}")
+    hint = f" did you mean {meant!r}?" if meant else ""
+    raise ConfigError(f"background {str(path)!r} {reason};{hint} {ALLOWED}")
 
 
-def _read_picture(path: Path, behind: Bgr) -> Image | None:
-    """Read an upright BGR picture, transparent parts filled; None where it is no picture."""
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise ConfigError(f"background {str(path)!r} cannot be read: {error.strerror}") from error
-    upright = cv2.imdecode(data, cv2.IMREAD_COLOR)  # turned as its EXIF says
-    if upright is None:
+def _read_still(path: Path, behind: Bgr) -> Picture | None:
+    """Read a picture, transparent parts filled; None where it moves or is no picture."""
+    if path.suffix.lower() == ".gif" or is_animated(path):
         return None
-    stored = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
-    if stored.ndim == 3 and stored.shape[2] == 4 and stored.dtype in (np.uint8, np.uint16):
-        return _flatten(stored, behind)
-    return np.asarray(upright, np.uint8)
-
-
-def _flatten(bgra: NDArray[Any], behind: Bgr) -> Image:
-    whole = np.iinfo(bgra.dtype).max
-    alpha = bgra[..., 3:] / whole
-    mixed = alpha * (bgra[..., :3] * (255 / whole)) + (1 - alpha) * np.array(behind)
-    return np.asarray(np.rint(mixed), np.uint8)
+    try:
+        picture = read_picture(path)
+    except SourceError as error:
+        raise ConfigError(f"background {str(path)!r} cannot be used: {error}") from error
+    return picture and replace(picture, image=flatten(picture.image, picture.alpha, behind))
 
 
 class Solid:
@@ -136,18 +152,28 @@ class Blurred:
 
 
 class Still:
-    """A picture, kept at the size of the last frame."""
+    """A picture, kept at the size of the last frame.
 
-    def __init__(self, picture: Image, fit: Fit, bars: Bgr) -> None:
+    Args:
+        pixel_aspect: width of one of the picture's pixels over its height.
+    """
+
+    def __init__(
+        self, picture: Image, fit: Fit, bars: Bgr, pixel_aspect: Fraction = Fraction(1)
+    ) -> None:
         self._picture = picture
         self._fit: Fit = fit
         self._bars = bars
+        self._pixel_aspect = pixel_aspect
         self._filled: Image = np.empty((0, 0, 3), np.uint8)
+        self._filled_for: tuple[int, int, Fraction] | None = None
 
     def at(self, frame: Frame, _alpha: Alpha) -> Image:
-        if self._filled.shape != frame.image.shape:
-            size = frame.height, frame.width
-            self._filled = fill(self._picture, *size, self._fit, self._bars)
+        wanted = frame.height, frame.width, frame.pixel_aspect
+        if self._filled_for != wanted:
+            aspect = float(self._pixel_aspect / frame.pixel_aspect)
+            self._filled = fill(self._picture, *wanted[:2], self._fit, self._bars, aspect)
+            self._filled_for = wanted
         return self._filled
 
     def close(self) -> None:
@@ -160,17 +186,32 @@ class Moving:
     Only the frame shown and the one after it are held. The first frame asked for shows the
     beginning; a jump forward skips frames, a jump back reads from the beginning. While the last
     frame is shown the file is opened again by a thread, for that takes longer than a frame.
+
+    What is wrong with the file does not end the run: where it breaks off or is damaged, what could
+    be read is looped; where it cannot be opened again, the last frame stays. Either is logged once.
+
+    Args:
+        open_stream: opens it from its start, after the first time with again=True.
+        name: how messages call it.
+    Raises:
+        SourceError: not even its first frame can be read.
     """
 
-    def __init__(self, open_stream: Callable[[], FrameStream], fit: Fit, bars: Bgr) -> None:
+    def __init__(
+        self, open_stream: Callable[..., FrameStream], fit: Fit, bars: Bgr, name: str = "video"
+    ) -> None:
         self._open_stream = open_stream
         self._fit: Fit = fit
         self._bars = bars
+        self._name = name
+        self._told = False
         self._start_s: float | None = None
         self._length_s: float | None = None
         self._opener = ThreadPoolExecutor(1, "vidbg-background")
         self._ahead: Future[Beginning] | None = None
-        self._rewind()
+        self._shown_s = 0.0
+        self._next: Frame | None = None
+        self._begin(_begin(self._open_stream))
 
     def at(self, frame: Frame, alpha: Alpha) -> Image:
         if self._start_s is None or frame.pts < self._start_s:
@@ -186,36 +227,67 @@ class Moving:
         self._opener.shutdown(wait=False)
 
     def _seek(self, elapsed_s: float) -> None:
-        position_s = elapsed_s % (self._length_s or math.inf)
-        if position_s < self._shown_s:
-            self._stream.close()
-            self._rewind()
+        position_s = (elapsed_s + _ROUNDING_S) % (self._length_s or math.inf)
+        if position_s < self._shown_s and not self._rewound():
+            return
         shown = None
         while self._next is not None and self._next.pts - self._first_s <= position_s:
             shown = self._step(self._next)
         if shown is not None:
-            self._still = Still(shown.image, self._fit, self._bars)
+            self._still = self._shown(shown)
         if self._next is None and position_s >= (self._length_s or math.inf):
             self._seek(elapsed_s)
 
     def _step(self, frame: Frame) -> Frame:
-        """Show the next frame; at the end learn the length, the last frame as long as its elder."""
+        """Show the next frame; at the end learn the length: the last frame is shown as long as
+        the file says, else as long as the one before it."""
         interval_s = frame.pts - self._first_s - self._shown_s
         self._shown_s += interval_s
-        self._next = next(self._frames, None)
+        self._next = self._read()
         if self._next is None:
-            self._length_s = self._shown_s + interval_s or math.inf
-            if math.isfinite(self._length_s):
-                self._ahead = self._opener.submit(_begin, self._open_stream)
+            alone = self._shown_s == 0  # one frame stands still
+            last_s = frame.duration_s or interval_s
+            self._length_s = math.inf if alone else self._shown_s + last_s
+            if not alone:
+                self._ahead = self._opener.submit(_begin, self._reopen)
         return frame
 
-    def _rewind(self) -> None:
+    def _read(self) -> Frame | None:
+        """The next frame; None at the end, also where the file cannot be read on."""
+        try:
+            return next(self._frames, None)
+        except SourceError as error:
+            self._tell(error, "what could be read of it is repeated")
+            return None
+
+    def _rewound(self) -> bool:
+        """Begin anew; False where that fails, and then the frame shown stays for good."""
         ahead, self._ahead = self._ahead, None
-        self._stream, self._frames, first = (
-            _begin(self._open_stream) if ahead is None else ahead.result()
-        )
+        self._stream.close()
+        try:
+            self._begin(_begin(self._reopen) if ahead is None else ahead.result())
+        except SourceError as error:
+            self._tell(error, "its last picture stays")
+            self._next, self._shown_s, self._length_s = None, -math.inf, math.inf
+            return False
+        return True
+
+    def _reopen(self) -> FrameStream:
+        return self._open_stream(again=True)
+
+    def _begin(self, beginning: Beginning) -> None:
+        self._stream, self._frames, first = beginning
         self._first_s, self._shown_s = first.pts, 0.0
-        self._still = Still(self._step(first).image, self._fit, self._bars)
+        self._still = self._shown(self._step(first))
+
+    def _shown(self, frame: Frame) -> Still:
+        image = flatten(frame.image, frame.alpha, self._bars)
+        return Still(image, self._fit, self._bars, frame.pixel_aspect)
+
+    def _tell(self, error: SourceError, consequence: str) -> None:
+        if not self._told:
+            self._told = True
+            log.warning("the background %s: %s (%s)", self._name, consequence, error)
 
 
 Beginning = tuple[FrameStream, Iterator[Frame], Frame]
@@ -225,10 +297,13 @@ Beginning = tuple[FrameStream, Iterator[Frame], Frame]
 def _begin(open_stream: Callable[[], FrameStream]) -> Beginning:
     stream = open_stream()
     frames = iter(stream)
-    first = next(frames, None)
-    if first is None:
+    try:
+        first = next(frames, None)
+        if first is None:
+            raise SourceError("it holds no frames")
+    except SourceError:
         stream.close()
-        raise SourceError("it holds no frames")
+        raise
     return stream, frames, first
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from vidbg.compositing.backgrounds import Background, OpenFrames, open_background
-from vidbg.compositing.blend import composite
+from vidbg.compositing.blend import blend, flatten
+from vidbg.compositing.cut_outs import is_cut_out
 from vidbg.compositing.edges import adjust_alpha, wrap_light
 from vidbg.compositing.foreground import composite_foreground, estimate_foreground
 from vidbg.compositing.scaling import Fit
@@ -20,10 +22,11 @@ from vidbg.compositing.specs import (
     PassthroughSpec,
     TransparentSpec,
 )
-from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.limits import FEATHER_PX, LIGHT_WRAP, OFFSET_PX
 
-LIMITS = {"offset_px": (-100.0, 100.0), "feather_px": (0.0, 100.0), "light_wrap": (0.0, 1.0)}
+LIMITS = {"offset_px": OFFSET_PX, "feather_px": FEATHER_PX, "light_wrap": LIGHT_WRAP}
+"""Of the numbers in a CompositingConfig."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,8 @@ class CompositingConfig:
         return over and not edge and not self.keep_alpha
 
     def __post_init__(self) -> None:
-        for name, (least, most) in LIMITS.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise ConfigError(f"{name} is {value}; allowed are {least:g} to {most:g}")
+        for name, limits in LIMITS.items():
+            limits.check(name, getattr(self, name))
 
 
 class Compositor:
@@ -89,7 +90,9 @@ class Compositor:
             alpha: float32 (H, W) in [0, 1], computed from that very frame.
         Returns:
             A frame of the same size, pts and index: opaque over the background; for `transparent`
-            the foreground with its alpha; for `none` the frame itself. With `keep_alpha` opaque
+            the foreground with its alpha; for `none` the frame itself. Where the frame has an
+            alpha of its own and is a person cut out already, that is kept and the one given is
+            not used; else the lesser of both holds. With `keep_alpha` opaque
             frames carry theirs, too: alpha is then to be written apart, not blended again.
         Raises:
             ValueError: frame and alpha differ in size.
@@ -97,18 +100,33 @@ class Compositor:
         """
         passthrough = isinstance(self._config.background, PassthroughSpec)
         if passthrough and not self._config.keep_alpha:
-            return frame
-        if frame.alpha is not None:  # a cut-out picture: there is nobody where it is transparent
-            alpha = alpha * frame.alpha
+            return self._shown(frame)
+        own, pure = frame.alpha, False
+        if own is not None:
+            pure = is_cut_out(own, alpha)
+            alpha = own if pure else np.minimum(own, alpha)
         moved = adjust_alpha(alpha, self._config.offset_px, 0)
         soft = adjust_alpha(moved, 0, self._config.feather_px)
+        pure = pure and soft is alpha  # a moved edge uncovers colours that were not to be seen
         if passthrough:
-            return replace(frame, alpha=soft)
+            return replace(self._shown(frame), alpha=soft)
         if self._background is None:
-            return replace(frame, image=estimate_foreground(frame.image, moved), alpha=soft)
-        behind = self._background.at(frame, alpha if soft is alpha else np.maximum(alpha, soft))
-        image = self._lay_over(behind, frame.image, moved, soft)
+            image = estimate_foreground(frame.image, moved)
+            if pure:  # but for what is clear: nobody is to find the room there
+                cv2.copyTo(frame.image, (alpha > 0).view(np.uint8), image)
+            return replace(frame, image=image, alpha=soft)
+        touched = alpha if soft is alpha else np.maximum(alpha, soft)
+        behind = self._background.at(self._shown(frame), touched)
+        image = self._lay_over(behind, frame.image, moved, soft, pure)
         return replace(frame, image=image, alpha=soft if self._config.keep_alpha else None)
+
+    def _shown(self, frame: Frame) -> Frame:
+        """The frame as a viewer shows it: of what is clear nobody is to see the colours."""
+        if frame.alpha is None:
+            return frame
+        return replace(
+            frame, image=flatten(frame.image, frame.alpha, self._config.bars), alpha=None
+        )
 
     @property
     def plain(self) -> bool:
@@ -126,17 +144,20 @@ class Compositor:
             raise ValueError("what is behind the person depends on the person")
         return self._background.at(frame, np.zeros(frame.image.shape[:2], np.float32))
 
-    def _lay_over(self, behind: Image, image: Image, moved: Alpha, soft: Alpha) -> Image:
+    def _lay_over(
+        self, behind: Image, image: Image, moved: Alpha, soft: Alpha, pure: bool
+    ) -> Image:
         """Over their own blurred room a person's observed colours look best: there the estimate
-        would draw a shade of hair or skin wherever the matte is too wide."""
+        would draw a shade of hair or skin wherever the matte is too wide. A cut-out's colours are
+        the person's own (`pure`)."""
         wrap = self._config.light_wrap
-        if isinstance(self._config.background, BlurSpec):
+        if pure or isinstance(self._config.background, BlurSpec):
             foreground = image
         elif soft is moved and not wrap:
             return composite_foreground(image, moved, behind)
         else:
             foreground = estimate_foreground(image, moved)
-        return composite(wrap_light(foreground, soft, behind, wrap), soft, behind)
+        return blend(wrap_light(foreground, soft, behind, wrap), soft, behind)
 
     def close(self) -> None:
         """Release the background's file; may be called more than once."""

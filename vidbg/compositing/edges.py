@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vidbg.compositing.scaling import resize, shrink
 from vidbg.frame import Alpha, Image
+
+Levels = NDArray[np.uint8]
+"""Alpha in steps of 1/255."""
+
+MOST_SIGMA_PX = 3.0
+"""Widest Gaussian that is worth its time at full size: 2.5 ms at 1280x720."""
 
 WRAP_LINES = 90  # the light is found on a grid of 90 to 179 lines
 WRAP_SIGMA = 0.02  # how far it reaches in, as a share of the picture's shorter side
@@ -26,23 +35,83 @@ def adjust_alpha(alpha: Alpha, offset_px: float, feather_px: float) -> Alpha:
     if offset_px:
         alpha = _move_edge(alpha, offset_px)
     if feather_px:
-        blurred = cv2.GaussianBlur(alpha, (0, 0), feather_px)
-        alpha = np.minimum(blurred, 1.0, dtype=np.float32)  # rounding may pass 1
+        blurred = _soften(alpha, feather_px)
+        alpha = np.minimum(blurred, 1.0, out=blurred)  # rounding may pass 1
     return alpha
 
 
 def _move_edge(alpha: Alpha, offset_px: float) -> Alpha:
-    move = cv2.dilate if offset_px > 0 else cv2.erode
+    """Dilate or erode by a disc, in steps of 1/255.
+
+    At 1280x720 on one core of a Xeon: 2 to 4 ms for 1 to 100 pixels, where `cv2.dilate` with a disc
+    takes up to 1.5 s. New pages of memory are most of it, so there are few arrays of floats.
+    """
+    grows = offset_px > 0
     whole, part = divmod(abs(offset_px), 1)
-    moved = move(alpha, _disc(int(whole)))
-    if part:
-        moved = (1 - part) * moved + part * move(alpha, _disc(int(whole) + 1))
-    return np.asarray(moved, np.float32)
+    scale, bottom = (255, 0) if grows else (-255, 255)  # to erode is to dilate what is outside
+    levels = _dilate(np.asarray(cv2.convertScaleAbs(alpha, None, scale, bottom)), int(whole))
+    more = _dilate(levels, 1) if part else levels
+    weights = (1 - part) / scale, part / scale
+    moved: Alpha = np.asarray(
+        cv2.addWeighted(levels, weights[0], more, weights[1], 1 - grows, dtype=cv2.CV_32F)
+    )
+    np.clip(moved, 0, 1, out=moved)
+    return (np.maximum if grows else np.minimum)(alpha, moved, out=moved)
 
 
-def _disc(radius_px: int) -> Image:
-    side = 2 * radius_px + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+def _dilate(levels: Levels, radius_px: int) -> Levels:
+    """Dilate by a polygon of 16 corners that differs from the disc by less than 3 %, or a pixel.
+
+    Such a polygon is the Minkowski sum of eight line segments, and a segment that of a few pairs of
+    points, so each pass takes the maximum of the picture and itself moved.
+
+    Args:
+        levels: uint8 (H, W).
+    """
+    border = (radius_px,) * 4
+    levels = np.asarray(cv2.copyMakeBorder(levels, *border, cv2.BORDER_CONSTANT, value=0), np.uint8)
+    for across, down in _moves(radius_px):
+        height, width = levels.shape[0] - abs(down), levels.shape[1] - across
+        top = max(0, -down)
+        here = levels[top : top + height, :width]
+        there = levels[top + down : top + down + height, across:]
+        levels = np.asarray(cv2.max(here, there), np.uint8)
+    return levels
+
+
+def _moves(radius_px: int) -> Iterator[tuple[int, int]]:
+    """Moves (across, down) whose sum of pairs {0, move} is the polygon; across is never negative.
+
+    The counts of steps make it `radius_px` wide on both axes exactly and on the diagonals nearly.
+    """
+    knight = int(0.178 * radius_px)
+    diagonal = max(0, min(round(0.586 * radius_px - 2 * knight), radius_px - 3 * knight - 1))
+    straight = 2 * (radius_px - diagonal - 3 * knight)
+    for steps, directions in (
+        (straight, ((1, 0), (0, 1))),
+        (diagonal, ((1, 1), (1, -1))),
+        (knight, ((2, 1), (2, -1), (1, 2), (1, -2))),
+    ):
+        for across, down in directions:
+            reached = 0
+            while reached < steps:  # a segment of n steps grows by n + 1 without a gap
+                step = min(reached + 1, steps - reached)
+                yield across * step, down * step
+                reached += step
+
+
+def _soften(alpha: Alpha, sigma_px: float) -> Alpha:
+    """Blur by a Gaussian; a wide one on a smaller picture, which looks the same."""
+    small, scale = alpha, 1
+    while sigma_px > MOST_SIGMA_PX * scale and min(small.shape) >= 4:
+        small = resize(small, small.shape[0] // 2, small.shape[1] // 2)
+        scale *= 2
+    sigma = sigma_px
+    if scale > 1:
+        # Averaging over `scale` pixels and interpolating between them again blur as well: their
+        # variances are scale^2 / 12 and scale^2 / 6.
+        sigma = ((sigma_px / scale) ** 2 - 1 / 4) ** 0.5
+    return resize(np.asarray(cv2.GaussianBlur(small, (0, 0), sigma), np.float32), *alpha.shape)
 
 
 def wrap_light(image: Image, alpha: Alpha, background: Image, strength: float) -> Image:

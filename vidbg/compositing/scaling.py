@@ -55,22 +55,31 @@ def shrinking(
     return rows.astype(np.float16), columns.astype(np.float16)
 
 
-def fill(picture: Image, height: int, width: int, fit: Fit, bars: tuple[int, int, int]) -> Image:
+def fill(
+    picture: Image,
+    height: int,
+    width: int,
+    fit: Fit,
+    bars: tuple[int, int, int],
+    aspect: float = 1.0,
+) -> Image:
     """Bring a picture to a frame's size, its proportions kept and itself in the middle.
 
     Args:
         picture: uint8 (h, w, 3), BGR.
         fit: "cover" fills the frame and cuts what is over; "fit" shows all of it between bars.
         bars: BGR colour of the bars.
+        aspect: how many times as wide as the frame's pixels the picture's are.
     Returns:
         uint8 (height, width, 3), BGR, C-contiguous; maybe `picture` itself.
     """
-    ratios = height / picture.shape[0], width / picture.shape[1]
+    across = picture.shape[1] * aspect
+    ratios = height / picture.shape[0], width / across
     scale = max(ratios) if fit == "cover" else min(ratios)
     if fit == "cover":
-        picture = _cut_middle(picture, round(height / scale), round(width / scale))
+        picture = _cut_middle(picture, round(height / scale), round(width / scale / aspect))
         return np.ascontiguousarray(resize(picture, height, width))
-    inner = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
+    inner = max(1, round(picture.shape[0] * scale)), max(1, round(across * scale))
     return _with_bars(resize(picture, *inner), height, width, bars)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidbg.choices import closest, refusal
 from vidbg.errors import ConfigError
 
 Bgr = tuple[int, int, int]
@@ -38,24 +40,39 @@ NAMED_COLOURS = {
 
 DEFAULT_BLUR = 50.0
 
+MIN_BLUR, MAX_BLUR = 20.0, 100.0
+"""Weaker blur would leave faces and the titles of books recognisable; see `blur_background`."""
+WORDS = ("blur", "green", "transparent", "none")
+
 ALLOWED = (
-    "allowed are the path of a picture, video or GIF, blur, blur:0 to blur:100, "
-    "#rrggbb, color:NAME, green, transparent, none"
+    f"allowed are the path of a picture, video or GIF, blur, blur:{MIN_BLUR:g} to "
+    f"blur:{MAX_BLUR:g}, #rrggbb, color:NAME, green, transparent, none"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class FileSpec:
-    """A picture, a video or an animated GIF."""
+    """A picture, a video or an animated GIF; text is converted to a path."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
 
 
 @dataclass(frozen=True, slots=True)
 class BlurSpec:
-    """The room itself, blurred; strength 0 to 100."""
+    """The room itself, blurred beyond recognition; strength MIN_BLUR to MAX_BLUR.
+
+    Raises:
+        ConfigError: the strength is out of that range.
+    """
 
     strength: float = DEFAULT_BLUR
+
+    def __post_init__(self) -> None:
+        if not MIN_BLUR <= self.strength <= MAX_BLUR:
+            raise ConfigError(_blur_refusal(f"{self.strength:g}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +95,20 @@ class PassthroughSpec:
 BackgroundSpec = FileSpec | BlurSpec | ColourSpec | TransparentSpec | PassthroughSpec
 
 
-def parse_background(spec: str) -> BackgroundSpec:
-    """Read what the user wrote after `--background`.
+def parse_background(spec: str | os.PathLike[str]) -> BackgroundSpec:
+    """Read what the user wrote after `--background`; a path object is always a file.
 
     `blur`, `blur:40`, `#rgb`, `#rrggbb`, `color:NAME`, `green`, `transparent` and `none` are words;
     anything else is a path. A file with such a name is meant by `./green`. Whether a path can be
     read is seen by `open_background`.
 
     Raises:
-        ConfigError: the text is empty, or a colour or strength cannot be used.
+        ConfigError: it is empty or no text, or a colour or strength cannot be used.
     """
+    if not isinstance(spec, str | os.PathLike):
+        raise ConfigError(f"the background is {spec!r}; {ALLOWED}")
+    if not isinstance(spec, str):
+        return FileSpec(Path(spec).expanduser())
     match spec.strip().partition(":"):
         case "", "", "":
             raise ConfigError(f"no background given; {ALLOWED}")
@@ -106,6 +127,21 @@ def parse_background(spec: str) -> BackgroundSpec:
     return FileSpec(Path(spec).expanduser())
 
 
+def meant_background(path: Path) -> str | None:
+    """What a path that does not exist was probably meant to be: a word, or a file beside it."""
+    word = path.name.casefold()
+    if word in NAMED_COLOURS:
+        return f"color:{word}"
+    try:
+        files = [file.name for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        files = []
+    close = closest(path.name, files)
+    if close is not None:
+        return str(path.with_name(close))
+    return closest(word, WORDS)
+
+
 def parse_colour(text: str) -> Bgr:
     """Read `#rgb`, `#rrggbb` or a name as (blue, green, red).
 
@@ -116,18 +152,20 @@ def parse_colour(text: str) -> Bgr:
     if re.fullmatch(r"#[0-9a-fA-F]{3}", code):
         code = "#" + "".join(2 * digit for digit in code[1:])
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
-        raise ConfigError(
-            f"colour {text!r} is not known; allowed are #rgb, #rrggbb, {', '.join(NAMED_COLOURS)}"
-        )
+        raise ConfigError(refusal("colour", text, ["#rgb", "#rrggbb", *NAMED_COLOURS]))
     red, green, blue = bytes.fromhex(code[1:])
     return blue, green, red
 
 
 def _parse_strength(text: str) -> float:
     try:
-        strength = float(text)
+        return float(text)
     except ValueError:
-        strength = -1.0
-    if not 0 <= strength <= 100:
-        raise ConfigError(f"blur strength {text!r} cannot be used; give a number from 0 to 100")
-    return strength
+        raise ConfigError(_blur_refusal(text)) from None
+
+
+def _blur_refusal(strength: str) -> str:
+    return (
+        f"blur strength {strength!r} cannot be used; give a number from {MIN_BLUR:g} to "
+        f"{MAX_BLUR:g} (below {MIN_BLUR:g} the room could be recognised; only none shows it)"
+    )

@@ -11,6 +11,7 @@ from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
 from vidbg.matting.backends.answers import trusted
+from vidbg.matting.backends.lifetime import under_way
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.ladder import Step, file_step
 from vidbg.matting.motion import Motion
@@ -105,6 +106,10 @@ class Matter(Closing):
         self._require_open()
         _check(image)
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
+        with under_way():
+            return self._next(image)
+
+    def _next(self, image: Image) -> Alpha:
         geometry = self._plan(image)
         with self.clock.stage("resize"):
             small = shrink(image, geometry)
@@ -129,17 +134,18 @@ class Matter(Closing):
         """
         self._require_open()
         _check(image)
-        geometry = self._plan(image)
-        with self.clock.stage("resize"):
-            small = shrink(image, geometry)
-        with self.clock.stage("carry"):
-            self._filter.look(small, pts)
-            carried = self._filter.carry(self._motion)
-        if carried is None:
-            return self(image, pts)
-        self._pts = pts
-        with self.clock.stage("upsample"):
-            return self._enlarge(settle(carried), small, image)
+        with under_way():
+            geometry = self._plan(image)
+            with self.clock.stage("resize"):
+                small = shrink(image, geometry)
+            with self.clock.stage("carry"):
+                self._filter.look(small, pts)
+                carried = self._filter.carry(self._motion)
+            if carried is None:
+                return self(image, pts)
+            self._pts = pts
+            with self.clock.stage("upsample"):
+                return self._enlarge(settle(carried), small, image)
 
     @property
     def step(self) -> Step:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from vidbg.compositing import CompositingConfig, parse_background
+from vidbg.compositing import BackgroundSpec, CompositingConfig, parse_background
 from vidbg.config import MattingConfig
 from vidbg.errors import SinkError
+from vidbg.paths import StrPath
 from vidbg.pipeline.jobs import plan_jobs
 from vidbg.pipeline.outputs import OutputConfig, check_jobs, existing_outputs, is_transparent
 from vidbg.pipeline.process import Observer, Processor
 
 
 def process(
-    source: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    source: StrPath | Sequence[StrPath],
+    output: StrPath | None = None,
     *,
-    background: str | CompositingConfig,
+    background: StrPath | BackgroundSpec | CompositingConfig,
     matting: MattingConfig | None = None,
     written: OutputConfig | None = None,
     observer: Observer | None = None,
@@ -25,9 +27,9 @@ def process(
     """Replace the background of a video, a picture, or all of a folder or glob pattern.
 
     Args:
-        source: a file, a folder or a glob pattern.
+        source: a file, a folder or a glob pattern, or a sequence of them.
         output: a file or folder; None puts results beside their inputs.
-        background: as after `vidbg process -b`, or a whole CompositingConfig.
+        background: as after `vidbg process -b`, the path of a file, or a whole CompositingConfig.
         matting: device, precision, network size, smoothing.
         written: encoding, and whether existing files are replaced (by default not).
         observer: is told how it goes on.
@@ -35,15 +37,14 @@ def process(
         The files written, in the order of their inputs.
     Raises:
         VidbgError: something cannot be read, computed or written; the files before it are done.
+        TypeError: the source or the output is no path.
     """
-    compositing = (
-        CompositingConfig(parse_background(background))
-        if isinstance(background, str)
-        else background
-    )
+    compositing = _compositing(background)
     written = written or OutputConfig()
     target = None if output is None else os.fspath(output)
-    jobs = plan_jobs(os.fspath(source), target, transparent=is_transparent(compositing))
+    sources = [source] if isinstance(source, str | os.PathLike) else source
+    names = [os.fspath(name) for name in sources]
+    jobs = plan_jobs(names, target, transparent=is_transparent(compositing))
     check_jobs(jobs, compositing, written)
     present = [path for job in jobs for path in existing_outputs(job, written)]
     if present and not written.overwrite:
@@ -52,3 +53,11 @@ def process(
         for job in jobs:
             processor(job, observer)
     return [Path(job.target) for job in jobs]
+
+
+def _compositing(background: StrPath | BackgroundSpec | CompositingConfig) -> CompositingConfig:
+    if isinstance(background, CompositingConfig):
+        return background
+    if isinstance(background, BackgroundSpec):
+        return CompositingConfig(background)
+    return CompositingConfig(parse_background(background))

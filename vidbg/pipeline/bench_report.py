@@ -1,18 +1,20 @@
-"""Benchmark results as one record, as plots, and against an older record."""
+"""Benchmark results as one record and as plots."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import vidbg
-from vidbg.errors import ConfigError
+from vidbg.choices import refusal
+from vidbg.errors import ConfigError, SinkError
+from vidbg.installation import install_command
+from vidbg.paths import is_folder
+from vidbg.pipeline.bench_compare import FORMAT
 from vidbg.pipeline.benchmark import Result
 from vidbg.platform.processor import processor_name
 
@@ -43,80 +45,44 @@ def describe_machine() -> dict[str, Any]:
 
 
 def record(source: str, results: Sequence[Result]) -> dict[str, Any]:
-    """Everything as one object for scripts.
+    """Everything as one object for scripts; docs/bench-json.md describes it.
 
     `end_to_end`, `stages` and `first_frame_s` are the first engine's; `engines` holds those of all,
     and the network alone.
     """
     engines = [result.as_dict() for result in results]
     first = {key: engines[0][key] for key in ("end_to_end", "stages", "first_frame_s")}
-    return {**describe_machine(), "source": source, **first, "engines": engines}
+    return {"format": FORMAT, **describe_machine(), "source": source, **first, "engines": engines}
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """A record as `vidbg bench --json` printed it; lines before the last are passed over.
+def check_plot(path: Path) -> None:
+    """Refuse a plot that could not be drawn, before anything is measured.
 
     Raises:
-        ConfigError: there is none in the file.
+        SinkError: matplotlib is not installed, or the folder does not exist.
+        ConfigError: matplotlib does not know the suffix.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8").strip().splitlines()[-1])
-        found["engines"][0]["end_to_end"]["fps"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ConfigError(f"{path} is no record of `vidbg bench --json`: {error}") from None
-    return dict(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One figure then and now; `ratio` is now / then."""
-
-    engine: str
-    what: str
-    then: float
-    now: float
-
-    @property
-    def ratio(self) -> float:
-        return self.now / self.then if self.then else float("inf")
-
-
-def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
-    """The figures of every engine that both records hold at the same network size."""
-    earlier = {(e["engine"], e["network_size"]): e for e in old["engines"]}
-    found = []
-    for engine in new["engines"]:
-        before = earlier.get((engine["engine"], engine["network_size"]))
-        if before is not None:
-            then, now = _figures(before), _figures(engine)
-            name = engine["engine"]
-            found += [Change(name, key, then[key], now[key]) for key in now if key in then]
-    return found
-
-
-def _figures(engine: dict[str, Any]) -> dict[str, float]:
-    whole = engine["end_to_end"]
-    figures = {
-        "FPS": whole["fps"],
-        "latency p50 ms": whole["latency_ms"]["p50"],
-        "latency p99 ms": whole["latency_ms"]["p99"],
-        "CPU %": whole["cpu_percent"],
-        "network alone p50 ms": engine["network"]["latency_ms"]["p50"],
-        "first frame s": engine["first_frame_s"],
-    }
-    return figures | {f"{name} p50 ms": t["p50"] for name, t in engine["stages"].items()}
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError:
+        raise SinkError(f"plots need matplotlib: `{install_command('bench')}`") from None
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lower().removeprefix(".") not in known:
+        raise ConfigError(
+            refusal("suffix of the plot", path.suffix, [f".{name}" for name in known])
+        )
+    if not is_folder(path.absolute().parent):
+        raise SinkError(f"there is no folder {path.absolute().parent} for the plot; make it")
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
     """The distribution of the latencies and the stages side by side, as a PNG or SVG.
 
     Raises:
-        ConfigError: matplotlib is not installed, or does not know the suffix.
+        SinkError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError("plots need matplotlib: pip install 'vidbg[bench]'") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 3.2 + 0.5 * len(results)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for result in results:
@@ -130,7 +96,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
     try:
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the plot {path} cannot be written: {error}") from None
+        raise SinkError(f"the plot {path} cannot be written: {error}") from None
 
 
 def _draw_stages(axis: Any, results: Sequence[Result]) -> None:

@@ -20,6 +20,7 @@ from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.frame import Frame, StreamInfo
+from vidbg.limits import FRAMES_PER_SECOND
 from vidbg.matting.backends import Backend
 from vidbg.matting.ladder import file_step
 from vidbg.matting.matter import Matter
@@ -70,6 +71,8 @@ class BenchmarkConfig:
             raise ConfigError("a file has its own pace; --live-fps goes with the synthetic source")
         if self.path is not None and self.still:
             raise ConfigError("a file moves as it does; --still goes with the synthetic source")
+        if self.live_fps is not None:
+            FRAMES_PER_SECOND.check("--live-fps", self.live_fps)
 
     def describe(self) -> str:
         pace = "" if self.live_fps is None else f" at {self.live_fps:g} FPS"
@@ -187,10 +190,18 @@ def run_benchmark(
 def run_apart(
     config: BenchmarkConfig, matting: MattingConfig, compositing: CompositingConfig
 ) -> Result:
-    """`run_benchmark` in a process of its own, so that no engine pays for another's memory."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(run_benchmark, config, matting, compositing).result()
+    """`run_benchmark` in a process of its own, so that no engine pays for another's memory.
+
+    That process ends with this call, also where a signal breaks it off.
+    """
+    before = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(run_benchmark, config, matting, compositing).result()
+        except BaseException:
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+            raise
 
 
 def _time_network(backend: Backend, frame: Frame, plan: Geometry, count: int) -> list[float]:

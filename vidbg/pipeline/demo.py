@@ -8,8 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vidbg.errors import ConfigError
+from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.installation import install_command
 from vidbg.sinks.formats import Encoding
 from vidbg.sinks.video_file import VideoFileSink
 from vidbg.sources import open_frames
@@ -29,7 +30,7 @@ def write_sample(folder: Path) -> tuple[Path, Path]:
     Returns:
         The paths of the clip and of the background; existing files are replaced.
     Raises:
-        ConfigError: scikit-image is not installed.
+        SourceError: scikit-image is not installed.
     """
     portrait, sky = _pictures()
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,9 +67,9 @@ def _pictures() -> tuple[Image, Image]:
     try:
         from skimage import data
     except ImportError:
-        raise ConfigError(
+        raise SourceError(
             "the sample clip is made of scikit-image's portrait, which is not installed; "
-            "pip install 'vidbg[demo]'"
+            f"`{install_command('demo')}`"
         ) from None
     portrait, sky = (picture[..., ::-1] for picture in (data.astronaut(), data.hubble_deep_field()))
     return np.ascontiguousarray(portrait), np.ascontiguousarray(sky)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,12 +12,16 @@ from typing import Any
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.specs import FileSpec, TransparentSpec
 from vidbg.errors import ConfigError, SinkError
-from vidbg.pipeline.jobs import PIPE, Job
+from vidbg.frame import Interlaced
+from vidbg.paths import is_file
+from vidbg.pipeline.jobs import PIPE, Job, folded
 from vidbg.sinks import Sink
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sinks.formats import Encoding, OutputKind, output_kind
 from vidbg.sinks.opaque import OpaqueSink
 from vidbg.sources import Source
+
+_NUMBER = re.compile(r"%\d*d")  # of a sequence: frame%05d.png
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +31,46 @@ class OutputConfig:
     Attributes:
         encoding: quality and speed of the video encoder.
         overwrite: replace a file that exists (never an input).
-        alpha_video: write the matte, too, as a grey video of this name.
+        alpha_video: write the matte, too, as a grey video of this name (text is converted).
+        interlaced: what becomes of interlaced input.
     """
 
     encoding: Encoding = field(default_factory=Encoding)
     overwrite: bool = False
     alpha_video: Path | None = None
+    interlaced: Interlaced = "deinterlace"
+
+    def __post_init__(self) -> None:
+        if self.alpha_video is not None:
+            object.__setattr__(self, "alpha_video", Path(self.alpha_video))
 
 
 def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:
     """Refuse what cannot be written, before anything is read.
+
+    No input of any job, nor the background, is a target of any other: a batch would replace it
+    before its turn comes. Two targets whose names differ in upper and lower case alone count as
+    one, because many file systems see it so.
 
     Raises:
         ConfigError: a name that cannot hold the result, that is an input itself, or is used twice.
     """
     if output.alpha_video is not None and len(jobs) > 1:
         raise ConfigError(f"{len(jobs)} inputs cannot share the alpha video {output.alpha_video}")
+    inputs = _Inputs(jobs, compositing)
+    taken: dict[str, Path] = {}
     for job in jobs:
         _check_kinds(job, is_transparent(compositing), output.alpha_video)
-        _check_names(job, compositing, output.alpha_video)
+        for target in _targets(job, output):
+            inputs.check(target, job)
+            other = taken.setdefault(folded(target), target)
+            if other is not target:
+                raise ConfigError(_twice(target, other))
+
+
+def _targets(job: Job, output: OutputConfig) -> list[Path]:
+    targets = [] if job.target == PIPE else [Path(job.target)]
+    return [*targets, output.alpha_video] if output.alpha_video else targets
 
 
 def _check_kinds(job: Job, transparent: bool, alpha_video: Path | None) -> None:
@@ -58,31 +84,62 @@ def _check_kinds(job: Job, transparent: bool, alpha_video: Path | None) -> None:
         raise ConfigError(f"the alpha video {alpha_video} is no video; give .mp4, .mov or .mkv")
 
 
-def _check_names(job: Job, compositing: CompositingConfig, alpha_video: Path | None) -> None:
-    targets = [] if job.target == PIPE else [Path(job.target)]
-    targets += [alpha_video] if alpha_video else []
-    for target in targets:
+class _Inputs:
+    """The files that a run reads, found again under any of their names."""
+
+    def __init__(self, jobs: Sequence[Job], compositing: CompositingConfig) -> None:
+        named = [(Path(job.source), "an input of this run") for job in jobs if job.source != PIPE]
+        if isinstance(compositing.background, FileSpec):
+            named.append((compositing.background.path, "the background"))
+        self._roles: dict[tuple[int, int], str] = {}
+        self._folders: dict[Path, list[tuple[Path, str]]] = {}
+        for path, role in named:
+            with suppress(OSError):
+                status = path.stat()
+                self._roles.setdefault((status.st_dev, status.st_ino), role)
+            self._folders.setdefault(path.absolute().parent.resolve(), []).append((path, role))
+
+    def check(self, target: Path, job: Job) -> None:
+        """Raise ConfigError where writing to the target would replace an input."""
+        role = self._role_of_sequence(target) if job.is_sequence else None
+        with suppress(OSError):  # a target that does not exist is no input
+            status = target.stat()
+            role = self._roles.get((status.st_dev, status.st_ino), role)
+        if role is None:
+            return
         if job.source != PIPE and _same(target, Path(job.source)):
-            raise ConfigError(f"{target} is the input itself; give another name for the output")
-        background = compositing.background
-        if isinstance(background, FileSpec) and _same(target, background.path):
-            raise ConfigError(f"{target} is the background; give another name for the output")
-    if len(targets) == 2 and targets[0].resolve() == targets[1].resolve():
-        raise ConfigError(f"output and alpha video are both {targets[0]}; give two names")
+            role = "the input itself"
+        raise ConfigError(f"{target} is {role}; give another name or folder for the output")
+
+    def _role_of_sequence(self, target: Path) -> str | None:
+        """The role of an input that is one of a sequence's pictures, such as frame00007.png."""
+        parts = [re.escape(part) for part in _NUMBER.split(target.name)]
+        pattern = re.compile(r"\d+".join(parts), re.IGNORECASE)
+        neighbours = self._folders.get(target.absolute().parent.resolve(), [])
+        return next((role for path, role in neighbours if pattern.fullmatch(path.name)), None)
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+    with suppress(OSError):  # one does not exist, or has a name that is too long for any file
+        return one.samefile(other)
+    return False
+
+
+def _twice(target: Path, other: Path) -> str:
+    if str(target) == str(other):
+        return f"{target} would be written twice; give two names"
+    return f"{target} and {other} are one file on many file systems; give names that differ more"
 
 
 def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
-    """The files of a job that are there already; of a numbered sequence the first picture."""
+    """The files of a job that are there already; of a numbered sequence all of its pictures."""
     targets = [] if job.target == PIPE else [Path(job.target)]
     if job.is_sequence:
-        with suppress(TypeError, ValueError):  # ImagesSink tells what is wrong with the number
-            targets = [path.with_name(path.name % 0) for path in targets]
+        from vidbg.sinks.images import numbered_pictures
+
+        targets = list(numbered_pictures(Path(job.target)).values())
     targets += [output.alpha_video] if output.alpha_video else []
-    return [path for path in targets if path.is_file()]
+    return [path for path in targets if is_file(path)]
 
 
 def is_transparent(compositing: CompositingConfig) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from vidbg.closing import Closing
@@ -14,7 +15,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import SourceIncomplete
 from vidbg.frame import StreamInfo
 from vidbg.matting.matter import Matter
-from vidbg.pipeline.jobs import Job
+from vidbg.pipeline.jobs import PIPE, Job
 from vidbg.pipeline.outputs import (
     OutputConfig,
     check_jobs,
@@ -25,7 +26,8 @@ from vidbg.pipeline.outputs import (
 from vidbg.pipeline.roads import Roads
 from vidbg.pipeline.stream import MOST_UNDER_WAY, Stream, StreamReport
 from vidbg.sinks import Sink
-from vidbg.sources import open_frames, open_source
+from vidbg.sinks.partial_file import remove_left_behind
+from vidbg.sources import Source, open_frames, open_source
 
 
 class Observer(Protocol):
@@ -73,6 +75,7 @@ class Processor(Closing):
         self._matting = matting
         self._matter: Matter | None = None
         self._roads = Roads(MOST_UNDER_WAY)
+        self._tidied: set[Path] = set()
 
     def __call__(self, job: Job, observer: Observer | None = None) -> StreamReport:
         """Make one file of another.
@@ -85,7 +88,8 @@ class Processor(Closing):
         check_jobs([job], self._compositing, self._output)
         transparent = is_transparent(self._compositing)
         with ExitStack() as stack:
-            source = stack.enter_context(open_source(job.source, copy_streams=wants_streams(job)))
+            source = stack.enter_context(self._open(job))
+            self._tidy(job)
             compositor = stack.enter_context(closing(Compositor(self._compositing, open_frames)))
             sink = open_sink(job, source, transparent=transparent, output=self._output)
             stack.enter_context(_keeping_incomplete(sink, job.target))
@@ -94,6 +98,18 @@ class Processor(Closing):
             road = self._roads.choose(matter, compositor, source.info)
             stream = Stream(source, road, sink, on_frame=watcher.advanced)
             return stream.run()
+
+    def _open(self, job: Job) -> Source:
+        interlaced = self._output.interlaced
+        return open_source(job.source, copy_streams=wants_streams(job), interlaced=interlaced)
+
+    def _tidy(self, job: Job) -> None:
+        """Remove what killed runs left in the folders that are written to, once for each."""
+        written = [] if job.target == PIPE else [Path(job.target)]
+        written += [self._output.alpha_video] if self._output.alpha_video else []
+        for folder in {path.absolute().parent for path in written} - self._tidied:
+            self._tidied.add(folder)
+            remove_left_behind(folder)
 
     def _required_matter(self) -> Matter | None:
         if self._matter is None and self._needs_matter:

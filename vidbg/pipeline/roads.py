@@ -116,7 +116,8 @@ class Roads(Closing):
     def choose(self, matter: Matter | None, compositor: Compositor, info: StreamInfo) -> Road:
         """The road for a stream that begins: the whole frame on the device where that can be."""
         whole = None
-        if matter is not None and not info.stills and compositor.plain:
+        one_step = not info.stills and not info.has_alpha and compositor.plain
+        if matter is not None and one_step:
             whole = self._for(matter, info.height, info.width)
         if matter is None or whole is None:
             road: Road = TwoSteps(matter, compositor)

@@ -1,11 +1,20 @@
-"""Where frames go: one interface, one module per kind, one factory."""
+"""Where frames go: one interface, one module per kind, one factory for live outputs."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from vidbg.frame import Frame
+from vidbg.choices import closest, suggestion
+from vidbg.errors import ConfigError
+from vidbg.sinks.addresses import is_broadcast, is_stream, pipewire_name, web_address
+
+if TYPE_CHECKING:  # for the command line's help: it shall not load numpy
+    from vidbg.frame import Frame, StreamInfo
+    from vidbg.sinks.raw_pipe import RawFormat
 
 
 class Sink(Protocol):
@@ -35,3 +44,238 @@ class Sink(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOutput:
+    """A kind of output of `vidbg run`: all that help, errors, doctor and README say of it.
+
+    Attributes:
+        usage: how it is written after `--output`.
+        purpose: who takes the frames.
+        open: given what was written, the frames' info and the format of "-", opens the sink. It
+            raises SinkError where it cannot, with the next step.
+        check: given what was written, refuses a malformed address by ConfigError.
+        problem: why it cannot be used on this computer, with the next step; None where it can.
+    """
+
+    usage: str
+    purpose: str
+    open: Callable[[str, StreamInfo, RawFormat], Sink]
+    check: Callable[[str], Any] = lambda _: None
+    problem: Callable[[], str | None] = lambda: None
+
+    @property
+    def optional(self) -> bool:
+        """Whether its word can stand alone."""
+        return "[" in self.usage
+
+    def begins(self, output: str) -> bool:
+        """Whether an output has the sign after its word: a colon, of URLs two slashes as well."""
+        word, colon, _ = self.usage.replace("[", "").partition(":")
+        return bool(colon) and output.startswith(
+            f"{word}://" if "://" in self.usage else f"{word}:"
+        )
+
+
+def _open_pipe(_: str, info: StreamInfo, raw_format: RawFormat) -> Sink:
+    from vidbg.sinks.raw_pipe import RawPipeSink
+
+    return RawPipeSink(info, raw_format=raw_format)
+
+
+def _open_nothing(_: str, _info: StreamInfo, _format: RawFormat) -> Sink:
+    from vidbg.sinks.fan_out import FanOutSink
+
+    return FanOutSink([])
+
+
+def _open_web(output: str, info: StreamInfo, _: RawFormat) -> Sink:
+    from vidbg.sinks.web import WebSink
+
+    return WebSink(info, *(web_address(output) or ()))
+
+
+def _open_pipewire(output: str, info: StreamInfo, _: RawFormat) -> Sink:
+    from vidbg.sinks.pipewire import PipeWireSink
+
+    return PipeWireSink(info, pipewire_name(output) or "")
+
+
+def _open_stream(output: str, info: StreamInfo, _: RawFormat) -> Sink:
+    from vidbg.sinks.network_stream import NetworkStreamSink
+
+    return NetworkStreamSink(info, output)
+
+
+def _open_broadcast(output: str, info: StreamInfo, _: RawFormat) -> Sink:
+    from vidbg.sinks.broadcast import BroadcastSink
+
+    return BroadcastSink(info, output)
+
+
+def _open_virtual_camera(output: str, info: StreamInfo, _: RawFormat) -> Sink:
+    from vidbg.sinks.virtual_camera import VirtualCameraSink
+
+    return VirtualCameraSink(info, device=output or None)
+
+
+def _web_problem() -> str | None:
+    from importlib.util import find_spec
+
+    from vidbg.installation import install_command
+
+    return None if find_spec("aiohttp") else f"aiohttp is not installed: `{install_command('web')}`"
+
+
+def _pipewire_problem() -> str | None:
+    from vidbg.sinks.pipewire import pipewire_problem
+
+    return pipewire_problem()
+
+
+def _stream_problem() -> str | None:
+    from av.codec import Codec
+
+    try:
+        Codec("libx264", "w")
+    except ValueError:
+        return "PyAV has no libx264: `pip install --force-reinstall --only-binary=av av`"
+    return None
+
+
+def _broadcast_problem(protocol: str) -> Callable[[], str | None]:
+    def problem() -> str | None:
+        from vidbg.sinks.broadcast import broadcast_problem
+
+        return broadcast_problem(protocol)
+
+    return problem
+
+
+VIRTUAL_CAMERA = LiveOutput(
+    "/dev/videoN" if sys.platform == "linux" else "NAME",
+    "a virtual camera (default: the first free one)",
+    _open_virtual_camera,
+)
+
+OUTPUTS = {
+    "pipewire": LiveOutput(
+        "pipewire[:NAME]",
+        "a camera for PipeWire's programs",
+        _open_pipewire,
+        pipewire_name,
+        _pipewire_problem,
+    ),
+    "web": LiveOutput(
+        "web:PORT", "browsers and OBS browser sources", _open_web, web_address, _web_problem
+    ),
+    "http": LiveOutput(
+        "http://HOST:PORT/",
+        "the same page, at another address of this computer",
+        _open_web,
+        web_address,
+        _web_problem,
+    ),
+    "udp": LiveOutput(
+        "udp://HOST:PORT", "H.264 in MPEG-TS", _open_stream, is_stream, _stream_problem
+    ),
+    "rtmp": LiveOutput(
+        "rtmp://HOST/APP/KEY",
+        "a streaming service",
+        _open_broadcast,
+        is_broadcast,
+        _broadcast_problem("rtmp"),
+    ),
+    "rtmps": LiveOutput(
+        "rtmps://HOST/APP/KEY",
+        "the same, encrypted",
+        _open_broadcast,
+        is_broadcast,
+        _broadcast_problem("rtmps"),
+    ),
+    "srt": LiveOutput(
+        "srt://HOST:PORT",
+        "an SRT listener",
+        _open_broadcast,
+        is_broadcast,
+        _broadcast_problem("srt"),
+    ),
+    "-": LiveOutput("-", "raw video on standard output", _open_pipe),
+    "none": LiveOutput("none", "nobody: a preview alone", _open_nothing),
+}
+"""By the word or the URL scheme that an output begins with."""
+
+
+def find_output(output: str | None) -> LiveOutput:
+    """The kind of output that is meant; None or a device's name means a virtual camera.
+
+    Raises:
+        ConfigError: it is none, or its address is malformed; the message suggests what was meant.
+    """
+    if output is None:
+        return VIRTUAL_CAMERA
+    head, colon, _ = output.partition(":")
+    kind = OUTPUTS.get(head)
+    if kind is not None:
+        if not (kind.begins(output) if colon else kind.optional or kind.usage == output):
+            raise ConfigError(f"output {output!r} is not as it should be; write {kind.usage}")
+        kind.check(output)
+        return kind
+    if "://" in output:
+        meant = suggestion(head, OUTPUTS)
+        raise ConfigError(f"unknown kind of output '{head}://';{meant} {_choose()}")
+    if _may_be_a_camera(output):
+        return VIRTUAL_CAMERA
+    if _looks_like_a_file(output):
+        raise ConfigError(
+            f"output {output!r} looks like a file, and `vidbg run` writes none: record with "
+            f"`vidbg run -o - | ffmpeg -i - {output}`, or process a video with `vidbg process`"
+        )
+    if output.isdecimal() and sys.platform == "linux":
+        raise ConfigError(f"unknown output {output!r}; did you mean '/dev/video{output}'?")
+    raise ConfigError(f"unknown output {output!r};{suggestion(head, OUTPUTS)} {_choose()}")
+
+
+def open_output(
+    output: str | None,
+    info: StreamInfo,
+    raw_format: RawFormat = "y4m",
+    on_address: Callable[[str], None] | None = None,
+) -> Sink:
+    """Open an output of a live run.
+
+    Args:
+        output: as in OUTPUTS; None for the first virtual camera that is free.
+        raw_format: of "-".
+        on_address: is given the URL of a page that is served, with the token that opens it.
+    Raises:
+        ConfigError: there is no such output.
+        SinkError: it cannot be opened; the message says what to do on this system.
+    """
+    sink = find_output(output).open(output or "", info, raw_format)
+    url: str | None = getattr(sink, "url", None)
+    if on_address is not None and url is not None:
+        on_address(url)
+    return sink
+
+
+def _choose() -> str:
+    usages = [kind.usage for kind in (VIRTUAL_CAMERA, *OUTPUTS.values())]
+    return f"choose from {', '.join(usages)}"
+
+
+def _may_be_a_camera(output: str) -> bool:
+    """Whether it could be a device; other systems than Linux call theirs by any name."""
+    if sys.platform == "linux":
+        return output.startswith("/dev/")
+    return not _looks_like_a_file(output) and closest(output.partition(":")[0], OUTPUTS) is None
+
+
+def _looks_like_a_file(output: str) -> bool:
+    from pathlib import Path
+
+    from vidbg.sinks.formats import CONTAINERS, PICTURE_SUFFIXES
+
+    known = {*CONTAINERS, *PICTURE_SUFFIXES, ".avi", ".gif", ".ts", ".flv", ".wmv", ".y4m"}
+    return "/" in output or "\\" in output or Path(output).suffix.lower() in known

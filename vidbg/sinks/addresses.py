@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from vidbg.errors import ConfigError
+from vidbg.urls import public_name, split_url
 
 
 def web_address(output: str) -> tuple[str, int] | None:
@@ -18,7 +18,7 @@ def web_address(output: str) -> tuple[str, int] | None:
         output = f"http://127.0.0.1:{output.removeprefix('web:')}/"
     elif not output.startswith("http://"):
         return None
-    parts, port = _split(output)
+    parts, port = split_url(output)
     if not parts.hostname or port is None or parts.path.strip("/"):
         raise ConfigError(
             f"{output} is no address to serve at; allowed are web:PORT and http://HOST:PORT/"
@@ -50,7 +50,7 @@ def is_broadcast(output: str) -> bool:
     """
     if re.match(r"(rtmps?|srt)://", output) is None:
         return False
-    parts, port = _split(output)
+    parts, port = split_url(output)
     lacking = port is None if parts.scheme == "srt" else not parts.path.strip("/")
     if not parts.hostname or lacking:
         raise ConfigError(
@@ -68,37 +68,10 @@ def is_stream(output: str) -> bool:
     """
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", output) is None:
         return False
-    parts, port = _split(output)
+    parts, port = split_url(output)
     if parts.scheme != "udp" or not parts.hostname or port is None:
         raise ConfigError(
             f"{public_name(output)} cannot be streamed to; allowed are udp://HOST:PORT, "
             "rtmp://HOST/APP/KEY, rtmps://HOST/APP/KEY and srt://HOST:PORT"
         )
     return True
-
-
-def public_name(url: str) -> str:
-    """A URL without what is secret in it (stream keys, passphrases): scheme, host and port."""
-    parts, port = _split(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
-
-
-def concealed(text: str, url: str) -> str:
-    """A text without what public_name() leaves out of a URL, be it whole or in pieces."""
-    parts, _ = _split(url)
-    text = text.replace(url, public_name(url))
-    key = parts.path.strip("/").split("/", 1)[-1]  # behind the application's name, if it has one
-    values = [option.partition("=")[2] for option in parts.query.split("&")]
-    for secret in (parts.query, key, *values, parts.username, parts.password):
-        for form in {secret, unquote(secret)} if secret else ():
-            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)
-    return text
-
-
-def _split(url: str) -> tuple[SplitResult, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts, parts.port
-    except ValueError as error:  # says what is wrong with the port; the URL may hold a key
-        raise ConfigError(f"the address of --output is malformed: {error}") from error

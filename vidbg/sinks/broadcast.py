@@ -11,11 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Colour, StreamInfo
-from vidbg.sinks.addresses import concealed, is_broadcast, public_name
+from vidbg.sinks.addresses import is_broadcast
 from vidbg.sinks.child_process import ChildProcessSink
 from vidbg.sinks.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
 from vidbg.sinks.newest import STALL_S
 from vidbg.sinks.packages import install_step
+from vidbg.urls import concealed, public_name
 
 _PACKAGES = {
     "debian": "ffmpeg",

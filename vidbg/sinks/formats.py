@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from vidbg.errors import ConfigError
+from vidbg.paths import is_folder
 
 PICTURE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
 """Suffixes of the pictures that ImagesSink writes, in lower case."""
@@ -77,7 +78,7 @@ def output_kind(path: str | Path, *, alpha: bool = False) -> OutputKind:
 
 def _is_folder(path: str | Path) -> bool:
     ends = (os.sep, "/")
-    return not Path(path).suffix or str(path).endswith(ends) or Path(path).is_dir()
+    return not Path(path).suffix or str(path).endswith(ends) or is_folder(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 
 import av
 from av.video.frame import PictureType
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from vidbg.closing import Closing
-from vidbg.frame import Frame, StreamInfo
+from vidbg.frame import Colour, Frame, StreamInfo
 from vidbg.sinks.encoder_pictures import EncoderPictures
 from vidbg.sinks.formats import OutputKind
 from vidbg.sinks.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
 
 _CLOCK = Fraction(1, 90_000)
+_COLOUR = Colour(matrix=1, primaries=1, transfer=1)
+"""BT.709 at every size, and said so: receivers guess differently where nothing is said."""
+
 _CONTAINER_OPTIONS = {"flush_packets": "1"}
 
 
@@ -32,7 +37,7 @@ class H264Stream(Closing):
     """
 
     def __init__(self, url: str, info: StreamInfo) -> None:
-        self._pictures = EncoderPictures(info, OutputKind.H264, "opaque")
+        self._pictures = EncoderPictures(replace(info, colour=_COLOUR), OutputKind.H264, "opaque")
         self._first_pts: float | None = None
         self._last_tick = -1
         self._next_keyframe_s = 0.0
@@ -76,6 +81,8 @@ class H264Stream(Closing):
         context = stream.codec_context
         context.width, context.height = pictures.width, pictures.height
         context.pix_fmt = pictures.pixel_format
+        context.colorspace, context.color_primaries = _COLOUR.matrix, _COLOUR.primaries
+        context.color_trc, context.color_range = _COLOUR.transfer, ColorRange.MPEG
         context.time_base = stream.time_base = _CLOCK
         # Keyframes are asked for by time; this holds where the source is faster than it says.
         context.gop_size = keyframe_interval(rate)

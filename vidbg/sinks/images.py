@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +18,16 @@ from vidbg.sinks.formats import PICTURE_SUFFIXES, OutputKind, output_kind
 from vidbg.sinks.partial_file import PartialFile
 from vidbg.sinks.watching import Unwatched
 
+_LONGEST_SIDE_PX = {".jpeg": 65_500, ".jpg": 65_500, ".webp": 16_383}
+"""What libjpeg and libwebp write at most."""
+_NUMBER = re.compile(r"(%%|%[0-9]*[diu])")
+
 
 class ImagesSink(Unwatched, Completing):
     """Writes every frame as a picture of its own, each complete before it takes its name.
 
-    Aborting leaves the pictures that are complete; there is never a part of one.
+    Aborting leaves the pictures that are complete; there is never a part of one. Closing a numbered
+    sequence that may overwrite removes those with higher numbers, which an older, longer run left.
 
     Args:
         target: a picture's name, for one frame; a name with a number in it such as
@@ -34,7 +40,8 @@ class ImagesSink(Unwatched, Completing):
         overwrite: replace existing pictures.
     Raises:
         ConfigError: no picture suffix, or one without transparency where it is asked for.
-        SinkError: a picture exists, or cannot be written; a second frame for a single picture.
+        SinkError: a picture exists, cannot be written, or is larger than its format can be; a
+            second frame for a single picture.
     """
 
     def __init__(
@@ -71,13 +78,15 @@ class ImagesSink(Unwatched, Completing):
                 f"{path} was just written, and now comes frame {frame.index}; give a folder, or a "
                 f"name with a number: {path.stem}%05d{path.suffix}"
             )
+        self._check_size(path, frame)
         file = PartialFile(path, overwrite=self._overwrite)
         try:
-            file.temporary.write_bytes(self._encoded(frame))
-        except (OSError, cv2.error) as error:
+            file.temporary.write_bytes(self._encoded(path, frame))
+        except OSError as error:
             file.discard()
-            reason = getattr(error, "strerror", None) or str(error)
-            raise SinkError(f"{path} cannot be written: {reason}; is the disk full?") from error
+            raise SinkError(
+                f"{path} cannot be written: {error.strerror}; is the disk full?"
+            ) from error
         except BaseException:
             file.discard()
             raise
@@ -87,10 +96,21 @@ class ImagesSink(Unwatched, Completing):
     def close(self) -> None:
         if self._state == "open":
             self._state = "closed"
+            if self._overwrite and self._written:
+                self._remove_surplus()
 
     def abort(self) -> None:
         if self._state == "open":
             self._state = "aborted"
+
+    def _remove_surplus(self) -> None:
+        if self._folder:
+            return
+        old = numbered_pictures(self._target)
+        last = max((number for number, path in old.items() if path in self._written), default=None)
+        for number, path in old.items():
+            if last is not None and number > last:
+                path.unlink(missing_ok=True)
 
     def _path(self, index: int) -> Path:
         if not self._folder:
@@ -99,9 +119,28 @@ class ImagesSink(Unwatched, Completing):
         name = f"{index:05d}" if self._names is None else self._names[index]
         return self._target / f"{name}{self._suffix}"
 
-    def _encoded(self, frame: Frame) -> Any:
+    def _check_size(self, path: Path, frame: Frame) -> None:
+        most = _LONGEST_SIDE_PX.get(self._suffix.lower())
+        if most is not None and max(frame.height, frame.width) > most:
+            raise SinkError(
+                f"{path} would have {frame.width}x{frame.height} pixels; {self._suffix} holds at "
+                f"most {most} a side: give a name that ends in .png"
+            )
+
+    def _encoded(self, path: Path, frame: Frame) -> Any:
         pixels = _with_alpha(frame) if self._alpha else frame.image
-        return cv2.imencode(self._suffix, pixels, self._parameters())[1]
+        try:
+            done, data = cv2.imencode(self._suffix, pixels, self._parameters())
+        except cv2.error as error:
+            done, reason = False, " ".join(str(error).split())
+        else:
+            reason = "OpenCV gives no reason"
+        if not done:
+            raise SinkError(
+                f"{path} of {frame.width}x{frame.height} pixels cannot be encoded: {reason}; "
+                "try another format, such as .png"
+            )
+        return data
 
     def _parameters(self) -> list[int]:
         if self._suffix.lower() == ".webp":  # beyond 100, OpenCV writes it without loss
@@ -129,6 +168,26 @@ def _check(target: str | Path, suffix: str, alpha: bool, quality: int) -> None:
     if not 1 <= quality <= 100:
         raise ConfigError(f"quality = {quality}; allowed are 1 to 100")
     _check_number(Path(target).name)
+
+
+def numbered_pictures(target: Path) -> dict[int, Path]:
+    """The existing files of a numbered sequence such as `person%05d.png`, by their numbers.
+
+    Returns:
+        In the order of the numbers; empty where the name has no decimal number in it.
+    """
+    pieces = _NUMBER.split(target.name)  # text and codes in turn
+    codes = [code for code in pieces[1::2] if code != "%%"]
+    if len(codes) != 1 or "%" in "".join(pieces[::2]) or not target.parent.is_dir():
+        return {}
+    parts = ["%" if p == "%%" else " *([0-9]+)" if p in codes else re.escape(p) for p in pieces]
+    pattern = re.compile("".join(parts))
+    found = {}
+    for path in target.parent.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match is not None and target.name % int(match[1]) == path.name and path.is_file():
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))
 
 
 def _check_number(name: str) -> None:

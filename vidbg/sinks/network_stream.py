@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.sinks.addresses import is_stream, public_name
+from vidbg.sinks.addresses import is_stream
 from vidbg.sinks.h264_stream import H264Stream
 from vidbg.sinks.newest import PATIENCE_S, STALL_S, NewestFrameSink
+from vidbg.urls import public_name
 
 _log = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ def serve_panel(control: Control, port: int) -> WebService:
         SinkError: aiohttp is missing, or the port cannot be listened at.
     """
 
-    def make(newest: NewestJpeg) -> Application:
+    def make(newest: NewestJpeg, token: str) -> Application:
         from vidbg.sinks.panel_server import panel_application
 
-        return panel_application(control, newest, HOST)
+        return panel_application(control, newest, HOST, token)
 
     return WebService("the panel", make, HOST, port, hint="--panel 8092")

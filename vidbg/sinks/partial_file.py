@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import secrets
 from pathlib import Path
 
 from vidbg.errors import SinkError
 
+try:
+    import fcntl
+except ImportError:  # Windows, which removes no file that a program has open
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"\..{0,40}\.[0-9a-f]{8}\.partial(\.\w+)?")
+
 
 class PartialFile:
     """Reserves a hidden name beside the wanted one, and takes the wanted one at the end.
+
+    While it is written the file is locked (POSIX), so that others can tell it from what a killed
+    run left behind; see `remove_left_behind`.
 
     Args:
         path: the wanted name.
@@ -26,43 +41,76 @@ class PartialFile:
     def __init__(self, path: str | Path, *, overwrite: bool) -> None:
         self.path = Path(path)
         self._overwrite = overwrite
-        self._check()
+        try:
+            self._check()
+        except OSError as error:  # a name too long for the file system, or a folder locked away
+            name = self.path.name if len(self.path.name) <= 60 else f"{self.path.name[:57]}..."
+            raise SinkError(
+                f"{name} ({len(os.fsencode(self.path.name))} bytes) cannot be written to: "
+                f"{error.strerror}; give another name for the output"
+            ) from error
         token = secrets.token_hex(4)
         stem = self.path.stem[:40]  # so that a name as long as allowed does not become too long
         self.temporary = self.path.with_name(f".{stem}.{token}.partial{self.path.suffix}")
         try:
-            self.temporary.touch(exist_ok=False)
+            handle = os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except OSError as error:
             raise SinkError(
                 f"nothing can be written to the folder {self.path.absolute().parent}: "
                 f"{error.strerror}; choose another folder"
             ) from error
+        self._lock: int | None = handle if _locked(handle) else None
+        if self._lock is None:
+            os.close(handle)
 
     def commit(self) -> None:
         """Gives the complete file its name.
 
         Raises:
-            SinkError: a file of that name came up meanwhile; the new one keeps its hidden name.
+            SinkError: a file of that name came up meanwhile, or it cannot be had; the new one
+                has another name then.
         """
+        try:
+            self._take_name()
+        finally:
+            self._unlock()
+
+    def _take_name(self) -> None:
         if self._taken():
             raise SinkError(
                 f"{self.path} came into being meanwhile and is left alone; what was written is in "
-                f"{self.temporary}"
+                f"{self._set_aside()}"
             )
         try:
             self.temporary.replace(self.path)
         except OSError as error:
             raise SinkError(
                 f"{self.path} cannot take its name: {error.strerror}; what was written is in "
-                f"{self.temporary}"
+                f"{self._set_aside()}"
             ) from error
+
+    def _set_aside(self) -> Path:
+        """Give the complete file a name that is not hidden, which no later run takes for a rest."""
+        aside = self.temporary.with_name(
+            self.temporary.name.removeprefix(".").replace(".partial", "", 1)
+        )
+        try:
+            return self.temporary.rename(aside)
+        except OSError:
+            return self.temporary
 
     def discard(self) -> None:
         """Removes what was written, as far as the operating system lets it go."""
+        self._unlock()
         try:
             self.temporary.unlink(missing_ok=True)
         except OSError:  # Windows, while the file is still open: call again when it is closed
             return
+
+    def _unlock(self) -> None:
+        handle, self._lock = self._lock, None
+        if handle is not None:
+            os.close(handle)
 
     def _taken(self) -> bool:
         return not self._overwrite and self.path.exists()
@@ -75,3 +123,47 @@ class PartialFile:
             raise SinkError(f"{self.path} is a folder; give the name of a file")
         if self._taken():
             raise SinkError(f"{self.path} exists; give another name, or allow overwriting (-y)")
+
+
+def remove_left_behind(folder: Path) -> None:
+    """Remove the hidden files that killed runs left in a folder, and log each.
+
+    A file that another run is writing is locked, or open on Windows, and stays; so does what
+    belongs to other accounts, and everything on file systems without locks.
+    """
+    try:
+        found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    except OSError:  # whoever writes there says what is wrong with the folder
+        return
+    for path in found:
+        if _is_left_behind(path):
+            log.warning("removed %s, which a run that was killed had left behind", path)
+
+
+def _is_left_behind(path: Path) -> bool:
+    """Whether nobody wrote to it any more; then it is gone."""
+    try:
+        if fcntl is None:
+            path.unlink()
+            return True
+        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            if os.fstat(handle).st_uid != os.getuid() or not _locked(handle):
+                return False
+            path.unlink()
+        finally:
+            os.close(handle)
+    except OSError:
+        return False
+    return True
+
+
+def _locked(handle: int) -> bool:
+    """Lock an open file for as long as it is open; False where another has it, or nobody can."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Literal, cast
 
 import av
 from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from vidbg.closing import Completing
@@ -27,15 +30,18 @@ from vidbg.sinks.watching import Unwatched
 log = logging.getLogger(__name__)
 
 _MP4 = (".mp4", ".m4v", ".mov")
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENODEV)
+_FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AV_FIELD_PROGRESSIVE, _TT, _BB
 _CLOCK = Fraction(1, 90_000)  # time unit for frames that carry a clock's time
 
 
 class VideoFileSink(Unwatched, Completing):
     """Encodes frames with their own times, and copies audio and subtitles beside them.
 
-    .mp4 and .mov keep every pts exactly; .mkv and .webm count in milliseconds and, where audio
-    starts before 0, move everything by that much. Frames with a clock's time (`info.time_base`
-    None) start at 0. An odd width or height grows by one in H.264 (see EncoderPictures).
+    Tags and chapters go along. .mp4 and .mov keep every pts exactly; .mkv and .webm count in
+    milliseconds and, where audio starts before 0, move everything by that much. Frames with a
+    clock's time (`info.time_base` None) start at 0. A frame is encoded when the next one has come,
+    for only then its duration is known. Sizes may change, see EncoderPictures.
 
     The file is written under a hidden name in the same folder, and takes its own when it is
     complete.
@@ -73,14 +79,19 @@ class VideoFileSink(Unwatched, Completing):
         self._time_base = info.time_base or _CLOCK
         self._first_pts: float | None = None
         self._last_tick: int | None = None
+        self._held: VideoFrame | None = None
+        self._held_s: float | None = None
+        self._durations: dict[int, int] = {}
         self._state: Literal["open", "closed", "aborted"] = "open"
         self._file = PartialFile(path, overwrite=overwrite)
         self._container = _container(self._file, self._time_base, relay)
         with self._failing("opened"):
             rate = info.frame_rate or Fraction(30)
-            stream = self._container.add_stream(codec.name, rate=rate, options=codec.options)
+            options = {**codec.options, **self._pictures.options}
+            stream = self._container.add_stream(codec.name, rate=rate, options=options)
             self._stream = cast(VideoStream, stream)
             self._describe(self._stream, codec.threads)
+            self._describe_file(relay)
             self._copied = CopiedStreams(self._container, relay, self._file.path.suffix)
             self._container.start_encoding()
         self._tell_of_changes(kind)
@@ -93,7 +104,8 @@ class VideoFileSink(Unwatched, Completing):
         with self._failing("written"):
             picture = self._pictures.convert(frame)
             picture.pts, picture.time_base = tick, self._time_base
-            self._container.mux(self._stream.encode(picture))
+            self._encode_held(tick)
+            self._held, self._held_s = picture, frame.duration_s
             self._copied.mux()
 
     def close(self) -> None:
@@ -103,8 +115,9 @@ class VideoFileSink(Unwatched, Completing):
             self.abort()
             raise SinkError(f"{self._file.path}: no frame came, so there is no video to write")
         with self._failing("completed"):
-            self._container.mux(self._stream.encode(None))
-            self._copied.mux()
+            self._encode_held(None)
+            self._mux(self._stream.encode(None))
+            self._copied.finish()
             self._container.close()
         self._state = "closed"
         self._file.commit()
@@ -113,10 +126,45 @@ class VideoFileSink(Unwatched, Completing):
         if self._state != "open":
             return
         self._state = "aborted"
+        self._held = None
         self._file.discard()
         with suppress(av.FFmpegError, OSError):  # PyAV writes the file's end: into nothing
             self._container.close()
         self._file.discard()
+
+    def _encode_held(self, next_tick: int | None) -> None:
+        """Encode the frame before, now that it is known how long it lasts.
+
+        The last frame lasts as long as its source says. One that outlasts a period by far becomes
+        a key frame, so that no other frame is stored behind it, whose duration players would take.
+        """
+        picture, self._held = self._held, None
+        if picture is None:
+            return
+        start = picture.pts or 0
+        period = max(1, round(1 / (self._info.frame_rate or 30) / self._time_base))
+        if next_tick is not None:
+            picture.duration = next_tick - start
+        else:
+            said = round((self._held_s or 0) / self._time_base)
+            usual = abs(said - period) <= period / 20  # which containers round
+            picture.duration = period if usual or not said else said
+            if said > 1.5 * period:
+                picture.pict_type = PictureType.I
+        self._durations[start] = picture.duration
+        self._mux(self._stream.encode(picture))
+
+    def _mux(self, packets: list[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts or 0, packet.duration)
+            self._container.mux(packet)
+
+    def _describe_file(self, relay: PacketRelay | None) -> None:
+        """Sets the tags and chapters that go along."""
+        if relay is not None:
+            self._container.metadata.update(relay.tags)
+            self._stream.metadata.update(relay.video_tags)
+            self._container.set_chapters(relay.chapters)
 
     def _describe(self, stream: VideoStream, threads: int) -> None:
         """Sets what the encoder and the container's header say of the pictures."""
@@ -124,7 +172,9 @@ class VideoFileSink(Unwatched, Completing):
         context.width, context.height = self._pictures.width, self._pictures.height
         context.pix_fmt = self._pictures.pixel_format
         context.time_base = stream.time_base = self._time_base
-        context.sample_aspect_ratio = self._info.sample_aspect_ratio
+        context.sample_aspect_ratio = self._pictures.sample_aspect_ratio
+        context.flags |= self._pictures.encoder_flags
+        context.field_order = _FIELD_ORDERS[self._info.field_order]
         context.thread_count = threads
         context.colorspace = colour.matrix
         context.color_primaries = colour.primaries
@@ -133,16 +183,23 @@ class VideoFileSink(Unwatched, Completing):
 
     def _tell_of_changes(self, kind: OutputKind) -> None:
         info, pictures = self._info, self._pictures
-        if (pictures.width, pictures.height) != (info.width, info.height):
+        if kind is OutputKind.VP9 and info.field_order != "progressive":
+            log.warning(
+                "%s: .webm cannot say that its frames are interlaced, so players will show combs; "
+                ".mp4, .mkv and .mov can",
+                self._file.path,
+            )
+        if (pictures.width, pictures.height) == (info.width, info.height):
+            return
+        if info.sample_aspect_ratio != 1 and pictures.sample_aspect_ratio == 1:
+            log.info(
+                "%s is %dx%d instead of %dx%d: .webm does not mark pixels that are no squares",
+                *(self._file.path, pictures.width, pictures.height, info.width, info.height),
+            )
+        else:
             log.info(
                 "%s is %dx%d instead of %dx%d: H.264 needs even sides; the last one is doubled",
                 *(self._file.path, pictures.width, pictures.height, info.width, info.height),
-            )
-        if kind is OutputKind.VP9 and info.sample_aspect_ratio != 1:
-            log.warning(
-                "%s: pixels that are %s as wide as high are not marked in .webm, so the picture "
-                "will look squeezed; .mov and .mp4 mark them",
-                *(self._file.path, info.sample_aspect_ratio),
             )
 
     def _check_shape(self, frame: Frame) -> None:
@@ -178,9 +235,15 @@ class VideoFileSink(Unwatched, Completing):
             reason = getattr(error, "strerror", None) or str(error)
             self.abort()
             raise SinkError(
-                f"{self._file.path} cannot be {action}: {reason}; is the disk full, or has it "
-                "gone? what was written is removed"
+                f"{self._file.path} cannot be {action}: {reason}{_advice(error)}; what was written "
+                "is removed"
             ) from error
+
+
+def _advice(error: Exception) -> str:
+    if getattr(error, "errno", None) in _DISK_ERRORS:
+        return "; is the disk full, or has it gone?"
+    return "; another kind of file (-o NAME.mkv) may take what this one does not"
 
 
 def _container(

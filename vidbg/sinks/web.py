@@ -28,6 +28,7 @@ class WebSink(LiveSink):
         port: 0 takes any that is free.
     Attributes:
         port: where it listens.
+        url: the page's address, with the token that opens it.
     Raises:
         SinkError: aiohttp is missing, or the address cannot be listened at.
     """
@@ -35,18 +36,23 @@ class WebSink(LiveSink):
     def __init__(self, info: StreamInfo, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__("the web output", info.width, info.height)
 
-        def make(newest: NewestJpeg) -> Application:
+        def make(newest: NewestJpeg, token: str) -> Application:
             from vidbg.sinks.web_server import application
 
-            return application(newest, host)
+            return application(newest, host, token)
 
         self._service = WebService(self._name, make, host, port, hint="web:8091")
-        self.port = self._service.port
+        self.port, self.url = self._service.port, self._service.url
         if host not in ("localhost", "127.0.0.1", "::1"):
-            _log.warning("whoever reaches %s port %d can watch the picture", host, self.port)
+            _log.warning(
+                "whoever reaches %s port %d and knows the token can watch the picture; it travels "
+                "unencrypted",
+                host,
+                self.port,
+            )
 
     def watched(self) -> bool | None:
-        """Whether any client is being served: by MJPEG, or the page by its WebSocket."""
+        """Whether any client has been taking frames for half a second, by MJPEG or WebSocket."""
         return self._service.watched
 
     def _show(self, frame: Frame) -> None:

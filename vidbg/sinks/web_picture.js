@@ -27,7 +27,7 @@ function showPicture(canvas, { wanted = () => true, drawn = () => {}, ended = ()
       return;
     }
     if (socket) return;
-    socket = new WebSocket(`ws://${location.host}/ws`);
+    socket = new WebSocket(`ws://${location.host}/ws${location.search}`);
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => { newest = new Blob([event.data], { type: "image/jpeg" }); draw(); };
     socket.onclose = () => {

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
-from ipaddress import ip_address
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path
 from socket import SO_SNDBUF, SOL_SOCKET
-from urllib.parse import urlsplit
 
 import cv2
 from aiohttp import WSCloseCode, web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from vidbg.frame import Image
+from vidbg.sinks.web_access import add_headers, guard
 
 _QUALITY = 85  # of JPEG
 _SEND_BUFFER = 256 * 1024  # bytes a client may be behind in the system's buffer
 _SILENCE_S = 20.0  # a client that takes or answers nothing for so long has gone
+_VIEWER_S = 0.5  # who has taken frames for so long is a viewer; a probe is none
 _MOST_BYTES = 4096  # of what a page sends
 
 
@@ -28,7 +28,7 @@ class NewestJpeg:
     offer() is for any one thread, watchers may be read by any; the rest is for the server's.
 
     Attributes:
-        watchers: clients that are being served now.
+        watchers: clients that have been taking frames for half a second.
     """
 
     def __init__(self) -> None:
@@ -51,24 +51,29 @@ class NewestJpeg:
         self._closed = True
         self.wake()
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Counts a client for as long as it is served."""
-        self.watchers += 1
+    async def frames(self) -> AsyncGenerator[bytes]:
+        """The newest frame each time, never one twice, for one client, until closed."""
+        clock = asyncio.get_running_loop().time
+        seen, viewer_s, counted = 0, None, False
         try:
-            yield
+            while not self._closed:
+                if viewer_s is not None and not counted and clock() >= viewer_s:
+                    self.watchers, counted = self.watchers + 1, True
+                if self._latest is None or self._latest[0] == seen:
+                    await self._wait(None if viewer_s is None or counted else viewer_s - clock())
+                    continue
+                seen, jpeg = self._encoded(*self._latest)
+                yield jpeg
+                if viewer_s is None:  # it asks for the next, and so has taken one
+                    viewer_s = clock() + _VIEWER_S
         finally:
-            self.watchers -= 1
+            self.watchers -= counted
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The newest frame each time, never one twice, until closed."""
-        seen = 0
-        while not self._closed:
-            if self._latest is None or self._latest[0] == seen:
+    async def _wait(self, at_most_s: float | None) -> None:
+        """For another frame, or the end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
                 await self._changed.wait()
-                continue
-            seen, jpeg = self._encoded(*self._latest)
-            yield jpeg
 
     def _encoded(self, serial: int, image: Image) -> tuple[int, bytes]:
         if self._jpeg[0] != serial:
@@ -77,48 +82,52 @@ class NewestJpeg:
         return self._jpeg
 
 
-def application(newest: NewestJpeg, host: str) -> web.Application:
-    """The server's pages; `host` is the name it was asked to serve as."""
+def application(newest: NewestJpeg, host: str, token: str) -> web.Application:
+    """The server's pages, for who knows the token; `host` is the name it was asked to serve as."""
 
     async def mjpeg(request: web.Request) -> web.StreamResponse:
         kind = "multipart/x-mixed-replace; boundary=frame"
-        response = web.StreamResponse(headers={"Content-Type": kind, **HEADERS})
+        response = web.StreamResponse(headers={"Content-Type": kind})
         await response.prepare(request)
         _limit_buffer(request)
         try:
-            with newest.watched(), suppress(ConnectionError):
+            async with aclosing(newest.frames()) as frames:
                 await response.write(b"--frame\r\n")
-                async for jpeg in newest:
+                async for jpeg in frames:
                     head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                     async with asyncio.timeout(_SILENCE_S):
                         await response.write(head.encode() + jpeg + b"\r\n--frame\r\n")
         except TimeoutError:
             _drop(request)
+        except ConnectionError:
+            pass  # the client has gone
         return response
 
-    app = picture_application(newest, host, "web_page.html")
-    app.router.add_get("/stream.mjpg", mjpeg)
+    app = picture_application(newest, host, token, "web_page")
+    app.router.add_get("/stream.mjpg", mjpeg, allow_head=False)
     return app
 
 
-def picture_application(newest: NewestJpeg, host: str, page: str) -> web.Application:
-    """A page at / that shows the newest frame, which comes over /ws; for `host` and this machine.
+def picture_application(newest: NewestJpeg, host: str, token: str, page: str) -> web.Application:
+    """A page at / that shows the newest frame, which comes over /ws; for who knows the token.
 
     Args:
-        page: its file's name in this folder.
+        page: the name of its three files in this folder, without .html, .css and .js.
     """
-    app = web.Application(middlewares=[_own_names_only(host)], client_max_size=_MOST_BYTES)
-    app.router.add_get("/", _file(page, "text/html"))
+    app = web.Application(middlewares=[guard(host, token)], client_max_size=_MOST_BYTES)
+    app.on_response_prepare.append(add_headers)
+    app.router.add_get("/", _page(f"{page}.html"))
+    app.router.add_get("/page.css", _file(f"{page}.css", "text/css"))
+    app.router.add_get("/page.js", _file(f"{page}.js", "text/javascript"))
     app.router.add_get("/picture.js", _file("web_picture.js", "text/javascript"))
-    app.router.add_get("/ws", _picture_socket(newest))
+    app.router.add_get("/ws", _picture_socket(newest), allow_head=False)
     return app
 
 
 def _picture_socket(newest: NewestJpeg) -> Handler:
-    """Sends the newest frame over a WebSocket, to pages of this server's alone."""
+    """Sends the newest frame over a WebSocket."""
 
     async def socket(request: web.Request) -> web.StreamResponse:
-        refuse_others(request)
         response = web.WebSocketResponse(
             compress=False, timeout=1.0, max_msg_size=1024, heartbeat=_SILENCE_S
         )
@@ -126,9 +135,8 @@ def _picture_socket(newest: NewestJpeg) -> Handler:
         _limit_buffer(request)
         sender = asyncio.create_task(_send(response, newest))
         try:
-            with newest.watched():
-                async for _ in response:
-                    pass
+            async for _ in response:
+                pass
         finally:
             sender.cancel()
             if response.close_code == WSCloseCode.ABNORMAL_CLOSURE:
@@ -138,34 +146,36 @@ def _picture_socket(newest: NewestJpeg) -> Handler:
     return socket
 
 
-def _file(name: str, kind: str) -> Handler:
-    """Serves a file of this folder, read anew each time."""
+def _page(name: str) -> Handler:
+    """Serves a page of this folder, whose own files are asked for with the same token."""
 
-    async def serve(_: web.Request) -> web.StreamResponse:
-        text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-        return web.Response(text=text, content_type=kind, headers=HEADERS)
+    async def serve(request: web.Request) -> web.StreamResponse:
+        token = request.query.get("token")
+        query = "" if token is None else f"?token={token}"  # the right one, or it had been refused
+        text = _read(name).replace("{query}", query)
+        return web.Response(text=text, content_type="text/html")
 
     return serve
 
 
-def refuse_others(request: web.Request) -> None:
-    """Refuse what another site's page asks for: browsers let any page ask.
+def _file(name: str, kind: str) -> Handler:
+    """Serves a file of this folder, read anew each time."""
 
-    Raises:
-        HTTPForbidden: it is one.
-    """
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
-        raise web.HTTPForbidden(text="another site's page may not do that")
+    async def serve(_: web.Request) -> web.StreamResponse:
+        return web.Response(text=_read(name), content_type=kind)
+
+    return serve
 
 
-HEADERS = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"}
+def _read(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 async def _send(response: web.WebSocketResponse, newest: NewestJpeg) -> None:
     with suppress(ConnectionError):
-        async for jpeg in newest:
-            await response.send_bytes(jpeg)
+        async with aclosing(newest.frames()) as frames:
+            async for jpeg in frames:
+                await response.send_bytes(jpeg)
         await response.close()
 
 
@@ -178,24 +188,3 @@ def _drop(request: web.Request) -> None:
 def _limit_buffer(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, _SEND_BUFFER)
-
-
-def _own_names_only(host: str) -> Middleware:
-    """Refuses other names, with which a foreign site could be made to look like this one."""
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        name = urlsplit(f"//{request.host}").hostname or ""
-        if name not in ("localhost", host) and not _is_ip(name):
-            raise web.HTTPForbidden(text=f"this server is not called {name}")
-        return await handler(request)
-
-    return check
-
-
-def _is_ip(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 from vidbg.closing import Closing
 from vidbg.errors import SinkError
 from vidbg.frame import Image
+from vidbg.installation import install_command
+from vidbg.sinks.web_token import access_token
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from vidbg.sinks.web_server import NewestJpeg
 
 _START_S, _STOP_S = 10.0, 5.0
+_IDLE_S = 10.0  # a connection without a whole request for so long is closed
+_LINGER_S = 2.0  # that an answered client may take to send the rest of what it announced
 
 
 class WebService(Closing):
@@ -25,12 +30,14 @@ class WebService(Closing):
 
     Args:
         name: in messages ("the web output").
-        make: makes the application around the newest picture; called by the thread that serves.
+        make: makes the application around the newest picture, for who knows the token; called by
+            the thread that serves.
         host: name or address to listen at.
         port: 0 takes any that is free.
         hint: how another port is chosen, for the message.
     Attributes:
         port: where it listens.
+        url: the page's address, with the token that opens it: a secret.
     Raises:
         SinkError: aiohttp is missing, or the address cannot be listened at.
     """
@@ -38,7 +45,7 @@ class WebService(Closing):
     def __init__(
         self,
         name: str,
-        make: Callable[[NewestJpeg], web.Application],
+        make: Callable[[NewestJpeg, str], web.Application],
         host: str,
         port: int,
         hint: str,
@@ -46,8 +53,10 @@ class WebService(Closing):
         try:
             from vidbg.sinks.web_server import NewestJpeg
         except ImportError as error:
-            raise SinkError(f"{name} needs aiohttp ({error}): pip install 'vidbg[web]'") from None
-        self._make, self._newest = make, NewestJpeg()
+            step = install_command("web")
+            raise SinkError(f"{name} needs aiohttp ({error}): `{step}`") from None
+        self._newest, token = NewestJpeg(), access_token(name)
+        self._make: Callable[[], web.Application] = lambda: make(self._newest, token)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         started: Future[int] = Future()
@@ -61,6 +70,7 @@ class WebService(Closing):
             raise SinkError(
                 f"port {port} of {host} cannot be served: {error}. Choose another, as in {hint}"
             ) from error
+        self.url = f"http://{_reachable(host)}:{self.port}/?token={token}"
 
     @property
     def watched(self) -> bool:
@@ -96,7 +106,15 @@ class WebService(Closing):
     async def _serve(self, host: str, port: int, started: Future[int]) -> None:
         from aiohttp import web
 
-        runner = web.AppRunner(self._make(self._newest), shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            self._make(),
+            shutdown_timeout=1.0,
+            keepalive_timeout=_IDLE_S,
+            lingering_time=_LINGER_S,
+            auto_decompress=False,  # no page compresses what it sends
+            access_log=None,  # addresses hold the token
+            logger=_quiet_logger(),
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
@@ -105,3 +123,25 @@ class WebService(Closing):
         finally:
             self._newest.close()
             await runner.cleanup()
+
+
+def _reachable(host: str) -> str:
+    """A host as it stands in a URL; for all of this machine's addresses the loopback's."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _quiet_logger() -> logging.Logger:
+    """For the server: what a client sends wrongly, or breaks off, is no event of this program."""
+    from aiohttp.http_exceptions import HttpProcessingError
+    from aiohttp.web import RequestPayloadError
+
+    theirs = HttpProcessingError, RequestPayloadError, ConnectionError
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return record.exc_info is None or not isinstance(record.exc_info[1], theirs)
+
+    logger = logging.getLogger(f"{__name__}.requests")
+    if not logger.filters:
+        logger.addFilter(is_ours)
+    return logger

@@ -96,24 +96,30 @@ class WindowSink(LiveSink):
         cv2.imshow(
             self._title, draw_view(frame.image, self._keys.view(self.status, time.monotonic()))
         )
-        self._read_keys()
-        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+        if not self._read_keys():
             self._actions.append(Action.QUIT)
         if Action.QUIT in self._actions:
             self._dismissed = True
             self._destroy()
 
-    def _read_keys(self) -> None:
+    def _read_keys(self) -> bool:
+        """Take the keys that wait; whether the window is still there."""
         import cv2
 
-        for _ in range(_KEYS_A_FRAME):
-            code = cv2.waitKeyEx(1)  # it lets the window system draw, too
-            if code == -1:
-                return
-            character = _character(code)
-            action = self._keys.press(character, time.monotonic()) if character else None
-            if action is not None:
-                self._actions.append(action)
+        try:
+            for _ in range(_KEYS_A_FRAME):
+                code = cv2.waitKeyEx(1)  # it lets the window system draw, too
+                if code == -1:
+                    break
+                self._press(_character(code))
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:  # OpenCV 5 with Qt has nothing to ask once the last window is closed
+            return False
+
+    def _press(self, character: str) -> None:
+        action = self._keys.press(character, time.monotonic()) if character else None
+        if action is not None:
+            self._actions.append(action)
 
     def _destroy(self) -> None:
         import cv2

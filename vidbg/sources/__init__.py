@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from vidbg.frame import Frame, StreamInfo
+from vidbg.frame import Frame, Interlaced, StreamInfo
 
 
 class Source(Protocol):
@@ -34,11 +34,19 @@ class Source(Protocol):
     ) -> None: ...
 
 
-def open_source(name: str | Path, *, copy_streams: bool = True) -> Source:
+def open_source(
+    name: str | Path,
+    *,
+    copy_streams: bool = True,
+    interlaced: Interlaced = "deinterlace",
+    again: bool = False,
+) -> Source:
     """Open a picture, a video, or standard input ("-").
 
     Args:
         copy_streams: hand on the packets of sound and subtitles; somebody must take them.
+        interlaced: what becomes of a video's interlaced frames.
+        again: it was read before in this run, so what is odd about it was told.
     Raises:
         SourceError: it cannot be read; the message says why.
     """
@@ -48,9 +56,13 @@ def open_source(name: str | Path, *, copy_streams: bool = True) -> Source:
         return ImagesSource([name])
     from vidbg.sources.video_file import VideoFileSource
 
-    return VideoFileSource(str(name), copy_streams=copy_streams)
+    return VideoFileSource(str(name), copy_streams=copy_streams, interlaced=interlaced, again=again)
 
 
-def open_frames(name: str | Path) -> Source:
-    """Open a picture or a video for its frames alone."""
-    return open_source(name, copy_streams=False)
+def open_frames(name: str | Path, *, again: bool = False) -> Source:
+    """Open a picture or a video for its frames alone.
+
+    Args:
+        again: it was read before in this run, so what is odd about it was told.
+    """
+    return open_source(name, copy_streams=False, again=again)

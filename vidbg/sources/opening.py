@@ -15,7 +15,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidbg.errors import SourceError
-from vidbg.sources.images import is_animated_webp
+from vidbg.paths import exists
+from vidbg.pictures import is_animated_webp
 
 _ALLOWED = "any video that FFmpeg reads (.mp4, .mov, .mkv, .webm, .avi, .ts, .y4m, .gif ...)"
 _TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg draws text files as if on a terminal
@@ -82,7 +83,7 @@ def _standard_input() -> object:
 
 
 def _checked_path(path: Path, name: str) -> object:
-    if not path.exists():
+    if not exists(path):
         raise SourceError(f"there is no file {name}; check the spelling and the folder")
     if path.is_dir():
         raise SourceError(f"{name} is a folder, not a video; name the file in it")

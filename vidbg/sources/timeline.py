@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -10,13 +11,106 @@ from typing import Any
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from vidbg.errors import SourceError, SourceIncomplete
-from vidbg.frame import StreamInfo
+from vidbg.errors import SourceIncomplete
 
 log = logging.getLogger(__name__)
 
 _MOST_MISSING_S = 5.0
 """So much may a long file end before its header says; a short one by 2 % or half a second."""
+
+_GAP_S = 10.0
+"""A longer step ahead is a clock that was set anew, where clocks may break (ffmpeg's threshold)."""
+
+SETTLING_S = 1.0
+"""So long after a join pictures may lack those they refer to."""
+
+
+Tell = Callable[..., None]
+"""Takes a message and its arguments, as a logger's methods do."""
+
+
+class Clock:
+    """Lets the packets of all streams run on from 0, where the clock starts late or jumps as well.
+
+    A jump begins a new part of the file, which is put where the streams had come to, as FFmpeg's
+    program does. All streams of a part are moved by the same time, so that sound stays with its
+    picture: the last sound of a part may come after the first picture of the next.
+
+    Args:
+        name: how messages call the file.
+        origin_s: the clock's time at the file's start.
+        breaks: the format's clock may break (MPEG-TS, program streams, Ogg): a step back of a
+            tenth of a second and a gap of ten seconds are jumps. Elsewhere only a step back by
+            more than a second is one.
+        tell: takes what the user should know.
+    """
+
+    def __init__(
+        self, name: str, origin_s: Fraction, *, breaks: bool, tell: Tell = log.warning
+    ) -> None:
+        self._name = name
+        self._tell = tell
+        self._breaks = breaks
+        self._shifts_s = [-origin_s]
+        self._parts: dict[int, int] = {}  # by stream: where in `_shifts_s` it has come to
+        self._last_s: dict[int, float] = {}  # by stream: the file's time of its last packet
+        self._ends_s: dict[int, float] = {}  # by stream: where that packet ends, moved
+        self.joined_s = float("-inf")
+        """Where the last part begins."""
+
+    def set(self, packet: Packet[Any]) -> None:
+        """Move a packet's times."""
+        own = packet.dts if packet.dts is not None else packet.pts
+        if own is None:
+            return
+        index = packet.stream_index
+        part = self._parts.setdefault(index, len(self._shifts_s) - 1)
+        if packet.stream.type in ("video", "audio"):
+            part = self._part_of(packet, own * float(packet.time_base), part)
+        elif part < len(self._shifts_s) - 1:
+            part = self._parts[index] = len(self._shifts_s) - 1
+        ticks = round(self._shifts_s[part] / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts + ticks
+        packet.dts = None if packet.dts is None else packet.dts + ticks
+
+    def _part_of(self, packet: Packet[Any], own_s: float, part: int) -> int:
+        index = packet.stream_index
+        while self._jumps(index, own_s, part):
+            if part == len(self._shifts_s) - 1:
+                self._begin_part(own_s, own_s + float(self._shifts_s[part]))
+                part += 1
+                break
+            part += 1
+        self._parts[index] = part
+        duration_s = (packet.duration or 0) * float(packet.time_base)
+        step_s = own_s - self._last_s.get(index, own_s)
+        if not duration_s and 0 < step_s < 1:
+            duration_s = step_s
+        self._last_s[index] = own_s
+        self._ends_s[index] = own_s + float(self._shifts_s[part]) + duration_s
+        return part
+
+    def _jumps(self, index: int, own_s: float, part: int) -> bool:
+        """Whether a packet is out of place if it belongs to this part."""
+        here_s = own_s + float(self._shifts_s[part])
+        least_s = 0.1 if self._breaks else 1.0
+        end_s = self._ends_s.get(index)
+        back = end_s is not None and own_s < self._last_s[index] - least_s
+        if back and part > self._parts[index]:  # has it its place in the part that follows?
+            back = end_s is not None and here_s < end_s - least_s - SETTLING_S
+        if back or not self._breaks or not self._ends_s:
+            return back
+        reach_s = max(self._ends_s.values())
+        return here_s > reach_s + _GAP_S or (end_s is None and here_s < reach_s - _GAP_S)
+
+    def _begin_part(self, own_s: float, here_s: float) -> None:
+        self.joined_s = max(self._ends_s.values())
+        self._shifts_s.append(Fraction(self.joined_s - own_s).limit_denominator(1_000_000))
+        self._tell(
+            "%s: its clock jumps by %+.1f s at %.2f s, as in files that were joined or have gaps; "
+            "what follows is put right behind",
+            *(self._name, here_s - self.joined_s, self.joined_s),
+        )
 
 
 class Timeline:
@@ -24,18 +118,22 @@ class Timeline:
 
     Args:
         name: how messages call the stream.
-        info: of the stream.
-        origin_s: what of the stream's clock is 0.
-        by_dts: the container stores decoding times only (AVI); its frames come in their order.
+        time_base: the unit of its times in seconds; None for 90 kHz.
+        frame_rate: nominal frames per second; None for 25.
+        tell: takes what the user should know.
     """
 
-    def __init__(self, name: str, info: StreamInfo, origin_s: Fraction, *, by_dts: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        time_base: Fraction | None,
+        frame_rate: Fraction | None,
+        tell: Tell = log.warning,
+    ) -> None:
+        self._tell = tell
         self._name = name
-        self._by_dts = by_dts
-        self._time_base = info.time_base or Fraction(1, 90_000)
-        self._origin = round(origin_s / self._time_base)
-        period_s = 1 / info.frame_rate if info.frame_rate else Fraction(1, 25)
-        self._period = max(1, round(period_s / self._time_base))
+        self._time_base = time_base or Fraction(1, 90_000)
+        self._period = max(1, round(1 / (frame_rate or 25) / self._time_base))
         self._last: int | None = None
         self._warned = False
 
@@ -47,22 +145,16 @@ class Timeline:
         return tick * self._time_base.numerator / self._time_base.denominator
 
     def _tick(self, frame: VideoFrame) -> int:
-        stored = frame.dts if self._by_dts or frame.pts is None else frame.pts
+        stored = frame.dts if frame.pts is None else frame.pts
         if stored is not None:
-            return stored - self._origin
+            return stored
         return 0 if self._last is None else self._last + self._period
 
     def _repaired(self, tick: int, last: int) -> int:
-        if (last - tick) * self._time_base > 1:
-            raise SourceError(
-                f"{self._name}: its time jumps back from {float(last * self._time_base):.3f} s to "
-                f"{float(tick * self._time_base):.3f} s, as in files joined end to end; process "
-                "the parts one by one, or rewrite it first: ffmpeg -i INPUT -c copy OUTPUT.mkv"
-            )
         if not self._warned:
             self._warned = True
-            log.warning("%s: some frames have the time of the one before; set apart", self._name)
-        return last + 1
+            self._tell("%s: some frames have no time of their own; they are set apart", self._name)
+        return last + (1 if (last - tick) * self._time_base < 1 else self._period)
 
 
 @dataclass
@@ -72,6 +164,8 @@ class Health:
     name: str
     first: str = ""
     count: int = 0
+    guessed: int = 0
+    first_guessed_s: float = 0.0
     end_s: Fraction = Fraction(0)
 
     def note(self, packet: Packet[Any] | None, error: Exception) -> None:
@@ -80,6 +174,12 @@ class Health:
         self.first = self.first or f"at {float(place_s):.2f} s: {reason}"
         self.count += 1
         log.info("%s: at %.2f s: %s", self.name, float(place_s), reason)
+
+    def note_guessed(self, frame: VideoFrame) -> None:
+        """A frame that the decoder had to complete by guessing."""
+        if not self.guessed:
+            self.first_guessed_s = float(frame.time or 0)
+        self.guessed += 1
 
     def forget(self) -> None:
         self.first, self.count = "", 0
@@ -101,6 +201,12 @@ class Health:
             raise SourceIncomplete(
                 f"{self.name} is damaged: packets that could not be read: {self.count}, the first "
                 f"{self.first}; all other frames were read: get the file anew if you can"
+            )
+        if self.guessed:
+            raise SourceIncomplete(
+                f"{self.name} is damaged: frames that could be read in part only: {self.guessed}, "
+                f"the first at {self.first_guessed_s:.2f} s; what was missing in them is guessed: "
+                "get the file anew if you can"
             )
 
 

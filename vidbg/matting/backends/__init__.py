@@ -16,8 +16,10 @@ from typing import Literal, Protocol, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.choices import check_choice
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.lifetime import under_way
 from vidbg.matting.backends.trial import try_apart
 from vidbg.matting.backends.tried import Refusals, TriedBackend, no_backend
 from vidbg.matting.engines import CARDS, NetworkName
@@ -142,13 +144,13 @@ def load_first(
     precision: str,
     network: NetworkName,
     threads: int | None,
-    size: tuple[int, int] | None = None,
+    trial: Callable[[Backend], object],
 ) -> tuple[str, Backend]:
     """The first of the devices that can be used, and its backend.
 
     Args:
-        size: height and width of an empty picture for the network, which the backend has to look
-            at first, unless it would have to build something for long; None for no such trial.
+        trial: is given each backend that opens; one on which it raises BackendError is closed, and
+            the next precision or device is tried.
     Raises:
         ConfigError: the only device does not have the precision.
         BackendError: none of them can be used; the message gives each reason.
@@ -156,8 +158,7 @@ def load_first(
     refusals: Refusals = []
     for name, backend in _openings(devices, precision, network, threads, refusals):
         try:
-            if size is not None and backend.ready(*size):
-                try_out(backend, *size)
+            trial(backend)
         except BackendError as error:
             refusals.append((name, error))
             backend.close()
@@ -226,7 +227,7 @@ def engines_here() -> list[str]:
     for report in survey():
         for precision in get_args(Precision)[1:] if report.usable else ():
             try:
-                load_first([report.name], precision, "resnet50", None, TRIAL_SIZE)[1].close()
+                load_first([report.name], precision, "resnet50", None, _look_once)[1].close()
             except (BackendError, ConfigError) as error:
                 logger.info("not %s:%s: %s", report.name, precision, error)
                 continue
@@ -284,7 +285,7 @@ def measure(name: str) -> BackendReport:
     if not probed.usable:
         return probed
     try:
-        with closing(load_first([name], "auto", "resnet50", None, TRIAL_SIZE)[1]) as backend:
+        with closing(load_first([name], "auto", "resnet50", None, _look_once)[1]) as backend:
             if not backend.ready(*TRIAL_SIZE):
                 built = f"{probed.reason}; not tried: its engine is built by the first run"
                 return replace(probed, reason=built)
@@ -301,6 +302,12 @@ def measure(name: str) -> BackendReport:
     return replace(probed, reason=reason, ms=round(ms, 2))
 
 
+def _look_once(backend: Backend) -> None:
+    """Compute a picture, unless an engine would have to be built first."""
+    if backend.ready(*TRIAL_SIZE):
+        try_out(backend, *TRIAL_SIZE)
+
+
 def _time(backend: Backend) -> float:
     """Seconds that a picture takes."""
     taken_s: list[float] = []
@@ -311,8 +318,9 @@ def _time(backend: Backend) -> float:
 
 def _load(name: str, precision: str, network: NetworkName, threads: int | None) -> Backend:
     candidate = CANDIDATES[name]
-    load: Callable[[str, str, NetworkName, int | None], Backend] = _module(candidate).load
-    return load(candidate.target, precision, network, threads)
+    with under_way():
+        load: Callable[[str, str, NetworkName, int | None], Backend] = _module(candidate).load
+        return load(candidate.target, precision, network, threads)
 
 
 def _module(candidate: _Candidate) -> ModuleType:
@@ -325,10 +333,5 @@ def check_choices(device: str, precision: str) -> None:
     Raises:
         ConfigError: the message lists what is.
     """
-    _check_choice("device", device, get_args(Device))
-    _check_choice("precision", precision, get_args(Precision))
-
-
-def _check_choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{what} {value!r} is not known; allowed are {', '.join(allowed)}")
+    check_choice("device", device, get_args(Device))
+    check_choice("precision", precision, get_args(Precision))

@@ -163,8 +163,8 @@ class OpenVinoBackend(NativeBackend):
         self._core, self._guarded = core, guarded
         self._target = target
         self._options = _options(target, precision, threads)
-        self._model = _read(core, precision, network)
         self._requests: Kept[tuple[int, ...], Any] = Kept(KEPT_SIZES)
+        self._model = _read(core, precision, network)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._using(), self._failures():

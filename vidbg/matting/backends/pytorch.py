@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
+from vidbg.installation import install_command
 from vidbg.matting.backends.graphs import GraphPlan, Runner
 from vidbg.matting.backends.lifetime import NativeBackend
 from vidbg.matting.backends.nvidia import has_driver
@@ -75,7 +76,7 @@ def _torch(target: str) -> Any:
         import torchvision  # noqa: F401  (the network's blocks)
     except ImportError as error:
         raise BackendError(
-            f"PyTorch is not installed ({error}); pip install 'vidbg[torch]'"
+            f"PyTorch is not installed ({error}); `{install_command('torch')}`"
         ) from None
     available: dict[str, Any] = {
         "cuda": torch.cuda.is_available,

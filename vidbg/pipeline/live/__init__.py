@@ -2,7 +2,7 @@
 
 from vidbg.pipeline.live.look import Look
 from vidbg.pipeline.live.networks import DeviceNetworks
-from vidbg.pipeline.live.outputs import check_live, check_output, open_output, reopens
+from vidbg.pipeline.live.outputs import check_live, check_output, reopens
 from vidbg.pipeline.live.status import LiveReport, LiveStatus, State
 from vidbg.pipeline.live.supervisor import Preview, Supervisor
 
@@ -16,6 +16,5 @@ __all__ = [
     "Supervisor",
     "check_live",
     "check_output",
-    "open_output",
     "reopens",
 ]

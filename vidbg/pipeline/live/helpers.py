@@ -20,7 +20,7 @@ class Helpers:
     def __init__(self) -> None:
         self.ending = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may start a thread while one starts
 
     def start(self, name: str, work: Callable[[], None]) -> None:
         """Do work in a new thread; nothing once the owner has closed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vidbg.compositing import CompositingConfig
-from vidbg.compositing.specs import PassthroughSpec
+from vidbg.compositing.specs import BlurSpec, PassthroughSpec
 from vidbg.frame import Alpha, Frame
 
 
@@ -25,6 +25,13 @@ class Look:
     def shows_room(self) -> bool:
         """The user asked for the camera's own picture."""
         return isinstance(self.compositing.background, PassthroughSpec)
+
+    def may_follow(self, before: Look) -> bool:
+        """Whether a frame of the look before may be shown until the first of this one: the
+        background is the same, or the room blurred in both."""
+        old, new = before.compositing.background, self.compositing.background
+        both_blur = isinstance(old, BlurSpec) and isinstance(new, BlurSpec)
+        return not before.shows_room and (old == new or both_blur)
 
 
 @dataclass(frozen=True, slots=True)

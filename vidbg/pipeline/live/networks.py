@@ -12,6 +12,7 @@ from typing import Protocol
 from vidbg.config import MattingConfig
 from vidbg.errors import VidbgError
 from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_first
+from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.engines import NetworkName
@@ -172,7 +173,8 @@ class DeviceNetworks:
     def _other(self, network: NetworkName) -> Backend:
         """Another network on the device that serves."""
         config = self._config
-        return load_first([self._device], config.precision, network, config.threads)[1]
+        device = [self._device]
+        return load_first(device, config.precision, network, config.threads, lambda _: None)[1]
 
     def _best(self) -> tuple[str, Backend]:
         """The first device that nobody blames now, or else the one blamed least often."""
@@ -195,16 +197,25 @@ class DeviceNetworks:
         cpus = [name for name in devices if name in CPU_DEVICES]
         if gpus:
             try:
-                return self._open(gpus, self._steps[-1].network)
+                return self._open(gpus, self._steps[-1])
             except VidbgError as error:
                 if not cpus:
                     raise
                 logger.info("no GPU runs the network: %s", error)
-        return self._open(cpus, self._steps[0].network)
+        return self._open(cpus, self._steps[0])
 
-    def _open(self, devices: list[str], network: NetworkName) -> tuple[str, Backend]:
+    def _open(self, devices: list[str], step: Step) -> tuple[str, Backend]:
         config = self._config
-        return load_first(devices, config.precision, network, config.threads, self._size)
+        plan = plan_geometry(*self._frame_size, step.pixels)
+
+        def trial(backend: Backend) -> None:
+            """Have the network look at an empty picture; a full frame's graph is tried later."""
+            device = graph_backend(backend)
+            whole = device is not None and self._wants_graph and device.graph_ready(self._graph())
+            if not whole and backend.ready(plan.height, plan.width):
+                try_out(backend, plan.height, plan.width)
+
+        return load_first(devices, config.precision, step.network, config.threads, trial)
 
     def _meanwhile(self, best: Backend) -> Backend:
         """Another device's backend while the best one builds; that itself where there is none."""

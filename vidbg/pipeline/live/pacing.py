@@ -12,6 +12,9 @@ SLACK = 0.05
 """How long a new frame may lie before its tick, as a share of the period."""
 
 
+GROWTH = 1.5
+"""Of the wait from one failure to the next."""
+
 SETTLED_S = 5.0
 """What has not failed for so long works."""
 
@@ -58,7 +61,9 @@ class Pacer:
 
 
 class Backoff:
-    """Seconds to wait before each next try: doubling, up to a limit.
+    """Seconds to wait before each next try: half as long again each time, up to a limit.
+
+    What is over within two seconds is tried again within little more, while the last frame is held.
 
     Args:
         first_s, most_s: the first wait and the longest.
@@ -71,7 +76,7 @@ class Backoff:
     def next_s(self) -> float:
         """The wait after one more failure."""
         wait_s, self._failed_s = self._next_s, time.monotonic()
-        self._next_s = min(2 * wait_s, self._most_s)
+        self._next_s = min(GROWTH * wait_s, self._most_s)
         return wait_s
 
     def worked(self) -> None:

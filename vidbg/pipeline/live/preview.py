@@ -55,9 +55,8 @@ class LivePreview:
             return
         background = self.run.look.compositing.background
         self._window.passthrough = isinstance(background, PassthroughSpec)
-        eased = f"The machine is slow: network at {status.eased}" if status.eased else None
-        note = status.reason or self._note or eased
-        self._window.status = PreviewStatus(status.state.value, status.fps, status.latency_ms, note)
+        note = status.reason or self._note or status.eased
+        self._window.status = PreviewStatus(status.state.words, status.fps, status.latency_ms, note)
         if not self._window.closed:
             self._window.write(frame)
         for action in self._window.take_keys():

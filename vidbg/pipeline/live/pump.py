@@ -22,13 +22,17 @@ from vidbg.timing import KEPT, StageClock
 
 logger = logging.getLogger(__name__)
 
-FRESH_S, FRESH_INTERVALS, MOST_FRESH_S = 0.15, 4.0, 1.0
-"""A composited frame is shown until it is so old; on a machine or camera that gives few frames a
-second, until so many of their intervals have passed, but no longer than the last."""
+HOLD_S = 2.5
+"""How much longer than usual the next composited frame may take before the safe picture is shown.
+The last frame stands still until then: it shows no more of the room than it did, and a busy machine
+would otherwise make the person blink. Two seconds of trouble, and time to get over it."""
 
-HICCUP_S, HICCUP_INTERVALS = 0.4, 1.5
-"""A longer interval is an outage. A shorter one that came lately may come again: frames are shown
-for so many of it, or a machine that stutters would flash the background at every step."""
+MOST_INTERVAL_S = 3.0
+"""A longer interval between composited frames is an outage, and no measure of what is usual."""
+
+MOST_STALL_S = 0.5
+"""A tick that is later than this counts as so late: a process that was stopped or starved wrote
+nothing meanwhile, and its frame is not old because of that."""
 
 IDLE_PERIOD_S = 0.5
 """Between two frames while nobody watches."""
@@ -88,6 +92,7 @@ class Pump:
         self._is_new = False
         self._intervals_s: deque[float] = deque(maxlen=60)
         self._delivered_s: float | None = None
+        self._age_s, self._aged_s = 0.0, time.monotonic()
         self._turns = Turns(PART, self._run, MOST_HANGING)
         self._watch = Watch()
         self._closers = Helpers()
@@ -117,17 +122,23 @@ class Pump:
         now = time.monotonic()
         with self._lock:
             if self._delivered_s is not None:
-                self._intervals_s.append(min(now - self._delivered_s, MOST_FRESH_S))
+                self._intervals_s.append(min(now - self._delivered_s, MOST_INTERVAL_S))
             self._delivered_s = now
+            self._age_s, self._aged_s = 0.0, now
             self.overtaken += self._is_new
             self._newest, self._is_new = composed, True
         self._given.set()
 
-    def change(self, safe: Image) -> None:
-        """Show this safe picture from now on, and no frame that was given before."""
+    def change(self, safe: Image, *, keep: bool) -> None:
+        """Show this safe picture from now on.
+
+        Args:
+            keep: a frame that was given before may still be held; else it is shown no more.
+        """
         with self._lock:
             self._safe = safe
-            self._newest, self._is_new = None, False
+            if not keep:
+                self._newest, self._is_new = None, False
 
     def idle(self, idle: bool) -> None:
         """Write rarely and the safe picture alone, or in full again."""
@@ -203,7 +214,9 @@ class Pump:
         now = time.monotonic()
         with self._lock:
             newest = self._newest
-            fresh = newest is not None and now - newest.at_s <= self._fresh_s()
+            self._age_s += min(now - self._aged_s, self._period_s + MOST_STALL_S)
+            self._aged_s = now
+            fresh = newest is not None and self._age_s <= self._hold_s()
             image = newest.frame.image if newest is not None and fresh else self._safe
             arrived_s = newest.at_s if newest is not None and fresh and self._is_new else None
             self._is_new = False
@@ -212,12 +225,10 @@ class Pump:
         self._index += 1
         return Shown(frame, fresh), arrived_s
 
-    def _fresh_s(self) -> float:
-        if len(self._intervals_s) < 2:
-            return FRESH_S
-        usual_s = FRESH_INTERVALS * median(self._intervals_s)
-        hiccup_s = max((s for s in self._intervals_s if s <= HICCUP_S), default=0.0)
-        return min(max(FRESH_S, usual_s, HICCUP_INTERVALS * hiccup_s), MOST_FRESH_S)
+    def _hold_s(self) -> float:
+        """How long a composited frame is shown when no other comes."""
+        usual_s = median(self._intervals_s) if self._intervals_s else 0.0
+        return HOLD_S + max(usual_s, self._period_s)
 
     def _write(self, turn: int, shown: Shown, arrived_s: float | None, backoff: Backoff) -> bool:
         """Write, opening the sink where there is none; False if this thread is to go."""

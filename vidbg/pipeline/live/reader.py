@@ -20,8 +20,8 @@ from vidbg.sources import Source
 
 logger = logging.getLogger(__name__)
 
-READ_PATIENCE_S = 3.0
-"""Longer than this no camera takes for a picture."""
+READ_PATIENCE_S, PATIENT_INTERVALS = 3.0, 3.0
+"""Longer than this, and than so many of its intervals, no camera takes for a picture."""
 
 OPEN_PATIENCE_S = 15.0
 """OpenCV waits ten seconds for the first picture of a camera."""
@@ -137,8 +137,10 @@ class Reader:
 
     def _read_on(self, source: Source, turn: int) -> None:
         frames, offset = iter(source), None
+        interval_s = 1 / float(source.info.frame_rate or 30)
+        patience_s = max(READ_PATIENCE_S, PATIENT_INTERVALS * interval_s)
         while self._going(turn) and self.active:
-            with self._watch.over(READ_PATIENCE_S):
+            with self._watch.over(patience_s):
                 frame = next(frames, None)
             if not self._turns.current(turn):
                 return

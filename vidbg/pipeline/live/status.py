@@ -6,6 +6,18 @@ import time
 from dataclasses import dataclass, field
 from enum import Enum
 
+TOO_LATE = (
+    "no new picture came in time; this computer is probably too busy: close other programs, or "
+    "choose a smaller --size or --fps"
+)
+"""Why viewers see the background where nothing has failed."""
+
+EASED = (
+    "This computer is busy, so the edge of your picture is less exact: close other programs, or "
+    "choose a smaller --size or --fps"
+)
+"""What the governor's work looks like to the user."""
+
 
 class State(Enum):
     """What viewers see."""
@@ -14,6 +26,11 @@ class State(Enum):
     LIVE = "live"
     DEGRADED = "degraded"
     PAUSED = "paused"
+
+    @property
+    def words(self) -> str:
+        """For people; the value is for programs."""
+        return "viewers see the background only" if self is State.DEGRADED else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,7 @@ class LiveStatus:
         cpu_percent: of one core, over the same time.
         latency_ms: of the last frame; None before the first.
         watched: whether anybody watches; None where nobody can tell.
-        eased: what is asked of the network, where that is less than the user wants; else None.
+        eased: that less is asked of the network than the user wants, in a sentence; else None.
     """
 
     state: State

@@ -27,7 +27,7 @@ from vidbg.pipeline.live.pump import Pump
 from vidbg.pipeline.live.reader import Reader
 from vidbg.pipeline.live.safe import safe_picture
 from vidbg.pipeline.live.stage import Stage
-from vidbg.pipeline.live.status import LiveReport, LiveStatus, Meter, State
+from vidbg.pipeline.live.status import EASED, TOO_LATE, LiveReport, LiveStatus, Meter, State
 from vidbg.sinks import Sink
 from vidbg.sources import Source
 from vidbg.timing import StageClock
@@ -86,6 +86,7 @@ class Supervisor:
         steps: of the ladder that the governor climbs and descends to hold the rate; none: every
             frame as the network was loaded, late as it may be.
         previews: shown at the output's rate at most; one that fails is closed, and the run goes on.
+        needs_preview: there is no other output, so the run ends with the last preview.
         on_status: called a few times a second.
         frame_limit: end after so many composited frames.
     """
@@ -102,6 +103,7 @@ class Supervisor:
         on_demand: bool = True,
         steps: Sequence[Step] = (),
         previews: Sequence[Preview] = (),
+        needs_preview: bool = False,
         on_status: Callable[[LiveStatus], None] | None = None,
         frame_limit: int | None = None,
     ) -> None:
@@ -110,6 +112,7 @@ class Supervisor:
         self.clock = StageClock()
         self._info, self._on_demand = info, on_demand
         self._previews, self._on_status = list(previews), on_status
+        self._needs_preview = needs_preview
         smooth = any(preview.smooth for preview in previews)
         self._period_s = min(CHECK_PERIOD_S, period_s) if smooth else CHECK_PERIOD_S
         self._faults = Faults()
@@ -181,8 +184,8 @@ class Supervisor:
         """
         safe = safe_picture(look.compositing, self._info.width, self._info.height)
         with self._changing:
-            self._look = look
-            self._pump.change(safe)
+            before, self._look = self._look, look
+            self._pump.change(safe, keep=look.may_follow(before))
 
     def run(self) -> LiveReport:
         """Run to the end.
@@ -218,7 +221,7 @@ class Supervisor:
 
     def _show(self, composited: Composited) -> None:
         with self._changing:  # no frame of a background that has been changed since
-            if composited.look is self._look:
+            if composited.look is self._look or self._look.may_follow(composited.look):
                 self._pump.give(composited.arrived)
 
     def _fail(self, error: BaseException) -> None:
@@ -275,13 +278,13 @@ class Supervisor:
         latencies_s = self._pump.latencies_s
         latency_ms = 1e3 * latencies_s[-1] if latencies_s else None
         governor = self._governor
-        eased = str(governor.level) if governor is not None and governor.eased else None
+        eased = EASED if governor is not None and governor.eased else None
         return LiveStatus(state, reason, fps, cpu_percent, latency_ms, watched, eased)
 
     def _judge(self) -> tuple[State, str | None]:
         shown = self._pump.shown
         if not self._reader.active:
-            return State.PAUSED, "nobody watches"
+            return State.PAUSED, "nobody watches, so the camera is off"
         fault = self._faults.present()
         if shown is not None and shown.live and not self._pump.failing:
             return State.LIVE, fault  # one frame failed, and the one before is still shown
@@ -289,13 +292,13 @@ class Supervisor:
             return State.STARTING, None
         if fault is None and self._state in (State.PAUSED, State.STARTING):
             return State.STARTING, None
-        return State.DEGRADED, fault or "frames come too late"
+        return State.DEGRADED, fault or TOO_LATE
 
     def _tell(self, state: State, reason: str | None) -> None:
         if state is not self._state:
             level = logging.WARNING if state is State.DEGRADED else logging.INFO
             words = f" ({reason})" if reason else ""
-            logger.log(level, "%s -> %s%s", self._state.value, state.value, words)
+            logger.log(level, "%s -> %s%s", self._state.words, state.words, words)
         self._state, self._reason = state, reason
 
     def _draw(self, status: LiveStatus) -> None:
@@ -306,9 +309,12 @@ class Supervisor:
             try:
                 preview.show(shown.frame, status)
             except Exception as error:  # the output matters more than the window on it
-                logger.warning("the preview is over: %s", error)
                 self._previews.remove(preview)
                 _close(preview)
+                if self._needs_preview and not self._previews:  # nobody would see the run go on
+                    self._fail(error)
+                    return
+                logger.warning("the preview is over: %s", error)
 
     def _end(self) -> None:
         self._pump.stop(PATIENCE_S)

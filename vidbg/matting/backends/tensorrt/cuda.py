@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidbg.errors import BackendError
+from vidbg.installation import install_command
 from vidbg.matting.backends.nvidia import has_driver
 
 
@@ -34,7 +35,7 @@ def load_runtime() -> Any:
         from cuda.bindings import runtime
     except ImportError as error:
         raise BackendError(
-            f"cuda-bindings is not installed ({error}); pip install 'vidbg[tensorrt]'"
+            f"cuda-bindings is not installed ({error}); `{install_command('tensorrt')}`"
         ) from None
     return runtime
 

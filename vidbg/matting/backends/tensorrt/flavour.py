@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from vidbg.errors import BackendError, ConfigError
+from vidbg.choices import check_choice
+from vidbg.errors import BackendError
+from vidbg.installation import install_command
 from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
 
 logger = logging.getLogger(__name__)
@@ -79,8 +81,8 @@ def find_flavour(target: str | None = None) -> Flavour:
         ConfigError: no such target.
         BackendError: no package is installed; the message says how to install one.
     """
-    if target is not None and target not in TARGETS:
-        raise ConfigError(f"target {target!r} is not known; allowed are {', '.join(TARGETS)}")
+    if target is not None:
+        check_choice("target", target, TARGETS)
     refusals = []
     for name in PACKAGES if target is None else PACKAGES[1:]:
         try:
@@ -90,7 +92,7 @@ def find_flavour(target: str | None = None) -> Flavour:
         else:
             return Flavour(name, str(api.__version__), api)
     raise BackendError(
-        f"TensorRT is not installed ({'; '.join(refusals)}); pip install 'vidbg[tensorrt]'"
+        f"TensorRT is not installed ({'; '.join(refusals)}); `{install_command('tensorrt')}`"
     )
 
 

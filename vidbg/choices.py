@@ -1,0 +1,47 @@
+"""Names that the user picks from a list, and what they probably meant by a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vidbg.errors import ConfigError
+
+_LIKENESS = 0.6
+"""How alike two words must be for one to be suggested, from 0 to 1 (difflib's measure)."""
+
+
+def check_choice(what: str, value: object, allowed: Iterable[str]) -> None:
+    """Refuse a value that is not on the list.
+
+    Raises:
+        ConfigError: the message suggests a close match and lists what is allowed.
+    """
+    choices = list(allowed)
+    if value not in choices:
+        raise ConfigError(refusal(what, value, choices))
+
+
+def refusal(what: str, value: object, allowed: Iterable[str]) -> str:
+    """Say that a value is unknown, which one was probably meant, and which there are.
+
+    Args:
+        what: names the kind of value, such as "device".
+    """
+    choices = list(allowed)
+    meant = suggestion(str(value), choices)
+    return f"unknown {what} {value!r};{meant} choose from {', '.join(choices)}"
+
+
+def suggestion(value: str, allowed: Iterable[str]) -> str:
+    """Return " did you mean 'X'?" for the closest of the allowed words, "" if none is close."""
+    close = closest(value, allowed)
+    return "" if close is None else f" did you mean {close!r}?"
+
+
+def closest(value: str, allowed: Iterable[str]) -> str | None:
+    """Find the allowed word that is most like the value; capitals do not matter."""
+    from difflib import get_close_matches
+
+    words = {word.casefold(): word for word in allowed}
+    found = get_close_matches(value.strip().casefold(), words, n=1, cutoff=_LIKENESS)
+    return words[found[0]] if found else None

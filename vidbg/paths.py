@@ -1,0 +1,22 @@
+"""What lies under a path that the user gave; none of these raises, whatever the name is.
+
+pathlib's own methods raise where a name is too long for the file system, or has a null character.
+"""
+
+from __future__ import annotations
+
+import os
+
+StrPath = str | os.PathLike[str]
+
+
+def exists(path: StrPath) -> bool:
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: StrPath) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: StrPath) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112

@@ -1,0 +1,265 @@
+"""Still pictures of every common format, decoded whole, upright and in sRGB."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL import ImageCms, ImageOps
+
+from vidbg.errors import SourceError
+from vidbg.frame import Alpha, Image
+
+log = logging.getLogger(__name__)
+
+MAX_PIXELS = 1 << 30
+"""A picture with more pixels than this is refused: OpenCV works up to here."""
+
+# Formats with a signature that nothing else has. EPS and the like, which start other programs,
+# are left out on purpose.
+_FORMATS = (
+    *("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "PSD"),
+    *("QOI", "TIFF", "WEBP"),
+)
+UNREAD_SUFFIXES = (
+    ".arw", ".cr2", ".cr3", ".dng", ".exr", ".jxl", ".nef", ".orf", ".raf", ".rw2", ".svg",
+)  # fmt: skip
+"""Of pictures that cannot be decoded here, or of which a thumbnail alone would be."""
+
+_SEQUENCES = (b"avis", b"hevc", b"hevx", b"msf1")
+_HEAD_BYTES = 1 << 16  # an ICC profile may stand before the chunk that makes a PNG move
+_TIFF_EXTRA_SAMPLES = 338
+_UNCHANGED = 2
+"""A profile that moves no colour by more than this many codes is sRGB under another name."""
+
+_pillow_limit = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR, in sRGB, not multiplied by alpha; a new array.
+        alpha: float32 (H, W) in [0, 1] where the picture is transparent anywhere, else None.
+        pixel_aspect: the width of a pixel over its height, where the file gives one.
+    """
+
+    image: Image
+    alpha: Alpha | None = None
+    pixel_aspect: Fraction = Fraction(1)
+
+
+def read_picture(path: Path) -> Picture | None:
+    """Decode a picture: turned as its EXIF orientation says, converted from its ICC profile.
+
+    Deep, grey, palette and CMYK pictures become 8-bit BGR. Of several pictures in one file the
+    main one is read.
+
+    Returns:
+        The picture; None where the file is not one, or too damaged to tell.
+    Raises:
+        SourceError: the file cannot be read, its kind is one of UNREAD_SUFFIXES, or the picture
+            has more than MAX_PIXELS pixels.
+    """
+    if path.suffix.lower() in UNREAD_SUFFIXES:
+        raise SourceError(
+            f"{path}: {path.suffix} pictures cannot be read; export it as JPEG, PNG or TIFF first"
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(
+            f"the picture {path} cannot be read: {error.strerror}; check the name and its rights"
+        ) from error
+    try:
+        return _by_pillow(data, path) or _by_opencv(data, path)
+    except MemoryError as error:
+        raise SourceError(
+            f"the picture {path} does not fit into this machine's memory; scale it down first"
+        ) from error
+
+
+def is_animated(path: Path) -> bool:
+    """Whether a file holds a moving picture: an animated WebP, PNG or AVIF, or a HEIF sequence.
+
+    False also for a file that cannot be opened.
+    """
+    head = _head(path)
+    return (
+        _is_animated_webp(head)
+        or (head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0])
+        or (head[4:8] == b"ftyp" and head[8:12] in _SEQUENCES)
+    )
+
+
+def is_animated_webp(path: Path) -> bool:
+    """Whether a file is a WebP with several frames; False also where it cannot be opened."""
+    return _is_animated_webp(_head(path))
+
+
+def _is_animated_webp(head: bytes) -> bool:
+    webp = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return webp and len(head) > 20 and bool(head[20] & 0x02)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        if not path.is_file():  # a pipe's first bytes are gone once they are read
+            return b""
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def _by_pillow(data: bytes, path: Path) -> Picture | None:
+    try:
+        picture: Pillow.Image = _opened(io.BytesIO(data))
+    except Exception as error:  # Pillow's plug-ins raise whatever they like at foreign data
+        log.debug("%s: Pillow cannot open it: %s", path, error)
+        return None
+    _check_size(path, *picture.size)
+    try:
+        picture.load()
+        aspect = _pixel_aspect(picture)
+        turned = _upright(picture, path)
+        if turned.mode.startswith(("I;16", "F")):
+            return Picture(_deep(np.asarray(turned)), pixel_aspect=aspect)
+        return _split(_in_srgb(_plain(turned), path), aspect)
+    except MemoryError:
+        raise
+    except Exception as error:  # the same at damaged data
+        log.debug("%s: Pillow cannot decode it: %s", path, error)
+        return None
+
+
+def _opened(file: BinaryIO) -> Pillow.Image:
+    """The picture with its header read, of whatever size: our limit is not Pillow's."""
+    _register_heif()
+    with _pillow_limit:
+        usual, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
+        try:
+            return Pillow.open(file, formats=_FORMATS)
+        finally:
+            Pillow.MAX_IMAGE_PIXELS = usual
+
+
+@cache
+def _register_heif() -> None:
+    import pi_heif
+
+    pi_heif.register_heif_opener(thumbnails=False)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise SourceError(
+            f"the picture {path} has {width}x{height} pixels; allowed are {MAX_PIXELS} in all, "
+            "32768x32768 for example: scale it down first"
+        )
+
+
+def _upright(picture: Pillow.Image, path: Path) -> Pillow.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception as error:  # EXIF is written by many programs, some of them badly
+        log.debug("%s: its EXIF cannot be read: %s", path, error)
+        return picture
+
+
+def _pixel_aspect(picture: Pillow.Image) -> Fraction:
+    """What PNG's pHYs and JFIF say where they give no unit, but a ratio alone."""
+    across, down = picture.info.get("aspect", (1, 1))
+    if picture.info.get("jfif_unit") == 0:
+        across, down = picture.info.get("jfif_density", (1, 1))
+    if across <= 0 or down <= 0:
+        return Fraction(1)
+    aspect = Fraction(int(down), int(across))  # both are densities: pixels per length
+    turned = picture.getexif().get(0x0112, 1) >= 5
+    return 1 / aspect if turned else aspect
+
+
+def _plain(picture: Pillow.Image) -> Pillow.Image:
+    """The picture in a mode of its own that ICC profiles speak of, or with straight alpha."""
+    if picture.mode == "RGBX" and _TIFF_EXTRA_SAMPLES not in getattr(picture, "tag_v2", {}):
+        return Pillow.fromarray(np.asarray(picture), "RGBA")  # a fourth channel left unnamed
+    if picture.has_transparency_data:
+        return picture.convert("RGBA")
+    return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
+
+
+def _in_srgb(picture: Pillow.Image, path: Path) -> Pillow.Image:
+    """The picture's colours as sRGB has them, by its ICC profile; "RGB" or "RGBA"."""
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    profile = picture.info.get("icc_profile")
+    try:
+        transform = _to_srgb(profile, picture.mode, mode) if profile else None
+        if transform is not None:
+            picture = ImageCms.applyTransform(picture, transform) or picture
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        log.warning("%s: its colour profile cannot be used, sRGB is assumed: %s", path, error)
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _to_srgb(profile: bytes, mode: str, target: str) -> Any:
+    """A transform, or None where it would change next to nothing."""
+    transform = ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        mode,
+        target,
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    if mode not in ("RGB", "RGBA"):
+        return transform
+    levels = np.linspace(0, 255, 9).astype(np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(9, -1, 3)
+    probe = Pillow.fromarray(colours).convert(mode)
+    moved = ImageCms.applyTransform(probe, transform)
+    difference = np.abs(np.asarray(moved).astype(int)[..., :3] - colours)
+    return transform if int(difference.max()) > _UNCHANGED else None
+
+
+def _split(picture: Pillow.Image, aspect: Fraction) -> Picture:
+    pixels = np.asarray(picture)
+    transparent = pixels.shape[2] == 4
+    code = cv2.COLOR_RGBA2BGR if transparent else cv2.COLOR_RGB2BGR
+    image = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+    if not transparent or int(pixels[..., 3].min()) == 255:
+        return Picture(image, pixel_aspect=aspect)
+    return Picture(image, pixels[..., 3].astype(np.float32) / np.float32(255), aspect)
+
+
+def _by_opencv(data: bytes, path: Path) -> Picture | None:
+    """What Pillow does not read, such as floats."""
+    if not data:
+        return None
+    try:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        log.debug("%s: OpenCV cannot decode it: %s", path, error)
+        return None
+    return None if decoded is None else Picture(_deep(decoded))
+
+
+def _deep(picture: NDArray[Any]) -> Image:
+    """8-bit BGR from 8- or 16-bit samples or floats in [0, 1], of one channel or three."""
+    if picture.dtype != np.uint8:
+        scale = 255.0 if picture.dtype.kind == "f" else 255.0 / np.iinfo(picture.dtype).max
+        picture = np.rint(np.clip(picture * scale, 0, 255)).astype(np.uint8)
+    if picture.ndim == 2:
+        picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+    return cast(Image, picture)

@@ -1,0 +1,159 @@
+const $ = (id) => document.getElementById(id);
+const query = location.search;  // holds the token
+const edges = ["offset_px", "feather_px", "light_wrap"];
+const numbers = ["strength", ...edges];
+let shown = null, holding = null;
+
+// Whoever listens to the page hears only what has changed.
+function tell(id, text) { if ($(id).textContent !== text) $(id).textContent = text; }
+function press(button, on) { button.setAttribute("aria-pressed", on); }
+function set(input, value) {
+  const typing = input.type === "number" && input === document.activeElement;
+  if (holding !== input && !typing && input.value !== String(value)) input.value = value;
+}
+function setNumber(name, value) {
+  set($(name), value);
+  set($(`${name}-number`), +(+value).toFixed(2));
+}
+
+function fill(list) {
+  const names = JSON.stringify(list);
+  if ($("files").dataset.names === names) return;
+  $("files").dataset.names = names;
+  $("nofiles").hidden = list.length > 0;
+  $("files").replaceChildren(...list.map((name, number) => {
+    const button = document.createElement("button"), image = new Image(), text = document.createElement("span");
+    button.type = "button"; button.className = "file"; button.title = name;
+    image.alt = ""; image.loading = "lazy"; image.src = `thumbnail/${number}${query}`;
+    image.onerror = () => {
+      const none = document.createElement("span");
+      none.className = "none"; none.textContent = "no preview";
+      image.replaceWith(none);
+    };
+    text.textContent = name;
+    button.append(image, text);
+    button.onclick = () => send({ background: { kind: "file", number } });
+    return button;
+  }));
+}
+
+function limit(limits) {
+  for (const name of numbers)
+    for (const input of [$(name), $(`${name}-number`)])
+      if (!input.max) [input.min, input.max] = limits[name];
+}
+
+function figures(status) {
+  if (!status) return "";
+  const parts = [];
+  if (status.state === "live") {
+    parts.push(`${status.fps.toFixed(1)} FPS`);
+    if (status.latency_ms) parts.push(`latency ${status.latency_ms.toFixed(0)} ms`);
+  }
+  parts.push(`${status.cpu_percent.toFixed(0)} % of a core`);
+  if (status.watched !== null) parts.push(status.watched ? "somebody watches" : "nobody else watches");
+  return parts.join(" · ");
+}
+
+function show(state) {
+  const { status, look, at_start, limits, backgrounds } = state;
+  fill(backgrounds);
+  limit(limits);
+  const name = status ? status.state : "starting";
+  tell("state", status ? status.words : name);
+  $("state").className = name;
+  tell("reason", (status && (status.reason || status.eased)) || "");
+  tell("figures", figures(status));
+  $("controls").disabled = !look;
+  if (!look) return;
+  const background = look.background;
+  [...$("files").children].forEach((button, number) => press(button, background.kind === "file" && background.number === number));
+  for (const kind of ["blur", "colour"]) press($(kind), background.kind === kind);
+  $("strength-row").hidden = background.kind !== "blur";  // they change what is on air, and nothing else
+  $("colour-row").hidden = background.kind !== "colour";
+  if (background.kind === "blur") setNumber("strength", background.strength);
+  if (background.kind === "colour") set($("colour-value"), background.colour);
+  if ($("room").hidden !== (background.kind !== "room")) $("room").hidden = background.kind !== "room";
+  $("stage").classList.toggle("room", background.kind === "room");
+  for (const edge of edges) setNumber(edge, look[edge]);
+  $("mirror").checked = look.mirror;
+  $("fit").checked = look.fit === "fit";
+  $("reset").disabled = [...edges, "mirror", "fit"].every((key) => look[key] === at_start[key]);
+}
+
+function complain(text) { tell("error", text); $("error").hidden = !text; }
+
+let waiting = null, sending = false;
+async function send(change) {  // one at a time; of what comes meanwhile the newest of each kind
+  waiting = { ...waiting, ...change };
+  if (sending) return;
+  sending = true;
+  while (waiting) {
+    const body = JSON.stringify(waiting);
+    waiting = null;
+    try {
+      const answer = await fetch(`look${query}`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+      complain(answer.ok ? "" : await answer.text());
+      if (answer.ok) shown = await answer.json();
+      if (shown) show(shown);
+    } catch { /* the next poll tells */ }
+  }
+  sending = false;
+}
+
+$("blur").onclick = () => send({ background: { kind: "blur", strength: +$("strength").value } });
+$("colour").onclick = () => send({ background: { kind: "colour", colour: $("colour-value").value } });
+$("colour-value").oninput = () => send({ colour: $("colour-value").value });
+for (const name of numbers) {
+  const slider = $(name), number = $(`${name}-number`);
+  const take = (value) => send({ [name]: value });
+  slider.oninput = () => { number.value = +(+slider.value).toFixed(2); take(+slider.value); };
+  number.onchange = () => {
+    if (number.value === "" || Number.isNaN(number.valueAsNumber)) complain("Give a number.");
+    else take(number.valueAsNumber);
+  };
+  number.onblur = () => { if (shown) show(shown); };
+}
+$("mirror").onchange = () => send({ mirror: $("mirror").checked });
+$("fit").onchange = () => send({ fit: $("fit").checked ? "fit" : "cover" });
+$("reset").onclick = () => {
+  const { background, ...rest } = shown.at_start;
+  send(rest);
+};
+for (const input of document.querySelectorAll("input[type=range], input[type=color]")) {
+  input.addEventListener("input", () => { holding = input; });
+  for (const end of ["change", "blur"]) input.addEventListener(end, () => { holding = null; });
+}
+
+async function poll() {
+  let trouble = "vidbg has ended, or does not answer";
+  if (!sending) try {
+    const answer = await fetch(`state${query}`);
+    if (answer.status === 401) trouble = "This address is no longer valid: open the one that vidbg printed";
+    shown = await answer.json();
+    show(shown);
+  } catch {
+    tell("state", trouble);
+    $("state").className = "";
+    tell("reason", "");
+    tell("figures", "");
+    $("controls").disabled = true;
+  }
+  setTimeout(poll, 1000);
+}
+poll();
+
+const canvas = $("picture");
+const heed = showPicture(canvas, {
+  wanted: () => $("watch").checked && !document.hidden,
+  drawn: () => {
+    $("empty").hidden = true;
+    $("stage").style.aspectRatio = `${canvas.width} / ${canvas.height}`;
+  },
+  ended: () => { $("empty").hidden = false; },
+});
+$("watch").onchange = () => {
+  $("empty").textContent = $("watch").checked ? "No picture yet" : "Not shown here";
+  heed();
+};
+document.addEventListener("visibilitychange", heed);

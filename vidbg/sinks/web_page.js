@@ -1,0 +1,2 @@
+if (!window.obsstudio) document.body.style.background = "black";
+showPicture(document.getElementById("video"));

@@ -1,0 +1,84 @@
+"""The tokens in the addresses of the web output and the panel, the same after each start."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import secrets
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+_FILE = "web-secret"
+_LENGTH = 43  # of a secret of 32 bytes in URL-safe base 64
+_PRIVATE = 0o077  # rights that nobody but the owner may have
+
+
+def access_token(purpose: str) -> str:
+    """A token that opens one kind of page, and tells nothing about those for other purposes.
+
+    It is made of a secret in this account's state folder, so that an address stays as it is when
+    vidbg starts again. Where no file can be kept there, it is a new one for each start.
+    """
+    secret = _kept_secret()
+    return hmac.new(secret.encode(), purpose.encode(), "sha256").hexdigest()[:32]
+
+
+def secret_file() -> Path:
+    """Where the secret is kept; delete it for new addresses.
+
+    Raises:
+        RuntimeError: this account has no home.
+    """
+    if sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library/Application Support"
+    else:
+        state = Path(os.environ.get("XDG_STATE_HOME", ""))
+        folder = state if state.is_absolute() else Path.home() / ".local/state"
+    return folder / "vidbg" / _FILE
+
+
+def _kept_secret() -> str:
+    new = secrets.token_urlsafe()
+    try:
+        file = secret_file()
+        kept = _read(file)
+        if kept is None:
+            _write(file, new)
+    except (OSError, RuntimeError) as error:
+        _log.warning(
+            "the web addresses change with each start; their secret is not kept: %s", error
+        )
+        return new
+    return kept or new
+
+
+def _read(file: Path) -> str | None:
+    """The secret in a file; None where there is none that only this account can know."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, encoding="ascii", errors="replace") as opened:
+        found = os.fstat(descriptor)
+        if hasattr(os, "geteuid") and (
+            found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & _PRIVATE
+        ):
+            _log.warning("%s could be read by other accounts: a new secret takes its place", file)
+            return None
+        text = opened.read(_LENGTH + 1).strip()
+    return text if len(text) == _LENGTH else None
+
+
+def _write(file: Path, secret: str) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=_FILE, dir=file.parent)  # for the owner alone
+    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+        opened.write(secret)
+    Path(name).replace(file)

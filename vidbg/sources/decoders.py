@@ -1,0 +1,28 @@
+"""Which decoder reads a video stream."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from av.codec import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""FFmpeg's own decoders of these leave out the alpha, which Matroska stores beside the picture."""
+
+
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """FFmpeg's usual decoder, or for VP8 and VP9 with alpha the one that decodes the alpha, too."""
+    name = _WITH_ALPHA.get(stream.codec_context.name)
+    if name is None or not _says_alpha(stream):
+        return stream.codec_context
+    context = cast(VideoCodecContext, CodecContext.create(name, "r"))
+    context.thread_count = 0
+    return context
+
+
+def _says_alpha(stream: VideoStream) -> bool:
+    return any(
+        key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()
+    )

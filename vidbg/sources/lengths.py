@@ -1,0 +1,71 @@
+"""Where a file's clock starts, and where its streams end by what the container says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.format import Flags
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+_MOV = "mov,mp4"
+_END_STORED = ("matroska", "asf")  # their duration is the time of the end, wherever they start
+_DURATION_TAG = "DURATION"  # Matroska's, of a stream: "00:00:05.033000000"
+
+
+def clock_breaks(container: InputContainer) -> bool:
+    """Whether the format lets its clock start anew midway: MPEG-TS, program streams, Ogg."""
+    return bool(Flags(container.format.flags) & Flags.ts_discont)
+
+
+def origin_s(container: InputContainer) -> Fraction:
+    """The clock's time at the earliest sound or picture; 0 where that is before 0."""
+    start_s = Fraction(container.start_time or 0, av.time_base)
+    return start_s if clock_breaks(container) else max(start_s, Fraction(0))
+
+
+def stored_end_s(container: InputContainer, origin: Fraction) -> Fraction | None:
+    """When the file ought to end, counted from `origin`; None where its header does not say."""
+    name = container.format.name
+    if name.startswith(_MOV):
+        ends = [_end_s(s) for s in container.streams if s.type in ("video", "audio")]
+        return max((end - origin for end in ends if end is not None), default=None)
+    if not container.duration:
+        return None
+    duration = Fraction(container.duration, av.time_base)
+    if name.startswith(_END_STORED):
+        return max(duration - origin, Fraction(0))
+    if name.startswith("flv"):  # some writers store the end, others the length
+        return duration - origin if duration > origin else duration
+    return None  # estimated, not stored
+
+
+def stream_end_s(container: InputContainer, stream: VideoStream, origin: Fraction) -> float | None:
+    """When the last frame of a stream ends, counted from `origin`; None where nothing says so."""
+    end = None
+    if container.format.name.startswith(_MOV):
+        end = _end_s(stream)
+    elif container.format.name.startswith("matroska"):
+        end = _parsed(stream.metadata.get(_DURATION_TAG, ""))
+        if end is not None:  # a tag may be left over from a longer file
+            end = min(end, Fraction(container.duration or 0, av.time_base))
+    return None if end is None else float(end - origin)
+
+
+def _end_s(stream: Stream) -> Fraction | None:
+    if not stream.duration or not stream.time_base:
+        return None
+    return ((stream.start_time or 0) + stream.duration) * stream.time_base
+
+
+def _parsed(text: str) -> Fraction | None:
+    """ "00:00:05.033" in seconds."""
+    parts: Iterable[str] = text.split("\0")[0].split(":")
+    try:
+        hours, minutes, seconds = map(Fraction, parts)
+    except ValueError:
+        return None
+    return hours * 3600 + minutes * 60 + seconds

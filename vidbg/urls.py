@@ -1,0 +1,40 @@
+"""Addresses of streams, and how to talk about them without their secrets."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from vidbg.errors import ConfigError
+
+
+def split_url(url: str) -> tuple[SplitResult, int | None]:
+    """The parts of a URL and its port.
+
+    Raises:
+        ConfigError: it is malformed; the message does not repeat it, for it may hold a key.
+    """
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError as error:
+        raise ConfigError(f"the address is malformed: {error}") from error
+
+
+def public_name(url: str) -> str:
+    """A URL without what is secret in it (stream keys, passphrases): scheme, host and port."""
+    parts, port = split_url(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
+
+
+def concealed(text: str, url: str) -> str:
+    """A text without what public_name() leaves out of a URL, be it whole or in pieces."""
+    parts, _ = split_url(url)
+    text = text.replace(url, public_name(url))
+    key = parts.path.strip("/").split("/", 1)[-1]  # behind the application's name, if it has one
+    values = [option.partition("=")[2] for option in parts.query.split("&")]
+    for secret in (parts.query, key, *values, parts.username, parts.password):
+        for form in {secret, unquote(secret)} if secret else ():
+            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)
+    return text
