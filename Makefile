@@ -67,4 +67,4 @@ demo: .venv/base
 	$(BIN)/vidbg demo demo
 
 clean:
-	rm -rf .venv .gpu demo gpu-report runs dist build
+	rm -rf .venv demo gpu-report runs dist build

@@ -107,13 +107,16 @@ def restore(root: Path) -> list[Path]:
 
 
 def start_guard(root: Path, after_s: float = GUARD_S) -> int:
-    """Start a process that restores the checkout later, should nobody do it; its process id."""
+    """Start a process that restores the checkout later, should nobody do it; its process id.
+
+    It ends by itself once the checkout is whole.
+    """
     command = [sys.executable, "-m", "tools.gpu.lean", str(root.resolve()), str(after_s)]
-    guard = subprocess.Popen(
+    process = subprocess.Popen(
         command, cwd=Path(__file__).resolve().parents[2], start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    return guard.pid
+    return process.pid
 
 
 def _journal(root: Path) -> list[Path]:
@@ -121,6 +124,16 @@ def _journal(root: Path) -> list[Path]:
     return [Path(name) for name in json.loads(path.read_text())] if path.is_file() else []
 
 
+def guard(root: Path, after_s: float) -> None:
+    """Restore so long after the last `set_aside`, unless somebody else does."""
+    journal = root / JOURNAL
+    while journal.is_file():
+        left = journal.stat().st_mtime + after_s - time.time()
+        if left <= 0:
+            restore(root)
+            return
+        time.sleep(min(left, 5))
+
+
 if __name__ == "__main__":
-    time.sleep(float(sys.argv[2]))
-    restore(Path(sys.argv[1]))
+    guard(Path(sys.argv[1]), float(sys.argv[2]))
