@@ -93,7 +93,8 @@ def _batches(trainer: Trainer, maker: SceneMaker, workers: int) -> Iterator[Any]
 def _init_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the whole group may get it; the run ends them
+        signal.signal(number, signal.SIG_IGN)
 
 
 def load_data(
