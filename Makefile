@@ -4,7 +4,7 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install check test test-gpu test-pipewire test-vm bench gpu-report demo clean
+.PHONY: install check test test-gpu test-pipewire test-vm bench gpu-report gpu-rehearsal demo clean
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -44,13 +44,19 @@ test-vm: .venv/dev
 	PYTHONPATH=tests $(BIN)/python -m vm.prepare
 	VIDBG_REQUIRE=vm $(BIN)/python -m pytest -m vm tests/test_vm.py
 
-# On a machine with an NVIDIA GPU: the tests that want one, and what the engines do there, in
-# gpu-report/.
+# On a machine with an NVIDIA GPU: the tests that want one, and what networks and frames do there,
+# in gpu-report/.
 test-gpu: .venv/dev
 	VIDBG_REQUIRE=gpu $(BIN)/python -m pytest -m gpu
 
 gpu-report: .venv/dev
-	PYTHONPATH=tests $(BIN)/python -m gpu_report --out gpu-report
+	$(BIN)/python -m tools.gpu.report --out gpu-report
+
+# Here: all that a GPU machine without a network would be told to do, with only the packages that it
+# has, up to where the card is asked for. See tools/gpu/README.md.
+gpu-rehearsal: .venv/dev
+	$(BIN)/python -m tools.gpu rehearse
+	$(BIN)/python -m tools.gpu rehearse --plan train
 
 bench: .venv/base
 	$(BIN)/vidbg bench

@@ -1,14 +1,10 @@
-"""Carrying pictures and weights in pieces, and the script that trains on a GPU with them."""
+"""Carrying pictures and weights in pieces."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 import tarfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -21,8 +17,6 @@ from training.pieces import PIECES, join, read_list, split
 from training.shards import SHARDS, app, missing, pack, unpack, unpack_all
 from vidbg.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "training" / "gpu.sh"
 LIMIT = 60_000
 
 
@@ -210,77 +204,3 @@ def test_the_command_line_takes_the_same_way(data: Path, tmp_path: Path) -> None
     run("unpack", "--shards", shards, "--out", out)
     assert run("missing", "--shards", shards, "--out", out) == ""
     assert CliRunner().invoke(app, ["unpack", "--out", out]).exit_code == 2
-
-
-def gpu(words: Sequence[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run(
-        ["bash", str(SCRIPT), *words], cwd=folder, env=variables, capture_output=True, text=True
-    )
-
-
-@pytest.mark.parametrize(
-    "line", ["", "fly", "train", "train soon", "train --data", "collect", "setup now", "all 5"]
-)
-def test_the_script_refuses_wrong_words(line: str, tmp_path: Path) -> None:
-    result = gpu(line.split(), tmp_path)
-    assert result.returncode == 2
-    assert result.stderr.startswith("usage: ")
-
-
-def test_the_script_unpacks_and_collects(data: Path, tmp_path: Path) -> None:
-    names = [part.name for part in pack(data, tmp_path / "shards", 100_000)]
-    (tmp_path / "shards" / names[-1]).rename(tmp_path / "later.tar")
-    restored = tmp_path / "machine" / "data"
-    restored.parent.mkdir()
-    (tmp_path / "shards").rename(tmp_path / "machine" / "shards")
-    result = gpu(["unpack"], tmp_path / "machine")
-    assert result.returncode == 0, result.stderr
-    assert f"still to come: {names[-1]}" in result.stdout
-    assert find_sets(restored)
-
-    assert gpu(["collect", "out"], tmp_path / "machine").returncode == 1
-    run = tmp_path / "machine" / "runs" / "gpu"
-    run.mkdir(parents=True)
-    for name in ("best.safetensors", "log.csv", "recipe.json"):
-        (run / name).write_text(name)
-    assert gpu(["collect", "out"], tmp_path / "machine").returncode == 0
-    join(tmp_path / "machine/out/weights", tmp_path / "weights")
-    assert (tmp_path / "weights").read_text() == "best.safetensors"
-    assert (tmp_path / "machine/out/log.csv").read_text() == "log.csv"
-
-
-@pytest.mark.parametrize("ready", [True, False])
-def test_the_script_installs_only_what_is_absent(tmp_path: Path, ready: bool) -> None:
-    """With a stand-in for Python that can train at once, or only from a virtual environment."""
-    stand_in = tmp_path / "python"
-    stand_in.write_text(
-        '#!/bin/sh\necho "$0 $*" >>calls\n'
-        'case "$2" in venv) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;; esac\n'
-        f'[ "$1" = -m ] || [ "$0" = .venv/bin/python ] || {str(ready).lower()}\n'
-    )
-    stand_in.chmod(0o755)
-    result = gpu(["setup"], tmp_path, PYTHON=str(stand_in))
-    assert result.returncode == 0, result.stderr
-    calls = (tmp_path / "calls").read_text()
-    assert ("--system-site-packages" in calls) == (".venv/bin/python -m pip" in calls) != ready
-
-
-def test_the_script_trains_stops_and_goes_on(tmp_path: Path) -> None:
-    """With a stand-in for Python that says how it was called and takes its time."""
-    stand_in = tmp_path / "python"
-    stand_in.write_text('#!/bin/sh\necho "$@"\nexec sleep "$NAP_S"\n')
-    stand_in.chmod(0o755)
-    environment = {"PYTHON": str(stand_in), "NAP_S": "30", "STOP_AFTER_S": "0.2"}
-    words = ["train", "12.5", "--init", "weights"]
-    result = gpu(words, tmp_path, **environment)
-    assert result.returncode == 0, result.stderr
-    assert "--device cuda" in result.stdout
-    assert "--minutes 12.5 --init weights\n" in result.stdout
-    assert "stopped after 0.2 s" in result.stdout
-    (tmp_path / "runs/gpu").mkdir(parents=True)
-    (tmp_path / "runs/gpu/checkpoint.pt").touch()
-    assert "going on" in gpu(words, tmp_path, **environment).stdout
-    failed = gpu(words, tmp_path, **environment | {"NAP_S": "none"})
-    assert failed.returncode == 1
-    assert "training failed" in failed.stderr

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from references import CPU
 from typer.testing import CliRunner
 
 from vidbg.cli.app import app
@@ -367,7 +368,7 @@ def test_the_network_equals_the_reference(here: tuple[Flavour, str], folder: Pat
     rng = np.random.default_rng(0)
     batch = rng.normal(size=(1, 4, 224, 384)).astype(np.float32)
     backend = TensorRtBackend(*here)
-    error = np.abs(backend(batch) - load_backend("cpu", "fp32")(batch))
+    error = np.abs(backend(batch) - load_backend(CPU, "fp32")(batch))
     assert np.quantile(error, 0.99) < 0.02  # fp16 has 11 bits of mantissa
     assert len(list(folder.glob("*.engine"))) == 1
     assert len(list(folder.glob("*.kernels"))) == here[0].portable

@@ -25,6 +25,7 @@ from training.augment import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E4
 from training.batches import Batches  # noqa: E402
 from training.data import (  # noqa: E402
     find_sets,
+    keep_decoded,
     read_sample,
     sampling_weights,
     split_by_names,
@@ -63,6 +64,26 @@ def test_masks_take_the_pictures_size(sets: Path) -> None:
         assert image.shape == (80, 96, 3)
         assert mask.shape == (80, 96)
         assert bool(mask.any()) == pictures.people
+
+
+def test_decoded_pictures_are_kept_and_the_same(
+    sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import data
+
+    monkeypatch.setattr(data, "_decoded", {})
+    found = find_sets(sets)
+    fresh = [read_sample(sample) for pictures in found for sample in pictures.samples]
+    size = keep_decoded(found, 4)
+    assert size == sum(image.nbytes + mask.nbytes for image, mask in fresh)
+    for path in sets.rglob("*.*"):
+        path.unlink()
+    kept = [read_sample(sample) for pictures in found for sample in pictures.samples]
+    for pair, expected in zip(kept, fresh, strict=True):
+        for array, wanted in zip(pair, expected, strict=True):
+            np.testing.assert_array_equal(array, wanted)
+            assert not array.flags.writeable
+    assert keep_decoded(found, 4) == size
 
 
 def test_a_missing_mask_is_named(sets: Path) -> None:
@@ -372,14 +393,16 @@ SMALL = ("--size", "64x64", "--size", "32x64")
 def test_one_command_trains_logs_and_resumes(
     sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import train
+    from training import data, train
 
     monkeypatch.setattr(train, "signal", _NoSignals())
+    monkeypatch.setattr(data, "_decoded", {})
     out = tmp_path / "run"
-    how = (*SMALL, "--priors", "--clips", 0.5, "--train-stem")
+    how = (*SMALL, "--priors", "--clips", 0.5, "--train-stem", "--in-memory")
     result = run_training(sets, out, "--steps", 2, *how)
     assert result.exit_code == 0, result.output
     assert (out / "best.safetensors").exists()
+    assert (out / "last.safetensors").exists()
     assert (out / "curves.png").exists()
     recipe = json.loads((out / "recipe.json").read_text())
     assert recipe["people"]["people"]["pictures"] == 8
@@ -389,6 +412,7 @@ def test_one_command_trains_logs_and_resumes(
     with (out / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["step"]) for row in rows] == [2, 4]
+    assert 0 < float(rows[0]["minutes"]) < float(rows[1]["minutes"])
     for name in ("loss/bce", "people/iou", "people/precision", "people/recall", "people/f1"):
         assert np.isfinite(float(rows[-1][name]))
     assert list((out / "tensorboard").iterdir())

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from fake_cuda import Arrays, FakeCuda, FakeEngine, fake_flavour
 from live_rig import BEHIND, HEIGHT, WIDTH, FrameDevice, Rig
+from references import CPU
 from skimage import data
 
 from vidbg.compositing import CompositingConfig, Compositor, parse_background
@@ -121,7 +122,7 @@ def simulated(
 
 def reference(frame_list: list[Frame], config: MattingConfig = CONFIG) -> list[Image]:
     """What the two steps make of frames."""
-    with Matter("cpu", "fp32", config=config) as matter:
+    with Matter(CPU, "fp32", config=config) as matter:
         road = TwoSteps(matter, Compositor(GREEN, open_frames))
         return [road.compose(frame, road.mat(frame)).image for frame in frame_list]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from vidbg.frame import Image
 
 Mask = NDArray[np.uint8]
 """uint8 (H, W), 0 background, 255 person."""
+
+_decoded: dict[Sample, tuple[Image, Mask]] = {}
+"""What `keep_decoded` keeps."""
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
@@ -136,8 +140,27 @@ def keep(pictures: PictureSet, wanted: Callable[[Sample], bool]) -> PictureSet:
     )
 
 
+def keep_decoded(sets: Iterable[PictureSet], threads: int) -> int:
+    """Decode every picture once; `read_sample` then gives the same read-only arrays each time.
+
+    Processes forked from this one share the memory.
+
+    Returns:
+        The bytes that all decoded pictures take.
+    """
+    samples = [s for pictures in sets for s in pictures.samples if s not in _decoded]
+    with ThreadPoolExecutor(threads) as pool:
+        for sample, arrays in zip(samples, pool.map(read_sample, samples), strict=True):
+            for array in arrays:
+                array.flags.writeable = False
+            _decoded[sample] = arrays
+    return sum(array.nbytes for arrays in _decoded.values() for array in arrays)
+
+
 def read_sample(sample: Sample) -> tuple[Image, Mask]:
     """The picture, uint8 (H, W, 3) BGR, and its mask at the same size (zeros: nobody)."""
+    if sample in _decoded:
+        return _decoded[sample]
     if sample.mask is not None:
         image = _read(sample.image, cv2.IMREAD_COLOR)
         return image, _at_size(_read(sample.mask, cv2.IMREAD_GRAYSCALE), image)

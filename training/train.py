@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from training.batches import SIZES, Batches
 from training.data import (
     PictureSet,
     find_sets,
+    keep_decoded,
     sampling_weights,
     split_by_names,
     split_set,
@@ -81,6 +83,7 @@ def _batches(trainer: Trainer, maker: SceneMaker, workers: int) -> Iterator[Any]
         batch_size=None,
         sampler=range(trainer.step * world + rank, limit * world, world),
         num_workers=workers,
+        pin_memory=trainer.fabric.device.type == "cuda",
         worker_init_fn=_init_worker,
         prefetch_factor=4 if workers else None,
     )
@@ -89,7 +92,9 @@ def _batches(trainer: Trainer, maker: SceneMaker, workers: int) -> Iterator[Any]
 
 def _init_worker(_: int) -> None:
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the whole group may get it; the run ends them
+        signal.signal(number, signal.SIG_IGN)
 
 
 def load_data(
@@ -196,7 +201,9 @@ def main(
     loss: Annotated[list[str] | None, typer.Option(help="TERM=WEIGHT of the loss.")] = None,
     size: Annotated[list[str] | None, typer.Option(help="HEIGHTxWIDTH; repeat.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Minutes of training.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Minutes, waiting for batches and validation included.")
+    ] = None,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the encoder.")] = 1e-4,
     decoder_factor: Annotated[float, typer.Option(help="The decoder's rate over it.")] = 6.0,
     weight_decay: Annotated[float, typer.Option()] = 1e-2,
@@ -213,6 +220,9 @@ def main(
     patience: Annotated[int, typer.Option(help="Validations without gain before the end.")] = 8,
     val_pixels: Annotated[int, typer.Option(help="Network size in validation.")] = 224 * 384,
     workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
+    in_memory: Annotated[
+        bool, typer.Option(help="Decode all pictures once, four bytes a pixel, and keep them.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     devices: Annotated[str, typer.Option(help="How many, or auto.")] = "auto",
     precision: Annotated[
@@ -272,6 +282,10 @@ def main(
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         (out / RECIPE).write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+    if in_memory:
+        extra = [] if cutouts is None else [cutouts]
+        kept = keep_decoded([*training, *validation, *extra], os.cpu_count() or 1)
+        logger.info("%.1f GB of decoded pictures in memory", kept / 1e9)
     maker = SceneMaker(people, weights, rooms, augmentation, cutouts, coarse or [], plain or [])
     run(Trainer(config, out, init, fabric), maker, validation, workers)
 

@@ -34,6 +34,9 @@ from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 logger = logging.getLogger(__name__)
 
+BEST, LAST = "best.safetensors", "last.safetensors"
+"""Averaged weights: those that scored best in validation, and those of the last validation."""
+
 NETWORKS: dict[str, Callable[[], AlphaNetwork]] = dict(networks.NETWORKS.items())
 NETWORKS["seed"] = SeedNetwork
 
@@ -120,6 +123,7 @@ class Trainer:
             self.network, multi_avg_fn=warm_ema(config.ema_decay), use_buffers=True
         )
         self.step, self.elapsed_s, self.best, self.stale = 0, 0.0, 0.0, 0
+        self._counted_at = time.monotonic()
         self.plateau = Plateau()
         self.log = TrainingLog(folder) if fabric.is_global_zero else None
         self._resume()
@@ -157,7 +161,6 @@ class Trainer:
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """One step of the optimiser; the weighted terms of the loss."""
-        start = time.monotonic()
         factor = self.learning_factor()
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
@@ -173,11 +176,17 @@ class Trainer:
         else:
             logger.warning("step %d: gradient not finite, left out", self.step)
         self.step += 1
-        self.elapsed_s += time.monotonic() - start
-        return {name: float(term.detach()) for name, term in terms.items()}
+        values = torch.stack([term.detach() for term in terms.values()]).tolist()  # one wait
+        self._count_time()
+        return dict(zip(terms, values, strict=True))
+
+    def _count_time(self) -> None:
+        now = time.monotonic()
+        self.elapsed_s += now - self._counted_at
+        self._counted_at = now
 
     def _terms(self, batch: Batch) -> dict[str, Tensor]:
-        images, masks, priors = (torch.as_tensor(part).to(self.fabric.device) for part in batch[:3])
+        images, masks, priors = (self._placed(part) for part in batch[:3])
         target, prior = masks.unsqueeze(1).float() / 255, priors.float() / 255
         fine = torch.as_tensor(batch.fine).to(self.fabric.device)
         if batch.earlier is None:
@@ -193,6 +202,9 @@ class Trainer:
         change = temporal_loss(logits.float().sigmoid(), before, target, target_before)
         return terms | {"temporal": self.config.loss["temporal"] * change}
 
+    def _placed(self, part: Any) -> Tensor:
+        return torch.as_tensor(part).to(self.fabric.device, non_blocking=True)
+
     def _logits(self, inputs: Tensor) -> Tensor:
         """By the wrapped network, in mixed precision: Fabric enters that for `forward` alone."""
         with self.fabric.autocast():
@@ -202,7 +214,7 @@ class Trainer:
     @torch.no_grad()
     def _before(self, earlier: Any) -> tuple[Tensor, Tensor]:
         """Alpha and true alpha, float (N, 1, H, W), of the frames before."""
-        images, masks = (torch.as_tensor(part).to(self.fabric.device) for part in earlier)
+        images, masks = (self._placed(part) for part in earlier)
         alpha = self._logits(to_input(images)).float().sigmoid()
         return alpha, masks.unsqueeze(1).float() / 255
 
@@ -212,6 +224,7 @@ class Trainer:
         network on, `hold_norms` keeps the decoder's too: a batch of one or two large pictures has
         no statistics worth the name.
         """
+        self._counted_at = time.monotonic()
         self.network.train()
         self.network.encoder.eval()
         if self.config.hold_norms:
@@ -239,6 +252,7 @@ class Trainer:
         self.stale = 0 if gained else self.stale + 1
         self.best = max(score, self.best)
         self.plateau.update(gained)
+        self._count_time()
         self.save()
         return self.stale >= self.config.patience
 
@@ -246,8 +260,9 @@ class Trainer:
         self.averaged.eval()
         scores = {s.name: score_set(self.infer, s, self.config.validation_pixels) for s in sets}
         score = summary(scores)
+        save_weights(self.averaged.module, self.folder / LAST)
         if score > self.best:
-            save_weights(self.averaged.module, self.folder / "best.safetensors")
+            save_weights(self.averaged.module, self.folder / BEST)
         rate = self.optimizer.param_groups[0]["lr"]
         if self.log is not None:
             self.log.append(self.step, log_row(self.elapsed_s / 60, rate, losses, scores, score))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
-from training.data import PictureSet, read_sample
+from training.data import Mask, PictureSet, read_sample
 from training.metrics import boundary_f, is_false_person, mad, segmentation_scores
 from training.predict import Infer, predict
 from vidbg.frame import Alpha
@@ -34,15 +36,18 @@ def score_set(infer: Infer, pictures: PictureSet, pixels: int) -> Scores:
     With people: iou, precision, recall, f1, boundary_f, mad. Without: false_person, the share of
     pictures with more than 1 % called person.
     """
-    rows = []
-    for sample in pictures.samples:
-        image, mask = read_sample(sample)
-        alpha = predict(infer, image, pixels)
+
+    def score(alpha: Alpha, mask: Mask) -> Scores:
         if pictures.people:
-            rows.append(score_picture(alpha, np.float32(1 / 255) * mask))
-        else:
-            rows.append({"false_person": float(is_false_person(alpha))})
-    return mean_scores(rows)
+            return score_picture(alpha, np.float32(1 / 255) * mask)
+        return {"false_person": float(is_false_person(alpha))}
+
+    rows = []
+    with ThreadPoolExecutor() as pool:  # scores take longer than a GPU's alpha
+        for sample in pictures.samples:
+            image, mask = read_sample(sample)
+            rows.append(pool.submit(score, predict(infer, image, pixels), mask))
+    return mean_scores([row.result() for row in rows])
 
 
 def mean_scores(rows: list[Scores]) -> Scores:

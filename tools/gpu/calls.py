@@ -1,0 +1,66 @@
+"""A plan's commands with their numbers, checked against what the machine allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tools.gpu.lean import folder_bytes, tree_bytes
+from tools.gpu.limits import (
+    CARRIED_BYTES,
+    CARRIED_FOLDERS,
+    COMMAND_CHARACTERS,
+    COMMAND_S,
+    LEASE_S,
+    TRAINING_S,
+)
+from tools.gpu.plan import CARRY, PLANS, Call, seconds_after_training, seconds_before_training
+from vidbg.errors import ConfigError
+
+
+def planned(plan: str, carry: Path) -> list[Call]:
+    """The plan's calls for the parts that were packed.
+
+    Raises:
+        ConfigError: no such plan, or nothing was packed.
+    """
+    if plan not in PLANS:
+        raise ConfigError(f"no plan {plan!r}; there are {[*PLANS]}")
+    parts = sorted(path.name for path in carry.glob("*"))
+    if not parts:
+        raise ConfigError(f"{carry} is empty; `python -m tools.gpu pack` fills it")
+    return PLANS[plan](parts)
+
+
+def minutes_of(calls: list[Call]) -> float:
+    """Of training, so that the plan ends with the lease if every step takes its whole budget."""
+    seconds = LEASE_S - seconds_before_training(calls) - seconds_after_training(calls)
+    if seconds < TRAINING_S:
+        raise ConfigError(f"this plan leaves {seconds} s of training; it must be {TRAINING_S}")
+    return int(seconds / 6) / 10
+
+
+def as_call(call: Call, minutes: float, root: Path, carry: Path) -> dict[str, Any]:
+    """The command to run on the machine, what it carries, and how much of the limits that uses.
+
+    Args:
+        root: the checkout.
+        carry: where the parts are now.
+    Raises:
+        ConfigError: it is beyond a limit.
+    """
+    command = call.command(minutes)
+    folders = [f"{CARRY}/{part}" for part in call.parts]
+    tree = tree_bytes(root, lean=True)
+    carried = sum(folder_bytes(carry / part) for part in call.parts)
+    limits = {
+        "characters": (len(command), COMMAND_CHARACTERS),
+        "seconds": (call.timeout_s, COMMAND_S),
+        "folders": (len(folders), CARRIED_FOLDERS),
+        "bytes": (tree + carried, CARRIED_BYTES),
+    }
+    for what, (value, most) in limits.items():
+        if value > most:
+            raise ConfigError(f"{call.name} takes {value} {what}; allowed are {most}")
+    facts = {what: f"{value} of {most}" for what, (value, most) in limits.items()}
+    return {"command": command, "carry": folders, "timeout_s": call.timeout_s, "uses": facts}

@@ -1,0 +1,91 @@
+"""What the GPU machine trains, in what order, with which options of `training.train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.gpu.pack import LIGHT
+
+BATCH = 64
+"""Pictures of 86016 pixels; other sizes in proportion."""
+
+RESNET_SHARE = 0.7
+"""Of the minutes; the light network gets the others."""
+
+SET_WEIGHTS = ("portraits=60", "street=50")
+"""Others are drawn by the square root of their size; see training/README.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One network's training.
+
+    Attributes:
+        words: options of `training.train`, none of which a shell would split.
+    """
+
+    name: str
+    words: tuple[str, ...]
+
+
+def lessons(state: Path, engines: Path, minutes: float, *, rehearsal: bool) -> list[Lesson]:
+    """ResNet-50, then the light network where its weights were carried.
+
+    Peak rates are those of LOG 24 (2e-5 for batches of 16 pictures of 50176 pixels, on from whole
+    weights) times the square root of how much larger the batches are, 2.6. Those of the light
+    network are twice the rates that its weights were made with, by the same rule.
+    """
+    light = engines / LIGHT
+    share = RESNET_SHARE if light.is_file() else 1.0
+    found = [
+        _lesson(state, "resnet50", engines / "vidbg-r50.safetensors", minutes * share, "5e-5", "6")
+    ]
+    if light.is_file():
+        found.append(_lesson(state, "light", light, minutes * (1 - share), "4e-4", "5"))
+    return [_small(lesson) if rehearsal else lesson for lesson in found]
+
+
+def _lesson(
+    state: Path, network: str, init: Path, minutes: float, rate: str, factor: str
+) -> Lesson:
+    options = {
+        "--network": network,
+        "--data": state / "data" / "train",
+        "--val": state / "data" / "val",
+        "--init": init,
+        "--out": state / "runs" / network,
+        "--minutes": f"{minutes:.2f}",
+        "--device": "cuda",
+        "--devices": 1,
+        "--precision": "bf16-mixed",
+        "--workers": 16,
+        "--batch-pixels": BATCH * 86016,
+        "--lr": rate,
+        "--decoder-factor": factor,
+        "--warmup": 100,
+        "--epoch-steps": 600,
+        "--patience": 1000,
+    }
+    words = [str(word) for pair in options.items() for word in pair]
+    weights = [word for weight in SET_WEIGHTS for word in ("--set-weight", weight)]
+    return Lesson(network, (*words, *weights, "--train-stem", "--in-memory"))
+
+
+SMALL = {
+    "--device": "cpu",
+    "--workers": "2",
+    "--batch-pixels": str(2 * 64 * 64),
+    "--warmup": "1",
+    "--epoch-steps": "2",
+}
+
+
+def _small(lesson: Lesson) -> Lesson:
+    """The same in three steps on a CPU."""
+    words = list(lesson.words)
+    for option, value in SMALL.items():
+        words[words.index(option) + 1] = value
+    at = words.index("--minutes")
+    words[at : at + 2] = ["--steps", "3"]
+    return Lesson(lesson.name, (*words, "--size", "64x64", "--val-pixels", str(128 * 128)))
