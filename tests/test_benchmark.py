@@ -288,7 +288,11 @@ def test_engines_here_are_those_that_load(monkeypatch: pytest.MonkeyPatch) -> No
     usable = [backends.BackendReport("cpu", True, "", True)]
     monkeypatch.setattr(backends, "survey", lambda: usable)
     monkeypatch.setattr(backends, "_load", load)
-    assert backends.engines_here() == ["cpu:int8", "cpu:bf16", "cpu:fp32"]
+    assert backends.engines_here() == [
+        f"cpu:{precision}{network}"
+        for precision in ("int8", "bf16", "fp32")
+        for network in ("", ":light")
+    ]
     monkeypatch.setattr(backends, "survey", list)
     with pytest.raises(BackendError, match="no backend"):
         backends.engines_here()

@@ -89,6 +89,7 @@ def test_one_json_object_for_scripts() -> None:
         "reason": "OpenVINO, int8",
         "chosen": True,
         "ms": 15.2,
+        "light_ms": None,
     }
     assert found["engines"][0]["path"] == "/e/vidbg-r50.json"
     assert found["ffmpeg"]["encoders"] == {"libx264": True, "prores_ks": True, "libvpx-vp9": True}

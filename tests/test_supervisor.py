@@ -485,7 +485,7 @@ def test_a_preview_is_a_viewer() -> None:
 def test_the_next_device_is_tried_when_one_keeps_failing(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
-    def load(name: str, _precision: str, _threads: int | None) -> ConstantBackend:
+    def load(name: str, _precision: str, _network: str, _threads: int | None) -> ConstantBackend:
         tried.append(name)
         if name == "tensorrt":
             raise BackendError("no such thing")

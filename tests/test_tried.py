@@ -62,7 +62,7 @@ class Machine:
         library = SimpleNamespace(offered=lambda _: OFFERED, probe=lambda _: "library, int8, chip")
         monkeypatch.setattr(backends, "_module", lambda _: library)
 
-    def load(self, name: str, precision: str, _threads: int | None) -> Opened:
+    def load(self, name: str, precision: str, _network: str, _threads: int | None) -> Opened:
         if name not in self.devices:
             raise BackendError(f"there is no {name}")
         precision = OFFERED[0] if precision == "auto" else precision
@@ -164,7 +164,8 @@ def test_a_report_names_the_time_of_a_picture(monkeypatch: pytest.MonkeyPatch) -
     assert report.usable
     assert report.ms is not None
     assert "library, int8, chip; " in report.reason
-    assert "ms for a picture (384x224 in the network)" in report.reason
+    assert "ms for a picture by ResNet-50, " in report.reason
+    assert "ms by the light network (384x224 in the network)" in report.reason
     machine.broken["cpu:int8"] = failing
     assert "bf16 is used, for what is faster fails" in measure("cpu").reason
     machine.broken["cpu"] = failing

@@ -319,7 +319,8 @@ def _result(
 
 def _engine_name(matter: Matter, stages_ms: dict[str, Times]) -> str:
     whole = ", whole frame" if {"fetch", "device"} & set(stages_ms) else ""
-    return f"{matter.backend.name} {matter.backend.precision}{whole}"
+    network = ", light" if matter.step.network == "light" else ""
+    return f"{matter.backend.name} {matter.backend.precision}{network}{whole}"
 
 
 def percentiles_ms(seconds: list[float]) -> Times:

@@ -101,7 +101,8 @@ class BackendReport:
 
     Attributes:
         chosen: it is what `auto` takes.
-        ms: how long the network took for a picture, in milliseconds; None where it was not tried.
+        ms, light_ms: how long ResNet-50 and the light network took for a picture, in milliseconds;
+            None where they were not tried.
     """
 
     name: str
@@ -109,6 +110,7 @@ class BackendReport:
     reason: str
     chosen: bool
     ms: float | None = None
+    light_ms: float | None = None
 
 
 def load_backend(
@@ -218,7 +220,9 @@ def parse_engine(name: str) -> tuple[str, str, NetworkName]:
 
 
 def engines_here() -> list[str]:
-    """Every DEVICE:PRECISION that computes on this machine, in the order of choice.
+    """Every engine that computes on this machine, for `parse_engine`, in the order of choice.
+
+    Each DEVICE:PRECISION stands there twice: for ResNet-50, and with ":light".
 
     Raises:
         BackendError: there is none.
@@ -231,7 +235,8 @@ def engines_here() -> list[str]:
             except (BackendError, ConfigError) as error:
                 logger.info("not %s:%s: %s", report.name, precision, error)
                 continue
-            found.append(f"{report.name}:{precision}")
+            engine = f"{report.name}:{precision}"
+            found += [engine, f"{engine}:light"]
     if not found:
         raise BackendError("no backend can be used here; `vidbg doctor` says why")
     return found
@@ -280,7 +285,7 @@ def _measured_apart(name: str) -> BackendReport:
 
 
 def measure(name: str) -> BackendReport:
-    """Have a device compute a few pictures, in the best of its precisions that does."""
+    """Have a device compute a few pictures by each network, in the best precision that does."""
     probed = _probed(name)
     if not probed.usable:
         return probed
@@ -291,6 +296,8 @@ def measure(name: str) -> BackendReport:
                 return replace(probed, reason=built)
             ms = 1e3 * _time(backend)
             precision = backend.precision
+        with closing(load_first([name], precision, "light", None, _look_once)[1]) as backend:
+            light_ms = 1e3 * _time(backend)
     except Exception as error:  # whatever a library raises is what is to be told
         failed = f"{probed.reason}, but it fails at its first picture: {error}"
         return replace(probed, usable=False, reason=failed)
@@ -298,8 +305,11 @@ def measure(name: str) -> BackendReport:
     reason = probed.reason
     if f", {precision}" not in reason:
         reason += f"; {precision} is used, for what is faster fails"
-    reason += f"; {ms:.1f} ms for a picture ({width}x{height} in the network)"
-    return replace(probed, reason=reason, ms=round(ms, 2))
+    reason += (
+        f"; {ms:.1f} ms for a picture by ResNet-50, {light_ms:.1f} ms by the light network "
+        f"({width}x{height} in the network)"
+    )
+    return replace(probed, reason=reason, ms=round(ms, 2), light_ms=round(light_ms, 2))
 
 
 def _look_once(backend: Backend) -> None:

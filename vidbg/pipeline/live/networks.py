@@ -21,7 +21,7 @@ from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import plan_geometry
 from vidbg.pipeline.frame_inputs import frame_plan
 from vidbg.pipeline.live.helpers import Helpers
-from vidbg.pipeline.live.speeds import Speeds
+from vidbg.pipeline.live.speeds import SHARES, Speeds
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class DeviceNetworks:
         check_choices(config.device, config.precision)
         self._config, self._announce = config, announce
         self._steps = live_steps(config) if rate is not None else (file_step(config),)
-        self._period_s = None if rate is None else 1 / rate
+        self._budget_s = None if rate is None else SHARES[config.quality] / rate
         plan = plan_geometry(height, width, self._steps[-1].pixels)
         self._size = plan.height, plan.width
         self._frame_size = height, width
@@ -155,12 +155,12 @@ class DeviceNetworks:
             BackendError: the step's network cannot be opened.
         """
         top = self._steps[-1]
-        if self._period_s is None or self._device not in CPU_DEVICES or len(self._steps) == 1:
+        if self._budget_s is None or self._device not in CPU_DEVICES or len(self._steps) == 1:
             return backend, top
         cheapest = self._steps[0]
         speeds = Speeds(self._device, backend.precision)
         switchable = SwitchableBackend(cheapest.network, backend, self._other)
-        step = speeds.best(self._steps, self._period_s)
+        step = speeds.best(self._steps, self._budget_s)
         while True:
             plan = plan_geometry(*self._frame_size, step.pixels)
             switchable.prepare_network(step.network, plan.height, plan.width)
@@ -168,7 +168,7 @@ class DeviceNetworks:
             if speeds.get(step) is not None:
                 return switchable, step
             speeds.measure(step, switchable, plan.height, plan.width)
-            step = speeds.best(self._steps, self._period_s)
+            step = speeds.best(self._steps, self._budget_s)
 
     def _other(self, network: NetworkName) -> Backend:
         """Another network on the device that serves."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from vidbg.config import Quality
 from vidbg.matting.backends import Backend
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.ladder import Step
@@ -17,9 +18,9 @@ from vidbg.platform.processor import processor_name
 
 logger = logging.getLogger(__name__)
 
-SHARE = 0.5
-"""Of the time between two frames that the network may take at the start: the rest is for what else
-a frame needs, and for other programs."""
+SHARES: dict[Quality, float] = {"fast": 0.3, "balanced": 0.4, "best": 0.6}
+"""Of the time between two frames that the network may take at the start, by quality: the rest is
+for what else a frame needs, and for other programs."""
 
 TRIALS = 4
 KEPT = 32
@@ -70,15 +71,15 @@ class Speeds:
         except OSError as error:
             logger.info("cannot keep the network's times in %s: %s", self._path, error)
 
-    def best(self, steps: Sequence[Step], period_s: float) -> Step:
-        """The best step that fits a frame rate; the cheapest where none does or nothing is known.
+    def best(self, steps: Sequence[Step], budget_s: float) -> Step:
+        """The best step whose network takes no longer; the cheapest where none is known to.
 
         Args:
             steps: from the cheapest to the best.
-            period_s: between two frames.
+            budget_s: for a picture, in seconds.
         """
         known = [(step, time_s) for step in steps if (time_s := self.get(step)) is not None]
-        fitting = [s for s in steps if known and _expected_s(s, known) <= SHARE * period_s]
+        fitting = [s for s in steps if known and _expected_s(s, known) <= budget_s]
         return fitting[-1] if fitting else steps[0]
 
     def _read(self) -> dict[str, dict[str, float]]:
