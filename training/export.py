@@ -55,7 +55,7 @@ from vidbg.matting.networks import network_name
 
 logger = logging.getLogger(__name__)
 
-CALIBRATION_PICTURES = 300
+CALIBRATION_PICTURES = 100
 CALIBRATION_PIXELS = 288 * 512
 SATURATION_PICTURES = 60
 """Of these, how many show the largest activations to limit_weights."""

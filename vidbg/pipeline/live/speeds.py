@@ -18,7 +18,7 @@ from vidbg.platform.processor import processor_name
 
 logger = logging.getLogger(__name__)
 
-SHARES: dict[Quality, float] = {"fast": 0.3, "balanced": 0.4, "best": 0.6}
+SHARES: dict[Quality, float] = {"fast": 0.3, "balanced": 0.55, "best": 0.75}
 """Of the time between two frames that the network may take at the start, by quality: the rest is
 for what else a frame needs, and for other programs."""
 
