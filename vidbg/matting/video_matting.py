@@ -1,4 +1,4 @@
-"""The matter: frames in, alpha out."""
+"""Video matting: frames in, alpha out."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SETTLED = (0.03, 0.97)
 """Alphas up to the first are nobody, from the second on the person."""
 
 
-class Matter(Closing):
+class VideoMatting(Closing):
     """Computes the alpha of a stream of pictures, one after the other.
 
-    Keeps temporal state between calls: one matter serves one stream, from one thread. Loading
+    Keeps temporal state between calls: one instance serves one stream, from one thread. Loading
     takes about a second, the first call at a new picture size another.
 
     Args:
@@ -101,7 +101,7 @@ class Matter(Closing):
             float32 (H, W) in [0, 1]; 1 is the person; a new array.
         Raises:
             ValueError: not such an array; the message says what came.
-            BackendError: the device failed, or gave what is no alpha, or the matter is closed.
+            BackendError: the device failed, or gave what is no alpha, or this instance is closed.
         """
         self._require_open()
         _check(image)
@@ -161,7 +161,7 @@ class Matter(Closing):
         if isinstance(self._backend, SwitchableBackend):
             self._backend.use(step.network)
         elif step.network != self._step.network:
-            raise ValueError(f"this Matter has one network, {self._step.network}")
+            raise ValueError(f"this VideoMatting has one network, {self._step.network}")
         self._step, self._geometry = step, None
 
     def prepare(self, height: int, width: int, step: Step) -> None:
@@ -170,7 +170,7 @@ class Matter(Closing):
         May be called beside a call, from another thread: `use` then costs nothing.
 
         Raises:
-            BackendError: the device failed, or the matter is closed.
+            BackendError: the device failed, or this instance is closed.
         """
         self._require_open()
         plan = plan_geometry(height, width, step.pixels)
@@ -236,7 +236,9 @@ class Matter(Closing):
 
     def _require_open(self) -> None:
         if self._closed:
-            raise BackendError("this Matter is closed and computes nothing more; make a new one")
+            raise BackendError(
+                "this VideoMatting is closed and computes nothing more; make a new one"
+            )
 
 
 def settle(alpha: Alpha) -> Alpha:
