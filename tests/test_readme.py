@@ -96,3 +96,17 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
 def test_python_in_pages_is_python(page: Path) -> None:
     for block in blocks(page, "python"):
         compile(block, str(page), "exec")
+
+
+@pytest.mark.parametrize("command", ["run", "process"])
+def test_the_page_of_options_has_every_option(command: str) -> None:
+    pytest.importorskip("mkdocs")
+    from tools.docs_pages import options_page
+
+    root: Any = typer.main.get_command(app)
+    page = options_page()
+    for option in root.commands[command].params:
+        if option.param_type_name == "option" and option.name != "help":
+            name = next(word for word in option.opts if word.startswith("--"))
+            assert re.search(rf"^#+ `{name}`", page, re.MULTILINE), name
+            assert option.help in page.replace("\\", ""), name
