@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tools
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.formats import Encoding
 from vidbg.sinks.video_file import VideoFileSink
 from vidbg.sources.synthetic import swaying_person
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(tools.__file__).resolve().parents[1] / "examples"
 
 WIDTH, HEIGHT = 320, 180
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import typer.main
 
+import tools
 from vidbg.cli.app import app
 from vidbg.cli.settings import default_file
 from vidbg.sinks import OUTPUTS, LiveOutput
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(tools.__file__).resolve().parents[1]
 OUTSIDE_DOCS = ("README.md", "CONTRIBUTING.md", "training/README.md")
 PAGES = [*(ROOT / name for name in OUTSIDE_DOCS), *sorted((ROOT / "docs").glob("*.md"))]
 GENERATED = {"options.md", "commands.md"}

@@ -1,11 +1,11 @@
-"""vidbg: another background behind a person, in real time.
+"""vidbg: replace the background behind a person, in real time.
 
 ::
 
     import cv2, vidbg
 
-    with vidbg.VideoMatting() as matter:
-        alpha = matter(cv2.imread("me.jpg"))        # float32 (H, W), 1 is the person
+    with vidbg.VideoMatting() as matting:
+        alpha = matting(cv2.imread("me.jpg"))       # float32 (H, W), 1 is the person
     vidbg.process("talk.mp4", "talk_beach.mp4", background="beach.jpg")
 
 Errors are `vidbg.VidbgError` and its subclasses in `vidbg.errors`.
