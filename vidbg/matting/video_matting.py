@@ -156,7 +156,7 @@ class VideoMatting(Closing):
         """Switch to another network or input size with the next image; temporal state is kept.
 
         Raises:
-            ValueError: this instance was given a backend, and the step needs another network.
+            ValueError: the step needs another network, which has not been prepared.
         """
         if isinstance(self._backend, SwitchableBackend):
             self._backend.use(step.network)
