@@ -4,7 +4,7 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install check test test-gpu test-pipewire test-vm bench gpu-report gpu-rehearsal demo clean
+.PHONY: install check docs test test-gpu test-pipewire test-vm bench gpu-report gpu-rehearsal demo clean
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,12 +18,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 install: .venv/base
 
-# Formatting, lint, types, and that rooms import only what the design lets them.
-check: .venv/dev
+# Formatting, lint, types, which package may import which, and the documentation.
+check: .venv/dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# The documentation as a site, in site/. A broken link is an error.
+docs: .venv/dev
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: .venv/dev
 	$(BIN)/python -m pytest
@@ -67,4 +71,4 @@ demo: .venv/base
 	$(BIN)/vidbg demo demo
 
 clean:
-	rm -rf .venv demo gpu-report runs dist build
+	rm -rf .venv demo gpu-report runs dist build site

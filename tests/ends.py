@@ -34,11 +34,11 @@ with SyntheticSource(640, 360, Fraction(30), 900) as source:
 
 IN_PYTHON = """
 import contextlib, itertools, sys, threading, numpy
-from vidbg import Matter
+from vidbg import VideoMatting
 from vidbg.errors import VidbgError
 picture = numpy.random.default_rng(0).integers(0, 255, (360, 640, 3), numpy.uint8)
 def compute():
-    with contextlib.suppress(VidbgError), Matter() as matter:  # refused at the end
+    with contextlib.suppress(VidbgError), VideoMatting() as matter:  # refused at the end
         for index in itertools.count():
             matter(picture[index % 30 : 200 + index % 100])
 threading.Thread(target=compute, daemon=True).start()

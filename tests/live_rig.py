@@ -20,7 +20,7 @@ from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import Arrays, GraphPlan
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import LiveReport, LiveStatus, Look, Supervisor
 from vidbg.pipeline.live.safe import card
 from vidbg.sinks.memory import MemorySink
@@ -215,14 +215,14 @@ class Rig:
         self.opened += 1
         return RigSource(self)
 
-    def load(self) -> Matter:
+    def load(self) -> VideoMatting:
         """As the supervisor's Networks."""
         self.loading(None)
         self.loaded += 1
         if self.on_device:
-            return Matter(config=replace(MATTING, refine=True), backend=FrameDevice(self))
+            return VideoMatting(config=replace(MATTING, refine=True), backend=FrameDevice(self))
         backend = ConstantBackend(lambda batch: self.backend(square(batch)))
-        return Matter(config=MATTING, backend=backend)
+        return VideoMatting(config=MATTING, backend=backend)
 
     def blame(self) -> None:
         self.blamed += 1

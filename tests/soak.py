@@ -26,7 +26,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.backends import load_backend
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import LiveStatus, Look, Supervisor
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource, swaying_person
@@ -148,9 +148,9 @@ class Soak:
     def _heed(self, status: LiveStatus) -> None:
         self.status = status
 
-    def load(self) -> Matter:
+    def load(self) -> VideoMatting:
         """As the supervisor's Networks."""
-        return Matter(config=MattingConfig("cpu"), backend=Network(self))
+        return VideoMatting(config=MattingConfig("cpu"), backend=Network(self))
 
     def blame(self) -> None:
         self.blamed += 1

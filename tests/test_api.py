@@ -16,7 +16,7 @@ import vidbg
 from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.compositing.specs import FileSpec
 from vidbg.errors import ConfigError, SinkError, SourceError, VidbgError
-from vidbg.matting import matter as matter_module
+from vidbg.matting import video_matting
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.outputs import OutputConfig
 
@@ -30,7 +30,7 @@ def backends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         asked.append(arguments)
         return ConstantBackend(1.0)
 
-    monkeypatch.setattr(matter_module, "load_backend", load)
+    monkeypatch.setattr(video_matting, "load_backend", load)
     return asked
 
 
@@ -48,7 +48,7 @@ def test_public_names_are_there() -> None:
 
 def test_a_matter_and_composite_replace_a_background() -> None:
     image, beach = numbered(3, 64, 48), np.full((48, 64, 3), 200, np.uint8)
-    with vidbg.Matter() as matter:
+    with vidbg.VideoMatting() as matter:
         alpha = matter(image)
         matter.reset()
     assert alpha.dtype == np.float32

@@ -16,8 +16,8 @@ from skimage import data
 from vidbg.errors import BackendError, ConfigError, EngineMismatch
 from vidbg.matting import engines
 from vidbg.matting.backends import load_backend
-from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import network_input, plan_geometry, shrink
+from vidbg.matting.video_matting import VideoMatting
 
 PIXELS = 256 * 256
 
@@ -69,7 +69,7 @@ def test_the_result_belongs_to_the_caller(batch: NDArray[np.float32]) -> None:
 
 
 def test_the_portrait_is_cut_out(portrait: NDArray[np.uint8]) -> None:
-    with Matter("cpu") as matter:
+    with VideoMatting("cpu") as matter:
         alpha = matter(portrait)
     assert alpha[90:170, 190:250].mean() > 0.99  # the face
     assert alpha[320:480, 90:230].mean() > 0.99  # the suit

@@ -20,8 +20,7 @@ from vidbg.cli.app import app
 from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError, SinkError, VidbgError
-from vidbg.matting import backends
-from vidbg.matting import matter as matter_module
+from vidbg.matting import backends, video_matting
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline import bench_compare, bench_report, benchmark
 from vidbg.pipeline.benchmark import (
@@ -52,7 +51,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         asked.append(arguments)
         return ConstantBackend(answer)
 
-    monkeypatch.setattr(matter_module, "load_backend", load)
+    monkeypatch.setattr(video_matting, "load_backend", load)
     monkeypatch.setattr(benchmark, "run_apart", run_benchmark)  # another process has no such device
     return asked
 

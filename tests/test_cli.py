@@ -25,7 +25,7 @@ import typer
 from clips import numbered, write_clip
 
 from vidbg.cli.app import main
-from vidbg.matting import matter as matter_module
+from vidbg.matting import video_matting
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.sinks.virtual_camera import virtual_camera_report
 
@@ -46,7 +46,7 @@ Run = Callable[..., Outcome]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the program in this process, with a network that sees a person everywhere."""
-    monkeypatch.setattr(matter_module, "load_backend", lambda *_: ConstantBackend(1.0))
+    monkeypatch.setattr(video_matting, "load_backend", lambda *_: ConstantBackend(1.0))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
     def call(*arguments: object) -> Outcome:

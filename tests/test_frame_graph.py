@@ -29,8 +29,8 @@ from vidbg.frame import Image  # noqa: E402
 from vidbg.matting import graph, temporal  # noqa: E402
 from vidbg.matting.backends import graphs  # noqa: E402
 from vidbg.matting.ladder import USUAL_PIXELS  # noqa: E402
-from vidbg.matting.matter import Matter  # noqa: E402
 from vidbg.matting.preprocess import plan_geometry, shrink, shrinking  # noqa: E402
+from vidbg.matting.video_matting import VideoMatting  # noqa: E402
 from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs  # noqa: E402
 
 HEIGHT, WIDTH, PIXELS = 144, 256, 128 * 128
@@ -70,7 +70,7 @@ def test_it_gives_what_the_cpu_road_gives(session: Any, prior: bool) -> None:
     background = np.linspace(0, 255, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3).astype(np.uint8)
     inputs = first_inputs(HEIGHT, WIDTH, PIXELS)
     inputs["background"] = background[None]
-    with Matter(config=config) as matter:
+    with VideoMatting(config=config) as matter:
         for index, image in enumerate(clip()):
             inputs["frame"] = image[None]
             given = dict(zip(OUTPUTS, session.run(None, inputs), strict=True))

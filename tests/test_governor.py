@@ -16,8 +16,8 @@ from live_rig import Rig
 from vidbg.config import MattingConfig
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.ladder import USUAL_PIXELS, Step, live_steps
-from vidbg.matting.matter import Matter
 from vidbg.matting.motion import Motion
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import governor as governor_module
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.governor import Governor, Level, levels_of
@@ -159,7 +159,7 @@ def test_the_matter_carries_between_calls_and_asks_where_it_cannot() -> None:
         return np.pad(blob(0)[1], ((0, batch.shape[2] - 216), (0, batch.shape[3] - 384)))
 
     config = MattingConfig(smoothing_s=0, reuse=False)
-    matter = Matter(config=config, backend=ConstantBackend(network))
+    matter = VideoMatting(config=config, backend=ConstantBackend(network))
     frames = [np.dstack([blob(x)[0]] * 3) for x in (0, 5)]
     matter.carry(frames[0], 0.0)  # nothing to carry yet
     carried = matter.carry(frames[1], 1 / 30)
@@ -176,7 +176,7 @@ def test_another_network_size_is_taken_at_the_next_picture() -> None:
         sizes.append(batch.shape[2] * batch.shape[3])
         return np.zeros(batch.shape[2:], np.float32)
 
-    matter = Matter(config=MattingConfig(reuse=False), backend=ConstantBackend(network))
+    matter = VideoMatting(config=MattingConfig(reuse=False), backend=ConstantBackend(network))
     picture = np.zeros((360, 640, 3), np.uint8)
     matter(picture)
     matter.use(Step("resnet50", 30000))

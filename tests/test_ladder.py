@@ -16,7 +16,7 @@ from vidbg.matting.backends import parse_engine
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.ladder import LADDER, USUAL_PIXELS, Step, file_step, live_steps
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import networks as networks_module
 from vidbg.pipeline.live import speeds as speeds_module
 from vidbg.pipeline.live.networks import DeviceNetworks
@@ -110,7 +110,7 @@ def test_a_change_of_network_keeps_the_smoothed_past() -> None:
     """Halfway between the old alpha and the new one, not a jump to the new one."""
     backend = SwitchableBackend("light", ConstantBackend(1.0), lambda _: ConstantBackend(0.0))
     config = MattingConfig(network="light", smoothing_s=0.15, refine=False, reuse=False)
-    matter = Matter(config=config, backend=backend)
+    matter = VideoMatting(config=config, backend=backend)
     picture = np.full((180, 320, 3), 90, np.uint8)
     assert matter(picture, 0.0).min() == 1
     step = Step("resnet50", USUAL_PIXELS)
@@ -125,7 +125,7 @@ def test_a_change_of_network_keeps_the_smoothed_past() -> None:
 
 
 def test_a_matter_with_one_network_refuses_another() -> None:
-    matter = Matter(backend=ConstantBackend())
+    matter = VideoMatting(backend=ConstantBackend())
     with pytest.raises(ValueError, match="one network, resnet50"):
         matter.use(Step("light", USUAL_PIXELS))
 

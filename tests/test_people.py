@@ -10,8 +10,8 @@ from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.matting.matter import Matter
 from vidbg.matting.people import HOLD, MainPerson
+from vidbg.matting.video_matting import VideoMatting
 
 Box = tuple[int, int, int, int]
 NEAR: Box = (40, 200, 20, 160)
@@ -70,7 +70,7 @@ def everybody(batch: NDArray[np.float32]) -> Alpha:
 
 @pytest.mark.parametrize(("config", "sides"), [("all", [1, 1]), ("main", [1, 0])])
 def test_a_matter_keeps_whom_it_was_asked_to(config: str, sides: list[int]) -> None:
-    with Matter(
+    with VideoMatting(
         backend=ConstantBackend(lambda batch: np.pad(everybody(batch), ((0, 8), (0, 0)))),
         config=MattingConfig(people="main" if config == "main" else "all", refine=False),
     ) as matter:

@@ -20,7 +20,7 @@ from clips import SIZE, audio_packets, number_of, numbered, write_clip
 from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.errors import ConfigError, SinkError, SourceError, SourceIncomplete
 from vidbg.frame import Frame, StreamInfo
-from vidbg.matting import matter as matter_module
+from vidbg.matting import video_matting
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.engines import engine_folder
 from vidbg.pipeline import process as process_module
@@ -53,7 +53,7 @@ def left_person(batch: Any) -> Any:
 @pytest.fixture(autouse=True)
 def backend(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "data" not in request.keywords:
-        monkeypatch.setattr(matter_module, "load_backend", lambda *_: ConstantBackend(left_person))
+        monkeypatch.setattr(video_matting, "load_backend", lambda *_: ConstantBackend(left_person))
 
 
 def process(
@@ -200,7 +200,7 @@ def test_transparent_results_carry_alpha(tmp_path: Path) -> None:
 
 
 def test_passthrough_loads_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matter_module, "load_backend", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(video_matting, "load_backend", lambda *_: pytest.fail("loaded"))
     clip = write_clip(tmp_path / "in.mp4")
     assert process(clip, tmp_path / "out.mp4", "none").frames == 12
 
@@ -208,7 +208,7 @@ def test_passthrough_loads_no_network(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_an_input_is_opened_before_the_network_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matter_module, "load_backend", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(video_matting, "load_backend", lambda *_: pytest.fail("loaded"))
     with pytest.raises(SourceError, match="there is no file"):
         process(tmp_path / "missing.mp4", tmp_path / "out.mp4")
     clip = write_clip(tmp_path / "in.mp4")
@@ -391,7 +391,7 @@ def test_nothing_is_left_after_a_failure(
             raise error
         return left_person(batch)
 
-    monkeypatch.setattr(matter_module, "load_backend", lambda *_: ConstantBackend(failing))
+    monkeypatch.setattr(video_matting, "load_backend", lambda *_: ConstantBackend(failing))
     clip = write_clip(tmp_path / "in.mp4", audio="aac")
     (tmp_path / "out.mp4").write_bytes(b"precious")
     with pytest.raises(type(error)):

@@ -16,8 +16,8 @@ from vidbg.frame import Image
 from vidbg.matting import preprocess
 from vidbg.matting.backends import load_backend
 from vidbg.matting.ladder import USUAL_PIXELS
-from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import MAX_GAIN
+from vidbg.matting.video_matting import VideoMatting
 
 VALIDATION = Path(__file__).resolve().parents[2] / "shared" / "data" / "val"
 
@@ -59,7 +59,7 @@ def test_dark_portraits_are_matted_better_for_being_shown_brighter(
     if not VALIDATION.is_dir():
         pytest.skip("the validation pictures of ../shared are absent")
     portraits = next(s for s in find_sets(VALIDATION) if s.name == "portraits")
-    served, errors = Matter("cpu", "int8"), []
+    served, errors = VideoMatting("cpu", "int8"), []
     for gain in (MAX_GAIN, 1.0):
         monkeypatch.setattr(preprocess, "MAX_GAIN", gain)
         rng = np.random.default_rng(0)

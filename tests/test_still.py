@@ -8,8 +8,8 @@ import pytest
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.matting.matter import Matter
 from vidbg.matting.still import STILL_LEVELS
+from vidbg.matting.video_matting import VideoMatting
 
 HEIGHT, WIDTH = 720, 1280
 
@@ -33,16 +33,16 @@ def room(seed: int = 0) -> Image:
     return image + grain
 
 
-def counted(**options: bool) -> tuple[Matter, Counting]:
+def counted(**options: bool) -> tuple[VideoMatting, Counting]:
     network = Counting()
-    return Matter(backend=ConstantBackend(network), config=MattingConfig(**options)), network  # type: ignore[arg-type]
+    return VideoMatting(backend=ConstantBackend(network), config=MattingConfig(**options)), network  # type: ignore[arg-type]
 
 
 def test_the_network_rests_while_only_grain_changes() -> None:
     matter, network = counted()
     alphas = [matter(room(seed), seed / 30) for seed in range(40)]
     assert (network.asked, matter.reused) == (1, 39)
-    fresh = Matter(backend=ConstantBackend(Counting()))(room(39))
+    fresh = VideoMatting(backend=ConstantBackend(Counting()))(room(39))
     assert np.abs(alphas[-1] - fresh).max() < 0.05
     alphas[-1][:] = 0  # the caller's own
     assert matter(room(39), 2.0).max() == 1

@@ -13,7 +13,7 @@ import pytest
 from vidbg.errors import SinkError, SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.roads import TwoSteps
 from vidbg.pipeline.stream import Stream
 from vidbg.sinks.memory import MemorySink
@@ -45,7 +45,9 @@ class FailingSource(SyntheticSource):
 
 def test_every_frame_of_a_file_arrives_in_order_with_its_time() -> None:
     sink = MemorySink()
-    report = Stream(source(), TwoSteps(Matter(backend=ConstantBackend()), compose), sink).run()
+    report = Stream(
+        source(), TwoSteps(VideoMatting(backend=ConstantBackend()), compose), sink
+    ).run()
     assert [frame.index for frame in sink.frames] == list(range(12))
     assert [frame.pts for frame in sink.frames] == [index / 30 for index in range(12)]
     assert (report.frames, report.dropped) == (12, 0)
@@ -58,7 +60,7 @@ def test_a_live_stream_drops_what_is_late_and_says_so() -> None:
         return np.ones(batch.shape[2:], np.float32)
 
     sink = MemorySink()
-    matter = Matter(backend=ConstantBackend(slow))
+    matter = VideoMatting(backend=ConstantBackend(slow))
     report = Stream(source(15, live=True), TwoSteps(matter, compose), sink).run()
     assert report.dropped > 3
     assert report.frames + report.dropped == 15
@@ -83,7 +85,7 @@ def test_the_backends_failure_reaches_the_caller() -> None:
         raise RuntimeError("driver")
 
     with pytest.raises(RuntimeError, match="driver"):
-        road = TwoSteps(Matter(backend=ConstantBackend(broken)), compose)
+        road = TwoSteps(VideoMatting(backend=ConstantBackend(broken)), compose)
         Stream(source(None), road, MemorySink()).run()
 
 
@@ -112,7 +114,7 @@ def test_ctrl_c_while_matting_ends_the_threads() -> None:
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        road = TwoSteps(Matter(backend=ConstantBackend(interrupted)), compose)
+        road = TwoSteps(VideoMatting(backend=ConstantBackend(interrupted)), compose)
         Stream(source(None), road, MemorySink()).run()
     assert threading.active_count() == before
 
@@ -144,7 +146,7 @@ def test_unrelated_pictures_share_no_state() -> None:
             return replace(super().info, stills=True)
 
     answers = iter([1.0, 0.0, 1.0])
-    matter = Matter(
+    matter = VideoMatting(
         backend=ConstantBackend(lambda b: np.full(b.shape[2:], next(answers), np.float32))
     )
     alphas: list[float] = []

@@ -25,7 +25,7 @@ from vidbg.matting.backends.kept import KEPT_SIZES, Kept
 from vidbg.matting.backends.lifetime import NativeBackend, interruption, under_way
 from vidbg.matting.backends.trial import try_apart
 from vidbg.matting.ladder import Step
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 
 PICTURE = np.zeros((48, 64, 3), np.uint8)
 BATCH = np.zeros((1, 4, 64, 64), np.float32)
@@ -80,7 +80,7 @@ def test_auto_passes_over_a_precision_that_fails_at_its_first_picture(
 ) -> None:
     machine = Machine(monkeypatch, "cpu", "torch-cpu")
     machine.broken["cpu:int8"] = fault
-    with Matter("cpu") as matter:
+    with VideoMatting("cpu") as matter:
         assert matter(PICTURE).mean() > 0
         assert (matter.backend.name, matter.backend.precision) == ("cpu", "bf16")
         assert machine.closed() == ["cpu:int8"]
@@ -324,7 +324,7 @@ def test_a_signal_that_a_library_swallows_ends_the_program(
 
     machine = Machine(monkeypatch, "cpu", "torch-cpu")
     machine.broken["cpu"] = failing_library
-    with Matter() as matter, pytest.raises(SystemExit) as caught:
+    with VideoMatting() as matter, pytest.raises(SystemExit) as caught:
         matter(PICTURE)
     assert caught.value.code == 143
 
@@ -366,13 +366,13 @@ def test_openvino_keeps_the_last_few_sizes() -> None:
 
 
 def test_a_closed_matter_computes_nothing_more() -> None:
-    with Matter(backend=ConstantBackend()) as matter:
+    with VideoMatting(backend=ConstantBackend()) as matter:
         matter(PICTURE)  # a still picture would need no network
     for call in (
         lambda: matter(PICTURE),
         lambda: matter.carry(PICTURE, 1.0),
         lambda: matter.prepare(48, 64, Step("resnet50", 64 * 64)),
     ):
-        with pytest.raises(BackendError, match="this Matter is closed"):
+        with pytest.raises(BackendError, match="this VideoMatting is closed"):
             call()
     matter.close()

@@ -34,7 +34,7 @@ from vidbg.matting.backends.graphs import GraphPlan
 from vidbg.matting.backends.pytorch import PyTorchBackend
 from vidbg.matting.backends.tensorrt import TensorRtBackend, session
 from vidbg.matting.engines import CARDS, engine_file
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.frame_inputs import OUTPUTS, frame_plan
 from vidbg.pipeline.live import DeviceNetworks, Look, stage, whole_frame
 from vidbg.pipeline.roads import OneStep, Road, Roads, TwoSteps
@@ -122,7 +122,7 @@ def simulated(
 
 def reference(frame_list: list[Frame], config: MattingConfig = CONFIG) -> list[Image]:
     """What the two steps make of frames."""
-    with Matter(CPU, "fp32", config=config) as matter:
+    with VideoMatting(CPU, "fp32", config=config) as matter:
         road = TwoSteps(matter, Compositor(GREEN, open_frames))
         return [road.compose(frame, road.mat(frame)).image for frame in frame_list]
 
@@ -189,7 +189,7 @@ def chosen(
     config: MattingConfig,
     info: StreamInfo = OPAQUE,
 ) -> Road:
-    with Matter(config=config, backend=backend) as matter, Roads(2) as roads:
+    with VideoMatting(config=config, backend=backend) as matter, Roads(2) as roads:
         return roads.choose(matter, Compositor(compositing, open_frames), info)
 
 
@@ -234,7 +234,7 @@ def test_a_stream_goes_through_the_device(simulated: TensorRtBackend, runtime: F
 
     source = Clip(SIZE[1], SIZE[0], Fraction(RATE))
     sink = MemorySink()
-    with Matter(config=CONFIG, backend=simulated) as matter, Roads(MOST_UNDER_WAY) as roads:
+    with VideoMatting(config=CONFIG, backend=simulated) as matter, Roads(MOST_UNDER_WAY) as roads:
         compositor = Compositor(GREEN, open_frames)
         for _ in range(2):  # the second stream finds the graph and no past
             road = roads.choose(matter, compositor, source.info)

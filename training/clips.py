@@ -14,7 +14,7 @@ from training.metrics import boundary_f, dtssd, flicker, mad, mse, segmentation_
 from training.validate import OVERALL, Scores, mean_scores
 from vidbg.config import MattingConfig
 from vidbg.matting.backends import Backend
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 
 FRAME_RATE = 25.0
 """Taken for the clips' frames, which carry no time."""
@@ -32,12 +32,12 @@ def score_states(backend: Backend, root: Path, pixels: int) -> dict[str, dict[st
     """Scores per clip in each of STATES; the backend stays the caller's."""
     usual = MattingConfig(network_pixels=pixels)
     return {
-        state: score_clips(Matter(config=replace(usual, **changes), backend=backend), root)
+        state: score_clips(VideoMatting(config=replace(usual, **changes), backend=backend), root)
         for state, changes in STATES.items()
     }
 
 
-def score_clips(matter: Matter, root: Path) -> dict[str, Scores]:
+def score_clips(matter: VideoMatting, root: Path) -> dict[str, Scores]:
     """iou, boundary_f, mad, mse, dtssd and flicker of each clip below a folder, and their mean.
 
     A clip is a folder with `images/` and `masks/`; its frames are the pictures in the order of
@@ -47,7 +47,7 @@ def score_clips(matter: Matter, root: Path) -> dict[str, Scores]:
     return scores | {OVERALL: mean_scores(list(scores.values()))}
 
 
-def score_clip(matter: Matter, clip: PictureSet) -> Scores:
+def score_clip(matter: VideoMatting, clip: PictureSet) -> Scores:
     """Means over the frames of one clip; the matter is reset before it."""
     matter.reset()
     pairs = [read_sample(sample) for sample in clip.samples]

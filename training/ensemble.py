@@ -27,7 +27,7 @@ from training.predict import Infer, predict
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import load_backend, parse_engine
-from vidbg.matting.matter import settle
+from vidbg.matting.video_matting import settle
 
 logger = logging.getLogger(__name__)
 

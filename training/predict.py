@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend
-from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import content, network_input, plan_geometry, shrink
+from vidbg.matting.video_matting import VideoMatting
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A network's input, float32 (1, 4, h, w), to its alpha, float32 (h, w)."""
@@ -66,7 +66,7 @@ def bare(infer: Infer, pixels: int) -> Predict:
 
 def served(backend: Backend, pixels: int) -> Predict:
     """What the program makes of it: a matter without a past. The backend stays the caller's."""
-    matter = Matter(config=MattingConfig(network_pixels=pixels), backend=backend)
+    matter = VideoMatting(config=MattingConfig(network_pixels=pixels), backend=backend)
 
     def alpha_of(image: Image) -> Alpha:
         matter.reset()

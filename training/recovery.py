@@ -18,7 +18,7 @@ from vidbg.config import MattingConfig
 from vidbg.frame import Alpha
 from vidbg.matting.backends import Backend
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 
 Infer = Callable[[NDArray[np.float32]], Alpha]
 
@@ -51,7 +51,7 @@ class _WrongOnce:
 
 def _alphas(infer: Infer, clip: PictureSet, pixels: int) -> list[Alpha]:
     config = MattingConfig(network_pixels=pixels, smoothing_s=0.0, prior=True)
-    matter = Matter(config=config, backend=ConstantBackend(infer))
+    matter = VideoMatting(config=config, backend=ConstantBackend(infer))
     images = (read_sample(sample)[0] for sample in clip.samples)
     return [matter(image, i / FRAME_RATE) for i, image in enumerate(images)]
 

@@ -1,11 +1,11 @@
-"""vidbg: another background behind a person, in real time.
+"""vidbg: replace the background behind a person, in real time.
 
 ::
 
     import cv2, vidbg
 
-    with vidbg.Matter() as matter:
-        alpha = matter(cv2.imread("me.jpg"))        # float32 (H, W), 1 is the person
+    with vidbg.VideoMatting() as matting:
+        alpha = matting(cv2.imread("me.jpg"))       # float32 (H, W), 1 is the person
     vidbg.process("talk.mp4", "talk_beach.mp4", background="beach.jpg")
 
 Errors are `vidbg.VidbgError` and its subclasses in `vidbg.errors`.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vidbg.config import MattingConfig
     from vidbg.errors import VidbgError
     from vidbg.frame import Frame
-    from vidbg.matting.matter import Matter
+    from vidbg.matting.video_matting import VideoMatting
     from vidbg.pipeline.api import process
     from vidbg.pipeline.outputs import OutputConfig
     from vidbg.sinks.formats import Encoding
@@ -33,10 +33,10 @@ __all__ = [
     "CompositingConfig",
     "Encoding",
     "Frame",
-    "Matter",
     "MattingConfig",
     "OutputConfig",
     "VidbgError",
+    "VideoMatting",
     "__version__",
     "composite",
     "errors",
@@ -47,7 +47,7 @@ _HOMES = {
     "CompositingConfig": "vidbg.compositing",
     "Encoding": "vidbg.sinks.formats",
     "Frame": "vidbg.frame",
-    "Matter": "vidbg.matting.matter",
+    "VideoMatting": "vidbg.matting.video_matting",
     "MattingConfig": "vidbg.config",
     "OutputConfig": "vidbg.pipeline.outputs",
     "VidbgError": "vidbg.errors",

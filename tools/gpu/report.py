@@ -40,7 +40,7 @@ from vidbg.matting.backends.tensorrt.flavour import TARGETS, Flavour, find_flavo
 from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.engines import CARDS, engine_file, file_hash
 from vidbg.matting.light_network import LightNetwork
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.bench_report import describe_machine
 from vidbg.pipeline.whole_frame import WholeFrame
 from vidbg.sources import open_frames
@@ -257,7 +257,7 @@ def _two_steps(
     """The CPU's road in fp32: smoothed alpha at the frame's size, and the composite."""
     results = []
     with (
-        Matter(config=stream, backend=CpuBackend(make())) as matter,
+        VideoMatting(config=stream, backend=CpuBackend(make())) as matter,
         closing(Compositor(CompositingConfig(ColourSpec(GREEN)), open_frames)) as compositor,
     ):
         for number, picture in enumerate(pictures):

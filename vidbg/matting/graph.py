@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidbg.matting import temporal, upsample
-from vidbg.matting.matter import SETTLED
 from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.preprocess import (
     BRIGHT_LEVEL,
@@ -24,6 +23,7 @@ from vidbg.matting.preprocess import (
     IMAGENET_STD,
     MAX_GAIN,
 )
+from vidbg.matting.video_matting import SETTLED
 from vidbg.tensor_ops import blur, planes_of, resample, resize
 
 NOISE_COUNTED = 4

@@ -23,8 +23,8 @@ from vidbg.frame import Frame, StreamInfo
 from vidbg.limits import FRAMES_PER_SECOND
 from vidbg.matting.backends import Backend
 from vidbg.matting.ladder import file_step
-from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import Look, Supervisor
 from vidbg.pipeline.roads import Road, Roads
 from vidbg.pipeline.stream import MOST_UNDER_WAY, Stream, StreamReport
@@ -164,7 +164,7 @@ def run_benchmark(
     """
     start = time.perf_counter()
     with (
-        Matter(config=matting) as matter,
+        VideoMatting(config=matting) as matter,
         closing(Compositor(compositing, open_frames)) as compositor,
         Roads(MOST_UNDER_WAY) as roads,
     ):
@@ -225,7 +225,7 @@ class _Measured:
 def _measure(
     config: BenchmarkConfig,
     plan: Geometry,
-    matter: Matter,
+    matter: VideoMatting,
     road: Road,
     measured: _Measured,
 ) -> Result:
@@ -241,10 +241,10 @@ def _measure(
 class _Loaded:
     """The network that was warmed up, for a live run."""
 
-    def __init__(self, matter: Matter) -> None:
+    def __init__(self, matter: VideoMatting) -> None:
         self._matter = matter
 
-    def load(self) -> Matter:
+    def load(self) -> VideoMatting:
         return self._matter
 
     def better(self) -> bool:
@@ -260,7 +260,7 @@ class _Loaded:
 def _measure_live(
     config: BenchmarkConfig,
     plan: Geometry,
-    matter: Matter,
+    matter: VideoMatting,
     compositing: CompositingConfig,
     measured: _Measured,
 ) -> Result:
@@ -290,7 +290,7 @@ def _measure_live(
 
 def _result(
     plan: Geometry,
-    matter: Matter,
+    matter: VideoMatting,
     measured: _Measured,
     report: StreamReport,
     repeated: int,
@@ -317,7 +317,7 @@ def _result(
     )
 
 
-def _engine_name(matter: Matter, stages_ms: dict[str, Times]) -> str:
+def _engine_name(matter: VideoMatting, stages_ms: dict[str, Times]) -> str:
     whole = ", whole frame" if {"fetch", "device"} & set(stages_ms) else ""
     network = ", light" if matter.step.network == "light" else ""
     return f"{matter.backend.name} {matter.backend.precision}{network}{whole}"

@@ -14,7 +14,7 @@ from vidbg.compositing.specs import PassthroughSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import SourceIncomplete
 from vidbg.frame import StreamInfo
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.jobs import PIPE, Job
 from vidbg.pipeline.outputs import (
     OutputConfig,
@@ -73,7 +73,7 @@ class Processor(Closing):
         self._compositing = replace(compositing, keep_alpha=wants_alpha)
         self._needs_matter = wants_alpha or not isinstance(compositing.background, PassthroughSpec)
         self._matting = matting
-        self._matter: Matter | None = None
+        self._matter: VideoMatting | None = None
         self._roads = Roads(MOST_UNDER_WAY)
         self._tidied: set[Path] = set()
 
@@ -111,9 +111,9 @@ class Processor(Closing):
             self._tidied.add(folder)
             remove_left_behind(folder)
 
-    def _required_matter(self) -> Matter | None:
+    def _required_matter(self) -> VideoMatting | None:
         if self._matter is None and self._needs_matter:
-            self._matter = Matter(config=self._matting)
+            self._matter = VideoMatting(config=self._matting)
         return self._matter
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from vidbg.closing import Closing
 from vidbg.compositing import Compositor
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Frame, StreamInfo
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.whole_frame import Ticket, WholeFrame, frame_device
 from vidbg.timing import StageClock
 
@@ -60,7 +60,7 @@ class TwoSteps:
         matter: None for passthrough, when `compose` does not look at alpha.
     """
 
-    def __init__(self, matter: Matter | None, compose: Compose) -> None:
+    def __init__(self, matter: VideoMatting | None, compose: Compose) -> None:
         self._matter, self._compose = matter, compose
         self.clock = StageClock() if matter is None else matter.clock
 
@@ -111,9 +111,9 @@ class Roads(Closing):
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._whole: WholeFrame | None = None
-        self._made_for: tuple[Matter, int, int] | None = None
+        self._made_for: tuple[VideoMatting, int, int] | None = None
 
-    def choose(self, matter: Matter | None, compositor: Compositor, info: StreamInfo) -> Road:
+    def choose(self, matter: VideoMatting | None, compositor: Compositor, info: StreamInfo) -> Road:
         """The road for a stream that begins: the whole frame on the device where that can be."""
         whole = None
         one_step = not info.stills and not info.has_alpha and compositor.plain
@@ -126,7 +126,7 @@ class Roads(Closing):
         road.reset()
         return road
 
-    def _for(self, matter: Matter, height: int, width: int) -> WholeFrame | None:
+    def _for(self, matter: VideoMatting, height: int, width: int) -> WholeFrame | None:
         device = frame_device(matter)
         if device is None:
             return None

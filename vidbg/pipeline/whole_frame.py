@@ -16,14 +16,14 @@ from vidbg.matting.backends import Backend
 from vidbg.matting.backends.answers import check_alpha
 from vidbg.matting.backends.graphs import Arrays, GraphBackend, graph_backend
 from vidbg.matting.ladder import file_step
-from vidbg.matting.matter import Matter
 from vidbg.matting.temporal import MAX_GAP_S
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.frame_inputs import frame_plan
 
 CONSTANTS = ("rows", "columns", "grid_rows", "grid_columns")
 
 
-def frame_device(matter: Matter) -> GraphBackend | None:
+def frame_device(matter: VideoMatting) -> GraphBackend | None:
     """The matter's device, if a graph there could do what the matter does and gains by it."""
     return graph_backend(matter.backend) if matter.config.fits_whole_frame else None
 
@@ -49,7 +49,7 @@ class Composite:
 
 
 class WholeFrame(Closing):
-    """Mats and composites frames of one size, one after the other, as Matter and Compositor do.
+    """Mat and composite frames of one size in order, as VideoMatting and Compositor do.
 
     Args:
         backend: to be closed after this.

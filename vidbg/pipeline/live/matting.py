@@ -15,7 +15,7 @@ import numpy as np
 from vidbg.compositing.scaling import fill
 from vidbg.errors import VidbgError
 from vidbg.frame import Alpha, Frame
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.governor import Governor, Level
@@ -80,7 +80,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         self._next_level: Level | None = None
         self._helpers = Helpers()
         self._missed, self._last_index = 0, -1
-        self._matter: Matter | None = None
+        self._matter: VideoMatting | None = None
         self._whole = LiveWholeFrame(height, width)
         self._failures = 0
         self._retry_s = 0.0
@@ -145,7 +145,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         with self._clock.stage("device"):
             return self._timed("device", lambda: self._whole.composite(frame, look))
 
-    def _alpha(self, matter: Matter, frame: Frame) -> Alpha:
+    def _alpha(self, matter: VideoMatting, frame: Frame) -> Alpha:
         self._take_level(matter)
         start = time.monotonic()
         carries = self._level is not None and frame.index % self._level.every
@@ -164,7 +164,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         self._faults.cleared(PART)
         return True
 
-    def _govern(self, matter: Matter, busy_s: float) -> None:
+    def _govern(self, matter: VideoMatting, busy_s: float) -> None:
         """Tell the governor of a frame, and get ready for what it says."""
         governor = self._governor
         if governor is not None and governor.frame(busy_s, self._missed, time.monotonic()):
@@ -173,7 +173,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
             level, self._wanted = self._wanted, None
             self._helpers.start("compile", lambda: self._prepare(matter, level))
 
-    def _prepare(self, matter: Matter, level: Level) -> None:
+    def _prepare(self, matter: VideoMatting, level: Level) -> None:
         """Compile for a level beside the frames, then have it taken."""
         try:
             matter.prepare(self._height, self._width, level.step)
@@ -184,7 +184,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         if matter is self._matter:
             self._next_level = level
 
-    def _take_level(self, matter: Matter) -> None:
+    def _take_level(self, matter: VideoMatting) -> None:
         level, self._next_level = self._next_level, None
         if level is not None:
             matter.use(level.step)
@@ -199,7 +199,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         self._allowed_s[what] = max(stage.PATIENCE_S, stage.SLOWNESS * taken_s)
         return made
 
-    def _require_matter(self) -> Matter:
+    def _require_matter(self) -> VideoMatting:
         if self._matter is not None and self._networks.better():
             self._drop()
         if self._matter is None:

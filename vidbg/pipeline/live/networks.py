@@ -17,8 +17,8 @@ from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.engines import NetworkName
 from vidbg.matting.ladder import Step, file_step, live_steps
-from vidbg.matting.matter import Matter
 from vidbg.matting.preprocess import plan_geometry
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.frame_inputs import frame_plan
 from vidbg.pipeline.live.helpers import Helpers
 from vidbg.pipeline.live.speeds import SHARES, Speeds
@@ -37,7 +37,7 @@ time that it is blamed, up to the second."""
 class Networks(Protocol):
     """Where a live run gets its network from."""
 
-    def load(self) -> Matter:
+    def load(self) -> VideoMatting:
         """A new matter.
 
         Raises:
@@ -129,7 +129,7 @@ class DeviceNetworks:
         self._lock = threading.Lock()
         self._helpers = Helpers()
 
-    def load(self) -> Matter:
+    def load(self) -> VideoMatting:
         spare = self._taken_spare()
         if spare is not None:
             self._device, backend = spare
@@ -146,7 +146,7 @@ class DeviceNetworks:
         config = replace(
             self._config, device=self._device, network=step.network, network_pixels=step.pixels
         )
-        return Matter(config=config, backend=backend)
+        return VideoMatting(config=config, backend=backend)
 
     def _at_start(self, backend: Backend) -> tuple[Backend, Step]:
         """The step to begin with, and the backend with the step's network running.

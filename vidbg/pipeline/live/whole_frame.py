@@ -11,7 +11,7 @@ import numpy as np
 from vidbg.closing import Closing
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
-from vidbg.matting.matter import Matter
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.frame_inputs import frame_plan
 from vidbg.pipeline.live.compositing import LookCompositor
 from vidbg.pipeline.live.look import Look
@@ -42,7 +42,7 @@ class LiveWholeFrame(Closing):
         waits = time.monotonic() < self._retry_s
         return self._whole is not None and look.compositing.plain and not waits
 
-    def attach(self, matter: Matter) -> None:
+    def attach(self, matter: VideoMatting) -> None:
         """Use a new matter's device, if its graph has been built."""
         self._detach()
         device = frame_device(matter)

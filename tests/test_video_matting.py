@@ -11,7 +11,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends import CANDIDATES, load_backend, survey
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.matting.matter import Matter, settle
+from vidbg.matting.video_matting import VideoMatting, settle
 from vidbg.timing import StageClock
 
 
@@ -21,7 +21,7 @@ def picture(height: int = 72, width: int = 128, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(72, 128), (128, 72), (1, 1), (33, 500)])
 def test_alpha_has_the_pictures_size(size: tuple[int, int]) -> None:
-    with Matter(backend=ConstantBackend(0.6)) as matter:
+    with VideoMatting(backend=ConstantBackend(0.6)) as matter:
         alpha = matter(picture(*size))
     assert alpha.dtype == np.float32
     assert alpha.shape == size
@@ -35,7 +35,7 @@ def test_nearly_sure_is_sure() -> None:
 
 def test_state_is_kept_until_reset_or_another_size() -> None:
     answers = iter([1.0, 0.0, 0.0, 0.0])
-    matter = Matter(
+    matter = VideoMatting(
         backend=ConstantBackend(lambda batch: np.full(batch.shape[2:], next(answers), np.float32)),
         config=MattingConfig(smoothing_s=1.0, reuse=False),
     )
@@ -70,7 +70,7 @@ def test_the_network_sees_its_last_alpha_if_asked_and_never_over_a_cut(prior: bo
         return np.full(batch.shape[2:], 0.75, np.float32)
 
     config = MattingConfig(prior=prior, reuse=False)
-    matter = Matter(backend=ConstantBackend(network), config=config)
+    matter = VideoMatting(backend=ConstantBackend(network), config=config)
     image = picture() // 4
     other = 255 - image
     for frame, pts in ((image, 0.0), (image, 0.04), (other, 0.08), (other, 0.12), (other, 9.0)):
@@ -85,7 +85,7 @@ def test_the_network_sees_its_last_alpha_if_asked_and_never_over_a_cut(prior: bo
 )
 def test_what_is_no_picture_is_refused_by_name(bad: object) -> None:
     with (
-        Matter(backend=ConstantBackend()) as matter,
+        VideoMatting(backend=ConstantBackend()) as matter,
         pytest.raises(ValueError, match="a picture must"),
     ):
         matter(bad)  # type: ignore[arg-type]

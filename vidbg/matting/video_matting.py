@@ -1,4 +1,4 @@
-"""The matter: frames in, alpha out."""
+"""Video matting: frames in, alpha out."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from vidbg.timing import StageClock
 NOMINAL_INTERVAL_S = 1 / 30
 
 SETTLED = (0.03, 0.97)
-"""Alphas up to the first are nobody, from the second on the person."""
+"""Alphas up to the first become 0, those from the second on become 1."""
 
 
-class Matter(Closing):
-    """Computes the alpha of a stream of pictures, one after the other.
+class VideoMatting(Closing):
+    """Compute the alpha of a stream of images, in order.
 
-    Keeps temporal state between calls: one matter serves one stream, from one thread. Loading
-    takes about a second, the first call at a new picture size another.
+    Temporal state is kept between calls, so one instance serves one stream, from one thread.
+    Loading takes about a second, and so does the first call at a new image size.
 
     Args:
         device: "auto", or by name: tensorrt, cuda, mps, xpu, cpu, intel-gpu, torch-cpu.
         precision: "auto", int8, bf16, fp16 or fp32.
-        config: everything else; device and precision given beside it win.
+        config: everything else; `device` and `precision` take precedence over its values.
         backend: a backend of your own instead of the device's.
     Raises:
-        ConfigError: a name or number that is not allowed.
+        ConfigError: a name or number is not allowed.
         BackendError: the device cannot be used; the message gives the reason.
 
     Attributes:
-        clock: how long each stage took; `network` of those frames in which it ran.
-        reused: frames that stood still, so that the network rested.
+        clock: how long each stage took; `network` only covers frames in which it ran.
+        reused: number of frames in which nothing moved, so that the network did not run.
     """
 
     def __init__(
@@ -92,16 +92,16 @@ class Matter(Closing):
         return self._config
 
     def __call__(self, image: Image, pts: float | None = None) -> Alpha:
-        """Alpha of the next picture.
+        """Compute the alpha of the next image.
 
         Args:
-            image: uint8 (H, W, 3), BGR, at least 1 x 1. Another size than the last resets.
+            image: uint8 (H, W, 3), BGR, at least 1 x 1. A change of size resets the state.
             pts: its time in seconds; None for 1/30 s after the last.
         Returns:
             float32 (H, W) in [0, 1]; 1 is the person; a new array.
         Raises:
-            ValueError: not such an array; the message says what came.
-            BackendError: the device failed, or gave what is no alpha, or the matter is closed.
+            ValueError: the image has another type or shape; the message says which.
+            BackendError: the device failed or returned no valid alpha, or this instance is closed.
         """
         self._require_open()
         _check(image)
@@ -127,10 +127,10 @@ class Matter(Closing):
             return enlarge(alpha, small, image)
 
     def carry(self, image: Image, pts: float) -> Alpha:
-        """Alpha of the next picture, from the last one's by motion where that can be.
+        """Estimate the alpha of the next image from the last one's, by motion.
 
-        For a machine that is too slow to ask the network every time. After a reset, a cut or a gap
-        the network is asked all the same. Arguments, result and errors are those of a call.
+        For machines that are too slow to run the network on every frame. After a reset, a cut or a
+        gap the network runs anyway. Arguments, result and errors are those of a call.
         """
         self._require_open()
         _check(image)
@@ -153,24 +153,24 @@ class Matter(Closing):
         return self._step
 
     def use(self, step: Step) -> None:
-        """Take another network or input size from the next picture on; the past is kept.
+        """Switch to another network or input size with the next image; temporal state is kept.
 
         Raises:
-            ValueError: it is another network, which has not been prepared.
+            ValueError: the step needs another network, which has not been prepared.
         """
         if isinstance(self._backend, SwitchableBackend):
             self._backend.use(step.network)
         elif step.network != self._step.network:
-            raise ValueError(f"this Matter has one network, {self._step.network}")
+            raise ValueError(f"this VideoMatting has one network, {self._step.network}")
         self._step, self._geometry = step, None
 
     def prepare(self, height: int, width: int, step: Step) -> None:
-        """Load and compile what `use` needs for pictures of this size.
+        """Load and compile what `use` needs for images of this size.
 
-        May be called beside a call, from another thread: `use` then costs nothing.
+        May be called from another thread during a call; `use` then returns at once.
 
         Raises:
-            BackendError: the device failed, or the matter is closed.
+            BackendError: the device failed, or this instance is closed.
         """
         self._require_open()
         plan = plan_geometry(height, width, step.pixels)
@@ -180,7 +180,7 @@ class Matter(Closing):
             self._backend.prepare(plan.height, plan.width)
 
     def reset(self) -> None:
-        """Forget the past: call it at a seek and between unrelated pictures."""
+        """Forget earlier images: call this after a seek and between unrelated images."""
         self._filter.reset()
         self._still.forget()
         if self._main is not None:
@@ -216,7 +216,7 @@ class Matter(Closing):
         return answer
 
     def _enlarge_again(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
-        """Alpha of a picture that stands still: as before, once smoothing changes nothing more."""
+        """Return the last alpha again once smoothing no longer changes it."""
         full = self._still.enlarged(alpha)
         if full is None:
             full = self._enlarge(alpha, small, image)
@@ -230,20 +230,22 @@ class Matter(Closing):
         return np.asarray(cv2.resize(alpha, (width, height)), np.float32)
 
     def close(self) -> None:
-        """Free the device; a call afterwards is a BackendError. May be called more than once."""
+        """Free the device; calls after that raise BackendError. May be called more than once."""
         self._closed = True
         self._backend.close()
 
     def _require_open(self) -> None:
         if self._closed:
-            raise BackendError("this Matter is closed and computes nothing more; make a new one")
+            raise BackendError(
+                "this VideoMatting is closed and computes nothing more; make a new one"
+            )
 
 
 def settle(alpha: Alpha) -> Alpha:
-    """Make the last few hundredths at both ends exactly 0 and 1.
+    """Map the last few hundredths at both ends to exactly 0 and 1.
 
-    A network is never quite sure; left so, the room would shine through the person by a grey level
-    and later stages would take the whole picture for an edge.
+    A network is never quite sure. Without this, the room would shine through the person by a grey
+    level, and later stages would treat the whole image as an edge.
     """
     low, high = SETTLED
     return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)
