@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import cv2
@@ -59,7 +59,9 @@ def blend(image: Image, alpha: Alpha, background: Image) -> Image:
     if image.shape[:2] != alpha.shape:
         raise ValueError(f"image {image.shape} and alpha {alpha.shape} differ in size")
     result = background.copy()
-    for tile in _tiles(alpha.shape):
+    height, width = alpha.shape
+    for top, left in product(range(0, height, TILE_PX), range(0, width, TILE_PX)):
+        tile = np.s_[top : top + TILE_PX, left : left + TILE_PX]
         part = alpha[tile]
         minimum, maximum, _, _ = cv2.minMaxLoc(part)
         if minimum == 1:
@@ -107,9 +109,3 @@ def _as_alpha(alpha: object) -> Alpha:
         )
     clipped = alpha if minimum >= 0 and maximum <= 1 else np.clip(alpha, 0, 1)
     return np.ascontiguousarray(clipped, np.float32)
-
-
-def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
-    for top in range(0, shape[0], TILE_PX):
-        for left in range(0, shape[1], TILE_PX):
-            yield np.s_[top : top + TILE_PX, left : left + TILE_PX]
