@@ -130,6 +130,12 @@ class BackgroundSpec(ABC):
     panel_label: ClassVar[str | None] = None
     panel_setting: ClassVar[PanelSetting | None] = None
 
+    def __init_subclass__(cls) -> None:
+        """Refuse a kind that does not declare every attribute, because the help text needs them."""
+        missing = [name for name in BackgroundSpec.__annotations__ if not hasattr(cls, name)]
+        if missing:
+            raise TypeError(f"{cls.__name__} lacks {', '.join(missing)}; see BackgroundSpec")
+
     @classmethod
     @abstractmethod
     def parse(cls, text: str) -> Self | None:
