@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vidbg.closing import Closing
 from vidbg.compositing import CompositingConfig
-from vidbg.compositing.specs import BackgroundSpec, ColourSpec
+from vidbg.compositing.backgrounds import BackgroundSpec, ColourSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo

@@ -14,7 +14,7 @@ from clips import numbered, write_clip
 
 import vidbg
 from vidbg.compositing import CompositingConfig, parse_background
-from vidbg.compositing.specs import FileSpec
+from vidbg.compositing.backgrounds import FileSpec
 from vidbg.errors import ConfigError, SinkError, SourceError, VidbgError
 from vidbg.matting import video_matting
 from vidbg.matting.backends.constant import ConstantBackend

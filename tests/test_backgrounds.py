@@ -21,24 +21,21 @@ from PIL import Image as Pillow
 
 from vidbg.compositing.backgrounds import (
     Background,
-    FrameStream,
-    Moving,
-    Solid,
-    Still,
-    open_background,
-)
-from vidbg.compositing.blur import blur_background
-from vidbg.compositing.scaling import Fit, fill
-from vidbg.compositing.specs import (
-    MIN_BLUR,
     BackgroundSpec,
     BlurSpec,
     ColourSpec,
     FileSpec,
+    FrameStream,
     PassthroughSpec,
     TransparentSpec,
+    open_background,
     parse_background,
 )
+from vidbg.compositing.backgrounds.blur import BLUR_STRENGTH
+from vidbg.compositing.backgrounds.blurred_room import blur_background
+from vidbg.compositing.backgrounds.image import ImageBackground
+from vidbg.compositing.backgrounds.video import VideoBackground
+from vidbg.compositing.scaling import Fit, fill
 from vidbg.errors import ConfigError, SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.sources import open_frames
@@ -64,16 +61,19 @@ class Clip:
         self.closed = True
 
 
-def at(background: Background, pts: float = 0.0, height: int = 90, width: int = 160) -> Image:
+def at(
+    background: Background | None, pts: float = 0.0, height: int = 90, width: int = 160
+) -> Image:
+    assert background is not None
     frame = Frame(np.zeros((height, width, 3), np.uint8), pts, 0)
     return background.at(frame, np.zeros((height, width), np.float32))
 
 
-def moving(times: Sequence[float]) -> Moving:
-    return Moving(lambda **_: Clip(times), "cover", (0, 0, 0))
+def moving(times: Sequence[float]) -> VideoBackground:
+    return VideoBackground(lambda **_: Clip(times), "cover", (0, 0, 0))
 
 
-def shown(background: Moving, *times: float) -> list[int]:
+def shown(background: VideoBackground, *times: float) -> list[int]:
     return [int(at(background, pts)[0, 0, 0]) for pts in times]
 
 
@@ -81,7 +81,7 @@ def unreadable(path: Path, *, again: bool = False) -> FrameStream:  # noqa: ARG0
     raise SourceError(f"no video stream in {path.name}")
 
 
-def open_file(path: Path, fit: Fit = "cover") -> Background:
+def open_file(path: Path, fit: Fit = "cover") -> Background | None:
     return open_background(FileSpec(path), fit=fit, bars=RED, open_frames=unreadable)
 
 
@@ -133,7 +133,7 @@ def test_bad_words_are_refused_with_what_is_allowed(text: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(*[st.integers(1, 60)] * 4, st.sampled_from(["cover", "fit"]))
+@given(*[st.integers(1, 60)] * 4, st.sampled_from(["cover", "contain"]))
 def test_filled_pictures_have_the_frames_size(h: int, w: int, th: int, tw: int, fit: Fit) -> None:
     filled = fill(np.full((h, w, 3), 9, np.uint8), th, tw, fit, RED)
     assert filled.shape == (th, tw, 3)
@@ -145,17 +145,17 @@ def test_filled_pictures_have_the_frames_size(h: int, w: int, th: int, tw: int, 
 def test_fit_shows_all_between_bars_and_cover_cuts() -> None:
     square = np.full((40, 40, 3), 200, np.uint8)
     square[:, :4] = 0
-    fitted = at(Still(square, "fit", RED))
+    fitted = at(ImageBackground(square, "contain", RED))
     assert (fitted[:, :35] == RED).all()
     assert (fitted[:, 125:] == RED).all()
     assert (fitted[:, 35:43] < 10).all()
-    covered = at(Still(square, "cover", RED))
+    covered = at(ImageBackground(square, "cover", RED))
     assert (covered[:, :14] < 10).all()
     assert (covered[:, 20:] == 200).all()
 
 
 def test_a_still_is_resized_once_a_size() -> None:
-    still = Still(np.zeros((10, 10, 3), np.uint8), "cover", RED)
+    still = ImageBackground(np.zeros((10, 10, 3), np.uint8), "cover", RED)
     assert at(still) is at(still, 5.0)
     assert at(still, height=30).shape == (30, 160, 3)
 
@@ -265,7 +265,7 @@ def test_streams_are_closed_at_each_restart_and_at_the_end() -> None:
         opened.append(Clip([0.0, 1.0]))
         return opened[-1]
 
-    clip = Moving(open_clip, "cover", RED)
+    clip = VideoBackground(open_clip, "cover", RED)
     shown(clip, 0.0, 2.5)
     assert [each.closed for each in opened] == [True, False]
     clip.close()
@@ -285,7 +285,7 @@ def test_the_next_round_is_opened_while_the_last_frame_is_shown() -> None:
         opened.append(Clip([0.0, 1.0]))
         return opened[-1]
 
-    clip = Moving(open_clip, "cover", RED)
+    clip = VideoBackground(open_clip, "cover", RED)
     assert shown(clip, 0.0, 1.5) == [0, 1]
     assert opening.wait(5)
     assert shown(clip, 2.5) == [0]
@@ -306,10 +306,10 @@ def test_a_video_that_vanishes_rests_on_its_last_picture(caplog: pytest.LogCaptu
         except StopIteration:
             raise SourceError("it is gone") from None
 
-    clip = Moving(open_clip, "cover", RED, "waves.mp4")
+    clip = VideoBackground(open_clip, "cover", RED, "waves.mp4")
     assert shown(clip, 0.0, 1.5) == [0, 1]
     assert shown(clip, 2.5, 3.5, 9999.0, -5.0) == [1, 1, 1, 1]
-    assert caplog.text.count("the background waves.mp4: its last picture stays (it is gone)") == 1
+    assert caplog.text.count("the background waves.mp4: its last frame stays (it is gone)") == 1
 
 
 class BreakingClip(Clip):
@@ -321,12 +321,12 @@ class BreakingClip(Clip):
 
 
 def test_what_could_be_read_of_a_broken_video_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
-    clip = Moving(lambda **_: BreakingClip([0.0, 0.1, 0.2]), "cover", RED, "waves.mp4")
+    clip = VideoBackground(lambda **_: BreakingClip([0.0, 0.1, 0.2]), "cover", RED, "waves.mp4")
     assert shown(clip, 0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65) == [0, 1, 2, 0, 1, 2, 0]
     (told,) = caplog.messages
-    assert told.startswith("the background waves.mp4: what could be read of it is repeated")
+    assert told.startswith("the background waves.mp4: the part that could be read is repeated")
     assert "breaks off at 0.3 s" in told
-    alone = Moving(lambda **_: BreakingClip([0.0]), "cover", RED)
+    alone = VideoBackground(lambda **_: BreakingClip([0.0]), "cover", RED)
     assert shown(alone, 0.0, 7.0) == [0, 0]
 
 
@@ -336,7 +336,7 @@ def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
             for frame in super().__iter__():
                 yield replace(frame, duration_s=3.0 if frame.index == 2 else 0.1)
 
-    clip = Moving(lambda **_: Resting([0.0, 0.1, 0.2]), "cover", RED)
+    clip = VideoBackground(lambda **_: Resting([0.0, 0.1, 0.2]), "cover", RED)
     assert shown(clip, 0.0, 0.15, 0.25, 3.15, 3.25, 3.35, 6.3) == [0, 1, 2, 2, 0, 1, 2]
 
 
@@ -350,8 +350,8 @@ def test_round_things_stay_round_whatever_the_shape_of_pixels(
     picture = np.zeros((120, round(160 / behind), 3), np.uint8)
     axes = round(40 / behind), 40
     cv2.ellipse(picture, (round(80 / behind), 60), axes, 0, 0, 360, (255, 255, 255), -1)
-    for fit in ("cover", "fit"):
-        still = Still(picture, "cover" if fit == "cover" else "fit", RED, behind)
+    for fit in ("cover", "contain"):
+        still = ImageBackground(picture, "cover" if fit == "cover" else "contain", RED, behind)
         blank = np.zeros((90, round(120 / before), 3), np.uint8)
         filled = still.at(
             Frame(blank, 0.0, 0, pixel_aspect=before), blank[..., 0].astype(np.float32)
@@ -362,9 +362,9 @@ def test_round_things_stay_round_whatever_the_shape_of_pixels(
 
 
 def test_a_colour_is_that_colour_at_every_size() -> None:
-    solid = Solid((1, 2, 3))
-    for height in (4, 5):
-        assert (at(solid, height=height) == (1, 2, 3)).all()
+    colour = open_background(ColourSpec((1, 2, 3)), open_frames=unreadable)
+    for height, width in ((4, 160), (500, 5), (720, 1280)):
+        assert (at(colour, height=height, width=width) == (1, 2, 3)).all()
 
 
 def person_in_a_room(height: int, width: int) -> tuple[Image, Alpha]:
@@ -411,7 +411,9 @@ def test_the_least_blur_leaves_nothing_to_recognise(
     size: tuple[int, int], periods: float, most: float
 ) -> None:
     """A face 1.3 m away has three stripes of a twentieth across, a letter 6 cm high one or two."""
-    blurred = blur_background(stripes(*size, periods), np.zeros(size, np.float32), MIN_BLUR)
+    blurred = blur_background(
+        stripes(*size, periods), np.zeros(size, np.float32), BLUR_STRENGTH.least
+    )
     inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
     assert (inside.max() - inside.min()) / 240 <= most
 
@@ -449,12 +451,12 @@ def test_clear_places_of_a_moving_background_show_the_bars() -> None:
         def __iter__(self) -> Iterator[Frame]:
             return iter(frames)
 
-    flat = at(Moving(lambda: Transparent([]), "cover", RED), height=8, width=8)
+    flat = at(VideoBackground(lambda: Transparent([]), "cover", RED), height=8, width=8)
     assert (flat[:, :4] == RED).all()
     assert (flat[:, 4:] == 200).all()
 
 
-@pytest.mark.parametrize("fit", ["cover", "fit"])
+@pytest.mark.parametrize("fit", ["cover", "contain"])
 @pytest.mark.parametrize(
     ("frame_aspect", "picture_aspect"),
     [(Fraction(1), Fraction(4, 3)), (Fraction(4, 3), Fraction(1)), (Fraction(1, 2), Fraction(2))],
@@ -465,7 +467,7 @@ def test_circles_stay_round_whatever_the_pixels_shape(
     picture = np.zeros((300, 400, 3), np.uint8)
     axes = round(60 / float(picture_aspect)), 60  # as shown, a circle
     cv2.ellipse(picture, ((200, 150), (2 * axes[0], 2 * axes[1]), 0), (255, 255, 255), -1)
-    still = Still(picture, fit, RED, picture_aspect)
+    still = ImageBackground(picture, fit, RED, picture_aspect)
     frame = Frame(np.zeros((360, 640, 3), np.uint8), 0.0, 0, pixel_aspect=frame_aspect)
     seen = still.at(frame, np.zeros((360, 640), np.float32))[..., 0] > 127
     rows, columns = np.nonzero(seen)
@@ -474,7 +476,7 @@ def test_circles_stay_round_whatever_the_pixels_shape(
 
 
 def test_a_still_is_filled_anew_for_other_pixels() -> None:
-    still = Still(np.zeros((90, 160, 3), np.uint8), "fit", RED)
+    still = ImageBackground(np.zeros((90, 160, 3), np.uint8), "contain", RED)
     assert (at(still) == 0).all()
     narrow = Frame(np.zeros((90, 160, 3), np.uint8), 0.0, 0, pixel_aspect=Fraction(1, 2))
     assert (still.at(narrow, np.zeros((90, 160), np.float32))[0, 0] == RED).all()

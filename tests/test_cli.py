@@ -283,7 +283,7 @@ def test_sound_alone_and_files_cut_short_are_told(clip: Path, tmp_path: Path, ru
     ("options", "hint"),
     [
         (["-b", "missing.jpg"], "does not exist"),
-        (["-b", "{}/text.txt"], "neither picture nor video"),
+        (["-b", "{}/text.txt"], "neither image nor video"),
         (["-b", "{}"], "is a folder"),
         (["-b", "blur:900"], "blur strength '900'"),
         (["-b", "blur", "--device", "cuda2"], "unknown device 'cuda2'; did you mean 'cuda'?"),

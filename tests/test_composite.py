@@ -13,16 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidbg.compositing import CompositingConfig, Compositor, adjust_alpha, composite
-from vidbg.compositing.backgrounds import FrameStream, OpenFrames
-from vidbg.compositing.blur import blur_background
-from vidbg.compositing.edges import wrap_light
-from vidbg.compositing.specs import (
+from vidbg.compositing.backgrounds import (
     BackgroundSpec,
     BlurSpec,
     ColourSpec,
+    FrameStream,
+    OpenFrames,
     PassthroughSpec,
     TransparentSpec,
 )
+from vidbg.compositing.backgrounds.blurred_room import blur_background
+from vidbg.compositing.edges import wrap_light
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image
 
@@ -119,8 +120,8 @@ def test_pictures_may_be_views_in_any_order_of_memory() -> None:
     [
         (np.full((8, 8), 255, np.float32), "values from 255 to 255.*divide it by 255"),
         (np.full((8, 8), -0.5), "values from -0.5 to -0.5"),
-        (np.full((8, 8), np.nan, np.float32), "holds NaN"),
-        (np.where(np.eye(8) == 1, np.nan, 0.5), "holds NaN"),
+        (np.full((8, 8), np.nan, np.float32), "contains NaN"),
+        (np.where(np.eye(8) == 1, np.nan, 0.5), "contains NaN"),
         (np.full((8, 8), np.inf), "values from inf to inf"),
         (np.ones((8, 8), np.int64), "the alpha is int64; allowed are"),
         (np.ones((8, 8), np.complex64), "the alpha is complex64"),

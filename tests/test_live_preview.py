@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vidbg.compositing import BackgroundSpec, CompositingConfig
-from vidbg.compositing.specs import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
+from vidbg.compositing.backgrounds import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame
 from vidbg.pipeline.live import LiveStatus, Look, State

@@ -16,7 +16,7 @@ from live_rig import BEHIND, HEIGHT, MARKER, WIDTH, Rig
 from web_client import part
 
 from vidbg.compositing import CompositingConfig, parse_background
-from vidbg.compositing.specs import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
+from vidbg.compositing.backgrounds import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame
 from vidbg.pipeline.live import LiveStatus, Look, State, supervisor
@@ -271,6 +271,24 @@ def test_the_page_knows_the_limits_and_the_first_look(panel: LivePanel) -> None:
         for value in state["limits"][name]:
             assert post(panel, {name: value})[0] == 200
         assert post(panel, {name: state["limits"][name][1] + 1})[0] == 400
+
+
+def test_every_kind_with_a_button_can_be_chosen_and_adjusted(panel: LivePanel) -> None:
+    kinds = panel.state()["kinds"]
+    assert {"Blur", "Colour"} <= {kind["label"] for kind in kinds}
+    for kind in kinds:
+        setting = kind["setting"] or {}
+        default = {setting["name"]: setting["default"]} if setting else {}
+        assert post(panel, {"background": {"kind": kind["kind"], **default}})[0] == 200
+        assert panel.state()["look"]["background"] == {"kind": kind["kind"], **default}
+        assert post(panel, default)[0] == 200
+
+
+def test_fit_is_the_old_name_of_contain(panel: LivePanel) -> None:
+    for name in ("fit", "contain"):
+        assert post(panel, {"fit": "cover"})[0] == 200
+        assert post(panel, {"fit": name})[0] == 200
+        assert panel.state()["look"]["fit"] == "contain"
 
 
 def test_passthrough_is_told_and_can_be_ended(panel: LivePanel) -> None:

@@ -449,7 +449,7 @@ def test_a_broken_background_does_not_cut_the_result(
     assert len(frames) == 60
     assert len({number_of(frame.image[:, SIZE[0] // 2 + 8 :]) for frame in frames}) > 5
     (told,) = caplog.messages
-    assert told.startswith(f"the background {behind}: what could be read of it is repeated")
+    assert told.startswith(f"the background {behind}: the part that could be read is repeated")
 
 
 def test_what_could_be_read_of_a_broken_file_is_kept(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from live_rig import (
 )
 
 from vidbg.compositing import BackgroundSpec, CompositingConfig, Compositor
-from vidbg.compositing.specs import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
+from vidbg.compositing.backgrounds import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError, EngineMismatch, SinkError, SourceError
 from vidbg.frame import Frame

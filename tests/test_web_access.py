@@ -17,7 +17,7 @@ import pytest
 from web_client import ask, part, say, token_of
 
 from vidbg.compositing import CompositingConfig
-from vidbg.compositing.specs import BlurSpec
+from vidbg.compositing.backgrounds import BlurSpec
 from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live import Look
 from vidbg.sinks.web import WebSink

@@ -23,7 +23,7 @@ from references import CPU
 from skimage import data
 
 from vidbg.compositing import CompositingConfig, Compositor, parse_background
-from vidbg.compositing.specs import BlurSpec, ColourSpec, FileSpec
+from vidbg.compositing.backgrounds import BlurSpec, ColourSpec, FileSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image, StreamInfo
@@ -376,11 +376,11 @@ def test_a_background_that_breaks_is_no_fault_of_the_device(
         look = Look(CompositingConfig(FileSpec(picture)))
         rig.supervisor.change(look)
         rig.wait_live()
-        behind = Compositor.behind
-        monkeypatch.setattr(Compositor, "behind", lambda *_: raises(None))
+        behind = Compositor.background_image
+        monkeypatch.setattr(Compositor, "background_image", lambda *_: raises(None))
         rig.wait(lambda: "composite" in rig.supervisor.clock.seconds())
         rig.wait_live()
-        monkeypatch.setattr(Compositor, "behind", behind)
+        monkeypatch.setattr(Compositor, "background_image", behind)
         count = rig.composited
         rig.wait(lambda: rig.composited > count + 2)
         assert rig.runners_open == 1

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vidbg import errors
-    from vidbg.compositing import CompositingConfig, composite
+    from vidbg.compositing import CompositingConfig, composite, parse_background
     from vidbg.config import MattingConfig
     from vidbg.errors import VidbgError
     from vidbg.frame import Frame
@@ -40,6 +40,7 @@ __all__ = [
     "__version__",
     "composite",
     "errors",
+    "parse_background",
     "process",
 ]
 
@@ -52,6 +53,7 @@ _HOMES = {
     "OutputConfig": "vidbg.pipeline.outputs",
     "VidbgError": "vidbg.errors",
     "composite": "vidbg.compositing",
+    "parse_background": "vidbg.compositing",
     "process": "vidbg.pipeline.api",
 }
 

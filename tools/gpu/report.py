@@ -28,7 +28,7 @@ from tools.gpu.tables import as_markdown
 from training.onnx_graphs import load_network
 from training.pieces import write_json
 from vidbg.compositing import CompositingConfig, Compositor
-from vidbg.compositing.specs import ColourSpec
+from vidbg.compositing.backgrounds import ColourSpec
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.matting.backends import load_backend, parse_engine

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from vidbg.compositing.backgrounds import background_usage
 from vidbg.limits import (
     FEATHER_PX,
     FRAMES_PER_SECOND,
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
     from vidbg.compositing import CompositingConfig
     from vidbg.config import MattingConfig
 
-_BACKGROUNDS = "Picture, video or GIF; blur, blur:20 to blur:100; #rrggbb, color:NAME, green"
 Background = Annotated[
     str,
-    typer.Option("--background", "-b", help=f"{_BACKGROUNDS}; transparent; none: the room."),
+    typer.Option("--background", "-b", help=f"{background_usage()}."),
 ]
 LiveBackground = Annotated[
-    str, typer.Option("--background", "-b", help=f"{_BACKGROUNDS}; none: the room.")
+    str, typer.Option("--background", "-b", help=f"{background_usage(live=True)}.")
 ]
-Fit = Annotated[str, typer.Option(help="cover: fill the frame; fit: show all of the background.")]
+Fit = Annotated[
+    str, typer.Option(help="cover: fill the frame; contain: show all of the background.")
+]
 
 
 def within(limits: Limits) -> Callable[[Any], Any]:
@@ -201,10 +203,11 @@ def compositing_config(
     from vidbg.choices import check_choice
     from vidbg.compositing import CompositingConfig, parse_background
 
-    check_choice("--fit", fit, ("cover", "fit"))
+    fit = "contain" if fit == "fit" else fit  # its old name
+    check_choice("--fit", fit, ("cover", "contain"))
     return CompositingConfig(
         parse_background(background),
-        fit="cover" if fit == "cover" else "fit",
+        fit="cover" if fit == "cover" else "contain",
         offset_px=offset,
         feather_px=feather,
         light_wrap=light_wrap,

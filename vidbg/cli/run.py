@@ -274,13 +274,13 @@ def _previews(given: _Given, info: StreamInfo) -> Iterator[LivePreview | LivePan
 
 
 def _window(given: _Given, info: StreamInfo) -> LivePreview:
-    from vidbg.compositing.specs import BlurSpec, FileSpec, PassthroughSpec
+    from vidbg.compositing.backgrounds import BlurSpec, FileSpec
     from vidbg.pipeline.live.preview import LivePreview
     from vidbg.sinks.window import WindowSink
 
     files = [FileSpec(path) for path in given.backgrounds]
     choice = [given.look.compositing.background, *files, BlurSpec()]
-    kept = [spec for spec in dict.fromkeys(choice) if not isinstance(spec, PassthroughSpec)]
+    kept = [spec for spec in dict.fromkeys(choice) if not spec.shows_room]
     return LivePreview(WindowSink(info, mirror=not given.look.mirror), kept)
 
 

@@ -157,13 +157,13 @@ def _anchored(option: TyperOption, value: Any, where: str, folder: Path) -> Any:
     if option.name == "camera" and is_file(folder / value):
         return str(folder / value)
     if option.name == "background":
-        from vidbg.compositing.specs import FileSpec, parse_background
+        from vidbg.compositing.backgrounds import parse_background
 
         try:
             spec = parse_background(value)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
-        return str(folder / spec.path) if isinstance(spec, FileSpec) else value
+        return str(spec.resolved_in(folder)) if spec.files else value
     return value
 
 

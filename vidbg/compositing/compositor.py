@@ -1,50 +1,44 @@
-"""The room's one stage: a frame and its matte in, the person elsewhere out."""
+"""Compositor: replaces the background of one frame."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import cv2
 import numpy as np
 
-from vidbg.compositing.backgrounds import Background, OpenFrames, open_background
+from vidbg.choices import check_choice
+from vidbg.compositing.backgrounds import BackgroundSpec, Bgr, OpenFrames, open_background
 from vidbg.compositing.blend import blend, flatten
 from vidbg.compositing.cut_outs import is_cut_out
 from vidbg.compositing.edges import adjust_alpha, wrap_light
 from vidbg.compositing.foreground import composite_foreground, estimate_foreground
 from vidbg.compositing.scaling import Fit
-from vidbg.compositing.specs import (
-    BackgroundSpec,
-    Bgr,
-    BlurSpec,
-    ColourSpec,
-    FileSpec,
-    PassthroughSpec,
-    TransparentSpec,
-)
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.limits import FEATHER_PX, LIGHT_WRAP, OFFSET_PX
 
 LIMITS = {"offset_px": OFFSET_PX, "feather_px": FEATHER_PX, "light_wrap": LIGHT_WRAP}
-"""Of the numbers in a CompositingConfig."""
+"""Ranges of the numbers in a CompositingConfig."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompositingConfig:
-    """How the person is laid over what.
+    """The background, and how the person is laid over it.
 
     Attributes:
         background: see `parse_background`.
-        fit: "cover" fills the frame with the background and cuts what is over; "fit" shows all.
-        bars: BGR of the bars beside a fitted background and behind a transparent picture.
+        fit: "cover" fills the frame with the background and crops the rest; "contain" shows all of
+            it between bars. "fit" is accepted for "contain".
+        bars: BGR of the bars beside a contained background and behind a transparent image.
         offset_px: moves the matte's edge, in pixels of the frame; above 0 the person grows.
         feather_px: softens the matte's edge: a Gaussian's sigma, in pixels of the frame.
-        light_wrap: 0 to 1, how much of the background's light falls on the person's edge (there
-            is none without a background).
+        light_wrap: 0 to 1, how much of the background's light falls on the person's edge; without
+            a background there is none.
         keep_alpha: opaque frames carry the alpha they were made with, for a sink that writes it.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: a number is out of its range, or the fit is unknown.
     """
 
     background: BackgroundSpec
@@ -57,18 +51,20 @@ class CompositingConfig:
 
     @property
     def plain(self) -> bool:
-        """The person is laid over a picture or a colour, with nothing done to the edge."""
+        """Whether the background is independent of the frame and nothing is done to the edge."""
         edge = self.offset_px or self.feather_px or self.light_wrap
-        over = isinstance(self.background, ColourSpec | FileSpec)
-        return over and not edge and not self.keep_alpha
+        return self.background.standalone and not edge and not self.keep_alpha
 
     def __post_init__(self) -> None:
+        if self.fit == "fit":  # type: ignore[comparison-overlap]  # the name it had before
+            object.__setattr__(self, "fit", "contain")
+        check_choice("fit", self.fit, get_args(Fit))
         for name, limits in LIMITS.items():
             limits.check(name, getattr(self, name))
 
 
 class Compositor:
-    """Replaces the background of frames, as one config says.
+    """Replaces the background of frames according to a config.
 
     Raises:
         ConfigError: the background cannot be read.
@@ -76,88 +72,91 @@ class Compositor:
 
     def __init__(self, config: CompositingConfig, open_frames: OpenFrames) -> None:
         self._config = config
-        self._background: Background | None = None
-        if not isinstance(config.background, PassthroughSpec | TransparentSpec):
-            self._background = open_background(
-                config.background, fit=config.fit, bars=config.bars, open_frames=open_frames
-            )
+        self._background = open_background(
+            config.background, fit=config.fit, bars=config.bars, open_frames=open_frames
+        )
 
     def __call__(self, frame: Frame, alpha: Alpha) -> Frame:
         """Replace one frame's background.
 
+        A frame that has an alpha of its own and is a person cut out already keeps its alpha, and
+        the given one is not used; for other frames with an alpha, the smaller of both counts.
+
         Args:
-            frame: what the camera saw.
-            alpha: float32 (H, W) in [0, 1], computed from that very frame.
+            frame: the camera's frame.
+            alpha: float32 (H, W) in [0, 1], computed from that frame.
         Returns:
             A frame of the same size, pts and index: opaque over the background; for `transparent`
-            the foreground with its alpha; for `none` the frame itself. Where the frame has an
-            alpha of its own and is a person cut out already, that is kept and the one given is
-            not used; else the lesser of both holds. With `keep_alpha` opaque
-            frames carry theirs, too: alpha is then to be written apart, not blended again.
+            the foreground with its alpha; for `none` the frame itself. With `keep_alpha`, opaque
+            frames carry their alpha too: it is to be written separately, not blended again.
         Raises:
             ValueError: frame and alpha differ in size.
-            SourceError: a moving background cannot be read on.
+            SourceError: a video background cannot be read on.
         """
-        passthrough = isinstance(self._config.background, PassthroughSpec)
-        if passthrough and not self._config.keep_alpha:
-            return self._shown(frame)
-        own, pure = frame.alpha, False
+        config = self._config
+        if config.background.shows_room and not config.keep_alpha:
+            return self._without_clear_colours(frame)
+        own, cut_out = frame.alpha, False
         if own is not None:
-            pure = is_cut_out(own, alpha)
-            alpha = own if pure else np.minimum(own, alpha)
-        moved = adjust_alpha(alpha, self._config.offset_px, 0)
-        soft = adjust_alpha(moved, 0, self._config.feather_px)
-        pure = pure and soft is alpha  # a moved edge uncovers colours that were not to be seen
-        if passthrough:
-            return replace(self._shown(frame), alpha=soft)
+            cut_out = is_cut_out(own, alpha)
+            alpha = own if cut_out else np.minimum(own, alpha)
+        moved = adjust_alpha(alpha, config.offset_px, 0)
+        soft = adjust_alpha(moved, 0, config.feather_px)
+        # A moved edge uncovers colours of a cut-out that were not meant to be seen
+        cut_out = cut_out and soft is alpha
+
+        if config.background.shows_room:
+            return replace(self._without_clear_colours(frame), alpha=soft)
         if self._background is None:
             image = estimate_foreground(frame.image, moved)
-            if pure:  # but for what is clear: nobody is to find the room there
+            if cut_out:  # its colours are right, except where it is clear: the room may be there
                 cv2.copyTo(frame.image, (alpha > 0).view(np.uint8), image)
             return replace(frame, image=image, alpha=soft)
-        touched = alpha if soft is alpha else np.maximum(alpha, soft)
-        behind = self._background.at(self._shown(frame), touched)
-        image = self._lay_over(behind, frame.image, moved, soft, pure)
-        return replace(frame, image=image, alpha=soft if self._config.keep_alpha else None)
+        person = alpha if soft is alpha else np.maximum(alpha, soft)
+        background = self._background.at(self._without_clear_colours(frame), person)
+        image = self._blend(frame.image, moved, soft, background, cut_out)
+        return replace(frame, image=image, alpha=soft if config.keep_alpha else None)
 
-    def _shown(self, frame: Frame) -> Frame:
-        """The frame as a viewer shows it: of what is clear nobody is to see the colours."""
+    def _without_clear_colours(self, frame: Frame) -> Frame:
+        """Return the frame without its own alpha, and the bars' colour where that was clear.
+
+        The colours of clear pixels are not meant to be seen.
+        """
         if frame.alpha is None:
             return frame
-        return replace(
-            frame, image=flatten(frame.image, frame.alpha, self._config.bars), alpha=None
-        )
+        image = flatten(frame.image, frame.alpha, self._config.bars)
+        return replace(frame, image=image, alpha=None)
 
     @property
     def plain(self) -> bool:
-        """Whether `behind` says all that there is to do."""
+        """Whether `background_image` is available."""
         return self._config.plain
 
-    def behind(self, frame: Frame) -> Image:
-        """The picture behind a frame, where the config is plain; not to be written to.
+    def background_image(self, frame: Frame) -> Image:
+        """Return the image behind a frame if the config is plain; it must not be written to.
 
         Raises:
-            ValueError: it is not plain.
-            SourceError: a moving background cannot be read on.
+            ValueError: the config is not plain.
+            SourceError: a video background cannot be read on.
         """
         if self._background is None or not self.plain:
-            raise ValueError("what is behind the person depends on the person")
+            raise ValueError("the image behind the person depends on the person")
         return self._background.at(frame, np.zeros(frame.image.shape[:2], np.float32))
 
-    def _lay_over(
-        self, behind: Image, image: Image, moved: Alpha, soft: Alpha, pure: bool
+    def _blend(
+        self, image: Image, moved: Alpha, soft: Alpha, background: Image, cut_out: bool
     ) -> Image:
-        """Over their own blurred room a person's observed colours look best: there the estimate
-        would draw a shade of hair or skin wherever the matte is too wide. A cut-out's colours are
-        the person's own (`pure`)."""
+        """Lay the person over the background, by an alpha that was moved, then softened."""
         wrap = self._config.light_wrap
-        if pure or isinstance(self._config.background, BlurSpec):
+        # Over their own room a person's observed colours look best: the estimate would leave a
+        # shade of hair or skin wherever the matte is too wide. A cut-out's colours are its own.
+        if cut_out or self._config.background.made_of_frame:
             foreground = image
         elif soft is moved and not wrap:
-            return composite_foreground(image, moved, behind)
+            return composite_foreground(image, moved, background)
         else:
             foreground = estimate_foreground(image, moved)
-        return blend(wrap_light(foreground, soft, behind, wrap), soft, behind)
+        return blend(wrap_light(foreground, soft, background, wrap), soft, background)
 
     def close(self) -> None:
         """Release the background's file; may be called more than once."""

@@ -1,26 +1,26 @@
-"""Frames that come with an alpha of their own."""
+"""Frames that come with their own alpha."""
 
 from __future__ import annotations
 
 from vidbg.frame import Alpha
 
-LEAST_CLEAR = 0.05
-"""A cut-out is clear over this share of the frame at least."""
+MIN_CLEAR = 0.05
+"""A cut-out is clear over at least this share of the frame."""
 
-LEAST_PERSON = 0.8
-"""And of what is not clear, the network takes this share for people at least."""
+MIN_PERSON = 0.8
+"""The network takes at least this share of what is not clear for people."""
 
 
-def is_cut_out(own: Alpha, seen: Alpha) -> bool:
-    """Whether a frame is a person cut out already, rather than a room with clear corners.
+def is_cut_out(own: Alpha, network: Alpha) -> bool:
+    """Tell a person who is cut out already from a room with clear corners.
 
-    The network sees 0.99 of a cut-out person, and 0.3 of a window with somebody in a room, whose
-    frame or shadow is transparent.
+    The network takes 0.99 of a cut-out for a person, but 0.3 of a window that shows somebody in a
+    room and has a transparent frame or shadow.
 
     Args:
         own: float32 (H, W) in [0, 1], the frame's own alpha.
-        seen: float32 (H, W) in [0, 1], the network's.
+        network: float32 (H, W) in [0, 1], the network's.
     """
     kept = own >= 0.5
     share = float(kept.mean())
-    return 0 < share <= 1 - LEAST_CLEAR and float(seen[kept].mean()) >= LEAST_PERSON
+    return 0 < share <= 1 - MIN_CLEAR and float(network[kept].mean()) >= MIN_PERSON

@@ -1,4 +1,4 @@
-"""The matte's edge as the user wants it: wider, narrower, softer, lit by the new background."""
+"""Adjust the matte's edge: move it, soften it, and light it by the new background."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vidbg.frame import Alpha, Image
 Levels = NDArray[np.uint8]
 """Alpha in steps of 1/255."""
 
-MOST_SIGMA_PX = 3.0
-"""Widest Gaussian that is worth its time at full size: 2.5 ms at 1280x720."""
+MAX_SIGMA_PX = 3.0
+"""Widest Gaussian that is affordable at full size: 2.5 ms at 1280x720."""
 
-WRAP_LINES = 90  # the light is found on a grid of 90 to 179 lines
-WRAP_SIGMA = 0.02  # how far it reaches in, as a share of the picture's shorter side
+WRAP_LINES = 90  # the light is computed on a grid of 90 to 179 lines
+WRAP_SIGMA = 0.02  # how far it reaches in, as a share of the image's shorter side
 
 
 def adjust_alpha(alpha: Alpha, offset_px: float, feather_px: float) -> Alpha:
@@ -27,28 +27,28 @@ def adjust_alpha(alpha: Alpha, offset_px: float, feather_px: float) -> Alpha:
     Args:
         alpha: float32 (H, W) in [0, 1].
         offset_px: how far the edge moves, in pixels of the frame: above 0 the person grows, below
-            they shrink. Fractions lie between the two whole steps.
-        feather_px: Gaussian sigma by which the edge is softened, in pixels of the frame.
+            0 they shrink. A fraction interpolates between whole pixels.
+        feather_px: sigma of the Gaussian that softens the edge, in pixels of the frame.
     Returns:
-        float32 (H, W) in [0, 1]; a new array, but `alpha` itself at 0 and 0.
+        float32 (H, W) in [0, 1]; a new array, or `alpha` itself if both are 0.
     """
     if offset_px:
         alpha = _move_edge(alpha, offset_px)
     if feather_px:
         blurred = _soften(alpha, feather_px)
-        alpha = np.minimum(blurred, 1.0, out=blurred)  # rounding may pass 1
+        alpha = np.minimum(blurred, 1.0, out=blurred)  # rounding may exceed 1
     return alpha
 
 
 def _move_edge(alpha: Alpha, offset_px: float) -> Alpha:
     """Dilate or erode by a disc, in steps of 1/255.
 
-    At 1280x720 on one core of a Xeon: 2 to 4 ms for 1 to 100 pixels, where `cv2.dilate` with a disc
-    takes up to 1.5 s. New pages of memory are most of it, so there are few arrays of floats.
+    At 1280x720 on one core of a Xeon it takes 2 to 4 ms for 1 to 100 pixels; `cv2.dilate` with a
+    disc takes up to 1.5 s. Most of the time goes to new memory pages, so few float arrays are made.
     """
     grows = offset_px > 0
     whole, part = divmod(abs(offset_px), 1)
-    scale, bottom = (255, 0) if grows else (-255, 255)  # to erode is to dilate what is outside
+    scale, bottom = (255, 0) if grows else (-255, 255)  # eroding is dilating the outside
     levels = _dilate(np.asarray(cv2.convertScaleAbs(alpha, None, scale, bottom)), int(whole))
     more = _dilate(levels, 1) if part else levels
     weights = (1 - part) / scale, part / scale
@@ -60,10 +60,10 @@ def _move_edge(alpha: Alpha, offset_px: float) -> Alpha:
 
 
 def _dilate(levels: Levels, radius_px: int) -> Levels:
-    """Dilate by a polygon of 16 corners that differs from the disc by less than 3 %, or a pixel.
+    """Dilate by a polygon of 16 corners that differs from a disc by less than 3 % or a pixel.
 
-    Such a polygon is the Minkowski sum of eight line segments, and a segment that of a few pairs of
-    points, so each pass takes the maximum of the picture and itself moved.
+    The polygon is the Minkowski sum of eight line segments, and a segment is the sum of a few pairs
+    of points, so each pass takes the maximum of the array and a shifted copy of it.
 
     Args:
         levels: uint8 (H, W).
@@ -80,9 +80,10 @@ def _dilate(levels: Levels, radius_px: int) -> Levels:
 
 
 def _moves(radius_px: int) -> Iterator[tuple[int, int]]:
-    """Moves (across, down) whose sum of pairs {0, move} is the polygon; across is never negative.
+    """Yield the shifts (across, down) that add up to the polygon; across is never negative.
 
-    The counts of steps make it `radius_px` wide on both axes exactly and on the diagonals nearly.
+    The number of steps in each direction makes its radius exact along both axes and nearly so along
+    the diagonals.
     """
     knight = int(0.178 * radius_px)
     diagonal = max(0, min(round(0.586 * radius_px - 2 * knight), radius_px - 3 * knight - 1))
@@ -94,22 +95,22 @@ def _moves(radius_px: int) -> Iterator[tuple[int, int]]:
     ):
         for across, down in directions:
             reached = 0
-            while reached < steps:  # a segment of n steps grows by n + 1 without a gap
+            while reached < steps:  # a segment of n steps can grow by n + 1 without a gap
                 step = min(reached + 1, steps - reached)
                 yield across * step, down * step
                 reached += step
 
 
 def _soften(alpha: Alpha, sigma_px: float) -> Alpha:
-    """Blur by a Gaussian; a wide one on a smaller picture, which looks the same."""
+    """Blur by a Gaussian; a wide one at a smaller size, which looks the same."""
     small, scale = alpha, 1
-    while sigma_px > MOST_SIGMA_PX * scale and min(small.shape) >= 4:
+    while sigma_px > MAX_SIGMA_PX * scale and min(small.shape) >= 4:
         small = resize(small, small.shape[0] // 2, small.shape[1] // 2)
         scale *= 2
     sigma = sigma_px
     if scale > 1:
-        # Averaging over `scale` pixels and interpolating between them again blur as well: their
-        # variances are scale^2 / 12 and scale^2 / 6.
+        # Averaging over `scale` pixels and interpolating back blur as well, with variances of
+        # scale^2 / 12 and scale^2 / 6.
         sigma = ((sigma_px / scale) ** 2 - 1 / 4) ** 0.5
     return resize(np.asarray(cv2.GaussianBlur(small, (0, 0), sigma), np.float32), *alpha.shape)
 
@@ -117,8 +118,8 @@ def _soften(alpha: Alpha, sigma_px: float) -> Alpha:
 def wrap_light(image: Image, alpha: Alpha, background: Image, strength: float) -> Image:
     """Let the new background's light fall on the person's edge.
 
-    The background is blurred and laid over the person as far as the blurred outside reaches in,
-    by "screen": light is added and nothing gets darker.
+    The blurred background is added to the person, as far as the blurred outside reaches in, with
+    the blend mode "screen": nothing gets darker.
 
     Args:
         image: uint8 (H, W, 3), BGR: the foreground.
@@ -126,7 +127,7 @@ def wrap_light(image: Image, alpha: Alpha, background: Image, strength: float) -
         background: uint8 (H, W, 3), BGR.
         strength: 0 to 1.
     Returns:
-        uint8 (H, W, 3), BGR; a new array, but `image` itself at strength 0.
+        uint8 (H, W, 3), BGR; a new array, or `image` itself at strength 0.
     """
     if strength == 0:
         return image

@@ -1,4 +1,4 @@
-"""The person's own colours at soft edges, freed of the old background."""
+"""Estimate the person's own colours at soft edges, where the old background shines through."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from vidbg.blocks import Blocks, blocks_of, runs_of
 from vidbg.compositing.scaling import resize, shrink
 from vidbg.frame import Alpha, Image
 
-OPAQUE = 0.99  # from this alpha on a pixel is the person's and stays as it is
-CLEAR = 0.01  # up to this alpha a pixel shows nothing of the person: only colours carried on
+OPAQUE = 0.99  # from this alpha on, a pixel belongs to the person and stays as it is
+CLEAR = 0.01  # up to this alpha, a pixel shows nothing of the person
 
-# The layers' mean colours are smooth, so they are found on a grid of 90 to 179 lines, the wide
-# window on one of half as many. Mean error at soft edges of 720p composites of known layers, in
-# codes, and time on one core of a Xeon: this grid 3.4 and 3.5 ms; 180 lines (windows 5 and 9) 2.9
-# and 5.0 ms; the full picture with windows of 6 and 90 pixels as published 3.7 and 250 ms;
-# untreated 10.1.
+# The mean colours of foreground and background are smooth, so they are computed on a grid of 90 to
+# 179 lines, those of the wide window on half as many. Mean error at soft edges of 720p composites
+# of known layers (of 255), and time on one core of a Xeon: this grid 3.4 and 3.5 ms; 180 lines
+# (windows 5 and 9) 2.9 and 5.0 ms; the full image with windows of 6 and 90 pixels as published 3.7
+# and 250 ms; without an estimate 10.1.
 GRID_LINES = 90
-NARROW, WIDE = 3, 5  # window sides in pixels of their grids: 24 and 80 pixels of a 720p picture
-FAINT = 1e-3  # weight of the wide means where the narrow window holds nothing of a layer
-EMPTY = 1e-5  # keeps a window that holds nothing from dividing by zero: its mean is black
+NARROW, WIDE = 3, 5  # window sides in pixels of their grids: 24 and 80 pixels of a 720p image
+FAINT = 1e-3  # weight of the wide means where the narrow window contains nothing of a layer
+EMPTY = 1e-5  # keeps a window that contains nothing from dividing by zero: its mean is black
 
 Colours = NDArray[np.float32]
 """float32 (h, w, 3): BGR in 0..255, or weights for each of them."""
 
 
 def estimate_foreground(image: Image, alpha: Alpha) -> Image:
-    """Estimate the foreground's colours, which at soft edges the camera mixed with the background.
+    """Estimate the foreground's colours, which the camera mixed with the background at soft edges.
 
     Blur fusion in two passes (Marco Forte, "Approximate Fast Foreground Colour Estimation",
-    ICIP 2021). Around the person the edge's colours are carried on for about a twentieth of the
-    picture's height, as means; beyond that the result is black. The room's pixels do not remain.
+    ICIP 2021). Around the person, mean colours of the edge continue for about 1/20 of the image's
+    height; beyond that the result is black. No pixel of the room remains.
 
     Args:
         image: uint8 (H, W, 3), BGR.
@@ -45,23 +45,23 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     _check_sizes(image, alpha)
     weight = shrink(alpha, GRID_LINES)
     means = _layer_means(image, weight)
-    result = resize(means[0].copy(), *alpha.shape)  # at the grid's own size it is no copy
+    result = resize(means[0].copy(), *alpha.shape)  # resize copies nothing at the grid's own size
     mixed = _copy_opaque(image, weight, result)
     halves = _halves(means, result)
     for edge in mixed:
-        seen, share = edge.take(image), edge.take(alpha)
-        colours = _edge_colours(seen, share, halves, edge)
-        edge.put(result, _where_soft(share, colours, seen, edge.take(result)))
+        observed, share = edge.take(image), edge.take(alpha)
+        colours = _edge_colours(observed, share, halves, edge)
+        edge.put(result, _where_soft(share, colours, observed, edge.take(result)))
     return result
 
 
 def composite_foreground(image: Image, alpha: Alpha, background: Image) -> Image:
-    """Blend the estimated foreground over a background: both steps in one.
+    """Estimate the foreground and blend it over a background, in one step.
 
-    The same, within 3 codes, as `composite(estimate_foreground(image, alpha), alpha, background)`
-    in two thirds of the time (at 720p 3.7 ms instead of 5.7 on the same machine), because only
-    soft pixels are estimated. Up to alpha 0.01 the background and from 0.99 on the image is shown
-    unmixed.
+    The result differs by at most 3 (of 255) from `composite(estimate_foreground(image, alpha),
+    alpha, background)`, in two thirds of the time (at 720p 3.7 ms instead of 5.7 on the same
+    machine), because only soft pixels are estimated. Up to alpha 0.01 the background is shown
+    unmixed, and from 0.99 on the image.
 
     Args:
         image: uint8 (H, W, 3), BGR.
@@ -80,10 +80,10 @@ def composite_foreground(image: Image, alpha: Alpha, background: Image) -> Image
     if mixed:
         halves = _halves(_layer_means(image, weight), result)
     for edge in mixed:
-        seen, share, behind = edge.take(image), edge.take(alpha), edge.take(background)
-        colours = _edge_colours(seen, share, halves, edge)
-        blended = np.asarray(cv2.blendLinear(colours, behind, share, 1 - share), np.uint8)
-        edge.put(result, _where_soft(share, blended, seen, behind))
+        observed, share, new = edge.take(image), edge.take(alpha), edge.take(background)
+        colours = _edge_colours(observed, share, halves, edge)
+        blended = np.asarray(cv2.blendLinear(colours, new, share, 1 - share), np.uint8)
+        edge.put(result, _where_soft(share, blended, observed, new))
     return result
 
 
@@ -93,74 +93,80 @@ def _check_sizes(image: Image, alpha: Alpha) -> None:
 
 
 def _copy_opaque(image: Image, weight: Alpha, result: Image) -> list[Blocks]:
-    """Copy the blocks that are all person into `result`; returns those that are mixed.
+    """Copy the blocks that are wholly person into `result`; returns the mixed ones.
 
     Args:
         weight: float32 (h, w), alpha on the grid.
     """
     height, width = image.shape[:2]
     side = max(1, round(height / weight.shape[0]))
-    least, most = _block_extremes(weight, side, (height, width))
-    # half of what one pixel of a block may differ by: the mean's rounding is far below that
-    opaque = least >= 1 - (1 - OPAQUE) / (2 * side * side)
+    minimum, maximum = _block_extremes(weight, side, (height, width))
+    # Half of what one pixel of a block may differ by: the rounding of the mean is far below that
+    opaque = minimum >= 1 - (1 - OPAQUE) / (2 * side * side)
     for part in runs_of(opaque, side):
         result[part] = image[part]
-    mixed = ~opaque & (most > CLEAR / (2 * side * side))
+    mixed = ~opaque & (maximum > CLEAR / (2 * side * side))
     return list(blocks_of(mixed, side, (height, width)))
 
 
 def _block_extremes(weight: Alpha, side: int, shape: tuple[int, int]) -> tuple[Alpha, Alpha]:
-    """Least and most of the grid's values that touch each block of the picture.
+    """Find the minimum and maximum of the grid's values that touch each block of the image.
 
-    A block lies over two grid points where the picture's size is no multiple of the block's.
+    A block touches two grid points if the image's size is not a multiple of the block's.
     """
-    least = most = weight
+    minimum = maximum = weight
     for axis, pixels in enumerate(shape):
         points = weight.shape[axis]
         if points * side != pixels:
             starts = np.arange(0, pixels, side)
             first = starts * points // pixels
             last = (np.minimum(starts + side, pixels) * points - 1) // pixels
-            least = np.minimum(least.take(first, axis), least.take(last, axis))
-            most = np.maximum(most.take(first, axis), most.take(last, axis))
-    return least, most
+            minimum = np.minimum(minimum.take(first, axis), minimum.take(last, axis))
+            maximum = np.maximum(maximum.take(first, axis), maximum.take(last, axis))
+    return minimum, maximum
 
 
-def _where_soft(share: Alpha, soft: Image, seen: Image, behind: Image) -> Image:
-    """`soft`, but where alpha is opaque what was seen, where it is clear what lies behind."""
-    cv2.copyTo(seen, (share >= OPAQUE).view(np.uint8), soft)
-    cv2.copyTo(behind, (share <= CLEAR).view(np.uint8), soft)
+def _where_soft(share: Alpha, soft: Image, observed: Image, background: Image) -> Image:
+    """Replace `soft` by the observed colours where alpha is opaque, by the background where clear.
+
+    Returns:
+        `soft` itself, changed.
+    """
+    cv2.copyTo(observed, (share >= OPAQUE).view(np.uint8), soft)
+    cv2.copyTo(background, (share <= CLEAR).view(np.uint8), soft)
     return soft
 
 
-def _edge_colours(seen: Image, share: Alpha, halves: tuple[Image, Image], edge: Blocks) -> Image:
-    """Foreground (K, N, 3) of the pixels of blocks, from the layers' means.
+def _edge_colours(
+    observed: Image, share: Alpha, halves: tuple[Image, Image], edge: Blocks
+) -> Image:
+    """Compute the foreground (K, N, 3) of the pixels of blocks from the layers' means.
 
-    To the mean is added, by weight, what both means do not explain of the observed colour.
+    The part of the observed colour that the two means do not explain is added, weighted by alpha.
     """
     height, width = edge.shape
     half = halves[0].shape
     rows, columns = edge.pixels()
     nearest = rows * half[0] // height * half[1] + columns * half[1] // width
     nearest = nearest.reshape(share.shape)
-    mean, behind = (layer.reshape(-1, 3).take(nearest, axis=0) for layer in halves)
-    explained = cv2.blendLinear(mean, behind, share, 1 - share)
-    residual = cv2.subtract(seen, explained, dtype=cv2.CV_32F)
+    mean, background = (layer.reshape(-1, 3).take(nearest, axis=0) for layer in halves)
+    explained = cv2.blendLinear(mean, background, share, 1 - share)
+    residual = cv2.subtract(observed, explained, dtype=cv2.CV_32F)
     added = cv2.multiply(residual, _in_colours(share))
     return np.asarray(cv2.add(mean, added, dtype=cv2.CV_8U), np.uint8)
 
 
-def _halves(means: tuple[Image, Image], picture: Image) -> tuple[Image, Image]:
-    """The layers' means at half a picture's size: smooth to there, nearest from there on.
+def _halves(means: tuple[Image, Image], image: Image) -> tuple[Image, Image]:
+    """Resize the layers' means to half an image's size.
 
-    A third of a whole resize's cost.
+    The nearest pixel is taken from there: a third of the cost of resizing all the way.
     """
-    height, width = max(1, picture.shape[0] // 2), max(1, picture.shape[1] // 2)
+    height, width = max(1, image.shape[0] // 2), max(1, image.shape[1] // 2)
     return resize(means[0], height, width), resize(means[1], height, width)
 
 
 def _layer_means(image: Image, weight: Alpha) -> tuple[Image, Image]:
-    """Mean colours of foreground and background around each pixel, on the small grid.
+    """Compute mean colours of foreground and background around each pixel, on the small grid.
 
     Args:
         weight: float32 (h, w), alpha on the grid.
@@ -175,8 +181,9 @@ def _layer_means(image: Image, weight: Alpha) -> tuple[Image, Image]:
     return _narrow_mean(foreground, weight), _narrow_mean(background, rest)
 
 
-# Powers of the weight let the pixels that are almost wholly one layer speak for it; published is
-# the weight itself. Mean error 3.4 instead of 3.7 codes, between plain colours less than a third.
+# The paper weights by alpha itself. Powers of it give more weight to the pixels that belong almost
+# wholly to one layer: the mean error is 3.4 instead of 3.7 (of 255), and between plain colours less
+# than a third.
 
 
 def _wide_mean(colours: Colours, weight: Alpha) -> Colours:
@@ -195,10 +202,10 @@ def _narrow_mean(colours: Colours, weight: Alpha) -> Image:
     return np.asarray(cv2.convertScaleAbs(mean), np.uint8)  # rounds and clips
 
 
-def _blur(picture: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    return np.asarray(cv2.blur(picture, (side, side)), np.float32)
+def _blur(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.blur(values, (side, side)), np.float32)
 
 
 def _in_colours(weight: Alpha) -> Colours:
-    """A weight (..., ) for each of three colours, (..., 3): a third of what broadcasting takes."""
+    """Repeat a weight (...) for three colours, (..., 3), in a third of the time of broadcasting."""
     return np.asarray(cv2.merge([weight, weight, weight]), np.float32)

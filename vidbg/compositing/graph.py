@@ -1,7 +1,7 @@
-"""The compositing of one frame as a torch module, for engines that hold the whole road.
+"""Compositing of one frame as a torch module, for engines that compute the full frame.
 
-The same steps as `foreground.composite_foreground` takes on the CPU, on tensors: the foreground's
-colours are estimated everywhere and the soft pixels chosen at the end.
+These are the steps of `foreground.composite_foreground` on tensors: the foreground's colours are
+estimated everywhere, and the soft pixels are selected at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vidbg.tensor_ops import blur, planes_of, resample, resize
 
 
 class CompositingGraph(nn.Module):
-    """From a frame, its alpha and a background to the composited frame.
+    """Composites a frame by its alpha over a background.
 
     Args of the call:
         frame, background: float32 (1, H, W, 3), BGR, whole numbers in 0..255.
@@ -29,7 +29,7 @@ class CompositingGraph(nn.Module):
         self, frame: Tensor, alpha: Tensor, background: Tensor, rows: Tensor, columns: Tensor
     ) -> Tensor:
         observed = resample(frame, rows, columns).round()
-        # In fp16, too: Turing has no fp32 matrix product in tensorrt_rtx
+        # In fp16 as well: tensorrt_rtx has no fp32 matrix product on Turing
         weight = torch.matmul(torch.matmul(rows, alpha.to(rows.dtype)), columns).float()
         foreground, behind = _enlarge(layer_means(observed, weight), alpha)
         image, replaced = planes_of(frame), planes_of(background)
@@ -41,7 +41,7 @@ class CompositingGraph(nn.Module):
 
 
 def layer_means(observed: Tensor, weight: Tensor) -> Tensor:
-    """Mean colours of foreground and background, whole numbers (1, 6, h, w)."""
+    """Compute mean colours of foreground and background, whole numbers (1, 6, h, w)."""
     foreground = _wide_mean(observed, weight)
     background = _wide_mean(observed, 1 - weight)
     residual = observed - weight * foreground - (1 - weight) * background
@@ -65,7 +65,7 @@ def _narrow_mean(colours: Tensor, weight: Tensor) -> Tensor:
 
 
 def _enlarge(means: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
-    """Smooth to half the frame's size, nearest from there."""
+    """Resize smoothly to half the frame's size, and by the nearest pixel from there."""
     height, width = alpha.shape[2], alpha.shape[3]
     half = resize(means, (height // 2, width // 2)).round()
     full = functional.interpolate(half, (height, width), mode="nearest")

@@ -1,4 +1,4 @@
-"""Pictures at other sizes."""
+"""Resize images, and fit them into frames of another shape."""
 
 from __future__ import annotations
 
@@ -10,40 +10,41 @@ from numpy.typing import NDArray
 
 from vidbg.frame import Image
 
-Fit = Literal["cover", "fit"]
-"""How a picture fills a frame of another shape: "cover" cuts what is over, "fit" adds bars."""
+Fit = Literal["cover", "contain"]
+"""How an image fills a frame of another shape: "cover" crops it, "contain" adds bars."""
 
-Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.float32])
+Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.float32])
+"""An image, or an alpha."""
 
 
-def resize(picture: Picture, height: int, width: int) -> Picture:
-    """Resize to exactly that size: by pixel areas where it shrinks, else linearly.
+def resize(image: Array, height: int, width: int) -> Array:
+    """Resize to an exact size: by pixel areas if it shrinks both ways, else linearly.
 
     Args:
-        picture: uint8 or float32, (H, W) or (H, W, C) with C up to 4.
+        image: uint8 or float32, (H, W) or (H, W, C) with C up to 4.
     Returns:
-        The same type at (height, width); `picture` itself where it has that size already.
+        The same type at (height, width); `image` itself if it has that size already.
     """
-    before = picture.shape[:2]
+    before = image.shape[:2]
     if before == (height, width):
-        return picture
+        return image
     shrinks = height <= before[0] and width <= before[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized: Any = cv2.resize(picture, (width, height), interpolation=method)
+    resized: Any = cv2.resize(image, (width, height), interpolation=method)
     return resized  # type: ignore[no-any-return]
 
 
-def shrink(picture: Picture, lines: int) -> Picture:
+def shrink(image: Array, lines: int) -> Array:
     """Halve until the shorter side is less than twice `lines`: halving is OpenCV's fast case."""
-    while min(picture.shape[:2]) >= 2 * lines:
-        picture = resize(picture, picture.shape[0] // 2, picture.shape[1] // 2)
-    return picture
+    while min(image.shape[:2]) >= 2 * lines:
+        image = resize(image, image.shape[0] // 2, image.shape[1] // 2)
+    return image
 
 
 def shrinking(
     height: int, width: int, lines: int
 ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    """`shrink` as matrices: rows @ plane @ columns is the shrunk plane, not rounded.
+    """Return `shrink` as matrices: rows @ plane @ columns is the shrunk plane, not rounded.
 
     Returns:
         rows (h, height) and columns (width, w).
@@ -56,46 +57,42 @@ def shrinking(
 
 
 def fill(
-    picture: Image,
+    image: Image,
     height: int,
     width: int,
     fit: Fit,
     bars: tuple[int, int, int],
     aspect: float = 1.0,
 ) -> Image:
-    """Bring a picture to a frame's size, its proportions kept and itself in the middle.
+    """Bring an image to a frame's size, centred and with its proportions kept.
 
     Args:
-        picture: uint8 (h, w, 3), BGR.
-        fit: "cover" fills the frame and cuts what is over; "fit" shows all of it between bars.
+        image: uint8 (h, w, 3), BGR.
+        fit: "cover" fills the frame and crops the rest; "contain" shows all of it between bars.
         bars: BGR colour of the bars.
-        aspect: how many times as wide as the frame's pixels the picture's are.
+        aspect: how many times as wide as the frame's pixels the image's are.
     Returns:
-        uint8 (height, width, 3), BGR, C-contiguous; maybe `picture` itself.
+        uint8 (height, width, 3), BGR, C-contiguous; may be `image` itself.
     """
-    across = picture.shape[1] * aspect
-    ratios = height / picture.shape[0], width / across
-    scale = max(ratios) if fit == "cover" else min(ratios)
+    across = image.shape[1] * aspect
+    ratios = height / image.shape[0], width / across
     if fit == "cover":
-        picture = _cut_middle(picture, round(height / scale), round(width / scale / aspect))
-        return np.ascontiguousarray(resize(picture, height, width))
-    inner = max(1, round(picture.shape[0] * scale)), max(1, round(across * scale))
-    return _with_bars(resize(picture, *inner), height, width, bars)
+        scale = max(ratios)
+        inner_height = max(1, round(height / scale))
+        inner_width = max(1, round(width / scale / aspect))
+        top = max(0, image.shape[0] - inner_height) // 2
+        left = max(0, image.shape[1] - inner_width) // 2
+        image = image[top : top + inner_height, left : left + inner_width]
+        return np.ascontiguousarray(resize(image, height, width))
 
-
-def _cut_middle(picture: Image, height: int, width: int) -> Image:
-    top = (picture.shape[0] - height) // 2
-    left = (picture.shape[1] - width) // 2
-    return picture[top : top + max(1, height), left : left + max(1, width)]
-
-
-def _with_bars(picture: Image, height: int, width: int, colour: tuple[int, int, int]) -> Image:
-    above = height - picture.shape[0]
-    beside = width - picture.shape[1]
-    if not above and not beside:
-        return np.ascontiguousarray(picture)
+    scale = min(ratios)
+    inner_height = max(1, round(image.shape[0] * scale))
+    inner_width = max(1, round(across * scale))
+    image = resize(image, inner_height, inner_width)
+    if (inner_height, inner_width) == (height, width):
+        return np.ascontiguousarray(image)
     framed = np.empty((height, width, 3), np.uint8)
-    framed[:] = colour
-    top, left = above // 2, beside // 2
-    framed[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    framed[:] = bars
+    top, left = (height - inner_height) // 2, (width - inner_width) // 2
+    framed[top : top + inner_height, left : left + inner_width] = image
     return framed

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from vidbg.compositing import CompositingConfig
-from vidbg.compositing.specs import FileSpec, TransparentSpec
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Interlaced
 from vidbg.paths import is_file
@@ -89,8 +88,7 @@ class _Inputs:
 
     def __init__(self, jobs: Sequence[Job], compositing: CompositingConfig) -> None:
         named = [(Path(job.source), "an input of this run") for job in jobs if job.source != PIPE]
-        if isinstance(compositing.background, FileSpec):
-            named.append((compositing.background.path, "the background"))
+        named += [(path, "the background") for path in compositing.background.files]
         self._roles: dict[tuple[int, int], str] = {}
         self._folders: dict[Path, list[tuple[Path, str]]] = {}
         for path, role in named:
@@ -143,7 +141,7 @@ def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
 
 
 def is_transparent(compositing: CompositingConfig) -> bool:
-    return isinstance(compositing.background, TransparentSpec)
+    return compositing.background.transparent
 
 
 def wants_streams(job: Job) -> bool:

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from vidbg.closing import Closing
 from vidbg.compositing import CompositingConfig, Compositor
-from vidbg.compositing.specs import PassthroughSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import SourceIncomplete
 from vidbg.frame import StreamInfo
@@ -71,7 +70,7 @@ class Processor(Closing):
         self._output = output or OutputConfig()
         wants_alpha = self._output.alpha_video is not None
         self._compositing = replace(compositing, keep_alpha=wants_alpha)
-        self._needs_matter = wants_alpha or not isinstance(compositing.background, PassthroughSpec)
+        self._needs_matter = wants_alpha or not compositing.background.shows_room
         self._matting = matting
         self._matter: VideoMatting | None = None
         self._roads = Roads(MOST_UNDER_WAY)

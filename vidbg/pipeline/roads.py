@@ -91,7 +91,7 @@ class OneStep:
 
     def mat(self, frame: Frame) -> Ticket:
         with self.clock.stage("send"):
-            return self._whole.start(frame, self._compositor.behind(frame))
+            return self._whole.start(frame, self._compositor.background_image(frame))
 
     def compose(self, frame: Frame, matte: Ticket) -> Frame:
         with self.clock.stage("fetch"):

@@ -1,8 +1,8 @@
 const $ = (id) => document.getElementById(id);
 const query = location.search;  // holds the token
 const edges = ["offset_px", "feather_px", "light_wrap"];
-const numbers = ["strength", ...edges];
 let shown = null, holding = null;
+let kinds = null;  // of backgrounds: buttons and settings, made from the first state
 
 // Whoever listens to the page hears only what has changed.
 function tell(id, text) { if ($(id).textContent !== text) $(id).textContent = text; }
@@ -37,8 +37,59 @@ function fill(list) {
   }));
 }
 
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+// A button for each kind of background, and a row for what it can set.
+function makeKinds(list) {
+  if (kinds) return;
+  kinds = list;
+  for (const { kind, label, setting } of kinds) {
+    const button = element("button", { type: "button", id: kind, textContent: label });
+    press(button, false);
+    button.onclick = () => send({ background: { kind, ...(setting && { [setting.name]: settingValue(setting) }) } });
+    $("kinds").append(button);
+    if (!setting) continue;
+    const name = element("label", { htmlFor: `${setting.name}-value`, textContent: setting.label });
+    const row = element("div", { className: "row", id: `${setting.name}-row`, hidden: true }, name);
+    $("kind-settings").append(row);
+    if (setting.limits) {
+      const [min, max] = setting.limits;
+      const slider = element("input", { type: "range", id: `${setting.name}-value`, step: 1, min, max, value: setting.default });
+      const number = element("input", { type: "number", id: `${setting.name}-number`, step: 1, min, max, ariaLabel: `${setting.label}, as a number` });
+      row.append(slider, number, document.createElement("span"));
+      watchNumber(setting.name, slider, number);
+    } else {
+      const colour = element("input", { type: "color", id: `${setting.name}-value`, value: setting.default });
+      row.classList.add("swatch");
+      row.append(colour);
+      colour.oninput = () => send({ [setting.name]: colour.value });
+    }
+    hold(row);
+  }
+}
+function settingValue(setting) {
+  const { value } = $(`${setting.name}-value`);
+  return setting.limits ? +value : value;
+}
+
+// Their rows change what is on air and nothing else, so only that kind's row is there.
+function showKind(background) {
+  for (const { kind, setting } of kinds) {
+    press($(kind), background.kind === kind);
+    if (!setting) continue;
+    $(`${setting.name}-row`).hidden = background.kind !== kind;
+    if (background.kind !== kind) continue;
+    set($(`${setting.name}-value`), background[setting.name]);
+    if (setting.limits) set($(`${setting.name}-number`), +(+background[setting.name]).toFixed(2));
+  }
+}
+
 function limit(limits) {
-  for (const name of numbers)
+  for (const name of edges)
     for (const input of [$(name), $(`${name}-number`)])
       if (!input.max) [input.min, input.max] = limits[name];
 }
@@ -56,8 +107,9 @@ function figures(status) {
 }
 
 function show(state) {
-  const { status, look, at_start, limits, backgrounds } = state;
+  const { status, look, at_start, limits, kinds, backgrounds } = state;
   fill(backgrounds);
+  makeKinds(kinds);
   limit(limits);
   const name = status ? status.state : "starting";
   tell("state", status ? status.words : name);
@@ -68,16 +120,12 @@ function show(state) {
   if (!look) return;
   const background = look.background;
   [...$("files").children].forEach((button, number) => press(button, background.kind === "file" && background.number === number));
-  for (const kind of ["blur", "colour"]) press($(kind), background.kind === kind);
-  $("strength-row").hidden = background.kind !== "blur";  // they change what is on air, and nothing else
-  $("colour-row").hidden = background.kind !== "colour";
-  if (background.kind === "blur") setNumber("strength", background.strength);
-  if (background.kind === "colour") set($("colour-value"), background.colour);
+  showKind(background);
   if ($("room").hidden !== (background.kind !== "room")) $("room").hidden = background.kind !== "room";
   $("stage").classList.toggle("room", background.kind === "room");
   for (const edge of edges) setNumber(edge, look[edge]);
   $("mirror").checked = look.mirror;
-  $("fit").checked = look.fit === "fit";
+  $("fit").checked = look.fit === "contain";
   $("reset").disabled = [...edges, "mirror", "fit"].every((key) => look[key] === at_start[key]);
 }
 
@@ -101,11 +149,7 @@ async function send(change) {  // one at a time; of what comes meanwhile the new
   sending = false;
 }
 
-$("blur").onclick = () => send({ background: { kind: "blur", strength: +$("strength").value } });
-$("colour").onclick = () => send({ background: { kind: "colour", colour: $("colour-value").value } });
-$("colour-value").oninput = () => send({ colour: $("colour-value").value });
-for (const name of numbers) {
-  const slider = $(name), number = $(`${name}-number`);
+function watchNumber(name, slider, number) {
   const take = (value) => send({ [name]: value });
   slider.oninput = () => { number.value = +(+slider.value).toFixed(2); take(+slider.value); };
   number.onchange = () => {
@@ -114,16 +158,20 @@ for (const name of numbers) {
   };
   number.onblur = () => { if (shown) show(shown); };
 }
+for (const edge of edges) watchNumber(edge, $(edge), $(`${edge}-number`));
 $("mirror").onchange = () => send({ mirror: $("mirror").checked });
-$("fit").onchange = () => send({ fit: $("fit").checked ? "fit" : "cover" });
+$("fit").onchange = () => send({ fit: $("fit").checked ? "contain" : "cover" });
 $("reset").onclick = () => {
   const { background, ...rest } = shown.at_start;
   send(rest);
 };
-for (const input of document.querySelectorAll("input[type=range], input[type=color]")) {
-  input.addEventListener("input", () => { holding = input; });
-  for (const end of ["change", "blur"]) input.addEventListener(end, () => { holding = null; });
+function hold(part) {
+  for (const input of part.querySelectorAll("input[type=range], input[type=color]")) {
+    input.addEventListener("input", () => { holding = input; });
+    for (const end of ["change", "blur"]) input.addEventListener(end, () => { holding = null; });
+  }
 }
+hold(document);
 
 async function poll() {
   let trouble = "vidbg has ended, or does not answer";

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vidbg.compositing import CompositingConfig
-from vidbg.compositing.specs import BlurSpec, PassthroughSpec
 from vidbg.frame import Alpha, Frame
 
 
@@ -24,14 +23,16 @@ class Look:
     @property
     def shows_room(self) -> bool:
         """The user asked for the camera's own picture."""
-        return isinstance(self.compositing.background, PassthroughSpec)
+        return self.compositing.background.shows_room
 
     def may_follow(self, before: Look) -> bool:
-        """Whether a frame of the look before may be shown until the first of this one: the
-        background is the same, or the room blurred in both."""
+        """Whether a frame of the look before may be shown until the first frame of this one.
+
+        It may if the background is the same, or in both the room hidden in the same way.
+        """
         old, new = before.compositing.background, self.compositing.background
-        both_blur = isinstance(old, BlurSpec) and isinstance(new, BlurSpec)
-        return not before.shows_room and (old == new or both_blur)
+        both_hide_the_room = type(old) is type(new) and old.made_of_frame
+        return not before.shows_room and (old == new or both_hide_the_room)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from vidbg.compositing import CompositingConfig
-from vidbg.compositing.backgrounds import check_file
-from vidbg.compositing.specs import FileSpec, TransparentSpec
+from vidbg.compositing.backgrounds import check_background
 from vidbg.errors import ConfigError
 from vidbg.pipeline.jobs import PIPE
 from vidbg.sinks import find_output
@@ -19,9 +18,8 @@ def check_live(compositing: CompositingConfig) -> None:
     Raises:
         ConfigError: the background is transparent, or a file that does not exist.
     """
-    if isinstance(compositing.background, FileSpec):
-        check_file(compositing.background.path)
-    if isinstance(compositing.background, TransparentSpec):
+    check_background(compositing.background)
+    if compositing.background.transparent:
         raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
 
 

@@ -8,16 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from vidbg.compositing import BackgroundSpec
+from vidbg.compositing.backgrounds import BACKGROUNDS, BackgroundSpec, FileSpec, PanelSetting
 from vidbg.compositing.compositor import LIMITS
-from vidbg.compositing.specs import (
-    MAX_BLUR,
-    MIN_BLUR,
-    BlurSpec,
-    ColourSpec,
-    FileSpec,
-    parse_colour,
-)
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame
 from vidbg.pipeline.live.look import Look
@@ -26,6 +18,12 @@ from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.panel import serve_panel
 
 NUMBERS = ("offset_px", "feather_px", "light_wrap")
+
+KINDS = {name: kind for name, kind in BACKGROUNDS.items() if kind.panel_label}
+"""The kinds of background that have a button on the panel."""
+
+SETTINGS = {kind.panel_setting.name: kind for kind in KINDS.values() if kind.panel_setting}
+"""The kind that each setting of a background belongs to, such as "strength" to blur."""
 
 
 class LivePanel:
@@ -82,7 +80,8 @@ class LivePanel:
         """How it goes and looks, and what there is to choose from.
 
         `status` and `look` are None before the start, as is `at_start`, the first look; `limits`
-        has the least and the greatest of each number, `backgrounds` the files' names.
+        has the minimum and maximum of each number, `kinds` the kinds of background that have a
+        button, and `backgrounds` the files' names.
         """
         status, run = self._status, self.run
         return {
@@ -96,18 +95,30 @@ class LivePanel:
             "look": None if run is None else self._told(run.look),
             "at_start": self._at_start,
             "limits": {
-                "strength": (MIN_BLUR, MAX_BLUR),
+                **{
+                    name: kind.panel_setting.limits
+                    for name, kind in SETTINGS.items()
+                    if kind.panel_setting and kind.panel_setting.limits
+                },
                 **{name: LIMITS[name] for name in NUMBERS},
             },
+            "kinds": [
+                {
+                    "kind": kind.name,
+                    "label": kind.panel_label,
+                    "setting": kind.panel_setting and asdict(kind.panel_setting),
+                }
+                for kind in KINDS.values()
+            ],
             "backgrounds": [path.name for path in self._files],
         }
 
     def change(self, change: Any) -> None:
-        """Any of `background`, `strength`, `colour`, `mirror`, `fit` and the NUMBERS.
+        """Change any of `background`, `mirror`, `fit`, the NUMBERS and the SETTINGS.
 
-        A background is {"kind": "blur", "strength": 20 to 100}, {"kind": "colour", "colour":
-        "#rrggbb"} or {"kind": "file", "number": of `backgrounds`}. `strength` and `colour` alone
-        change the blur or colour that is shown, and nothing else.
+        A background is {"kind": "file", "number": of `backgrounds`}, or one of the KINDS with its
+        setting, such as {"kind": "blur", "strength": 20 to 100}. A setting alone changes the
+        background that is shown if it is of that kind, and is refused otherwise.
 
         Raises:
             ConfigError: it is none of these, or cannot be read; all stays as it was.
@@ -133,28 +144,30 @@ class LivePanel:
         }
 
     def _background_told(self, background: BackgroundSpec) -> dict[str, Any]:
-        match background:
-            case BlurSpec(strength):
-                return {"kind": "blur", "strength": strength}
-            case ColourSpec((blue, green, red)):
-                return {"kind": "colour", "colour": f"#{red:02x}{green:02x}{blue:02x}"}
-            case FileSpec(path):
-                whole = path.resolve()
-                number = self._files.index(whole) if whole in self._files else None
-                return {"kind": "file", "number": number, "name": path.name}
-        return {"kind": "room"}
+        if background.shows_room:
+            return {"kind": "room"}
+        told: dict[str, Any] = {"kind": background.name}
+        if background.files:
+            path = background.files[0].resolve()
+            told["number"] = self._files.index(path) if path in self._files else None
+            told["name"] = path.name
+        setting = background.panel_setting
+        if setting is not None:
+            value = str(background).partition(":")[2]
+            told[setting.name] = float(value) if setting.limits else value
+        return told
 
     def _changed(self, look: Look, change: Mapping[str, Any]) -> Look:
         compositing, mirror = look.compositing, look.mirror
         for name, value in change.items():
             if name == "background":
                 compositing = replace(compositing, background=self._background(value))
-            elif name in ("strength", "colour"):
+            elif name in SETTINGS:
                 background = _adjusted(compositing.background, name, value)
                 compositing = replace(compositing, background=background)
             elif name == "mirror" and isinstance(value, bool):
                 mirror = value
-            elif name == "fit" and value in ("cover", "fit"):
+            elif name == "fit":
                 compositing = replace(compositing, fit=value)
             elif name in NUMBERS:
                 number: dict[str, Any] = {name: _number(name, value)}
@@ -165,28 +178,44 @@ class LivePanel:
 
     def _background(self, asked: Any) -> BackgroundSpec:
         match asked:
-            case {"kind": "blur", "strength": strength}:
-                return BlurSpec(_number("strength", strength))
-            case {"kind": "colour", "colour": str(colour)}:
-                return ColourSpec(parse_colour(colour))
             case {"kind": "file", "number": int(number)} if not isinstance(number, bool):
                 if 0 <= number < len(self._files):
                     return FileSpec(self._files[number])
+            case {"kind": str(name)} if name in KINDS:
+                kind = KINDS[name]
+                if kind.panel_setting is None:
+                    return _parsed(kind, name)
+                if kind.panel_setting.name in asked:
+                    return _with_setting(kind, kind.panel_setting, asked[kind.panel_setting.name])
         raise ConfigError(f"the panel has no such background: {asked!r}")
 
 
 def _adjusted(background: BackgroundSpec, name: str, value: Any) -> BackgroundSpec:
-    """The blur or colour that is shown, changed.
+    """Change a setting of the background that is shown.
 
     Raises:
-        ConfigError: something else is shown, or the value cannot be.
+        ConfigError: it has no such setting, or the value cannot be used.
     """
-    if name == "strength" and isinstance(background, BlurSpec):
-        return BlurSpec(_number(name, value))
-    if name == "colour" and isinstance(background, ColourSpec):
-        return ColourSpec(parse_colour(str(value)))
-    kind = "blur" if name == "strength" else "a colour"
-    raise ConfigError(f"{name} changes nothing: the background is not {kind}; choose that first")
+    setting = background.panel_setting
+    if setting is None or setting.name != name:
+        kind = SETTINGS[name].name
+        raise ConfigError(
+            f"{name} changes nothing: the background is not {kind}; choose that first"
+        )
+    return _with_setting(type(background), setting, value)
+
+
+def _with_setting(kind: type[BackgroundSpec], setting: PanelSetting, value: Any) -> BackgroundSpec:
+    number = setting.limits is not None
+    text = f"{_number(setting.name, value):.12g}" if number else str(value)
+    return _parsed(kind, f"{kind.name}:{text}")
+
+
+def _parsed(kind: type[BackgroundSpec], text: str) -> BackgroundSpec:
+    background = kind.parse(text)
+    if background is None:
+        raise ConfigError(f"{text!r} is not a background of the kind {kind.name}")
+    return background
 
 
 def _number(name: str, value: Any) -> float:

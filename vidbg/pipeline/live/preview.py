@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from vidbg.compositing import BackgroundSpec
-from vidbg.compositing.specs import PassthroughSpec
+from vidbg.compositing.backgrounds import PassthroughSpec
 from vidbg.errors import VidbgError
 from vidbg.frame import Frame
 from vidbg.pipeline.live.look import Look
@@ -53,8 +53,7 @@ class LivePreview:
     def show(self, frame: Frame, status: LiveStatus) -> None:
         if self.run is None:
             return
-        background = self.run.look.compositing.background
-        self._window.passthrough = isinstance(background, PassthroughSpec)
+        self._window.passthrough = self.run.look.shows_room
         note = status.reason or self._note or status.eased
         self._window.status = PreviewStatus(status.state.words, status.fps, status.latency_ms, note)
         if not self._window.closed:

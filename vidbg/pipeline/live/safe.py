@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from vidbg.compositing import CompositingConfig, Compositor
-from vidbg.compositing.specs import ColourSpec, FileSpec
 from vidbg.frame import Frame, Image
 from vidbg.sources import open_frames
 
@@ -25,7 +24,7 @@ def safe_picture(compositing: CompositingConfig, width: int, height: int) -> Ima
     Raises:
         ConfigError: the background cannot be read.
     """
-    if not isinstance(compositing.background, FileSpec | ColourSpec):
+    if not compositing.background.standalone:
         return card(width, height)
     nobody = Frame(np.zeros((height, width, 3), np.uint8), 0.0, 0)
     with closing(Compositor(compositing, open_frames)) as compositor:

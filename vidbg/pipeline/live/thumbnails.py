@@ -14,8 +14,8 @@ from PIL import Image as Pictures
 from PIL import ImageOps, UnidentifiedImageError
 
 from vidbg.compositing import CompositingConfig, Compositor
+from vidbg.compositing.backgrounds import FileSpec
 from vidbg.compositing.scaling import fill
-from vidbg.compositing.specs import FileSpec
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
 from vidbg.sources import open_frames
@@ -74,7 +74,7 @@ def _picture(path: Path) -> Image:
         )
     nothing = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 0.0, 0)
     with closing(Compositor(CompositingConfig(FileSpec(path)), open_frames)) as compositor:
-        return compositor.behind(nothing)
+        return compositor.background_image(nothing)
 
 
 def _reduced(opened: Pictures.Image) -> Image:

@@ -85,7 +85,7 @@ class LiveWholeFrame(Closing):
 
     def _behind(self, frame: Frame, look: Look) -> Image | None:
         try:
-            return self._compositor.of(look).behind(frame)
+            return self._compositor.of(look).background_image(frame)
         except Exception as error:
             logger.debug("the background failed beside the device", exc_info=error)
             self._compositor.close()

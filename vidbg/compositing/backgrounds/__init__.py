@@ -1,0 +1,144 @@
+"""Backgrounds: the table of their kinds, and what reads, checks and opens them.
+
+`BackgroundSpec` in base.py is the interface of a kind and says how to add one.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidbg.choices import closest
+from vidbg.compositing.backgrounds.base import (
+    Background,
+    BackgroundSpec,
+    Bgr,
+    FrameStream,
+    OpenFrames,
+    OpenOptions,
+    PanelSetting,
+)
+from vidbg.compositing.backgrounds.blur import BlurSpec
+from vidbg.compositing.backgrounds.colour import ColourSpec
+from vidbg.compositing.backgrounds.file import FileSpec
+from vidbg.compositing.backgrounds.passthrough import PassthroughSpec
+from vidbg.compositing.backgrounds.transparent import TransparentSpec
+from vidbg.errors import ConfigError
+from vidbg.paths import exists, is_folder
+
+if TYPE_CHECKING:
+    from vidbg.compositing.scaling import Fit
+
+__all__ = [
+    "BACKGROUNDS",
+    "Background",
+    "BackgroundSpec",
+    "Bgr",
+    "BlurSpec",
+    "ColourSpec",
+    "FileSpec",
+    "FrameStream",
+    "OpenFrames",
+    "OpenOptions",
+    "PanelSetting",
+    "PassthroughSpec",
+    "TransparentSpec",
+    "background_usage",
+    "check_background",
+    "open_background",
+    "parse_background",
+]
+
+BACKGROUNDS: dict[str, type[BackgroundSpec]] = {
+    kind.name: kind
+    for kind in (
+        BlurSpec,
+        ColourSpec,
+        TransparentSpec,
+        PassthroughSpec,
+        FileSpec,  # the last, because it reads any text as a path
+    )
+}
+"""Every kind of background by its name, in the order in which they are asked to read a text."""
+
+
+def background_usage(*, live: bool = False) -> str:
+    """Say which backgrounds there are, for help text and errors.
+
+    Args:
+        live: leave out those that a live output cannot show.
+    """
+    kinds = BACKGROUNDS.values()
+    return "; ".join(kind.usage for kind in kinds if not (live and kind.transparent))
+
+
+def parse_background(spec: str | os.PathLike[str]) -> BackgroundSpec:
+    """Read what the user wrote after `--background`; a path object always means a file.
+
+    A text that no other kind knows is a path, and `./green` is a file named like a kind. Whether a
+    file can be read is checked by `check_background` and `open_background`.
+
+    Raises:
+        ConfigError: it is empty, is not text, or has a value that cannot be used.
+    """
+    if isinstance(spec, os.PathLike):
+        return FileSpec(Path(spec).expanduser())
+    if not isinstance(spec, str):
+        raise ConfigError(f"the background is {spec!r}; allowed are {background_usage()}")
+    if not spec.strip():
+        raise ConfigError(f"no background given; allowed are {background_usage()}")
+    parsed = (kind.parse(spec) for kind in BACKGROUNDS.values())
+    return next(background for background in parsed if background is not None)
+
+
+def check_background(spec: BackgroundSpec) -> None:
+    """Refuse a background whose files cannot be used, without reading them.
+
+    Raises:
+        ConfigError: a file is missing, empty or a folder.
+    """
+    for path in spec.files:
+        suggestion = None
+        if is_folder(path):
+            problem = "is a folder"
+        elif not exists(path):
+            problem, suggestion = "does not exist", _suggestion(path)
+        elif path.stat().st_size == 0:
+            problem = "is empty"
+        else:
+            continue
+        hint = f" did you mean {suggestion!r}?" if suggestion else ""
+        usage = background_usage()
+        raise ConfigError(f"background {str(path)!r} {problem};{hint} allowed are {usage}")
+
+
+def _suggestion(path: Path) -> str | None:
+    """Find what a path that does not exist was probably meant to be: a kind or a file nearby."""
+    for kind in BACKGROUNDS.values():
+        if meant := kind.suggest(path.name):
+            return meant
+    try:
+        nearby = [file.name for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        nearby = []
+    if (close := closest(path.name, nearby)) is not None:
+        return str(path.with_name(close))
+    return closest(path.name, chain.from_iterable(kind.examples for kind in BACKGROUNDS.values()))
+
+
+def open_background(
+    spec: BackgroundSpec,
+    *,
+    fit: Fit = "cover",
+    bars: Bgr = (0, 0, 0),
+    open_frames: OpenFrames,
+) -> Background | None:
+    """Open the background that the user asked for; None if nothing is laid behind the person.
+
+    Raises:
+        ConfigError: its file is missing, empty, a folder, or neither image nor video.
+    """
+    check_background(spec)
+    return spec.open(OpenOptions(fit, bars, open_frames))

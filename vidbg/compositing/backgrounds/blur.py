@@ -1,0 +1,67 @@
+"""`blur`: the room itself, out of focus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from vidbg.compositing.backgrounds.base import BackgroundSpec, OpenOptions, PanelSetting
+from vidbg.errors import ConfigError
+from vidbg.limits import Limits
+
+if TYPE_CHECKING:
+    from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
+
+BLUR_STRENGTH = Limits(20, 100)
+"""Weaker blur would leave faces and book titles recognisable; see `blur_background`."""
+
+DEFAULT_BLUR = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class BlurSpec(BackgroundSpec):
+    """The room, blurred until nothing in it can be recognised.
+
+    Attributes:
+        strength: within BLUR_STRENGTH.
+    Raises:
+        ConfigError: the strength is outside that range.
+    """
+
+    name = "blur"
+    usage = f"blur, blur:{BLUR_STRENGTH.least:g} to blur:{BLUR_STRENGTH.most:g}"
+    examples = ("blur",)
+    made_of_frame = True
+    panel_label = "Blur"
+    panel_setting = PanelSetting("strength", "Strength", DEFAULT_BLUR, BLUR_STRENGTH)
+
+    strength: float = DEFAULT_BLUR
+
+    def __post_init__(self) -> None:
+        if not BLUR_STRENGTH.least <= self.strength <= BLUR_STRENGTH.most:
+            raise ConfigError(_refusal(f"{self.strength:g}"))
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        word, colon, strength = text.strip().partition(":")
+        if word != "blur":
+            return None
+        try:
+            return cls(float(strength)) if colon else cls()
+        except ValueError as error:  # a ConfigError is one, too
+            raise ConfigError(_refusal(strength)) from error
+
+    def open(self, _options: OpenOptions) -> BlurredRoom:
+        from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
+
+        return BlurredRoom(self.strength)
+
+    def __str__(self) -> str:
+        return f"blur:{self.strength:.12g}"
+
+
+def _refusal(strength: str) -> str:
+    return (
+        f"blur strength {strength!r} cannot be used; give a number from {BLUR_STRENGTH} (below "
+        f"{BLUR_STRENGTH.least:g} the room could be recognised; only none shows it)"
+    )
