@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval  # noqa: E402
 from training.checkpoint import save_weights  # noqa: E402
 from training.onnx_graphs import NetworkGraphs, load_network, write_graph  # noqa: E402
 from training.quantised_graphs import LEAST_SCALE, LEVELS  # noqa: E402
-from vidbg.matting.backends.graphs import Recipe  # noqa: E402
+from vidbg.matting.backends.graphs import GraphSpec  # noqa: E402
 from vidbg.matting.engines import CARDS, engine_file  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402
 
@@ -95,7 +95,7 @@ def test_the_typed_graph_is_fp16_and_gives_what_the_network_gives(
 
 def test_int8_scales_hold_the_folded_weights_and_the_graph_none() -> None:
     """The shipped graph against torch's own folding of the shipped weights."""
-    path = Recipe("network", "", {}, "int8").graph_file()
+    path = GraphSpec("network", "", {}, "int8").graph_file()
     graph = onnx.load(path, load_external_data=False).graph
     assert all(tensor.external_data for tensor in graph.initializer)
     values = {

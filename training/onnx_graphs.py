@@ -1,13 +1,13 @@
-"""ONNX graphs without weights: their tensors are external data inside the shipped weights file.
+"""ONNX graphs without weights: their tensors are external data in the shipped weights file.
 
 - `NAME.onnx`: the network in fp32, for OpenVINO and others;
 - `NAME-fp16.onnx`: the network strongly typed in fp16, for TensorRT;
 - `NAME-frame-fp16.onnx`: the full frame around it, also for TensorRT;
 - `NAME-qdq.onnx`, `NAME-frame-qdq.onnx`: these two with convolutions in INT8.
 
-No graph has a fixed size. In the typed graphs batch norm is folded by small operations on the
-weights, in fp32, which an engine's builder computes once: TensorRT's parser casts an fp16 batch
-norm's parameters to fp16, where the first running variance (83615) is infinite.
+No graph has a fixed size. In the typed graphs, small fp32 operations on the weights fold the batch
+norms, and an engine's builder computes them once. TensorRT's own folding would cast the parameters
+of an fp16 batch norm to fp16, where the first running variance (83615) overflows.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from training.quantised_graphs import Quantiser
-from vidbg.matting.graph import TypedNetwork
+from vidbg.matting.full_frame.matting_graph import TypedNetwork
 from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.networks import NETWORKS, network_name
 from vidbg.matting.preprocess import MIN_PIXELS
-from vidbg.pipeline.frame_graph import FrameGraph
-from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs
+from vidbg.pipeline.gpu.frame_graph import FrameGraph
+from vidbg.pipeline.gpu.frame_inputs import INPUTS, OUTPUTS, first_inputs
 
 OPSET = 19
 """The first with fp16 scales of quantised tensors."""
@@ -68,10 +68,10 @@ _EXAMPLE_SIZE = 32, 64  # of the traced network's input; the graphs take any
 
 
 def load_network(path: Path) -> AlphaNetwork:
-    """The network that a file of weights belongs to, with these weights, in eval mode.
+    """Load a file of weights into the network that it belongs to, in eval mode.
 
     Raises:
-        ConfigError: no network has such weights.
+        ConfigError: the weights belong to no known network.
     """
     weights = load_file(path)
     network = NETWORKS[network_name(weights)]()
@@ -110,7 +110,7 @@ class NetworkGraphs:
         return _typed(self._traced_network, self._weights, ranges)
 
     def frame(self, ranges: Ranges | None = None) -> ModelProto:
-        """The full frame; its inputs and outputs are in vidbg.pipeline.frame_inputs.
+        """The full frame; its inputs and outputs are in vidbg.pipeline.gpu.frame_inputs.
 
         Args:
             ranges: as of `network`.
@@ -192,9 +192,9 @@ def _one_thread() -> Iterator[None]:
 
 
 def _point_into(weights: Path, model: ModelProto) -> None:
-    """Replace the network's tensors by external data; other modules' stay in the graph.
+    """Replace the network's tensors by external data; those of other modules stay in the graph.
 
-    A graph has modules around the network, whose names it puts before the network's.
+    In a larger graph the names of the modules around the network come first.
     """
     places = _tensor_places(weights)
     tensors = []
@@ -208,7 +208,7 @@ def _point_into(weights: Path, model: ModelProto) -> None:
 
 
 def _name_in(weights: Iterable[str], name: str) -> str | None:
-    """A tensor's name in the weights file by its name in a graph; None if it is not of there."""
+    """Name in the weights file of a graph's tensor; None if it is not in the file."""
     return next((short for short in weights if f".{name}".endswith(f".{short}")), None)
 
 
@@ -258,7 +258,7 @@ def _typed(traced: ModelProto, weights: Path, ranges: Ranges | None) -> ModelPro
 def _kernels(
     names: Sequence[str], folding: Sequence[NodeProto], weights: Path
 ) -> dict[str, NDArray[Any]]:
-    """The convolutions' weights by name, some of which the folding computes from the file's."""
+    """The convolutions' weights by name; the folding computes some of them from the file."""
     stored = {name: tensor.numpy() for name, tensor in load_file(weights).items()}
     made = {output for node in folding for output in node.output}
     taken = {name for node in folding for name in node.input} - made | (set(names) - made)
@@ -286,7 +286,7 @@ def _constants(norms: Iterable[NodeProto]) -> list[NodeProto]:
 
 
 def _epsilon(norm: NodeProto) -> float:
-    """Of a batch norm; ONNX leaves out its default of 1e-5."""
+    """Epsilon of a batch norm; ONNX omits the default of 1e-5."""
     return next((float(a.f) for a in norm.attribute if a.name == "epsilon"), 1e-5)
 
 
@@ -295,7 +295,7 @@ def _named(epsilon: float) -> str:
 
 
 def _fold(conv: NodeProto, norm: NodeProto, shared: dict[str, str]) -> list[NodeProto]:
-    """Turn a convolution into itself and its batch norm; returns what computes its weights.
+    """Fold a batch norm into its convolution; return the nodes that compute the new weights.
 
     weight' = weight * gain, bias' = beta - mean * gain, gain = gamma / sqrt(variance + epsilon).
     """

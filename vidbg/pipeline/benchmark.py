@@ -318,7 +318,7 @@ def _result(
 
 
 def _engine_name(matter: Matter, stages_ms: dict[str, Times]) -> str:
-    whole = ", whole frame" if {"fetch", "device"} & set(stages_ms) else ""
+    whole = ", full frame" if {"fetch", "device"} & set(stages_ms) else ""
     return f"{matter.backend.name} {matter.backend.precision}{whole}"
 
 
