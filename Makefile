@@ -4,7 +4,7 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install check docs test test-gpu test-pipewire test-vm bench gpu-report gpu-rehearsal demo clean
+.PHONY: install check docs test graphs test-gpu test-pipewire test-vm bench gpu-report gpu-rehearsal demo clean
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -31,6 +31,11 @@ docs: .venv/dev
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+# Retraces the ONNX graphs in engines/ after a change to a network's module or to the steps of the
+# full frame on a GPU; weights and scores stay as they are.
+graphs: .venv/dev
+	$(BIN)/python -m training.shipped_graphs
 
 # The outputs through PipeWire, RTMP and SRT with the real programs, which it installs on Debian and
 # Ubuntu. Everything stays on this machine.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.matting.backends.tensorrt.flavour import Flavour
+from vidbg.matting.backends.tensorrt.package import TensorRtPackage
 
 SUCCESS, FAILURE = 0, 2
 KERNELS = b"compiled for the GPU here"
@@ -216,7 +216,7 @@ class _Logger:
     Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
 
 
-def fake_flavour(engines: Mapping[bytes, FakeEngine], name: str = "tensorrt") -> Flavour:
+def fake_package(engines: Mapping[bytes, FakeEngine], name: str = "tensorrt") -> TensorRtPackage:
     """A TensorRT that loads these engines by their serialised form, and refuses others."""
     api = SimpleNamespace(
         ILogger=_Logger,
@@ -224,4 +224,4 @@ def fake_flavour(engines: Mapping[bytes, FakeEngine], name: str = "tensorrt") ->
         nptype=np.dtype,
         Runtime=lambda _log: SimpleNamespace(deserialize_cuda_engine=engines.get),
     )
-    return Flavour(name, "11.4", api)
+    return TensorRtPackage(name, "11.4", api)

@@ -86,9 +86,9 @@ class Faulty:
 
 
 class FrameDevice(ConstantBackend):
-    """A backend that also composites whole frames, as a GPU does: `rig.device` breaks that part."""
+    """A backend that also composites full frames, as a GPU does: `rig.device` breaks that part."""
 
-    keeps_frames = True
+    supports_full_frame = True
 
     def __init__(self, rig: Rig) -> None:
         super().__init__(lambda batch: rig.backend(square(batch)))

@@ -16,9 +16,9 @@ import openvino  # noqa: E402
 from torch.nn.utils.fusion import fuse_conv_bn_eval  # noqa: E402
 
 from training.checkpoint import save_weights  # noqa: E402
-from training.onnx_graphs import load_network, onnx_from_weights, typed_network  # noqa: E402
+from training.onnx_graphs import NetworkGraphs, load_network, write_graph  # noqa: E402
 from training.quantised_graphs import LEAST_SCALE, LEVELS  # noqa: E402
-from vidbg.matting.backends.graphs import Recipe  # noqa: E402
+from vidbg.matting.backends.graphs import GraphSpec  # noqa: E402
 from vidbg.matting.engines import CARDS, engine_file  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402
 
@@ -43,14 +43,14 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def graph(weights: Path) -> Path:
     path = weights.with_suffix(".onnx")
-    onnx_from_weights(weights, path)
+    write_graph(NetworkGraphs(weights).fp32(), path)
     return path
 
 
 @pytest.fixture(scope="module")
 def typed(weights: Path) -> Path:
     path = weights.with_name("typed.onnx")
-    typed_network(weights, path)
+    write_graph(NetworkGraphs(weights).network(), path)
     return path
 
 
@@ -95,7 +95,7 @@ def test_the_typed_graph_is_fp16_and_gives_what_the_network_gives(
 
 def test_int8_scales_hold_the_folded_weights_and_the_graph_none() -> None:
     """The shipped graph against torch's own folding of the shipped weights."""
-    path = Recipe("network", "", {}, "int8").graph_file()
+    path = GraphSpec("network", "", {}, "int8").graph_file()
     graph = onnx.load(path, load_external_data=False).graph
     assert all(tensor.external_data for tensor in graph.initializer)
     values = {

@@ -1,4 +1,4 @@
-"""The whole-frame graph does what the CPU road does.
+"""The full-frame graph does what the CPU road does.
 
 The shipped graph is run by ONNX Runtime, which computes its fp16 parts in fp32 or fp16 as it likes:
 this checks the graph, not a GPU's arithmetic.
@@ -26,12 +26,13 @@ from vidbg.compositing.scaling import shrink as shrink_to_grid  # noqa: E402
 from vidbg.compositing.scaling import shrinking as grid_shrinking  # noqa: E402
 from vidbg.config import MattingConfig  # noqa: E402
 from vidbg.frame import Image  # noqa: E402
-from vidbg.matting import graph, temporal  # noqa: E402
+from vidbg.matting import temporal  # noqa: E402
 from vidbg.matting.backends import graphs  # noqa: E402
+from vidbg.matting.full_frame.smoothing_graph import stillness  # noqa: E402
 from vidbg.matting.ladder import USUAL_PIXELS  # noqa: E402
 from vidbg.matting.preprocess import plan_geometry, shrink, shrinking  # noqa: E402
 from vidbg.matting.video_matting import VideoMatting  # noqa: E402
-from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs  # noqa: E402
+from vidbg.pipeline.gpu.frame_inputs import INPUTS, OUTPUTS, first_inputs  # noqa: E402
 
 HEIGHT, WIDTH, PIXELS = 144, 256, 128 * 128
 RATE = 30
@@ -55,7 +56,7 @@ def clip() -> Iterator[Image]:
 
 @pytest.fixture(scope="module")
 def session() -> Any:
-    path = graphs.Recipe("frame", "", {}).graph_file()
+    path = graphs.GraphSpec("frame", "", {}).graph_file()
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
@@ -87,7 +88,7 @@ def number(value: float) -> NDArray[np.float32]:
 
 
 def test_in_int8_it_gives_nearly_the_same(session: Any) -> None:
-    quantised = open_as_it_stands(graphs.Recipe("frame", "", {}, "int8").graph_file())
+    quantised = open_as_it_stands(graphs.GraphSpec("frame", "", {}, "int8").graph_file())
     portrait = cv2.resize(data.astronaut()[..., ::-1], (320, 320), interpolation=cv2.INTER_AREA)
     inputs = first_inputs(180, 320, USUAL_PIXELS)
     inputs["frame"] = portrait[None, :180]
@@ -120,7 +121,7 @@ def test_a_stream_begins_and_cuts_without_a_past(session: Any) -> None:
 def test_stillness_without_sorting(shape: tuple[int, int], largest: int) -> None:
     rng = np.random.default_rng(largest)
     change = rng.integers(0, largest + 1, shape, dtype=np.uint8)
-    found = graph.stillness(torch.from_numpy(change)[None, None].float())[0, 0].numpy()
+    found = stillness(torch.from_numpy(change)[None, None].float())[0, 0].numpy()
     np.testing.assert_allclose(found, temporal.stillness(change), atol=1e-5)
 
 

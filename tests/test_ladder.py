@@ -189,7 +189,13 @@ def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[float]
 
 @pytest.mark.parametrize(
     ("ms", "step"),
-    [(9.0, LADDER[4]), (18.0, LADDER[3]), (40.0, LADDER[2]), (100.0, LADDER[1]), (900.0, LADDER[0])],
+    [
+        (9.0, LADDER[4]),
+        (18.0, LADDER[3]),
+        (40.0, LADDER[2]),
+        (100.0, LADDER[1]),
+        (900.0, LADDER[0]),
+    ],
 )
 def test_a_live_run_begins_at_the_step_that_this_machine_holds(
     devices: Callable[[float], list[str]], ms: float, step: Step

@@ -16,7 +16,7 @@ from torch import Tensor  # noqa: E402
 
 from training.checkpoint import load_init, save_weights  # noqa: E402
 from training.losses import matting_loss  # noqa: E402
-from training.onnx_graphs import load_network, onnx_from_weights, typed_network  # noqa: E402
+from training.onnx_graphs import NetworkGraphs, load_network, write_graph  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 from vidbg.matting.backends.openvino import import_openvino  # noqa: E402
 from vidbg.matting.light_network import LightNetwork  # noqa: E402
@@ -152,7 +152,7 @@ def test_four_pairs_are_learnt_and_survive_the_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(64, 96), (160, 64)])
 def test_openvino_reads_it_at_any_size(weights: Path, size: tuple[int, int]) -> None:
     graph = weights.with_suffix(".onnx")
-    onnx_from_weights(weights, graph)
+    write_graph(NetworkGraphs(weights).fp32(), graph)
     batch = np.random.default_rng(0).normal(size=(1, 4, *size)).astype(np.float32)
     with torch.inference_mode():
         expected = load_network(weights)(torch.from_numpy(batch)).numpy()
@@ -167,7 +167,7 @@ def test_the_typed_graph_folds_both_kinds_of_batch_norm(weights: Path) -> None:
     """The encoder's have an epsilon of 1e-3, the decoder's torch's own of 1e-5."""
     runtime = pytest.importorskip("onnxruntime")
     graph = weights.with_name("typed.onnx")
-    typed_network(weights, graph)
+    write_graph(NetworkGraphs(weights).network(), graph)
     batch = np.random.default_rng(0).normal(size=(1, 4, 64, 96)).astype(np.float32)
     with torch.inference_mode():
         expected = load_network(weights)(torch.from_numpy(batch)).numpy()

@@ -13,7 +13,7 @@ from vidbg.matting.preprocess import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     MAX_GAIN,
-    brighten,
+    apply_gain,
     content,
     network_input,
     plan_geometry,
@@ -83,19 +83,19 @@ def shades(most: int) -> np.ndarray:
 
 @pytest.mark.parametrize("most", [155, 255])
 def test_a_bright_picture_is_shown_as_it_is(most: int) -> None:
-    assert brighten(shades(most)).max() == most
+    assert apply_gain(shades(most)).max() == most
 
 
 @pytest.mark.parametrize("most", [1, 20, 37, 80, 140, 150])
 def test_a_dark_picture_is_shown_brighter(most: int) -> None:
-    gain = brighten(shades(most)).max() / most
+    gain = apply_gain(shades(most)).max() / most
     assert gain == pytest.approx(min(MAX_GAIN, BRIGHT_LEVEL / (0.97 * most)), rel=0.04)
 
 
 def test_black_stays_black_and_hue_stays() -> None:
-    assert brighten(np.zeros((64, 64, 3), np.uint8)).max() == 0
+    assert apply_gain(np.zeros((64, 64, 3), np.uint8)).max() == 0
     dark = np.full((64, 64, 3), (10, 20, 30), np.uint8)
-    np.testing.assert_array_equal(brighten(dark)[0, 0], (40, 80, 120))
+    np.testing.assert_array_equal(apply_gain(dark)[0, 0], (40, 80, 120))
 
 
 def test_without_a_prior_its_channel_is_zero() -> None:

@@ -58,6 +58,23 @@ def test_environment_over_profile_over_file_over_built_in(
     assert lines["size"].endswith("# built in")
 
 
+def test_a_renamed_option_works_by_its_old_name(
+    vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in ("run", "process", "bench"):
+        code, out, _ = vidbg(command, "--no-whole-frame", "--help")
+        assert code == 0
+        assert "whole-frame" not in out
+    assert vidbg("run", "--whole-frame", "--help")[0] == 0
+    assert vidbg("run", "--whole-frames", "--help")[0] == 2
+    file = write("whole-frame = false\n")
+    assert shown(vidbg)["full-frame"].split() == ["full-frame", "=", "false", "#", str(file)]
+    file.unlink()
+    assert shown(vidbg)["full-frame"].startswith("full-frame = true")
+    monkeypatch.setenv("VIDBG_WHOLE_FRAME", "no")
+    assert shown(vidbg)["full-frame"].startswith("full-frame = false")
+
+
 def test_the_command_line_wins(vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch) -> None:
     write('size = "big"\n')
     monkeypatch.setenv("VIDBG_SIZE", "huge")

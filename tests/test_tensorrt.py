@@ -23,53 +23,53 @@ from vidbg.cli.app import app
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting import engines
 from vidbg.matting.backends import graphs, load_backend, survey
-from vidbg.matting.backends.graphs import Recipe
+from vidbg.matting.backends.graphs import GraphSpec
 from vidbg.matting.backends.nvidia import has_driver
-from vidbg.matting.backends.tensorrt import TensorRtBackend, cache, flavour
-from vidbg.matting.backends.tensorrt.build import build_engine, network_recipe, parse
+from vidbg.matting.backends.tensorrt import TensorRtBackend, cache, package
+from vidbg.matting.backends.tensorrt.build import build_engine, network_spec, parse
 from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
-from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour, open_log
-from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_plan
+from vidbg.matting.backends.tensorrt.package import TensorRtPackage, find_package, open_log
+from vidbg.pipeline.gpu.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_plan
 from vidbg.platform.folders import cache_folder
 
 RESNET50 = engines.CARDS["resnet50"]
 PIXELS = 128 * 128
-RTX = Flavour("tensorrt_rtx", "1.7", SimpleNamespace(ComputeCapability=None))
+RTX = TensorRtPackage("tensorrt_rtx", "1.7", SimpleNamespace(ComputeCapability=None))
 
 
 @pytest.fixture(scope="module")
-def rtx() -> Flavour:
+def rtx() -> TensorRtPackage:
     pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx-cu13")
-    return find_flavour("ampere+")
+    return find_package("ampere+")
 
 
 @pytest.fixture(scope="module")
-def engine(rtx: Flavour) -> bytes:
-    return build_engine(rtx, network_recipe(64, 96), "ampere+")
+def engine(rtx: TensorRtPackage) -> bytes:
+    return build_engine(rtx, network_spec(64, 96), "ampere+")
 
 
-def described(flavour: Flavour, recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Type and shape of what a recipe's engine takes and gives."""
-    log = open_log(flavour)
-    builder = flavour.api.Builder(log)
-    network = parse(flavour, builder, log, recipe)
+def described(package: TensorRtPackage, spec: GraphSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Type and shape of what a spec's engine takes and gives."""
+    log = open_log(package)
+    builder = package.api.Builder(log)
+    network = parse(package, builder, log, spec)
     taken = [network.get_input(index) for index in range(network.num_inputs)]
     given = [network.get_output(index) for index in range(network.num_outputs)]
     assert log.errors == []
     return tuple(  # type: ignore[return-value]
-        {t.name: (np.dtype(flavour.api.nptype(t.dtype)).name, tuple(t.shape)) for t in tensors}
+        {t.name: (np.dtype(package.api.nptype(t.dtype)).name, tuple(t.shape)) for t in tensors}
         for tensors in (taken, given)
     )
 
 
-def test_the_network_takes_and_gives(rtx: Flavour) -> None:
-    taken, given = described(rtx, network_recipe(64, 96))
+def test_the_network_takes_and_gives(rtx: TensorRtPackage) -> None:
+    taken, given = described(rtx, network_spec(64, 96))
     assert taken == {"input": ("float32", (1, 4, 64, 96))}
     assert given == {"alpha": ("float32", (1, 1, 64, 96))}
 
 
-def test_the_frame_takes_and_gives(rtx: Flavour) -> None:
-    taken, given = described(rtx, frame_plan(144, 256, PIXELS).recipe)
+def test_the_frame_takes_and_gives(rtx: TensorRtPackage) -> None:
+    taken, given = described(rtx, frame_plan(144, 256, PIXELS).spec)
     arrays = first_inputs(144, 256, PIXELS)
     assert taken == {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
     assert list(taken) == list(INPUTS)
@@ -83,21 +83,23 @@ def test_the_frame_takes_and_gives(rtx: Flavour) -> None:
     assert list(given) == list(OUTPUTS)
 
 
-def test_convolutions_are_fp16(rtx: Flavour) -> None:
+def test_convolutions_are_fp16(rtx: TensorRtPackage) -> None:
     log = open_log(rtx)
     builder = rtx.api.Builder(log)
-    network = parse(rtx, builder, log, network_recipe(64, 96))
+    network = parse(rtx, builder, log, network_spec(64, 96))
     layers = [network.get_layer(index) for index in range(network.num_layers)]
     convolutions = [one for one in layers if one.type == rtx.api.LayerType.CONVOLUTION]
     assert len(convolutions) == 74
     assert {one.get_input(0).dtype for one in convolutions} == {rtx.api.DataType.HALF}
 
 
-def test_int8_convolutions_take_and_have_quantised_values(rtx: Flavour, engine: bytes) -> None:
-    recipe = replace(network_recipe(64, 96), precision="int8")
+def test_int8_convolutions_take_and_have_quantised_values(
+    rtx: TensorRtPackage, engine: bytes
+) -> None:
+    spec = replace(network_spec(64, 96), precision="int8")
     log = open_log(rtx)
     builder = rtx.api.Builder(log)
-    network = parse(rtx, builder, log, recipe)
+    network = parse(rtx, builder, log, spec)
     layers = [network.get_layer(index) for index in range(network.num_layers)]
     made_by = {layer.get_output(0).name: layer for layer in layers}
     convolutions = [one for one in layers if one.type == rtx.api.LayerType.CONVOLUTION]
@@ -107,12 +109,12 @@ def test_int8_convolutions_take_and_have_quantised_values(rtx: Flavour, engine: 
             source = made_by[convolution.get_input(index).name]
             assert source.type == rtx.api.LayerType.DEQUANTIZE
             assert source.get_input(0).dtype == rtx.api.DataType.INT8
-    assert len(build_engine(rtx, recipe, "ampere+")) < 0.7 * len(engine)
+    assert len(build_engine(rtx, spec, "ampere+")) < 0.7 * len(engine)
 
 
-def test_the_frame_in_int8_takes_and_gives_the_same(rtx: Flavour) -> None:
-    recipe = frame_plan(144, 256, PIXELS).recipe
-    assert described(rtx, replace(recipe, precision="int8")) == described(rtx, recipe)
+def test_the_frame_in_int8_takes_and_gives_the_same(rtx: TensorRtPackage) -> None:
+    spec = frame_plan(144, 256, PIXELS).spec
+    assert described(rtx, replace(spec, precision="int8")) == described(rtx, spec)
 
 
 def test_the_engine_holds_the_weights_once(engine: bytes) -> None:
@@ -120,21 +122,21 @@ def test_the_engine_holds_the_weights_once(engine: bytes) -> None:
     assert 0.9 * weights < len(engine) < 1.2 * weights
 
 
-def test_the_frame_is_built(rtx: Flavour, engine: bytes) -> None:
-    assert len(build_engine(rtx, frame_plan(144, 256, PIXELS).recipe, "ampere+")) > len(engine)
+def test_the_frame_is_built(rtx: TensorRtPackage, engine: bytes) -> None:
+    assert len(build_engine(rtx, frame_plan(144, 256, PIXELS).spec, "ampere+")) > len(engine)
 
 
-def test_turing_has_an_engine_of_its_own(rtx: Flavour, engine: bytes) -> None:
-    assert build_engine(rtx, network_recipe(64, 96), "sm75") != engine
+def test_turing_has_an_engine_of_its_own(rtx: TensorRtPackage, engine: bytes) -> None:
+    assert build_engine(rtx, network_spec(64, 96), "sm75") != engine
 
 
 def test_a_refused_graph_is_explained(
-    rtx: Flavour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rtx: TensorRtPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "wrong.onnx").write_bytes(b"no graph")
     monkeypatch.setattr(graphs, "engine_file", lambda *_: tmp_path / "wrong.onnx")
     with pytest.raises(BackendError, match=r"cannot read .*wrong\.onnx: \S"):
-        build_engine(rtx, network_recipe(64, 96), "ampere+")
+        build_engine(rtx, network_spec(64, 96), "ampere+")
 
 
 @pytest.mark.parametrize("name", [RESNET50.typed, RESNET50.typed_int8])
@@ -159,24 +161,24 @@ def builds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sizes that were built since."""
     built: list[str] = []
 
-    def fake(_flavour: Flavour, recipe: Recipe, _target: str) -> bytes:
-        built.append(recipe.size)
+    def fake(_package: TensorRtPackage, spec: GraphSpec, _target: str) -> bytes:
+        built.append(spec.size)
         return f"{folder}{len(built)}".encode()
 
     monkeypatch.setattr(cache, "build_engine", fake)
     return built
 
 
-def get(using: Flavour = RTX, height: int = 64, target: str = "ampere+") -> Path:
-    return cache.cached_engine(using, network_recipe(height, 96), target)
+def get(using: TensorRtPackage = RTX, height: int = 64, target: str = "ampere+") -> Path:
+    return cache.cached_engine(using, network_spec(height, 96), target)
 
 
 def test_a_second_call_finds_the_engine(builds: list[str], folder: Path) -> None:
     assert get() == get()
     assert builds == ["96x64"]
     assert sorted(file.name for file in folder.iterdir()) == [
-        "network-fp16-96x64-tensorrt_rtx-ampere+.engine",
-        "network-fp16-96x64-tensorrt_rtx-ampere+.json",
+        "resnet50-network-fp16-96x64-tensorrt_rtx-ampere+.engine",
+        "resnet50-network-fp16-96x64-tensorrt_rtx-ampere+.json",
     ]
 
 
@@ -186,29 +188,29 @@ def test_another_size_and_another_gpu_have_their_own(builds: list[str]) -> None:
     assert builds == ["96x64", "96x96", "96x64"]
 
 
-def changed_weights(folder: Path) -> Flavour:
+def changed_weights(folder: Path) -> TensorRtPackage:
     card = next(folder.glob("*.json"))
     card.write_text(json.dumps({**json.loads(card.read_text()), "weights": "0" * 64}))
     return RTX
 
 
-def changed_graph(folder: Path) -> Flavour:
+def changed_graph(folder: Path) -> TensorRtPackage:
     card = next(folder.glob("*.json"))
     card.write_text(json.dumps({**json.loads(card.read_text()), "graph_version": "0" * 64}))
     return RTX
 
 
-def changed_version(_folder: Path) -> Flavour:
+def changed_version(_folder: Path) -> TensorRtPackage:
     return replace(RTX, version="1.8")
 
 
-def damaged(folder: Path) -> Flavour:
+def damaged(folder: Path) -> TensorRtPackage:
     file = next(folder.glob("*.engine"))
     file.write_bytes(file.read_bytes()[:-1])
     return RTX
 
 
-def without_card(folder: Path) -> Flavour:
+def without_card(folder: Path) -> TensorRtPackage:
     next(folder.glob("*.json")).unlink()
     return RTX
 
@@ -224,7 +226,7 @@ def without_card(folder: Path) -> Flavour:
     ],
 )
 def test_what_does_not_fit_is_built_again_and_says_why(
-    change: Callable[[Path], Flavour],
+    change: Callable[[Path], TensorRtPackage],
     reason: str,
     builds: list[str],
     folder: Path,
@@ -273,17 +275,17 @@ def test_neither_package(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> Any:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(flavour, "import_module", missing)
+    monkeypatch.setattr(package, "import_module", missing)
     with pytest.raises(BackendError, match=r"not installed.*pip install .*\[tensorrt\]"):
-        find_flavour()
+        find_package()
 
 
 def test_an_unknown_target() -> None:
     with pytest.raises(ConfigError, match=r"unknown target 'sm80'; .*choose from ampere\+, sm75"):
-        find_flavour("sm80")
+        find_package("sm80")
 
 
-def test_targets_of_gpus(rtx: Flavour) -> None:
+def test_targets_of_gpus(rtx: TensorRtPackage) -> None:
     assert rtx.target_of(Gpu("GeForce RTX 4090", 8, 9)) == "ampere+"
     assert rtx.target_of(Gpu("GeForce RTX 9090", 14, 0)) == "ampere+"
     assert rtx.target_of(Gpu("GeForce RTX 2080", 7, 5)) == "sm75"
@@ -355,16 +357,16 @@ def test_vidbg_build_needs_a_gpu_or_a_target() -> None:
 
 
 @pytest.fixture
-def here() -> tuple[Flavour, str]:
+def here() -> tuple[TensorRtPackage, str]:
     try:
-        using = find_flavour()
+        using = find_package()
         return using, using.target_of(find_gpu())
     except BackendError as error:
         pytest.skip(str(error))
 
 
 @pytest.mark.gpu
-def test_the_network_equals_the_reference(here: tuple[Flavour, str], folder: Path) -> None:
+def test_the_network_equals_the_reference(here: tuple[TensorRtPackage, str], folder: Path) -> None:
     rng = np.random.default_rng(0)
     batch = rng.normal(size=(1, 4, 224, 384)).astype(np.float32)
     backend = TensorRtBackend(*here)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_cuda import KERNELS, Arrays, FakeCuda, FakeEngine, fake_flavour
+from fake_cuda import KERNELS, Arrays, FakeCuda, FakeEngine, fake_package
 
 from vidbg.errors import BackendError
 from vidbg.matting.backends import tensorrt
-from vidbg.matting.backends.graphs import Wiring
+from vidbg.matting.backends.graphs import GraphBindings
 from vidbg.matting.backends.tensorrt import TensorRtBackend, cuda, session
-from vidbg.matting.backends.tensorrt.flavour import Flavour
+from vidbg.matting.backends.tensorrt.package import TensorRtPackage
 from vidbg.matting.backends.tensorrt.session import Session
 
 INPUT, ALPHA = np.zeros((1, 4, 32, 64), np.float32), np.zeros((1, 1, 32, 64), np.float32)
@@ -30,7 +30,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 
 @pytest.fixture
-def fake(runtime: FakeCuda) -> Flavour:
+def fake(runtime: FakeCuda) -> TensorRtPackage:
     """`plan` is a network whose alpha is the mean of its input; `sum` adds up what it is given."""
 
     def mean(arrays: Arrays) -> Arrays:
@@ -42,7 +42,7 @@ def fake(runtime: FakeCuda) -> Flavour:
 
     step = {"step": NUMBER, "weight": NUMBER, "past": NUMBER}
     sums = {"total": NUMBER, "double": NUMBER, "next": NUMBER}
-    return fake_flavour(
+    return fake_package(
         {
             b"plan": FakeEngine(runtime, {"input": INPUT}, {"alpha": ALPHA}, mean),
             b"sum": FakeEngine(runtime, step, sums, add),
@@ -66,7 +66,7 @@ def file(tmp_path: Path) -> File:
 
 
 def test_each_run_uploads_computes_and_downloads(
-    fake: Flavour, runtime: FakeCuda, file: File
+    fake: TensorRtPackage, runtime: FakeCuda, file: File
 ) -> None:
     with Session(fake, file("plan")) as opened:
         for value in (3.0, 5.0):
@@ -78,8 +78,10 @@ def test_each_run_uploads_computes_and_downloads(
     opened.close()
 
 
-SUMS = Wiring(
-    steady=frozenset({"weight"}), loops={"past": "next"}, unread=frozenset({"double", "next"})
+SUMS = GraphBindings(
+    constants=frozenset({"weight"}),
+    feedback={"past": "next"},
+    device_only=frozenset({"double", "next"}),
 )
 
 
@@ -88,7 +90,7 @@ def number(value: float) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def test_state_stays_on_the_device_and_is_handed_on(
-    fake: Flavour, runtime: FakeCuda, file: File
+    fake: TensorRtPackage, runtime: FakeCuda, file: File
 ) -> None:
     weight = number(10)
     with Session(fake, file("sum"), SUMS, slots=2) as opened:
@@ -111,7 +113,7 @@ def test_state_stays_on_the_device_and_is_handed_on(
     assert runtime.handles == set()
 
 
-def test_two_runs_may_be_under_way(fake: Flavour, file: File) -> None:
+def test_two_runs_may_be_under_way(fake: TensorRtPackage, file: File) -> None:
     with Session(fake, file("sum"), SUMS, slots=2) as opened:
         opened.start(0, {"step": number(1), "weight": number(1)})
         opened.start(1, {"step": number(2), "weight": number(1)})
@@ -120,7 +122,7 @@ def test_two_runs_may_be_under_way(fake: Flavour, file: File) -> None:
 
 @pytest.mark.parametrize("name", ["cudaMalloc", "cudaGraphInstantiate", "cudaMemsetAsync"])
 def test_a_failure_on_the_way_gives_everything_back(
-    fake: Flavour, runtime: FakeCuda, file: File, name: str
+    fake: TensorRtPackage, runtime: FakeCuda, file: File, name: str
 ) -> None:
     runtime.fails = name
     with pytest.raises(BackendError, match=f"{name} failed: 2"):
@@ -142,7 +144,7 @@ def test_what_is_called_is_there() -> None:
 
 
 @pytest.mark.usefixtures("runtime")
-def test_a_refused_engine(fake: Flavour, file: File) -> None:
+def test_a_refused_engine(fake: TensorRtPackage, file: File) -> None:
     with pytest.raises(BackendError, match=r"tensorrt 11\.4 cannot load the engine"):
         Session(fake, file("of another GPU"))
 
@@ -154,7 +156,7 @@ def portable(runtime: FakeCuda) -> FakeEngine:
 
 def opened_by(engine: FakeEngine, name: str, path: Path) -> int:
     """How often the engine's kernels were compiled, once it has been opened again."""
-    Session(fake_flavour({b"plan": engine}, name), path).close()
+    Session(fake_package({b"plan": engine}, name), path).close()
     return engine.compiled
 
 
@@ -198,13 +200,13 @@ def test_kernels_are_kept_by_what_rtx_has() -> None:
 
 
 def test_the_backend_keeps_a_session_a_size(
-    fake: Flavour, runtime: FakeCuda, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    fake: TensorRtPackage, runtime: FakeCuda, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "engine").write_bytes(b"plan")
     asked: list[str] = []
 
-    def cached(_flavour: Flavour, recipe: Any, target: str) -> Any:
-        asked.append(f"{recipe.size} {target}")
+    def cached(_package: TensorRtPackage, spec: Any, target: str) -> Any:
+        asked.append(f"{spec.size} {target}")
         return tmp_path / "engine"
 
     monkeypatch.setattr(tensorrt, "cached_engine", cached)

@@ -153,7 +153,7 @@ def test_a_device_that_composites_is_found_behind_a_trial(monkeypatch: pytest.Mo
     backend = load_backend()
     assert graph_backend(backend) is None
     device: object = machine.opened[0]
-    device.keeps_frames = True  # type: ignore[attr-defined]
+    device.supports_full_frame = True  # type: ignore[attr-defined]
     assert graph_backend(backend) is device
 
 

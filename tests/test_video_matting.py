@@ -11,7 +11,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends import CANDIDATES, load_backend, survey
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.matting.video_matting import VideoMatting, settle
+from vidbg.matting.video_matting import VideoMatting, apply_levels
 from vidbg.timing import StageClock
 
 
@@ -29,7 +29,7 @@ def test_alpha_has_the_pictures_size(size: tuple[int, int]) -> None:
 
 
 def test_nearly_sure_is_sure() -> None:
-    alpha = settle(np.array([0, 0.02, 0.5, 0.98, 1], np.float32))
+    alpha = apply_levels(np.array([0, 0.02, 0.5, 0.98, 1], np.float32))
     np.testing.assert_allclose(alpha, [0, 0, 0.5, 1, 1], atol=1e-6)
 
 

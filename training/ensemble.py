@@ -27,7 +27,7 @@ from training.predict import Infer, predict
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import load_backend, parse_engine
-from vidbg.matting.video_matting import settle
+from vidbg.matting.video_matting import apply_levels
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def label(
                 continue
             kept += 1
             shutil.copy2(path, out / "images" / path.name)
-            alpha = settle(alpha)
+            alpha = apply_levels(alpha)
             if given is not None:
                 alpha = mend(np.float32(1 / 255) * mask, alpha)
             written = np.rint(alpha * 255).astype(np.uint8)

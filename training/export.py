@@ -7,16 +7,17 @@ The weights say which network they belong to; NAME below is `vidbg-r50` for ResN
 - `NAME.onnx`: the graph alone, with dynamic height and width; its tensors are external data
   that point into the safetensors file, so the weights are stored once;
 - `NAME-fp16.onnx` and `NAME-frame-fp16.onnx`: the same for TensorRT, strongly typed in fp16: the
-  network, and the whole frame around it;
+  network, and the full frame around it;
 - `NAME-qdq.onnx` and `NAME-frame-qdq.onnx`: these two with convolutions in INT8, by the ranges of
   the next;
 - `NAME-int8.xml` and `.bin`: the network quantised for OpenVINO after training (nncf), calibrated
   on training pictures.
+
+After a change to the code alone, `make graphs` makes the graphs again (training.shipped_graphs).
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,18 +34,13 @@ from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
 from training.evaluate import score_engine
 from training.lineage import read_recipe, saw_priors, told_once
-from training.onnx_graphs import (
-    Ranges,
-    load_network,
-    onnx_from_weights,
-    typed_frame,
-    typed_network,
-)
+from training.onnx_graphs import NetworkGraphs, load_network, write_graph
 from training.predict import bare
 from training.priors import disturbed
 from training.quantised_graphs import activation_ranges, open_as_it_stands
 from training.saturation import limit_weights
 from training.scoring import mean_by_set, score_pictures
+from training.shipped_graphs import typed_files, write_card
 from training.trainer import to_input
 from training.validate import Scores
 from vidbg.frame import Alpha
@@ -61,37 +57,35 @@ SATURATION_PICTURES = 60
 """Of these, how many show the largest activations to limit_weights."""
 
 
-def export_typed(weights: Path, cards: Cards) -> None:
-    """Write the fp16 graphs for TensorRT, and their card, beside the shipped weights."""
-    files = _typed_graphs(weights, cards.typed)
-    write_card(weights.parent, cards.typed, files, {"made_from": file_hash(weights)})
+def export_typed(graphs: NetworkGraphs, cards: Cards) -> None:
+    """Write the fp16 graphs for TensorRT, and their card, into the engine folder."""
+    folder = engine_folder()
+    files = typed_files(cards.typed, graphs.network(), graphs.frame())
+    for name, graph in files.items():
+        write_graph(graph, folder / name)
+    write_card(folder, cards.typed, files, {"made_from": _weights_hash(cards)})
 
 
-def export_typed_int8(weights: Path, cards: Cards, quantised: Path, val: Path, pixels: int) -> None:
-    """Write the INT8 graphs for TensorRT, and their card with scores, beside the weights.
-
-    Args:
-        quantised: OpenVINO's INT8 network of the same weights, for the ranges.
-    """
-    files = _typed_graphs(weights, cards.typed_int8, activation_ranges(quantised))
+def export_typed_int8(graphs: NetworkGraphs, cards: Cards, val: Path, pixels: int) -> None:
+    """Write the INT8 graphs for TensorRT, and their card with scores, into the engine folder."""
+    folder = engine_folder()
+    quantised = folder / f"{cards.quantised}.xml"
+    ranges = activation_ranges(quantised)
+    files = typed_files(cards.typed_int8, graphs.network(ranges), graphs.frame(ranges))
+    for name, graph in files.items():
+        write_graph(graph, folder / name)
     facts = {
-        "made_from": file_hash(weights),
+        "made_from": _weights_hash(cards),
         "ranges_from": file_hash(quantised),
         "method": "explicit quantisation by the ranges of OpenVINO's INT8 network",
         "scored_by": "ONNX Runtime",
-        "scores": score_graph(weights.with_name(files[0]), val, pixels),
+        "scores": score_graph(folder / f"{cards.typed_int8}.onnx", val, pixels),
     }
-    write_card(weights.parent, cards.typed_int8, files, facts)
+    write_card(folder, cards.typed_int8, files, facts)
 
 
-def _typed_graphs(weights: Path, card: str, ranges: Ranges | None = None) -> list[str]:
-    """Write a card's graphs beside the weights; the names of the network's and the frame's."""
-    stem, _, precision = card.rpartition("-")
-    names = (card, f"{stem}-frame-{precision}")
-    network, frame = (weights.with_name(f"{name}.onnx") for name in names)
-    typed_network(weights, network, ranges)
-    typed_frame(weights, frame, ranges)
-    return [network.name, frame.name]
+def _weights_hash(cards: Cards) -> str:
+    return file_hash(engine_folder() / f"{cards.weights}.safetensors")
 
 
 def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> None:
@@ -148,15 +142,6 @@ def calibration_batches(
         yield inputs.contiguous().numpy()
 
 
-def write_card(folder: Path, name: str, files: list[str], facts: dict[str, Any]) -> None:
-    entries = {
-        file: {"sha256": file_hash(folder / file), "bytes": (folder / file).stat().st_size}
-        for file in files
-    }
-    text = json.dumps({"name": name, "files": entries, **facts}, indent=2)
-    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-
-
 def score_all(network: str, precision: str, val: Path, pixels: int) -> dict[str, Scores]:
     """Scores of a shipped network in one precision, run by OpenVINO."""
     engine = f"cpu:{precision}:{network}"
@@ -199,11 +184,12 @@ def main(
     cards = CARDS[name]
     shipped, graph = out / f"{cards.weights}.safetensors", out / f"{cards.weights}.onnx"
     save_weights(network, shipped)
-    onnx_from_weights(shipped, graph)
+    graphs = NetworkGraphs(shipped)
+    write_graph(graphs.fp32(), graph)
     made = read_recipe(weights)
     facts: dict[str, Any] = {**told_once(made), "network_pixels": pixels}
     write_card(out, cards.weights, [shipped.name, graph.name], facts)
-    export_typed(shipped, cards)
+    export_typed(graphs, cards)
     priors = saw_priors(made["recipe"])
     batches = calibration_batches(data, CALIBRATION_PICTURES, seed, priors=priors)
     quantise(graph, batches, out / f"{cards.quantised}.xml")
@@ -218,7 +204,7 @@ def main(
     write_card(out, cards.weights, [shipped.name, graph.name], {**facts, "scores": scores})
     scores = score_all(name, "int8", val, pixels)
     write_card(out, cards.quantised, files, {**quantised, "scores": scores})
-    export_typed_int8(shipped, cards, out / f"{cards.quantised}.xml", val, pixels)
+    export_typed_int8(graphs, cards, val, pixels)
 
 
 if __name__ == "__main__":

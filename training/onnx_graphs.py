@@ -1,13 +1,13 @@
-"""ONNX graphs without weights: their tensors are external data inside the shipped weights file.
+"""ONNX graphs without weights: their tensors are external data in the shipped weights file.
 
 - `NAME.onnx`: the network in fp32, for OpenVINO and others;
 - `NAME-fp16.onnx`: the network strongly typed in fp16, for TensorRT;
-- `NAME-frame-fp16.onnx`: the whole frame around it, also for TensorRT;
+- `NAME-frame-fp16.onnx`: the full frame around it, also for TensorRT;
 - `NAME-qdq.onnx`, `NAME-frame-qdq.onnx`: these two with convolutions in INT8.
 
-No graph has a fixed size. In the typed graphs batch norm is folded by small operations on the
-weights, in fp32, which an engine's builder computes once: TensorRT's parser casts an fp16 batch
-norm's parameters to fp16, where the first running variance (83615) is infinite.
+No graph has a fixed size. In the typed graphs, small fp32 operations on the weights fold the batch
+norms, and an engine's builder computes them once. TensorRT's own folding would cast the parameters
+of an fp16 batch norm to fp16, where the first running variance (83615) overflows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import json
 import struct
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +26,18 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from safetensors.torch import load_file
 from torch import nn
 
 from training.quantised_graphs import Quantiser
-from vidbg.matting.graph import TypedNetwork
+from vidbg.matting.full_frame.matting_graph import TypedNetwork
 from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.networks import NETWORKS, network_name
-from vidbg.pipeline.frame_graph import FrameGraph
-from vidbg.pipeline.frame_inputs import INPUTS, OUTPUTS, first_inputs
+from vidbg.matting.preprocess import MIN_PIXELS
+from vidbg.pipeline.gpu.frame_graph import FrameGraph
+from vidbg.pipeline.gpu.frame_inputs import INPUTS, OUTPUTS, first_inputs
 
 OPSET = 19
 """The first with fp16 scales of quantised tensors."""
@@ -61,13 +64,14 @@ _FRAME_AXES = {
     "luma": _CONTENT,
 }
 _AXES_1_TO_3 = "fold.axes"
+_EXAMPLE_SIZE = 32, 64  # of the traced network's input; the graphs take any
 
 
 def load_network(path: Path) -> AlphaNetwork:
-    """The network that a file of weights belongs to, with these weights, in eval mode.
+    """Load a file of weights into the network that it belongs to, in eval mode.
 
     Raises:
-        ConfigError: no network has such weights.
+        ConfigError: the weights belong to no known network.
     """
     weights = load_file(path)
     network = NETWORKS[network_name(weights)]()
@@ -75,49 +79,80 @@ def load_network(path: Path) -> AlphaNetwork:
     return network.eval()
 
 
-def onnx_from_weights(weights: Path, graph: Path) -> None:
-    """Write the network's fp32 graph beside its weights, pointing into them.
+class NetworkGraphs:
+    """Makes the graphs of one network from its weights. Each module is traced once.
 
     Args:
-        weights: a safetensors file as `save_weights` writes it.
-        graph: the .onnx file to write, in the same folder.
+        weights: a safetensors file as `save_weights` writes it. Graphs refer to it by name, so it
+            has to lie beside them.
     """
-    example = torch.zeros(1, 4, 192, 320)
-    axes = {"input": _SIZE, "alpha": _SIZE}
-    model = _trace(load_network(weights), (example,), ["input"], ["alpha"], axes)
-    _point_into(weights, model)
-    halves = [t.name for t in model.graph.initializer if t.data_type == TensorProto.FLOAT16]
-    for node in model.graph.node:
-        node.input[:] = [f"{name}.fp32" if name in halves else name for name in node.input]
-    casts = [_cast(name, f"{name}.fp32", TensorProto.FLOAT) for name in halves]
-    _write(model, [*casts, *model.graph.node], graph)
+
+    def __init__(self, weights: Path) -> None:
+        self._weights = weights
+
+    def fp32(self) -> ModelProto:
+        """The network in fp32: `input` (1, 4, h, w) to `alpha` (1, 1, h, w)."""
+        model = _trace_network(load_network(self._weights))
+        _point_into(self._weights, model)
+        halves = [t.name for t in model.graph.initializer if t.data_type == TensorProto.FLOAT16]
+        for node in model.graph.node:
+            node.input[:] = [f"{name}.fp32" if name in halves else name for name in node.input]
+        casts = [_cast(name, f"{name}.fp32", TensorProto.FLOAT) for name in halves]
+        _set_nodes(model, [*casts, *model.graph.node])
+        return model
+
+    def network(self, ranges: Ranges | None = None) -> ModelProto:
+        """The network in fp16, with the inputs and outputs of `fp32`.
+
+        Args:
+            ranges: of the activations, for convolutions in INT8 (see quantised_graphs).
+        """
+        return _typed(self._traced_network, self._weights, ranges)
+
+    def frame(self, ranges: Ranges | None = None) -> ModelProto:
+        """The full frame; its inputs and outputs are in vidbg.pipeline.gpu.frame_inputs.
+
+        Args:
+            ranges: as of `network`.
+        """
+        return _typed(self._traced_frame, self._weights, ranges)
+
+    @cached_property
+    def _traced_network(self) -> ModelProto:
+        return _trace_network(TypedNetwork(load_network(self._weights)).eval())
+
+    @cached_property
+    def _traced_frame(self) -> ModelProto:
+        tensors = tuple(torch.from_numpy(array) for array in _example_frame().values())
+        module = FrameGraph(load_network(self._weights)).eval()
+        return _trace(module, tensors, list(INPUTS), list(OUTPUTS), _FRAME_AXES)
 
 
-def typed_network(weights: Path, graph: Path, ranges: Ranges | None = None) -> None:
-    """Write the network's fp16 graph: float32 `input` (1, 4, h, w), float32 `alpha` (1, 1, h, w).
+def write_graph(model: ModelProto, path: Path) -> None:
+    """Write a graph beside the weights that it refers to, and check it.
 
-    Args:
-        weights, graph: as of `onnx_from_weights`.
-        ranges: of the activations, for convolutions in INT8 (see quantised_graphs).
+    Raises:
+        onnx.checker.ValidationError: it is not valid ONNX, or the weights are not there.
     """
-    example = torch.zeros(1, 4, 64, 96)
-    axes = {"input": _SIZE, "alpha": _SIZE}
-    module = TypedNetwork(load_network(weights)).eval()
-    model = _trace(module, (example,), ["input"], ["alpha"], axes)
-    _write_typed(model, weights, graph, ranges)
+    path.write_bytes(model.SerializeToString())
+    onnx.checker.check_model(str(path))
 
 
-def typed_frame(weights: Path, graph: Path, ranges: Ranges | None = None) -> None:
-    """Write the whole frame's graph; what it takes and gives is in vidbg.pipeline.frame_inputs.
+def _trace_network(module: nn.Module) -> ModelProto:
+    example = torch.zeros(1, 4, *_EXAMPLE_SIZE)
+    return _trace(module, (example,), ["input"], ["alpha"], {"input": _SIZE, "alpha": _SIZE})
 
-    Args:
-        weights, graph, ranges: as of `typed_network`.
-    """
-    example = first_inputs(90, 160, 128 * 128)
-    tensors = tuple(torch.from_numpy(array) for array in example.values())
-    module = FrameGraph(load_network(weights)).eval()
-    model = _trace(module, tensors, list(INPUTS), list(OUTPUTS), _FRAME_AXES)
-    _write_typed(model, weights, graph, ranges)
+
+def _example_frame() -> dict[str, NDArray[np.generic]]:
+    """Inputs of the full frame's graph, with a network input that is smaller than any in use."""
+    inputs = first_inputs(90, 160, MIN_PIXELS)
+    height, width = _EXAMPLE_SIZE
+    content = np.zeros((1, 1, height - 4, width), np.float32)
+    matrices = {
+        "rows": np.zeros((height, 90), np.float16),
+        "columns": np.zeros((160, width), np.float16),
+    }
+    return {**inputs, "past_alpha": content, "past_luma": content, **matrices}
 
 
 def _trace(
@@ -126,8 +161,8 @@ def _trace(
     inputs: Sequence[str],
     outputs: Sequence[str],
     axes: dict[str, dict[int, str]],
-) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+) -> ModelProto:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _one_thread():
         # The tracing exporter keeps parameter names, which the external data need.
         warnings.simplefilter("ignore", DeprecationWarning)
         path = Path(folder) / "traced.onnx"
@@ -145,10 +180,21 @@ def _trace(
         return onnx.load(path)
 
 
-def _point_into(weights: Path, model: onnx.ModelProto) -> None:
-    """Replace the network's tensors by external data; other modules' stay in the graph.
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run torch in one thread: on tiny examples, threads mostly wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
-    A graph has modules around the network, whose names it puts before the network's.
+
+def _point_into(weights: Path, model: ModelProto) -> None:
+    """Replace the network's tensors by external data; those of other modules stay in the graph.
+
+    In a larger graph the names of the modules around the network come first.
     """
     places = _tensor_places(weights)
     tensors = []
@@ -162,7 +208,7 @@ def _point_into(weights: Path, model: onnx.ModelProto) -> None:
 
 
 def _name_in(weights: Iterable[str], name: str) -> str | None:
-    """A tensor's name in the weights file by its name in a graph; None if it is not of there."""
+    """Name in the weights file of a graph's tensor; None if it is not in the file."""
     return next((short for short in weights if f".{name}".endswith(f".{short}")), None)
 
 
@@ -186,7 +232,10 @@ def _external(name: str, place: dict[str, Any], file_name: str) -> TensorProto:
     return tensor
 
 
-def _write_typed(model: onnx.ModelProto, weights: Path, graph: Path, ranges: Ranges | None) -> None:
+def _typed(traced: ModelProto, weights: Path, ranges: Ranges | None) -> ModelProto:
+    """A traced graph for TensorRT: batch norms folded, convolutions quantised; a new model."""
+    model = ModelProto()
+    model.CopyFrom(traced)
     _point_into(weights, model)
     norms = {n.input[0]: n for n in model.graph.node if n.op_type == "BatchNormalization"}
     shared = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Identity"}
@@ -202,13 +251,14 @@ def _write_typed(model: onnx.ModelProto, weights: Path, graph: Path, ranges: Ran
     if ranges is not None:
         names = [node.input[1] for node in nodes if node.op_type == "Conv"]
         nodes = Quantiser(nodes, ranges, _kernels(names, folding, weights)).quantise()
-    _write(model, nodes, graph)
+    _set_nodes(model, nodes)
+    return model
 
 
 def _kernels(
     names: Sequence[str], folding: Sequence[NodeProto], weights: Path
 ) -> dict[str, NDArray[Any]]:
-    """The convolutions' weights by name, some of which the folding computes from the file's."""
+    """The convolutions' weights by name; the folding computes some of them from the file."""
     stored = {name: tensor.numpy() for name, tensor in load_file(weights).items()}
     made = {output for node in folding for output in node.output}
     taken = {name for node in folding for name in node.input} - made | (set(names) - made)
@@ -236,7 +286,7 @@ def _constants(norms: Iterable[NodeProto]) -> list[NodeProto]:
 
 
 def _epsilon(norm: NodeProto) -> float:
-    """Of a batch norm; ONNX leaves out its default of 1e-5."""
+    """Epsilon of a batch norm; ONNX omits the default of 1e-5."""
     return next((float(a.f) for a in norm.attribute if a.name == "epsilon"), 1e-5)
 
 
@@ -245,7 +295,7 @@ def _named(epsilon: float) -> str:
 
 
 def _fold(conv: NodeProto, norm: NodeProto, shared: dict[str, str]) -> list[NodeProto]:
-    """Turn a convolution into itself and its batch norm; returns what computes its weights.
+    """Fold a batch norm into its convolution; return the nodes that compute the new weights.
 
     weight' = weight * gain, bias' = beta - mean * gain, gain = gamma / sqrt(variance + epsilon).
     """
@@ -275,8 +325,6 @@ def _cast(name: str, output: str, to: int) -> NodeProto:
     return helper.make_node("Cast", [name], [output], to=to)
 
 
-def _write(model: onnx.ModelProto, nodes: Sequence[NodeProto], graph: Path) -> None:
+def _set_nodes(model: ModelProto, nodes: Sequence[NodeProto]) -> None:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    graph.write_bytes(model.SerializeToString())
-    onnx.checker.check_model(str(graph))

@@ -1,12 +1,11 @@
-"""Explicit quantisation (Q/DQ) of a typed graph, for engines that compute convolutions in INT8.
+"""Explicit quantisation (Q/DQ) of a typed graph, for engines with INT8 convolutions.
 
-The ranges of the activations are those that nncf found for OpenVINO's INT8 network: both are
-calibrated once, on the same pictures. TensorRT quantises symmetrically, activations by tensor and
-weights by output channel: a range of -a to b becomes a scale of max(a, b) / 127, and each channel's
-largest weight its 127.
+The ranges of the activations come from OpenVINO's INT8 network, which nncf calibrated. TensorRT
+quantises symmetrically, activations by tensor and weights by output channel: a range of -a to b
+becomes a scale of max(a, b) / 127, and each channel's largest weight becomes 127.
 
-Quantised are what convolutions take, and what is added to a residual block's result. The weights
-stay where they are: the graph has their scales alone, and an engine's builder quantises them.
+The inputs of convolutions are quantised, and the shortcut that is added at the end of a residual
+block. Of the weights the graph contains only the scales: the engine's builder quantises them.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ from onnx import NodeProto, helper, numpy_helper
 from vidbg.matting.backends.openvino import import_openvino
 
 LEVELS = 127
-"""Steps of a symmetric INT8 range on either side of 0."""
+"""Steps of a symmetric INT8 range on each side of 0."""
 
 LEAST_SCALE = float(np.finfo(np.float16).smallest_normal)
-"""Scales are fp16, as strongly typed networks want them, and some devices take subnormals for 0."""
+"""Scales are fp16 because the network is strongly typed, and some devices flush subnormals to 0."""
 
 _KEEP_RANGES = ("Concat", "MaxPool", "Resize", "Reshape", "Transpose", "Squeeze", "Unsqueeze")
-"""Operations whose result stays within the range of what they take."""
+"""Operations whose result stays within the range of their inputs."""
 
 _RANGE = "/fq_output_0"
 _INPUT = "input"
 
 
 def open_as_it_stands(graph: Path) -> Any:
-    """ONNX Runtime's session of a graph on the CPU, without its optimisations.
+    """Open a graph in ONNX Runtime on the CPU, without optimisations.
 
-    Of fp16 scales they multiply two in fp16, which is 0 for many.
+    The optimisations multiply two fp16 scales in fp16, which often underflows to 0.
     """
     import onnxruntime
 
@@ -47,12 +46,12 @@ def open_as_it_stands(graph: Path) -> Any:
 
 
 def activation_ranges(network: Path) -> dict[str, float]:
-    """The largest absolute value of each activation that a network of nncf's quantises.
+    """Read the largest absolute value of each activation that an nncf network quantises.
 
     Args:
         network: the .xml file of an OpenVINO network.
     Returns:
-        By the name of the operation that computes it.
+        The values, by the name of the operation that computes the activation.
     """
     ranges = {}
     for node in import_openvino().Core().read_model(network).get_ordered_ops():
@@ -64,11 +63,11 @@ def activation_ranges(network: Path) -> dict[str, float]:
 
 
 class Quantiser:
-    """Puts Q/DQ pairs into one graph.
+    """Inserts Q/DQ pairs into a graph.
 
     Args:
-        nodes: of the graph, in an order in which they can be computed; their inputs are changed.
-        ranges: as `activation_ranges` gives them.
+        nodes: the graph's nodes in topological order; their inputs are changed in place.
+        ranges: as `activation_ranges` returns them.
         kernels: the weights of each convolution by the name of its second input, (out, in, h, w).
     """
 
@@ -85,10 +84,10 @@ class Quantiser:
         self._pairs: dict[str, list[NodeProto]] = {}
 
     def quantise(self) -> list[NodeProto]:
-        """The graph's nodes with the pairs among them, each behind what it takes.
+        """Return the graph's nodes and the pairs in topological order.
 
         Raises:
-            KeyError: nncf has left something in floating point that a convolution takes.
+            KeyError: nncf left the input of a convolution in floating point.
         """
         for node in self._nodes:
             if node.op_type == "Conv":
@@ -111,10 +110,10 @@ class Quantiser:
         return self._pair(name, np.abs(self._kernels[name]).max(axis=(1, 2, 3)))
 
     def _pair(self, name: str, largest: NDArray[Any]) -> str:
-        """Quantise a tensor, once; returns the name of what it becomes.
+        """Quantise a tensor once and return the name of the dequantised tensor.
 
         Args:
-            largest: its largest absolute value, or that of each of its first axis.
+            largest: its largest absolute value, or one for each index of its first axis.
         """
         if name not in self._pairs:
             scales = _scales(largest)
@@ -128,11 +127,11 @@ class Quantiser:
         return _dequantised(name)
 
     def _range_of(self, name: str) -> float:
-        """The range of a tensor, or of what it is put together from."""
+        """Range of a tensor, taken from its inputs if nncf gives none."""
         if (known := self._ranges.get(_operation(name))) is not None:
             return known
         maker = self._makers[name]
-        if maker.op_type == "Cast":  # the network's only one, of what it takes
+        if maker.op_type == "Cast":  # the only one in the network, on its input
             return self._ranges[_INPUT]
         if maker.op_type not in _KEEP_RANGES:
             raise KeyError(f"nncf gives no range for {name}, a {maker.op_type}")
@@ -141,9 +140,9 @@ class Quantiser:
 
 
 def _operation(name: str) -> str:
-    """The operation that computes a tensor, named as in the network's own graph.
+    """Name of the operation that computes a tensor, as in the network's own graph.
 
-    A graph around the network puts its modules' names before the network's.
+    In a larger graph the names of the modules around the network come first.
     """
     path = name.removesuffix("_output_0")
     _, inside, rest = path.partition("/network/")
@@ -155,14 +154,14 @@ def _dequantised(name: str) -> str:
 
 
 def _scales(largest: NDArray[Any]) -> NDArray[np.float16]:
-    """Scales of symmetric INT8 whose range holds these values."""
+    """Scales of symmetric INT8, rounded up so that the range includes these values."""
     wanted = np.maximum(largest.astype(np.float32) / LEVELS, LEAST_SCALE)
     scales = wanted.astype(np.float16)
     return np.where(scales < wanted, np.nextafter(scales, np.float16(np.inf)), scales)
 
 
 def _node(kind: str, inputs: tuple[str, ...], output: str) -> NodeProto:
-    return helper.make_node(kind, inputs, [output], axis=0)  # counts for several scales only
+    return helper.make_node(kind, inputs, [output], axis=0)  # used only with several scales
 
 
 def _constant(name: str, value: NDArray[np.float16] | NDArray[np.int8]) -> NodeProto:

@@ -30,8 +30,8 @@ class MattingConfig:
         refine: follow the frame's own edges when alpha is brought to the frame's size.
         reuse: let the network rest while the picture stands still; never done with `prior`, where
             each answer leads on to the next.
-        whole_frame: on a device that gains by it (an NVIDIA GPU), run matting and compositing there
-            in one; it is done where `refine`, `people` and the compositing are the usual.
+        full_frame: on an NVIDIA GPU, run matting and compositing there in one. Other settings of
+            `refine`, `people` and some compositing options rule it out.
         people: who is kept: everybody, or the largest person alone, see `vidbg.matting.people`.
     """
 
@@ -46,13 +46,13 @@ class MattingConfig:
     prior: bool = False
     refine: bool = True
     reuse: bool = True
-    whole_frame: bool = True
+    full_frame: bool = True
     people: People = "all"
 
     @property
-    def fits_whole_frame(self) -> bool:
-        """Whether the whole-frame graph is wanted, and does what these settings ask for."""
-        return self.whole_frame and self.refine and self.people == "all"
+    def allows_full_frame(self) -> bool:
+        """Whether these settings ask for the full frame on a GPU and it can do what they say."""
+        return self.full_frame and self.refine and self.people == "all"
 
     def __post_init__(self) -> None:
         SMOOTHING_S.check("smoothing_s", self.smoothing_s)

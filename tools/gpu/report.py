@@ -1,4 +1,4 @@
-"""What the networks and whole frames do on a GPU: `python -m tools.gpu.report --out FOLDER`.
+"""What the networks and full frames do on a GPU: `python -m tools.gpu.report --out FOLDER`.
 
 All that docs/performance.md has to say of a GPU, in parts that each have their time: the machine
 and its ceilings; PyTorch; other runtimes on the same graph; TensorRT. What cannot be measured
@@ -33,16 +33,16 @@ from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.matting.backends import load_backend, parse_engine
 from vidbg.matting.backends.tensorrt import TensorRtBackend
-from vidbg.matting.backends.tensorrt.build import network_recipe
-from vidbg.matting.backends.tensorrt.cache import cached_engine, kernels_of
+from vidbg.matting.backends.tensorrt.build import network_spec
+from vidbg.matting.backends.tensorrt.cache import cached_engine, runtime_cache_path
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
-from vidbg.matting.backends.tensorrt.flavour import TARGETS, Flavour, find_flavour
+from vidbg.matting.backends.tensorrt.package import TARGETS, TensorRtPackage, find_package
 from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.engines import CARDS, engine_file, file_hash
 from vidbg.matting.light_network import LightNetwork
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.bench_report import describe_machine
-from vidbg.pipeline.whole_frame import WholeFrame
+from vidbg.pipeline.gpu.full_frame import FullFrame
 from vidbg.sources import open_frames
 from vidbg.sources.synthetic import swaying_person
 
@@ -59,12 +59,12 @@ class Extent:
 
     Attributes:
         network_sizes: (height, width) of the networks' inputs: 86016, 147456 and 589824 pixels.
-        frame_sizes: (height, width) of whole frames.
+        frame_sizes: (height, width) of full frames.
         calls: of each way at each size.
         clip_frames: compared with the CPU.
         ways: of PyTorch, in their order.
-        network_pixels: of whole frames.
-        framed: networks that whole frames are measured with.
+        network_pixels: of full frames.
+        framed: networks that full frames are measured with.
     """
 
     network_sizes: tuple[tuple[int, int], ...] = ((224, 384), (288, 512), (576, 1024))
@@ -237,7 +237,7 @@ def moving(height: int, width: int) -> list[Image]:
 
 
 def parity(subject: Subject, device: Any, make: Callable[[], Any]) -> dict[str, Any]:
-    """Alpha and composites of a clip, whole frames on the device, against the CPU in fp32.
+    """Alpha and composites of a clip, full frames on the device, against the CPU in fp32.
 
     TensorRT's alpha stays on the device, so there composites alone are compared.
     """
@@ -273,7 +273,7 @@ def _one_step(
     height, width = pictures[0].shape[:2]
     behind = np.full((height, width, 3), GREEN, np.uint8)
     results = []
-    with WholeFrame(device, height, width, stream, 1) as whole:
+    with FullFrame(device, height, width, stream, 1) as whole:
         for number, picture in enumerate(pictures):
             ticket = whole.start(Frame(picture, number / RATE, number), behind)
             composite = whole.finish(ticket).image
@@ -281,7 +281,7 @@ def _one_step(
     return results
 
 
-def _alpha_kept(whole: WholeFrame) -> Alpha | None:
+def _alpha_kept(whole: FullFrame) -> Alpha | None:
     """Alpha at the frame's size, which stays on the device when nobody measures."""
     outputs = getattr(whole._runner, "_outputs", None)
     if outputs is None:
@@ -348,10 +348,10 @@ def time_engine(name: str, height: int, width: int, calls: int) -> dict[str, flo
 
 def tensorrt(report: Report, subject: Subject) -> None:
     """Build for TensorRT, open, compare and time; a refusal is kept in TensorRT's own words."""
-    found = report.add(["TensorRT", "package"], package)
+    found = report.add(["TensorRT", "package"], built_for)
     if "error" in found:
         return
-    flavour, target = find_flavour(), found["target"]
+    package, target = find_package(), found["target"]
     extent = subject.extent
     opened = report.add(["TensorRT", "opening"], partial(opening, *extent.network_sizes[0]))
     if "error" in opened:
@@ -359,7 +359,7 @@ def tensorrt(report: Report, subject: Subject) -> None:
     for part in (subject.at_smallest(), subject):
         for precision in ("fp16", "int8"):
             name = f"ResNet-50, TensorRT {precision}"
-            device = TensorRtBackend(flavour, target, precision)
+            device = TensorRtBackend(package, target, precision)
             for height, width in part.extent.network_sizes:
                 measure = partial(time_network, device, height, width, extent.calls)
                 report.add(["network", f"{width}x{height}", name], measure)
@@ -369,36 +369,36 @@ def tensorrt(report: Report, subject: Subject) -> None:
             report.add(["parity", name], partial(parity, subject, device, resnet))
 
 
-def package() -> dict[str, Any]:
-    """The package, and the target that is built for.
+def built_for() -> dict[str, Any]:
+    """The TensorRT package, and the target that engines are built for.
 
-    TensorRT for RTX is asked on any GPU, on those too that its list and so `Flavour.target_of`
-    leave out: its own words are the refusal to report.
+    TensorRT for RTX is tried on every GPU, even on those that `TensorRtPackage.target_of` refuses:
+    its own error is what the report needs.
     """
-    flavour = find_flavour()
+    package = find_package()
     gpu = find_gpu()
-    target = TARGETS[0] if flavour.portable else flavour.target_of(gpu)
-    return {"name": flavour.name, "version": flavour.version, "target": target, "gpu": gpu.name}
+    target = TARGETS[0] if package.portable else package.target_of(gpu)
+    return {"name": package.name, "version": package.version, "target": target, "gpu": gpu.name}
 
 
 def opening(height: int, width: int) -> dict[str, Any]:
     """Seconds to build an engine, to open it, and again with the kernels compiled the first time;
     and its size and hash, to compare with one that was built elsewhere.
     """
-    facts = package()
-    flavour: Flavour = find_flavour()
+    facts = built_for()
+    package: TensorRtPackage = find_package()
     start = time.perf_counter()
-    path = cached_engine(flavour, network_recipe(height, width), facts["target"])
+    path = cached_engine(package, network_spec(height, width), facts["target"])
     figures = {
         "build_s": time.perf_counter() - start,
         "bytes": path.stat().st_size,
         "sha256": file_hash(path),
     }
-    Session(flavour, path).close()  # TensorRT's own start is not to be counted
-    kernels_of(path).unlink(missing_ok=True)
+    Session(package, path).close()  # TensorRT's own start is not to be counted
+    runtime_cache_path(path).unlink(missing_ok=True)
     for name in ("first_s", "again_s"):
         start = time.perf_counter()
-        Session(flavour, path).close()
+        Session(package, path).close()
         figures[name] = time.perf_counter() - start
     return figures
 

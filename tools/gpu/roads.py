@@ -17,11 +17,11 @@ from tools.gpu.measure import timed
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
-from vidbg.matting.backends.graphs import GraphPlan, Runner, Wiring
-from vidbg.matting.backends.tensorrt.build import network_recipe
+from vidbg.matting.backends.graphs import GraphBindings, GraphPlan, Runner
+from vidbg.matting.backends.tensorrt.build import network_spec
 from vidbg.matting.backends.torch_runner import TorchRunner
-from vidbg.matting.graph import TypedNetwork
-from vidbg.pipeline.whole_frame import Ticket, WholeFrame
+from vidbg.matting.full_frame.matting_graph import TypedNetwork
+from vidbg.pipeline.gpu.full_frame import FullFrame, Ticket
 
 UNDER_WAY = 4
 RATE = 30
@@ -50,9 +50,9 @@ WAYS: dict[str, type[TorchRunner]] = {
 
 
 class TorchFrames:
-    """A device for whole frames, as the PyTorch backend is one, for any network and way."""
+    """A device for full frames, as the PyTorch backend is one, for any network and way."""
 
-    keeps_frames = True
+    supports_full_frame = True
     precision = "fp16"
 
     def __init__(self, device: str, make_network: Callable[[], Any], way: str) -> None:
@@ -83,8 +83,8 @@ class TorchFrames:
 
 def network_plan(height: int, width: int) -> GraphPlan:
     inputs = {"input": np.zeros((1, 4, height, width), np.float32)}
-    recipe = network_recipe(height, width)
-    return GraphPlan(recipe, TypedNetwork, inputs, ("alpha",), Wiring())
+    spec = network_spec(height, width)
+    return GraphPlan(spec, TypedNetwork, inputs, ("alpha",), GraphBindings())
 
 
 def time_network(device: Any, height: int, width: int, calls: int) -> dict[str, float]:
@@ -119,20 +119,20 @@ def _replays(runner: Any, calls: int) -> dict[str, float]:
 def time_frames(
     device: Any, images: Sequence[Image], stream: MattingConfig, calls: int
 ) -> dict[str, float]:
-    """Whole frames: percentiles of one at a time, and frames a second with several under way."""
+    """Full frames: percentiles of one at a time, and frames a second with several under way."""
     height, width = images[0].shape[:2]
     behind = np.full((height, width, 3), (64, 177, 0), np.uint8)
     frames = [
         Frame(images[number % len(images)], number / RATE, number) for number in range(calls + 20)
     ]
-    with WholeFrame(device, height, width, stream, UNDER_WAY) as whole:
+    with FullFrame(device, height, width, stream, UNDER_WAY) as whole:
         alone = timed(lambda n: whole.finish(whole.start(frames[n], behind)), calls)
         whole.reset()
         together = timed_together(whole, frames[: int(alone["calls"])], behind)
         return {**alone, "fps": together, **_replays(whole._runner, int(alone["calls"]))}
 
 
-def timed_together(whole: WholeFrame, frames: Sequence[Frame], behind: Image) -> float:
+def timed_together(whole: FullFrame, frames: Sequence[Frame], behind: Image) -> float:
     """Frames a second, the next ones on their way while one is fetched."""
     tickets: list[Ticket] = []
     start = time.perf_counter()

@@ -20,7 +20,7 @@ def as_markdown(figures: Figures) -> str:
         lines += [_floor(name, sizes[size]) for name, sizes in figures.get("floor", {}).items()]
         lines += ["", *_table("way", ways)]
     for size, ways in figures.get("frames", {}).items():
-        lines += [f"Whole frames of {size}", "", *_table("way", ways)]
+        lines += [f"Full frames of {size}", "", *_table("way", ways)]
     return "\n".join(lines) + "\n"
 
 

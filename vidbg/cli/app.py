@@ -19,7 +19,7 @@ from vidbg.cli.leaving import insisting, leave
 from vidbg.cli.process import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
-from vidbg.cli.settings import FileCommand, LiveCommand
+from vidbg.cli.settings import FileCommand, LiveCommand, current_name
 from vidbg.cli.start import INTERRUPTED, heed_interrupts
 from vidbg.cli.streams import secure_streams
 from vidbg.errors import ConfigError, VidbgError
@@ -31,7 +31,10 @@ app = typer.Typer(
     help="Another background behind a person, in real time.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": current_name,
+    },
 )
 ELSEWHERE = "Options may also stand in a file (vidbg config) and in VIDBG_OPTION, as VIDBG_FIT."
 app.command(cls=FileCommand, epilog=ELSEWHERE)(process)

@@ -50,7 +50,7 @@ def bench(
     gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
     threads: options.Threads = None,
     network_size: options.NetworkSize = None,
-    whole_frame: options.WholeFrame = True,
+    full_frame: options.FullFrame = True,
     plot: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw latencies and stages.")
     ] = None,
@@ -81,7 +81,7 @@ def bench(
             network_size or USUAL_SIZE,
             None,
             True,
-            whole_frame=whole_frame,
+            full_frame=full_frame,
         )
         for name in names
     ]

@@ -12,7 +12,7 @@ import typer
 from vidbg.cli import options
 
 if TYPE_CHECKING:
-    from vidbg.matting.backends.graphs import Recipe
+    from vidbg.matting.backends.graphs import GraphSpec
 
 
 def build(
@@ -37,37 +37,37 @@ def build(
     from vidbg.choices import check_choice
     from vidbg.matting.backends.tensorrt.build import build_engine
     from vidbg.matting.backends.tensorrt.cache import keep_engine, origin_of
-    from vidbg.matting.backends.tensorrt.flavour import choose
+    from vidbg.matting.backends.tensorrt.package import choose
     from vidbg.platform.folders import cache_folder
 
     check_choice("--graph", graph, ("network", "frame"))
     check_choice("--precision", precision, ("fp16", "int8"))
     check_choice("--network", network, ("resnet50", "light"))
-    recipe = replace(
-        _recipe("frame" if graph == "frame" else "network", size, network_size),
+    spec = replace(
+        _spec("frame" if graph == "frame" else "network", size, network_size),
         precision="int8" if precision == "int8" else "fp16",
         network="light" if network == "light" else "resnet50",
     )
-    flavour, wanted = choose(target)
-    origin = origin_of(flavour, recipe, wanted)
+    package, wanted = choose(target)
+    origin = origin_of(package, spec, wanted)
     path = out or cache_folder() / origin.file_name()
     start = time.perf_counter()
-    keep_engine(path, origin, lambda: build_engine(flavour, recipe, wanted))
+    keep_engine(path, origin, lambda: build_engine(package, spec, wanted))
     seconds = time.perf_counter() - start
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s")
 
 
-def _recipe(graph: Literal["network", "frame"], size: str, network_size: str | None) -> Recipe:
-    from vidbg.matting.backends.tensorrt.build import network_recipe
+def _spec(graph: Literal["network", "frame"], size: str, network_size: str | None) -> GraphSpec:
+    from vidbg.matting.backends.tensorrt.build import network_spec
     from vidbg.matting.ladder import USUAL_PIXELS
     from vidbg.matting.preprocess import plan_geometry
-    from vidbg.pipeline.frame_inputs import frame_plan
+    from vidbg.pipeline.gpu.frame_inputs import frame_plan
 
     width, height = options.parse_size(size, "--size")
     pixels = USUAL_PIXELS
     if network_size is not None:
         pixels = options.parse_network_size(network_size)
     if graph == "frame":
-        return frame_plan(height, width, pixels).recipe
+        return frame_plan(height, width, pixels).spec
     plan = plan_geometry(height, width, pixels)
-    return network_recipe(plan.height, plan.width)
+    return network_spec(plan.height, plan.width)

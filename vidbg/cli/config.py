@@ -26,7 +26,7 @@ EXAMPLE = """\
 # refine = true
 # people = "all"            # or "main": the largest person alone
 # device = "auto"
-# whole-frame = true        # on an NVIDIA GPU: all of a frame's work is done there
+# full-frame = true        # run matting and compositing on an NVIDIA GPU
 
 # vidbg run --profile meeting
 # [profile.meeting]

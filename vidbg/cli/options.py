@@ -108,9 +108,9 @@ Smoothing = Annotated[
 People = Annotated[
     str, typer.Option(help="all: everybody is kept; main: the largest person alone.")
 ]
-WholeFrame = Annotated[
+FullFrame = Annotated[
     bool,
-    typer.Option(help="Let an NVIDIA GPU do all of a frame's work, not the network's alone."),
+    typer.Option(help="Run matting and compositing on an NVIDIA GPU, not only the network."),
 ]
 Network = Annotated[
     str,
@@ -172,7 +172,7 @@ def matting_config(
     smoothing: float | None,
     refine: bool,
     people: str = "all",
-    whole_frame: bool = True,
+    full_frame: bool = True,
     quality: str = "balanced",
 ) -> MattingConfig:
     from vidbg.choices import check_choice
@@ -191,7 +191,7 @@ def matting_config(
         smoothing_s=usual.smoothing_s if smoothing is None else smoothing,
         refine=refine,
         people="main" if people == "main" else "all",
-        whole_frame=whole_frame,
+        full_frame=full_frame,
         network=cast("config.Network", network),
         quality=cast("config.Quality", quality),
     )

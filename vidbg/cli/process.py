@@ -58,7 +58,7 @@ def process(
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
     people: options.People = "all",
-    whole_frame: options.WholeFrame = True,
+    full_frame: options.FullFrame = True,
     crf: Annotated[
         int | None, typer.Option(help="Quality: 0 (best) to 51 (.webm: 63); default 18 (24).")
     ] = None,
@@ -95,7 +95,7 @@ def process(
         smoothing,
         refine,
         people,
-        whole_frame,
+        full_frame,
         quality,
     )
     jobs = plan_jobs(sources, output, transparent=is_transparent(compositing))

@@ -103,7 +103,7 @@ def run(
     smoothing: options.Smoothing = None,
     refine: options.Refine = True,
     people: options.People = "all",
-    whole_frame: options.WholeFrame = True,
+    full_frame: options.FullFrame = True,
     log_file: Annotated[
         Path | None, typer.Option(help="Keep a log: 1 MB, and the four before it.")
     ] = None,
@@ -130,7 +130,7 @@ def run(
             smoothing,
             refine,
             people,
-            whole_frame,
+            full_frame,
             quality,
         ),
         look=_look(background, fit, offset, feather, light_wrap, mirror),

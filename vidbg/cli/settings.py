@@ -30,6 +30,9 @@ _NOT_KEPT = {"config", "profile", "help"}
 
 _PATHS = {"log_file", "backgrounds"}
 
+_RENAMED = {"whole-frame": "full-frame"}
+"""Old names of options, which still work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -62,7 +65,17 @@ def key_of(option: TyperOption) -> str:
 
 def variable_of(option: TyperOption) -> str:
     """ "VIDBG_LIGHT_WRAP" for --light-wrap."""
-    return "VIDBG_" + key_of(option).upper().replace("-", "_")
+    return _variable(key_of(option))
+
+
+def _variable(key: str) -> str:
+    return "VIDBG_" + key.upper().replace("-", "_")
+
+
+def current_name(name: str) -> str:
+    """Return an option's present name, without dashes in front; "no-" may stand before it."""
+    prefix = "no-" if name.startswith("no-") else ""
+    return prefix + _RENAMED.get(name.removeprefix("no-"), name.removeprefix("no-"))
 
 
 def load_settings(
@@ -118,7 +131,7 @@ def _take(
     context: Any,
 ) -> None:
     for key, value in table.items():
-        option = options.get(key)
+        option = options.get(current_name(key))
         if option is None or option.name is None:
             raise ConfigError(f"{origin}: {refusal('key', key, options)}")
         settings.values[option.name] = _checked(option, value, f"{origin}: {key}", path, context)
@@ -185,7 +198,9 @@ class LiveCommand(TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for option in self._options():
-            option.envvar = variable_of(option)
+            key = key_of(option)
+            old = [_variable(name) for name, present in _RENAMED.items() if present == key]
+            option.envvar = [variable_of(option), *old]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Make what the file says the defaults of this call.
@@ -235,7 +250,7 @@ class FileCommand(LiveCommand):
     taken = frozenset(
         (
             *("background", "fit", "offset", "feather", "light_wrap", "device", "gpu", "precision"),
-            *("threads", "network_size", "smoothing", "refine", "people", "whole_frame"),
+            *("threads", "network_size", "smoothing", "refine", "people", "full_frame"),
             *("network", "quality"),
         )
     )

@@ -1,4 +1,8 @@
-"""Estimate the person's own colours at soft edges, where the old background shines through."""
+"""The person's own colours at soft edges, without the old background.
+
+The twin for GPUs is `vidbg.compositing.graph`, which uses this module's constants. Change both,
+then run `make graphs`.
+"""
 
 from __future__ import annotations
 

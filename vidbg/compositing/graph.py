@@ -1,7 +1,8 @@
-"""Compositing of one frame as a torch module, for engines that compute the full frame.
+"""The compositing of one frame as a torch module, for devices that compute the full frame.
 
-These are the steps of `foreground.composite_foreground` on tensors: the foreground's colours are
-estimated everywhere, and the soft pixels are selected at the end.
+The twin of `vidbg.compositing.foreground.composite_foreground`: the same steps on tensors. The
+foreground's colours are estimated everywhere, and the soft pixels are chosen at the end. Change
+both, then run `make graphs`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
-"""From a frame to the network's input, and from the network's output back.
+"""Turn a frame into the network's input, and crop the network's output.
 
-The picture keeps its aspect: it is resized to fit a size whose sides are multiples of 32, and what
-is left over at the right and the bottom is filled by repeating the last column and row.
+The image keeps its aspect: it is resized to fit a size whose sides are multiples of 32. The rest at
+the right and the bottom is filled by repeating the last column and row.
+
+The twin of `apply_gain` for GPUs is `vidbg.matting.full_frame.brightness_graph`. `shrinking` gives
+the GPU the matrices that do what `shrink` does here, and `matting_graph` there normalises and pads.
+Change both, then run `make graphs`.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ SIZE_DIVISOR = 32
 """Both sides of the network's input are multiples of this."""
 
 BRIGHT_SHARE, BRIGHT_LEVEL, MAX_GAIN = 0.97, 150, 4.0
-"""A picture of which this share is darker than this grey level is shown to the network brighter."""
+"""An image of which this share is darker than this grey level is brightened for the network."""
 
 MIN_PIXELS, MAX_PIXELS = 128 * 128, 2048 * 2048
 
@@ -123,11 +127,13 @@ def counts_up_to(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.cumsum(cv2.calcHist([levels], [0], None, [256], [0, 256]), dtype=np.float32)
 
 
-def brighten(small: Image) -> Image:
-    """A dark picture as a camera with more gain would give it; any other as it is.
+def apply_gain(small: Image) -> Image:
+    """Brighten a dark image as a camera with more gain would; return any other unchanged.
 
-    Of portraits darkened to a tenth, a twentieth and a fiftieth of their light, with a sensor's
-    noise, MAD so falls from 17.8 to 16.6, 22.7 to 20.2 and 36.9 to 31.2.
+    On portraits darkened to a tenth, a twentieth and a fiftieth of their light, with a sensor's
+    noise, MAD falls from 17.8 to 16.6, 22.7 to 20.2 and 36.9 to 31.2.
+
+    The twin for GPUs is `vidbg.matting.full_frame.brightness_graph.apply_gain`.
 
     Args:
         small: uint8 (h, w, 3), BGR.

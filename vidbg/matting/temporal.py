@@ -1,7 +1,10 @@
-"""Temporal smoothing of alpha: strong where the picture is still, off where it moves.
+"""Temporal smoothing of alpha: strong where the image is still, off where it moves.
 
-A recursive mean over frames whose weight falls with the local change of the picture, so that
-flicker goes and nothing trails. Works at the network's size, by differences in pts.
+A recursive mean over frames whose weight falls with the local change of the image. It removes
+flicker and leaves no trails. It works at the network's size and by differences in pts.
+
+The twin for GPUs is `vidbg.matting.full_frame.smoothing_graph`, which uses this module's constants.
+Change both, then run `make graphs`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from vidbg.matting.motion import Motion
 from vidbg.matting.preprocess import counts_up_to
 
 MAX_GAP_S = 0.5
-"""A longer gap between frames, or a step back, is a seek: nothing is carried over."""
+"""A longer gap between frames, or a step back, is a seek: the past is dropped."""
 
 CUT_CHANGE, CUT_SHARE = 24, 0.6
 """A scene cut: this share of the pixels changes by this many grey levels."""
@@ -54,16 +57,16 @@ class TemporalFilter:
         self._seen: tuple[Levels, float]
 
     def reset(self) -> None:
-        """Forget the past: at a seek, a scene cut, another stream."""
+        """Forget the past. Call it at a seek, a scene cut or another stream."""
         self._past = None
 
     def __call__(self, small: Image, alpha: Alpha, pts: float) -> Alpha:
-        """The smoothed alpha of the next frame: `look`, then `smooth`."""
+        """Smooth the next frame's alpha: `look`, then `smooth`."""
         self.look(small, pts)
         return self.smooth(alpha)
 
     def resize(self, height: int, width: int) -> None:
-        """Bring what is remembered to another size: the same pictures, seen larger or smaller."""
+        """Resize the past after the network's size has changed."""
         if self._past is not None:
             alpha, luma = (
                 cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -73,14 +76,14 @@ class TemporalFilter:
             self._past = _Past(np.asarray(alpha, np.float32), np.asarray(luma, np.uint8), pts)
 
     def look(self, small: Image, pts: float) -> Alpha | None:
-        """Take the next frame.
+        """Take the next frame and compare it with the one before.
 
         Args:
             small: uint8 (h, w, 3), BGR, the frame at the alpha's size.
             pts: seconds.
         Returns:
-            The alpha of the frame before, float32 (h, w) in [0, 1], not to be written to; None
-            after a seek, a scene cut or a reset, when nothing of it holds.
+            The previous frame's alpha, float32 (h, w) in [0, 1], read-only; None after a seek, a
+            scene cut or a reset, when it does not apply.
         """
         luma = np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.uint8)
         self._seen, self._keep, past = (luma, pts), None, self._past
@@ -93,21 +96,21 @@ class TemporalFilter:
             self._keep = stillness(change, keep)
         return past.alpha
 
-    def carry(self, motion: Motion) -> Alpha | None:
-        """The alpha of the frame that `look` took, from the frame before it by motion.
+    def propagate(self, motion: Motion) -> Alpha | None:
+        """Alpha of the frame that `look` took, moved there from the frame before it.
 
         Returns:
-            float32 (h, w) in [0, 1], a new array; None where nothing of the past holds.
+            float32 (h, w) in [0, 1], a new array; None if the past does not apply.
         """
         if self._past is None:
             return None
         luma, pts = self._seen
-        carried = motion.carry(self._past.alpha, self._past.luma, luma)
-        self._past = _Past(carried, luma, pts)
-        return carried.copy()
+        moved = motion.carry(self._past.alpha, self._past.luma, luma)
+        self._past = _Past(moved, luma, pts)
+        return moved.copy()
 
     def smooth(self, alpha: Alpha) -> Alpha:
-        """The smoothed alpha of the frame that `look` took.
+        """Smooth the alpha of the frame that `look` took.
 
         Args:
             alpha: float32 (h, w) in [0, 1].
@@ -122,24 +125,28 @@ class TemporalFilter:
 
 
 def _change(past: _Past, luma: Levels, pts: float) -> Levels | None:
-    """Change of each pixel in grey levels; None where a frame does not follow on the last."""
+    """Change of each pixel in grey levels; None if the frame does not follow the past one."""
     if past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
         return None
     change = np.asarray(cv2.absdiff(luma, past.luma), np.uint8)
     return None if _is_cut(change) else change
 
 
-def stillness(change: Levels, most: float = 1.0) -> NDArray[np.float32]:
-    """How still each pixel is, `most` still to 0 moving, from grey-level changes, uint8 (h, w)."""
+def stillness(change: Levels, maximum: float = 1.0) -> NDArray[np.float32]:
+    """How still each pixel is: `maximum` if still, 0 if moving.
+
+    Args:
+        change: of each pixel in grey levels, uint8 (h, w).
+    """
     noise = min(NOISE_LEVELS + 2 * _median(change), MAX_NOISE_LEVELS)
     reach = cv2.dilate(change, np.ones((MOTION_REACH, MOTION_REACH), np.uint8))
     levels = np.arange(256, dtype=np.float32)
-    still = np.clip((noise + MOTION_LEVELS - levels) * (most / MOTION_LEVELS), 0, most)
+    still = np.clip((noise + MOTION_LEVELS - levels) * (maximum / MOTION_LEVELS), 0, maximum)
     return np.asarray(cv2.LUT(reach, still.astype(np.float32)), np.float32)
 
 
 def _median(change: Levels) -> float:
-    """As numpy's, by counting: a sixth of its time."""
+    """Median as numpy computes it, by counting, in a sixth of the time."""
     below = counts_up_to(change)
     middles = (change.size - 1) // 2, change.size // 2
     return sum(float(np.searchsorted(below, middle, side="right")) for middle in middles) / 2

@@ -1,8 +1,11 @@
-"""From the network's size to the frame's, following the frame's own edges.
+"""Upsample alpha from the network's size to the frame's, following the frame's own edges.
+
+The twin for GPUs is `vidbg.matting.full_frame.upsampling_graph`, which uses this module's
+constants. Change both, then run `make graphs`.
 
 Fast guided filter (He and Sun, Fast Guided Filter, 2015): alpha is locally a linear function of
-the picture; the function is fitted at the network's size and applied at the frame's. Only the
-band of soft alpha is treated so; inside and outside of the person bilinear interpolation holds.
+the image; the function is fitted at the network's size and applied at the frame's. Only the
+band of soft alpha is treated this way; elsewhere the result is bilinear interpolation.
 
 Measured on every second validation picture with a network input of 32768 pixels, half to a third of
 the pictures' length, against bilinear, IoU: street 0.863 to 0.858, portraits equal within 0.0002; a
@@ -25,7 +28,7 @@ RADIUS = 1
 """Of the window, in pixels at the network's size."""
 
 EPSILON = 2e-4
-"""Variance of the picture (of [0, 1]) below which it is taken as flat and alpha is not bent."""
+"""Variance of the image (in [0, 1]) below which it is taken as flat and alpha is left as it is."""
 
 BAND = (0.02, 0.98)
 """Alphas from the first to the second are edge."""
@@ -34,7 +37,7 @@ GREY = np.array([0.114, 0.587, 0.299], np.float32)
 """Weights of blue, green and red in the guide (ITU-R BT.601)."""
 
 BLOCK_PX = 8
-"""The edge is looked for in blocks of this side, in pixels of the frame."""
+"""Side of the blocks that are searched for edges, in pixels of the frame."""
 
 FIT_REACH = 2 * RADIUS + 2
 """How far the fit at a pixel looks, in pixels at the network's size: two means and a bilinear."""
@@ -46,7 +49,7 @@ Size = tuple[int, int]
 
 
 def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
-    """Alpha at the frame's size.
+    """Upsample alpha to the frame's size.
 
     Args:
         alpha: float32 (h, w) in [0, 1].

@@ -18,7 +18,7 @@ from vidbg.matting.motion import Motion
 from vidbg.matting.people import MainPerson
 from vidbg.matting.preprocess import (
     Geometry,
-    brighten,
+    apply_gain,
     content,
     network_input,
     plan_geometry,
@@ -121,7 +121,7 @@ class VideoMatting(Closing):
             found = self._ask(small, before, geometry)
         self.reused += still
         with self.clock.stage("smooth"):
-            alpha = settle(self._filter.smooth(found))
+            alpha = apply_levels(self._filter.smooth(found))
         with self.clock.stage("upsample"):
             enlarge = self._enlarge_again if still else self._enlarge
             return enlarge(alpha, small, image)
@@ -140,12 +140,12 @@ class VideoMatting(Closing):
                 small = shrink(image, geometry)
             with self.clock.stage("carry"):
                 self._filter.look(small, pts)
-                carried = self._filter.carry(self._motion)
+                carried = self._filter.propagate(self._motion)
             if carried is None:
                 return self(image, pts)
             self._pts = pts
             with self.clock.stage("upsample"):
-                return self._enlarge(settle(carried), small, image)
+                return self._enlarge(apply_levels(carried), small, image)
 
     @property
     def step(self) -> Step:
@@ -204,7 +204,9 @@ class VideoMatting(Closing):
 
     def _ask(self, small: Image, before: Alpha | None, geometry: Geometry) -> Alpha:
         with self.clock.stage("normalise"):
-            batch = network_input(brighten(small), before if self._config.prior else None, geometry)
+            batch = network_input(
+                apply_gain(small), before if self._config.prior else None, geometry
+            )
         with self.clock.stage("network"):
             answer = content(trusted(self._backend(batch), batch), geometry)
         if self._main is not None:
@@ -241,11 +243,13 @@ class VideoMatting(Closing):
             )
 
 
-def settle(alpha: Alpha) -> Alpha:
-    """Map the last few hundredths at both ends to exactly 0 and 1.
+def apply_levels(alpha: Alpha) -> Alpha:
+    """Make the last few hundredths at both ends exactly 0 and 1.
 
-    A network is never quite sure. Without this, the room would shine through the person by a grey
-    level, and later stages would treat the whole image as an edge.
+    The twin for GPUs is `vidbg.matting.full_frame.matting_graph.apply_levels`.
+
+    A network is never quite sure; left so, the room would shine through the person by a grey level
+    and later stages would take the whole picture for an edge.
     """
     low, high = SETTLED
     return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)

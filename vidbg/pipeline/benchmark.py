@@ -318,7 +318,7 @@ def _result(
 
 
 def _engine_name(matter: VideoMatting, stages_ms: dict[str, Times]) -> str:
-    whole = ", whole frame" if {"fetch", "device"} & set(stages_ms) else ""
+    whole = ", full frame" if {"fetch", "device"} & set(stages_ms) else ""
     network = ", light" if matter.step.network == "light" else ""
     return f"{matter.backend.name} {matter.backend.precision}{network}{whole}"
 

@@ -14,7 +14,7 @@ from vidbg.compositing import Compositor
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.whole_frame import Ticket, WholeFrame, frame_device
+from vidbg.pipeline.gpu.full_frame import FullFrame, Ticket, frame_device
 from vidbg.timing import StageClock
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class OneStep:
         clock: of the stages: `send` until the frame is on its way, `fetch` until it is back.
     """
 
-    def __init__(self, whole: WholeFrame, compositor: Compositor, clock: StageClock) -> None:
+    def __init__(self, whole: FullFrame, compositor: Compositor, clock: StageClock) -> None:
         self._whole, self._compositor, self.clock = whole, compositor, clock
 
     def mat(self, frame: Frame) -> Ticket:
@@ -110,11 +110,11 @@ class Roads(Closing):
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        self._whole: WholeFrame | None = None
+        self._whole: FullFrame | None = None
         self._made_for: tuple[VideoMatting, int, int] | None = None
 
     def choose(self, matter: VideoMatting | None, compositor: Compositor, info: StreamInfo) -> Road:
-        """The road for a stream that begins: the whole frame on the device where that can be."""
+        """The road for a stream that begins: the full frame on the device where that can be."""
         whole = None
         one_step = not info.stills and not info.has_alpha and compositor.plain
         if matter is not None and one_step:
@@ -126,7 +126,7 @@ class Roads(Closing):
         road.reset()
         return road
 
-    def _for(self, matter: VideoMatting, height: int, width: int) -> WholeFrame | None:
+    def _for(self, matter: VideoMatting, height: int, width: int) -> FullFrame | None:
         device = frame_device(matter)
         if device is None:
             return None
@@ -134,7 +134,7 @@ class Roads(Closing):
             self.close()
             self._made_for = matter, height, width
             try:
-                self._whole = WholeFrame(device, height, width, matter.config, self._slots)
+                self._whole = FullFrame(device, height, width, matter.config, self._slots)
             except BackendError as error:
                 logger.warning("the device runs the network alone: %s", error)
         return self._whole

@@ -1,4 +1,7 @@
-"""The shipped graphs, and how a device runs one again and again with its state kept there."""
+"""The shipped ONNX graphs, and the interface of a device that runs one with its state kept there.
+
+A recurrent graph keeps its state on the device: outputs of one run are inputs of the next.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class GraphSpec:
     """A shipped graph at one size.
 
     Attributes:
         size: for people and file names: the network's, or the frame's and the network's.
         shapes: of the graph's inputs, by name.
         precision: of the convolutions.
-        network: which network the graph holds.
+        network: the network inside the graph.
     """
 
     graph: Graph
@@ -40,7 +43,7 @@ class Recipe:
     network: NetworkName = "resnet50"
 
     def graph_file(self) -> Path:
-        """The shipped graph.
+        """Path of the shipped graph.
 
         Raises:
             EngineMismatch: it is missing or damaged.
@@ -52,61 +55,61 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
-    """What becomes of a graph's inputs and outputs from one run to the next.
+class GraphBindings:
+    """How a graph's inputs and outputs are bound from one run to the next.
 
     Attributes:
-        steady: inputs that seldom change: the very array that was given last is not uploaded again,
-            so it must not be written to meanwhile.
-        loops: outputs that are inputs of the next run, by the input's name. They begin as zeros
-            and are never given.
-        unread: outputs that stay on the device.
+        constants: inputs that seldom change. An array that is passed again is not uploaded again,
+            so it must not be written to after it has been passed.
+        feedback: outputs that become inputs of the next run, by the input's name. The state starts
+            as zeros and is never passed in.
+        device_only: outputs that are not downloaded.
     """
 
-    steady: frozenset[str] = frozenset()
-    loops: Mapping[str, str] = field(default_factory=dict)
-    unread: frozenset[str] = frozenset()
+    constants: frozenset[str] = frozenset()
+    feedback: Mapping[str, str] = field(default_factory=dict)
+    device_only: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class GraphPlan:
-    """A graph at one size, for whatever device.
+    """A graph at one size, for any device.
 
     Attributes:
-        recipe: for devices that run the shipped ONNX graph.
-        module: makes the graph of an AlphaNetwork as a torch module, for devices that run those;
+        spec: the shipped ONNX graph, for devices that run ONNX.
+        module: builds the graph as a torch module from an AlphaNetwork, for devices that run torch;
             the module may change the network.
-        inputs: an array of each input's shape and type, in the graph's order.
+        inputs: an array with each input's shape and type, in the graph's order.
         outputs: names in the graph's order.
     """
 
-    recipe: Recipe
+    spec: GraphSpec
     module: Callable[[Any], Any]
     inputs: Arrays
     outputs: tuple[str, ...]
-    wiring: Wiring
+    bindings: GraphBindings
 
 
 class Runner(Protocol):
-    """A graph at work. Several runs may be under way, each in a slot of its own.
+    """Runs an opened graph. Several runs may be in flight, each in its own slot.
 
-    Runs are computed in the order in which they were started. `start` and `wait` may be called by
+    Runs are computed in the order in which they were started. `start` and `wait` may be called from
     two threads.
     """
 
     def start(self, slot: int, arrays: Arrays) -> None:
-        """Begin a run in a slot whose last run has been waited for.
+        """Start a run in a slot whose previous run has been waited for.
 
         Args:
-            arrays: every input but the state, by name. They may be written to again once this
-                returns, but for steady ones.
+            arrays: every input except the state, by name. All but the constants may be written to
+                once this returns.
         Raises:
             BackendError: the device failed.
         """
         ...
 
     def wait(self, slot: int) -> Arrays:
-        """The outputs of the slot's run, once they are there; good until its next start.
+        """Wait for the slot's run and return its outputs, valid until the slot's next start.
 
         Raises:
             BackendError: the device failed.
@@ -114,7 +117,7 @@ class Runner(Protocol):
         ...
 
     def forget(self) -> None:
-        """Make the state zeros again, for the runs that are started from now on."""
+        """Reset the state to zeros for all runs that are started from now on."""
         ...
 
     def close(self) -> None:
@@ -123,20 +126,21 @@ class Runner(Protocol):
 
 
 class GraphBackend(Backend, Protocol):
-    """A backend that runs other graphs, too.
+    """A backend that runs other graphs as well as the network.
 
     Attributes:
-        keeps_frames: whether its device is faster with the whole frame than with the network alone.
+        supports_full_frame: whether its device is faster with the full frame than with the network
+            alone.
     """
 
-    keeps_frames: bool
+    supports_full_frame: bool
 
     def graph_ready(self, plan: GraphPlan) -> bool:
-        """Whether `open_graph` would have nothing to build for long."""
+        """Whether `open_graph` has nothing to build."""
         ...
 
     def prepare_graph(self, plan: GraphPlan) -> None:
-        """Build what `open_graph` needs; may be called beside a call, from another thread.
+        """Build what `open_graph` needs. May be called during a call, from another thread.
 
         Raises:
             BackendError: the device failed.
@@ -144,7 +148,7 @@ class GraphBackend(Backend, Protocol):
         ...
 
     def open_graph(self, plan: GraphPlan, slots: int) -> Runner:
-        """The graph on this device; to be closed before the backend.
+        """Open the graph on this device. Close the runner before the backend.
 
         Raises:
             BackendError: the device failed.
@@ -153,7 +157,7 @@ class GraphBackend(Backend, Protocol):
 
 
 def graph_backend(backend: Backend) -> GraphBackend | None:
-    """The backend, if it can run whole frames and gains by it."""
+    """Return the backend if it can run full frames and gains from it, else None."""
     while isinstance(backend, TriedBackend | SwitchableBackend):
         backend = backend.chosen
-    return cast(GraphBackend, backend) if getattr(backend, "keeps_frames", False) else None
+    return cast(GraphBackend, backend) if getattr(backend, "supports_full_frame", False) else None

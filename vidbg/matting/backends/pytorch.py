@@ -125,7 +125,7 @@ class PyTorchBackend(NativeBackend):
             made.load_weights(numbers)
             return made.eval().requires_grad_(False)
 
-        self.keeps_frames = target == "cuda" and precision == "fp16"
+        self.supports_full_frame = target == "cuda" and precision == "fp16"
         self._make_network = make_network
         self._device = torch.device(target)
         self._network: Any = make_network().to(self._device, memory_format=torch.channels_last)

@@ -1,6 +1,6 @@
-"""A graph as a torch module at work: inputs and state are tensors that stay on the device.
+"""Run a graph as a torch module, with inputs and state in tensors that stay on the device.
 
-On CUDA the whole run is one CUDA graph, and what crosses the bus does so from pinned memory.
+On CUDA a run is one CUDA graph, and data crosses the bus from and to pinned memory.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class TorchRunner(Closing):
         plan: the graph and its size.
         network: an AlphaNetwork in fp32 on the CPU, for the graph alone.
         device: torch's.
-        slots: runs that may be under way at a time.
+        slots: runs that may be in flight.
     Raises:
         BackendError: the device failed.
     """
 
     def __init__(self, plan: GraphPlan, network: Any, device: torch.device, slots: int) -> None:
-        self._device, self._wiring, self._names = device, plan.wiring, plan.outputs
+        self._device, self._bindings, self._names = device, plan.bindings, plan.outputs
         self._on_cuda = device.type == "cuda"
         self._given: dict[str, NDArray[Any]] = {}
-        self._state = set(plan.wiring.loops)
-        self._read = [name for name in plan.outputs if name not in plan.wiring.unread]
+        self._state = set(plan.bindings.feedback)
+        self._read = [name for name in plan.outputs if name not in plan.bindings.device_only]
         with _failures():
             module = plan.module(network).eval().requires_grad_(False)
             self._module: Any = module.to(device, memory_format=torch.channels_last)
@@ -95,7 +95,7 @@ class TorchRunner(Closing):
 
     def _run(self) -> dict[str, torch.Tensor]:
         outputs = dict(zip(self._names, self._module(*self._inputs.values()), strict=True))
-        for taken, given in self._wiring.loops.items():
+        for taken, given in self._bindings.feedback.items():
             self._inputs[taken].copy_(outputs[given])
         return outputs
 
@@ -114,7 +114,7 @@ class TorchRunner(Closing):
         pinned = self._pinned[slot][name]
         np.copyto(pinned.numpy(), array)
         self._inputs[name].copy_(pinned, non_blocking=True)
-        if name in self._wiring.steady:
+        if name in self._bindings.constants:
             self._given[name] = array
 
     def _host_copies(self) -> dict[str, torch.Tensor]:

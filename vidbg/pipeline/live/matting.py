@@ -16,17 +16,17 @@ from vidbg.compositing.scaling import fill
 from vidbg.errors import VidbgError
 from vidbg.frame import Alpha, Frame
 from vidbg.matting.video_matting import VideoMatting
+from vidbg.pipeline.gpu.full_frame import Composite
 from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.governor import Governor, Level
 from vidbg.pipeline.live.helpers import Helpers
+from vidbg.pipeline.live.live_full_frame import LiveFullFrame
 from vidbg.pipeline.live.look import Arrived, Composited, Look, Matted
 from vidbg.pipeline.live.networks import Networks
 from vidbg.pipeline.live.pacing import Backoff
 from vidbg.pipeline.live.stage import Tools
 from vidbg.pipeline.live.turns import Watch
-from vidbg.pipeline.live.whole_frame import LiveWholeFrame
-from vidbg.pipeline.whole_frame import Composite
 from vidbg.timing import StageClock
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
         self._helpers = Helpers()
         self._missed, self._last_index = 0, -1
         self._matter: VideoMatting | None = None
-        self._whole = LiveWholeFrame(height, width)
+        self._whole = LiveFullFrame(height, width)
         self._failures = 0
         self._retry_s = 0.0
         self._backoff = Backoff(0.1, 5.0)

@@ -19,7 +19,7 @@ from vidbg.matting.engines import NetworkName
 from vidbg.matting.ladder import Step, file_step, live_steps
 from vidbg.matting.preprocess import plan_geometry
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.frame_inputs import frame_plan
+from vidbg.pipeline.gpu.frame_inputs import frame_plan
 from vidbg.pipeline.live.helpers import Helpers
 from vidbg.pipeline.live.speeds import SHARES, Speeds
 
@@ -90,7 +90,7 @@ class DeviceNetworks:
     """The devices of a config: with "auto" one after the other, else the one that is named.
 
     Where the best device has to build an engine first, "auto" takes the next while it builds. While
-    the engine of the whole frame is built, the device runs the network alone. A device that was
+    the engine of the full frame is built, the device runs the network alone. A device that was
     blamed is tried again after a while, beside the one that serves, and takes its place if it
     computes; where all that can be used were blamed, the one blamed least often serves.
 
@@ -119,7 +119,7 @@ class DeviceNetworks:
         plan = plan_geometry(height, width, self._steps[-1].pixels)
         self._size = plan.height, plan.width
         self._frame_size = height, width
-        self._wants_graph = config.fits_whole_frame
+        self._wants_graph = config.allows_full_frame
         self._auto = config.device == "auto"
         self._blame = Blame()
         self._left_out: set[str] = set()
@@ -245,7 +245,7 @@ class DeviceNetworks:
             best.close()
 
     def _build_beside(self, backend: Backend) -> None:
-        """Build the whole frame's engine while the network's serves."""
+        """Build the full frame's engine while the network's serves."""
         device = graph_backend(backend)
         if device is None or not self._wants_graph or device.graph_ready(self._graph()):
             return

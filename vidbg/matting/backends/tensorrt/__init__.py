@@ -9,30 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import ConfigError
-from vidbg.matting.backends.graphs import GraphPlan, Recipe, TypedPrecision
+from vidbg.matting.backends.graphs import GraphPlan, GraphSpec, TypedPrecision
 from vidbg.matting.backends.kept import KEPT_SIZES, Kept
 from vidbg.matting.backends.lifetime import NativeBackend
-from vidbg.matting.backends.tensorrt.build import network_recipe
+from vidbg.matting.backends.tensorrt.build import network_spec
 from vidbg.matting.backends.tensorrt.cache import cached_engine, is_cached
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
-from vidbg.matting.backends.tensorrt.flavour import Flavour, find_flavour
+from vidbg.matting.backends.tensorrt.package import TensorRtPackage, find_package
 from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.engines import NetworkName
 
 PRECISIONS: tuple[TypedPrecision, ...] = get_args(TypedPrecision)
-"""The first is what `auto` takes."""
+"""`auto` takes the first."""
 
 
 def probe(target: str) -> str:  # noqa: ARG001  (every library's module has it; here is one device)
-    """What TensorRT would run.
+    """Describe what TensorRT would run.
 
     Raises:
         BackendError: there is no GPU, or no TensorRT that runs on it.
     """
     gpu = find_gpu()
-    flavour = find_flavour()
-    flavour.target_of(gpu)
-    return f"{flavour.name} {flavour.version}, {PRECISIONS[0]}, {gpu.name}"
+    package = find_package()
+    package.target_of(gpu)
+    return f"{package.name} {package.version}, {PRECISIONS[0]}, {gpu.name}"
 
 
 def load(
@@ -41,7 +41,7 @@ def load(
     network: NetworkName,
     threads: int | None,  # noqa: ARG001
 ) -> TensorRtBackend:
-    """The backend on the first GPU.
+    """Open the backend on the first GPU.
 
     Raises:
         BackendError: there is no GPU, or no TensorRT that runs on it.
@@ -51,32 +51,32 @@ def load(
     if chosen not in PRECISIONS:
         raise ConfigError(f"TensorRT has no {precision} here; allowed are {', '.join(PRECISIONS)}")
     gpu = find_gpu()
-    flavour = find_flavour()
-    return TensorRtBackend(flavour, flavour.target_of(gpu), chosen, network)
+    package = find_package()
+    return TensorRtBackend(package, package.target_of(gpu), chosen, network)
 
 
 def offered(target: str) -> tuple[str, ...]:  # noqa: ARG001  (as probe)
-    """What `auto` tries: INT8 is taken where it is asked for, for building takes a minute."""
+    """Precisions that `auto` tries. INT8 is not among them because building takes a minute."""
     return PRECISIONS[:1]
 
 
 class TensorRtBackend(NativeBackend):
-    """Opens an engine for each input size that it meets, and keeps the last few.
+    """Opens an engine for each input size, and keeps the last few open.
 
-    The first engine of a size is built, which takes seconds; from then on it is in the cache.
+    An engine that is not in the cache is built first, which takes seconds.
     """
 
-    keeps_frames = True
+    supports_full_frame = True
 
     def __init__(
         self,
-        flavour: Flavour,
+        package: TensorRtPackage,
         target: str,
         precision: TypedPrecision = PRECISIONS[0],
         network: NetworkName = "resnet50",
     ) -> None:
-        super().__init__(f"TensorRT ({flavour.name} {flavour.version})", precision)
-        self._flavour = flavour
+        super().__init__(f"TensorRT ({package.name} {package.version})", precision)
+        self._package = package
         self._target, self._network_name = target, network
         self._sessions: Kept[tuple[int, ...], Session] = Kept(KEPT_SIZES, Session.close)
 
@@ -89,37 +89,37 @@ class TensorRtBackend(NativeBackend):
 
     def ready(self, height: int, width: int) -> bool:
         """Whether the engine has been built; building takes seconds to minutes."""
-        return is_cached(self._flavour, self._network(height, width), self._target)
+        return is_cached(self._package, self._network(height, width), self._target)
 
     def prepare(self, height: int, width: int) -> None:
-        """Build the engine; it is opened by the first call, for CUDA wants no second thread."""
+        """Build the engine. The first call opens it, because CUDA should be used by one thread."""
         with self._using():
-            cached_engine(self._flavour, self._network(height, width), self._target)
+            cached_engine(self._package, self._network(height, width), self._target)
 
     def graph_ready(self, plan: GraphPlan) -> bool:
-        return is_cached(self._flavour, self._typed(plan.recipe), self._target)
+        return is_cached(self._package, self._typed(plan.spec), self._target)
 
     def prepare_graph(self, plan: GraphPlan) -> None:
         with self._using():
-            cached_engine(self._flavour, self._typed(plan.recipe), self._target)
+            cached_engine(self._package, self._typed(plan.spec), self._target)
 
     def open_graph(self, plan: GraphPlan, slots: int) -> Session:
         with self._using():
-            path = cached_engine(self._flavour, self._typed(plan.recipe), self._target)
-            return Session(self._flavour, path, plan.wiring, slots)
+            path = cached_engine(self._package, self._typed(plan.spec), self._target)
+            return Session(self._package, path, plan.bindings, slots)
 
     def _open(self, shape: tuple[int, ...]) -> Session:
-        path = cached_engine(self._flavour, self._network(*shape[2:]), self._target)
-        session = Session(self._flavour, path)
+        path = cached_engine(self._package, self._network(*shape[2:]), self._target)
+        session = Session(self._package, path)
         self._sessions.add(shape, session)
         return session
 
-    def _network(self, height: int, width: int) -> Recipe:
-        return self._typed(network_recipe(height, width))
+    def _network(self, height: int, width: int) -> GraphSpec:
+        return self._typed(network_spec(height, width))
 
-    def _typed(self, recipe: Recipe) -> Recipe:
+    def _typed(self, spec: GraphSpec) -> GraphSpec:
         precision = cast(TypedPrecision, self.precision)
-        return replace(recipe, precision=precision, network=self._network_name)
+        return replace(spec, precision=precision, network=self._network_name)
 
     def _free(self) -> None:
         self._sessions.clear()

@@ -1,51 +1,51 @@
-"""From a shipped graph to an engine: parse, fix the sizes, build. Needs no torch and no onnx."""
+"""Build an engine from a shipped graph. Needs neither torch nor onnx."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from vidbg.errors import BackendError
-from vidbg.matting.backends.graphs import Recipe
-from vidbg.matting.backends.tensorrt.flavour import Flavour, open_log
+from vidbg.matting.backends.graphs import GraphSpec
+from vidbg.matting.backends.tensorrt.package import TensorRtPackage, open_log
 
 
-def network_recipe(height: int, width: int) -> Recipe:
-    """The network alone at its input's size, multiples of 32."""
-    return Recipe("network", f"{width}x{height}", {"input": (1, 4, height, width)})
+def network_spec(height: int, width: int) -> GraphSpec:
+    """Return the spec of the network alone at its input's size, multiples of 32."""
+    return GraphSpec("network", f"{width}x{height}", {"input": (1, 4, height, width)})
 
 
-def build_engine(flavour: Flavour, recipe: Recipe, target: str) -> bytes:
-    """Build an engine, serialised.
+def build_engine(package: TensorRtPackage, spec: GraphSpec, target: str) -> bytes:
+    """Build a serialised engine.
 
     Args:
-        target: as `Flavour.target_of` gives it, or one of TARGETS.
+        target: as `TensorRtPackage.target_of` gives it, or one of TARGETS.
     Raises:
-        BackendError: TensorRT refuses; the message holds its first error.
+        BackendError: TensorRT refuses; the message contains its first error.
     """
-    log = open_log(flavour)
-    builder = flavour.api.Builder(log)
-    network = parse(flavour, builder, log, recipe)
+    log = open_log(package)
+    builder = package.api.Builder(log)
+    network = parse(package, builder, log, spec)
     config = builder.create_builder_config()
-    flavour.aim(config, target)
+    package.aim(config, target)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise _refusal(flavour, f"cannot build the {recipe.graph} for {target}", log)
+        raise _refusal(package, f"cannot build the {spec.graph} for {target}", log)
     return bytes(plan)
 
 
-def parse(flavour: Flavour, builder: Any, log: Any, recipe: Recipe) -> Any:
-    """The graph as a network definition whose inputs have the recipe's shapes."""
-    path = recipe.graph_file()
-    network = builder.create_network(flavour.network_flags())
-    parser = flavour.api.OnnxParser(network, log)
+def parse(package: TensorRtPackage, builder: Any, log: Any, spec: GraphSpec) -> Any:
+    """Parse the graph into a network definition whose inputs have the spec's shapes."""
+    path = spec.graph_file()
+    network = builder.create_network(package.network_flags())
+    parser = package.api.OnnxParser(network, log)
     if not parser.parse_from_file(str(path)):
-        raise _refusal(flavour, f"cannot read {path}", log)
+        raise _refusal(package, f"cannot read {path}", log)
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
-        tensor.shape = recipe.shapes[tensor.name]
+        tensor.shape = spec.shapes[tensor.name]
     return network
 
 
-def _refusal(flavour: Flavour, what: str, log: Any) -> BackendError:
+def _refusal(package: TensorRtPackage, what: str, log: Any) -> BackendError:
     why = log.errors[0] if log.errors else "no reason given"
-    return BackendError(f"{flavour.name} {flavour.version} {what}: {why}")
+    return BackendError(f"{package.name} {package.version} {what}: {why}")

@@ -1,4 +1,4 @@
-"""Engines on disk, each with a card that says what it was built from."""
+"""Cache of built engines on disk, each with a card that records what it was built from."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from vidbg.errors import BackendError
-from vidbg.matting.backends.graphs import Recipe
+from vidbg.matting.backends.graphs import GraphSpec
 from vidbg.matting.backends.tensorrt.build import build_engine
-from vidbg.matting.backends.tensorrt.flavour import Flavour
+from vidbg.matting.backends.tensorrt.package import TensorRtPackage
 from vidbg.matting.engines import CARDS, engine_file, file_hash
 from vidbg.platform.folders import cache_folder
 
@@ -24,10 +24,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """All that an engine depends on.
+    """Everything that an engine depends on.
 
     Attributes:
         weights, graph_version: sha256 of the weights file and of the graph's file.
+        package, version: the TensorRT package that built it.
         target: GPU and compute capability, or the family of GPUs.
     """
 
@@ -38,60 +39,60 @@ class Origin:
     shapes: dict[str, list[int]]
     weights: str
     graph_version: str
-    flavour: str
+    package: str
     version: str
     target: str
 
     def file_name(self) -> str:
-        parts = (self.network, self.graph, self.precision, self.size, self.flavour, self.target)
+        parts = (self.network, self.graph, self.precision, self.size, self.package, self.target)
         return re.sub(r"[^a-z0-9_+.-]+", "-", "-".join(parts).lower()) + ".engine"
 
 
-def origin_of(flavour: Flavour, recipe: Recipe, target: str) -> Origin:
-    """What an engine built now would be.
+def origin_of(package: TensorRtPackage, spec: GraphSpec, target: str) -> Origin:
+    """Describe the engine that would be built now.
 
     Raises:
         EngineMismatch: a shipped file is damaged.
     """
     return Origin(
-        network=recipe.network,
-        graph=recipe.graph,
-        precision=recipe.precision,
-        size=recipe.size,
-        shapes={name: list(shape) for name, shape in recipe.shapes.items()},
-        weights=file_hash(engine_file(CARDS[recipe.network].weights, ".safetensors")),
-        graph_version=file_hash(recipe.graph_file()),
-        flavour=flavour.name,
-        version=flavour.version,
+        network=spec.network,
+        graph=spec.graph,
+        precision=spec.precision,
+        size=spec.size,
+        shapes={name: list(shape) for name, shape in spec.shapes.items()},
+        weights=file_hash(engine_file(CARDS[spec.network].weights, ".safetensors")),
+        graph_version=file_hash(spec.graph_file()),
+        package=package.name,
+        version=package.version,
         target=target,
     )
 
 
-def cached_engine(flavour: Flavour, recipe: Recipe, target: str) -> Path:
-    """The engine's file in the cache, built where there is none that fits.
+def cached_engine(package: TensorRtPackage, spec: GraphSpec, target: str) -> Path:
+    """Return the engine's file in the cache; build it if none fits.
 
     Raises:
         BackendError: it cannot be built or written.
     """
-    origin = origin_of(flavour, recipe, target)
+    origin = origin_of(package, spec, target)
     path = cache_folder() / origin.file_name()
-    keep_engine(path, origin, lambda: build_engine(flavour, recipe, target))
+    keep_engine(path, origin, lambda: build_engine(package, spec, target))
     return path
 
 
-def is_cached(flavour: Flavour, recipe: Recipe, target: str) -> bool:
-    """Whether the cache holds an engine that fits.
+def is_cached(package: TensorRtPackage, spec: GraphSpec, target: str) -> bool:
+    """Whether the cache has an engine that fits.
 
     Raises:
         EngineMismatch: a shipped file is damaged.
     """
-    origin = origin_of(flavour, recipe, target)
+    origin = origin_of(package, spec, target)
     path = cache_folder() / origin.file_name()
     return path.is_file() and why_stale(path, origin) is None
 
 
 def keep_engine(path: Path, origin: Origin, build: Callable[[], bytes]) -> None:
-    """Build the engine at `path` unless it is there, whole, and of this origin.
+    """Build the engine at `path` unless an intact one of this origin is there.
 
     Raises:
         BackendError: it cannot be written, or what `build` raises.
@@ -113,9 +114,9 @@ def keep_engine(path: Path, origin: Origin, build: Callable[[], bytes]) -> None:
 
 
 def why_stale(path: Path, origin: Origin) -> str | None:
-    """Why an engine's file cannot be used, None if it can."""
+    """Reason why an engine's file cannot be used, None if it can."""
     try:
-        card: dict[str, Any] = json.loads(card_of(path).read_text(encoding="utf-8"))
+        card: dict[str, Any] = json.loads(card_path(path).read_text(encoding="utf-8"))
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         return f"it or its card cannot be read ({error})"
@@ -127,27 +128,27 @@ def why_stale(path: Path, origin: Origin) -> str | None:
     return None
 
 
-def card_of(path: Path) -> Path:
+def card_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def kernels_of(path: Path) -> Path:
-    """Where the code lies that was compiled for the GPU here, of an engine that holds none."""
+def runtime_cache_path(path: Path) -> Path:
+    """File of the kernels compiled for the local GPU, for an engine without its own."""
     return path.with_suffix(".kernels")
 
 
 def write_whole(file: Path, data: bytes) -> None:
-    """Write a file that takes its name when it is complete."""
+    """Write a file under another name, then rename it once it is complete."""
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     part.write_bytes(data)
     part.replace(file)
 
 
 def _write(path: Path, content: bytes, origin: Origin) -> None:
-    """The engine, then its card; kernels of the engine before go."""
+    """Write the engine, then its card, and remove the kernels of the previous engine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     card = json.dumps({**asdict(origin), **facts}, indent=2) + "\n"
     write_whole(path, content)
-    write_whole(card_of(path), card.encode())
-    kernels_of(path).unlink(missing_ok=True)
+    write_whole(card_path(path), card.encode())
+    runtime_cache_path(path).unlink(missing_ok=True)

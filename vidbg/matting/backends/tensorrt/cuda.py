@@ -1,4 +1,4 @@
-"""CUDA's runtime by cuda-bindings: the GPU, and calls whose failure is an exception."""
+"""CUDA's runtime through cuda-bindings: find the GPU, and turn failed calls into exceptions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Gpu:
 
 
 def load_runtime() -> Any:
-    """The module of CUDA's runtime.
+    """Import the module of CUDA's runtime.
 
     Raises:
         BackendError: there is no driver, or cuda-bindings is not installed.
@@ -41,10 +41,10 @@ def load_runtime() -> Any:
 
 
 def find_gpu() -> Gpu:
-    """The first GPU.
+    """Find the first GPU.
 
     Raises:
-        BackendError: there is none, or CUDA cannot use it; the message says why.
+        BackendError: there is none, or CUDA cannot use it; the message gives the reason.
     """
     runtime = load_runtime()
     if not call(runtime, "cudaGetDeviceCount"):
@@ -56,7 +56,7 @@ def find_gpu() -> Gpu:
 
 
 def call(runtime: Any, name: str, *arguments: Any) -> Any:
-    """Call a function of CUDA's runtime; its result, None where it has none.
+    """Call a function of CUDA's runtime and return its result, None if it has none.
 
     Raises:
         BackendError: the function failed.

@@ -1,4 +1,4 @@
-"""An engine at work: pinned buffers, device buffers, CUDA graphs, three streams that overlap."""
+"""Run an engine: pinned buffers, device buffers, CUDA graphs and three streams that overlap."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from vidbg.closing import Closing
 from vidbg.errors import BackendError
-from vidbg.matting.backends.graphs import Arrays, Wiring
+from vidbg.matting.backends.graphs import Arrays, GraphBindings
 from vidbg.matting.backends.tensorrt.cuda import call, load_runtime
-from vidbg.matting.backends.tensorrt.flavour import Flavour, open_log
-from vidbg.matting.backends.tensorrt.kernels import Kernels
+from vidbg.matting.backends.tensorrt.package import TensorRtPackage, open_log
+from vidbg.matting.backends.tensorrt.runtime_cache import RuntimeCache
 
 WARM_UP_RUNS = 2
-"""Before a graph is captured: what compiles or allocates at first use may not be captured."""
+"""Runs before a CUDA graph is captured: a capture may not compile or allocate anything."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _Tensor:
 
     Attributes:
         device: address of its memory on the device.
-        pinned: its copy in pinned host memory; None where it never crosses the bus.
+        pinned: its copy in pinned host memory; None if it never crosses the bus.
     """
 
     name: str
@@ -40,7 +40,7 @@ class _Tensor:
 
 @dataclass(slots=True)
 class _Slot:
-    """What one run under way needs to itself."""
+    """What a run in flight does not share with others."""
 
     inputs: dict[str, _Tensor] = field(default_factory=dict)
     outputs: dict[str, _Tensor] = field(default_factory=dict)
@@ -52,36 +52,40 @@ class _Slot:
 
 
 class Session(Closing):
-    """Runs one engine again and again; see graphs.Runner.
+    """Runs one engine many times; see graphs.Runner.
 
-    Each slot has buffers of its own for what crosses the bus, so that one run is uploaded and
-    another downloaded while a third is computed. The state has one buffer each, on the device.
+    Each slot has its own buffers for the tensors that cross the bus, so one run is uploaded and
+    another downloaded while a third is computed. All slots share the state's buffers.
 
     Args:
         engine_file: a serialised engine of static shapes.
-        wiring: which tensors cross the bus, and which feed the next run.
-        slots: runs that may be under way at a time.
+        bindings: which tensors cross the bus, and which feed the next run.
+        slots: runs that may be in flight.
     Raises:
         BackendError: the engine does not fit this GPU or TensorRT, or CUDA failed.
     """
 
     def __init__(
-        self, flavour: Flavour, engine_file: Path, wiring: Wiring | None = None, slots: int = 1
+        self,
+        package: TensorRtPackage,
+        engine_file: Path,
+        bindings: GraphBindings | None = None,
+        slots: int = 1,
     ) -> None:
         self._cuda = load_runtime()
-        self._flavour = flavour
-        self._wiring = wiring or Wiring()
+        self._package = package
+        self._bindings = bindings or GraphBindings()
         self._owned = ExitStack()
         self._kept: dict[str, _Tensor] = {}
         self._slots: list[_Slot] = []
         try:
-            self._kernels = Kernels(flavour, engine_file)
-            self._context = _deserialise(flavour, engine_file, self._kernels)
+            self._runtime_cache = RuntimeCache(package, engine_file)
+            self._context = _deserialise(package, engine_file, self._runtime_cache)
             self._upload, self._compute, self._download = (self._stream() for _ in range(3))
             self._owned.callback(self._cuda.cudaDeviceSynchronize)  # before anything is freed
             for _ in range(slots):
                 self._slots.append(self._slot())
-            self._kernels.keep()
+            self._runtime_cache.keep()
             self.forget()
         except BaseException:
             self.close()
@@ -109,30 +113,30 @@ class Session(Closing):
         return {t.name: t.pinned for t in at.outputs.values() if t.pinned is not None}
 
     def forget(self) -> None:
-        for name in self._wiring.loops:
+        for name in self._bindings.feedback:
             self._clear(self._kept[name])
 
     def close(self) -> None:
         self._slots.clear()
         self._owned.close()
-        self._context = None  # before the kernels, which it uses
+        self._context = None  # before the runtime cache, which it uses
 
     def _give(self, at: _Slot, name: str, array: NDArray[Any]) -> None:
         tensor = at.inputs[name]
         if tensor.pinned is None:
             raise ValueError(f"{name} is state, which stays on the device")
         tensor.pinned[...] = array
-        if name in self._wiring.steady:
+        if name in self._bindings.constants:
             at.given[name] = array
         self._copy(tensor.device, tensor.pinned.ctypes.data, tensor, "HostToDevice", self._upload)
 
     def _slot(self) -> _Slot:
-        """Buffers, events and a CUDA graph with their addresses."""
+        """Make a slot's buffers and events, and a CUDA graph with the buffers' addresses."""
         slot = _Slot()
         engine = self._context.engine
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
-            is_input = engine.get_tensor_mode(name) == self._flavour.api.TensorIOMode.INPUT
+            is_input = engine.get_tensor_mode(name) == self._package.api.TensorIOMode.INPUT
             tensor = self._tensor(name)
             (slot.inputs if is_input else slot.outputs)[name] = tensor
             self._context.set_tensor_address(name, tensor.device)
@@ -144,14 +148,14 @@ class Session(Closing):
         return slot
 
     def _tensor(self, name: str) -> _Tensor:
-        """The tensor's memory for one slot, or what all slots share; zeros."""
+        """Allocate a tensor for one slot, or once for all slots; filled with zeros."""
         if name in self._kept:
             return self._kept[name]
         engine = self._context.engine
-        kind = np.dtype(self._flavour.api.nptype(engine.get_tensor_dtype(name)))
+        kind = np.dtype(self._package.api.nptype(engine.get_tensor_dtype(name)))
         shape = tuple(engine.get_tensor_shape(name))
         size = math.prod(shape) * kind.itemsize
-        stays = name in self._wiring.loops or name in self._wiring.unread
+        stays = name in self._bindings.feedback or name in self._bindings.device_only
         pinned = None
         if not stays:
             address = int(self._own("cudaMallocHost", "cudaFreeHost", size))
@@ -175,10 +179,10 @@ class Session(Closing):
         return self._own("cudaGraphInstantiate", "cudaGraphExecDestroy", captured, 0)
 
     def _enqueue(self, slot: _Slot) -> None:
-        """Compute, then hand the state on to the next run."""
+        """Compute, then copy the state to the next run's inputs."""
         if not self._context.execute_async_v3(int(self._compute)):
             raise BackendError("TensorRT could not run the engine")
-        for taken, given in self._wiring.loops.items():
+        for taken, given in self._bindings.feedback.items():
             source, target = slot.outputs[given], slot.inputs[taken]
             self._copy(target.device, source.device, source, "DeviceToDevice", self._compute)
 
@@ -205,11 +209,11 @@ class Session(Closing):
         return handle
 
 
-def _deserialise(flavour: Flavour, engine_file: Path, kernels: Kernels) -> Any:
-    log = open_log(flavour)
-    engine = flavour.api.Runtime(log).deserialize_cuda_engine(engine_file.read_bytes())
-    context = None if engine is None else kernels.open_context(engine)
+def _deserialise(package: TensorRtPackage, engine_file: Path, runtime_cache: RuntimeCache) -> Any:
+    log = open_log(package)
+    engine = package.api.Runtime(log).deserialize_cuda_engine(engine_file.read_bytes())
+    context = None if engine is None else runtime_cache.open_context(engine)
     if context is None:
         why = log.errors[0] if log.errors else "no reason given"
-        raise BackendError(f"{flavour.name} {flavour.version} cannot load the engine: {why}")
+        raise BackendError(f"{package.name} {package.version} cannot load the engine: {why}")
     return context

@@ -1,8 +1,8 @@
-"""NVIDIA's packages `tensorrt` (10.x, 11.x) and `tensorrt_rtx` as one: what differs is here.
+"""NVIDIA's packages `tensorrt` (10.x, 11.x) and `tensorrt_rtx` behind one interface.
 
-An engine of `tensorrt` is for the GPU that it was built on. One of `tensorrt_rtx` is for a family
-of GPUs, on Linux and Windows, and is built without any: what depends on the GPU is compiled when
-it is loaded.
+An engine of `tensorrt` runs on the GPU model that it was built on. An engine of `tensorrt_rtx` runs
+on a family of GPUs, on Linux and Windows, and is built without a GPU: the code that depends on the
+GPU is compiled when the engine is loaded.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
-"""In the order of choice."""
+"""In order of preference."""
 
 TARGETS = ("ampere+", "sm75")
-"""Families of GPUs that `tensorrt_rtx` builds for: compute capability 8.0 and more, 7.5."""
+"""GPU families that `tensorrt_rtx` builds for: compute capability 8.0 and up, and 7.5."""
 
 _TURING = "7.5"
 
 
 @dataclass(frozen=True, slots=True)
-class Flavour:
-    """One of the packages.
+class TensorRtPackage:
+    """An installed TensorRT package.
 
     Attributes:
-        api: the module.
+        api: its module.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Flavour:
 
     @property
     def portable(self) -> bool:
-        """Whether its engines are for a family of GPUs."""
+        """Whether its engines run on a family of GPUs."""
         return self.name == "tensorrt_rtx"
 
     def target_of(self, gpu: Gpu) -> str:
-        """What engines for this GPU are built for.
+        """Return the target of engines for this GPU: its model, or its family.
 
         Raises:
             BackendError: the package does not run on it.
@@ -62,23 +62,23 @@ class Flavour:
         return "sm75" if gpu.compute_capability == _TURING else "ampere+"
 
     def aim(self, config: Any, target: str) -> None:
-        """Set a builder's config to the target's family; the package's default is ampere+."""
+        """Set a builder's config to the target's family; the default is ampere+."""
         if self.portable and target == "sm75":
             config.num_compute_capabilities = 1
             config.set_compute_capability(self.api.ComputeCapability.SM75, 0)
 
     def network_flags(self) -> int:
-        """Strongly typed: to be asked for in 10.x, always so in 11.x."""
+        """Flags for strongly typed networks, which 10.x needs and 11.x implies."""
         return 1 << int(self.api.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
 
-def find_flavour(target: str | None = None) -> Flavour:
-    """The first of the packages that is installed; for another machine's GPU, tensorrt_rtx.
+def find_package(target: str | None = None) -> TensorRtPackage:
+    """Find the first installed package, or tensorrt_rtx for another machine's GPU.
 
     Args:
         target: one of TARGETS, or None for the GPU here.
     Raises:
-        ConfigError: no such target.
+        ConfigError: unknown target.
         BackendError: no package is installed; the message says how to install one.
     """
     if target is not None:
@@ -90,44 +90,44 @@ def find_flavour(target: str | None = None) -> Flavour:
         except (ImportError, OSError) as error:
             refusals.append(f"{name}: {error}")
         else:
-            return Flavour(name, str(api.__version__), api)
+            return TensorRtPackage(name, str(api.__version__), api)
     raise BackendError(
         f"TensorRT is not installed ({'; '.join(refusals)}); `{install_command('tensorrt')}`"
     )
 
 
-def choose(target: str | None) -> tuple[Flavour, str]:
-    """The package to build with, and what for: another machine's GPU, or the one here.
+def choose(target: str | None) -> tuple[TensorRtPackage, str]:
+    """Choose the package and the target to build for: another machine's GPU, or the local one.
 
     Raises:
-        ConfigError: no such target.
-        BackendError: no package is installed, or none was named and there is no GPU here.
+        ConfigError: unknown target.
+        BackendError: no package is installed, or no target was given and there is no GPU.
     """
-    flavour = find_flavour(target)
+    package = find_package(target)
     if target is not None:
-        return flavour, target
+        return package, target
     try:
         gpu = find_gpu()
     except BackendError as error:
         raise BackendError(
             f"{error}; for another machine's GPU give --target, one of {', '.join(TARGETS)}"
         ) from None
-    return flavour, flavour.target_of(gpu)
+    return package, package.target_of(gpu)
 
 
-def open_log(flavour: Flavour) -> Any:
-    """A TensorRT logger: warnings and errors go to Python's log, errors' texts to `errors` also."""
-    severity = flavour.api.ILogger.Severity
+def open_log(package: TensorRtPackage) -> Any:
+    """Make a TensorRT logger that writes to Python's log and collects errors in `errors`."""
+    severity = package.api.ILogger.Severity
     errors = (severity.INTERNAL_ERROR, severity.ERROR)
 
-    class Log(flavour.api.ILogger):  # type: ignore[misc, name-defined]
+    class Log(package.api.ILogger):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.errors: list[str] = []
 
         def log(self, of: Any, message: str) -> None:
             if of in (*errors, severity.WARNING):
-                logger.info("%s: %s", flavour.name, message)
+                logger.info("%s: %s", package.name, message)
             if of in errors:
                 self.errors.append(message)
 

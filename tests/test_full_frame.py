@@ -17,7 +17,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pytest
-from fake_cuda import Arrays, FakeCuda, FakeEngine, fake_flavour
+from fake_cuda import Arrays, FakeCuda, FakeEngine, fake_package
 from live_rig import BEHIND, HEIGHT, WIDTH, FrameDevice, Rig
 from references import CPU
 from skimage import data
@@ -35,11 +35,11 @@ from vidbg.matting.backends.pytorch import PyTorchBackend
 from vidbg.matting.backends.tensorrt import TensorRtBackend, session
 from vidbg.matting.engines import CARDS, engine_file
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.frame_inputs import OUTPUTS, frame_plan
-from vidbg.pipeline.live import DeviceNetworks, Look, stage, whole_frame
+from vidbg.pipeline.gpu.frame_inputs import OUTPUTS, frame_plan
+from vidbg.pipeline.gpu.full_frame import FullFrame
+from vidbg.pipeline.live import DeviceNetworks, Look, live_full_frame, stage
 from vidbg.pipeline.roads import OneStep, Road, Roads, TwoSteps
 from vidbg.pipeline.stream import MOST_UNDER_WAY, Stream
-from vidbg.pipeline.whole_frame import WholeFrame
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources import open_frames
 from vidbg.sources.synthetic import SyntheticSource
@@ -93,7 +93,7 @@ def spoilt() -> Spoilt:
 def simulated(
     runtime: FakeCuda, spoilt: Spoilt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> TensorRtBackend:
-    """TensorRT with the whole-frame engine for the clip's size."""
+    """TensorRT with the full-frame engine for the clip's size."""
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -116,8 +116,8 @@ def simulated(
     (tmp_path / "engine").write_bytes(b"frame")
     monkeypatch.setattr(tensorrt, "cached_engine", lambda *_: tmp_path / "engine")
     monkeypatch.setattr(tensorrt, "is_cached", lambda *_: True)
-    flavour = fake_flavour({b"frame": FakeEngine(runtime, inputs, outputs, compute)})
-    return TensorRtBackend(flavour, "H100 9.0")
+    package = fake_package({b"frame": FakeEngine(runtime, inputs, outputs, compute)})
+    return TensorRtBackend(package, "H100 9.0")
 
 
 def reference(frame_list: list[Frame], config: MattingConfig = CONFIG) -> list[Image]:
@@ -140,7 +140,7 @@ def opened(device: str, request: pytest.FixtureRequest) -> Backend:
     if device == "torch-cpu":
         pytest.importorskip("torchvision")
         backend = PyTorchBackend("cpu", "fp32")
-        backend.keeps_frames = True  # as on CUDA
+        backend.supports_full_frame = True  # as on CUDA
         return backend
     try:
         return load_backend(device)
@@ -165,7 +165,7 @@ def test_it_makes_what_the_two_steps_make(
     config = replace(CONFIG, prior=prior)
     shown = list(frames())
     late = [replace(frame, pts=frame.pts + 9) for frame in shown[:2]]  # after a gap
-    with WholeFrame(backend, *SIZE, config, slots=2) as whole:
+    with FullFrame(backend, *SIZE, config, slots=2) as whole:
         behind = np.full((*SIZE, 3), (64, 177, 0), np.uint8)
         tickets = []
         composites = []
@@ -193,7 +193,7 @@ def chosen(
         return roads.choose(matter, Compositor(compositing, open_frames), info)
 
 
-def test_where_the_device_can_it_takes_the_whole_frame(
+def test_where_the_device_can_it_takes_the_full_frame(
     simulated: TensorRtBackend, runtime: FakeCuda
 ) -> None:
     assert isinstance(chosen(simulated, GREEN, CONFIG), OneStep)
@@ -210,11 +210,11 @@ def test_where_the_device_can_it_takes_the_whole_frame(
     for compositing in unusual:
         assert isinstance(chosen(simulated, compositing, CONFIG), TwoSteps)
     assert isinstance(chosen(simulated, GREEN, CONFIG, replace(OPAQUE, has_alpha=True)), TwoSteps)
-    for other in ({"refine": False}, {"people": "main"}, {"whole_frame": False}):
+    for other in ({"refine": False}, {"people": "main"}, {"full_frame": False}):
         assert isinstance(chosen(simulated, GREEN, replace(CONFIG, **other)), TwoSteps)
     assert isinstance(chosen(ConstantBackend(), GREEN, CONFIG), TwoSteps)
     with pytest.raises(BackendError, match="runs the network alone"):
-        WholeFrame(ConstantBackend(), *SIZE, CONFIG, slots=1)
+        FullFrame(ConstantBackend(), *SIZE, CONFIG, slots=1)
 
 
 def test_a_device_that_cannot_open_it_runs_the_network_alone(
@@ -253,7 +253,7 @@ def test_what_is_no_alpha_is_refused_and_forgotten(
 ) -> None:
     first, second = list(frames())[:2]
     behind = np.zeros((*SIZE, 3), np.uint8)
-    with WholeFrame(simulated, *SIZE, CONFIG, slots=1) as whole:
+    with FullFrame(simulated, *SIZE, CONFIG, slots=1) as whole:
         fresh = whole.finish(whole.start(second, behind))
         whole.reset()
         spoilt.how = lambda outputs: {**outputs, "smoothed": outputs["smoothed"] * np.nan}
@@ -269,7 +269,7 @@ def test_the_background_goes_up_when_it_changes(
 ) -> None:
     shown = next(frames())
     pictures = [np.full((*SIZE, 3), level, np.uint8) for level in (10, 200)]
-    with WholeFrame(simulated, *SIZE, CONFIG, slots=1) as whole:
+    with FullFrame(simulated, *SIZE, CONFIG, slots=1) as whole:
         costs = []
         for behind in (pictures[0], pictures[0], pictures[1]):
             runtime.copied = dict.fromkeys(runtime.copied, 0)
@@ -368,7 +368,7 @@ def test_a_background_that_breaks_is_no_fault_of_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The two steps tell of it and try again; the device goes on when it is back."""
-    monkeypatch.setattr(whole_frame, "BACKGROUND_RETRY_S", 0.2)
+    monkeypatch.setattr(live_full_frame, "BACKGROUND_RETRY_S", 0.2)
     picture = tmp_path / "picture.png"
     cv2.imwrite(str(picture), np.full((HEIGHT, WIDTH, 3), BEHIND, np.uint8))
     with Rig(on_device=True) as rig:
@@ -389,14 +389,14 @@ def test_a_background_that_breaks_is_no_fault_of_the_device(
 
 
 class SlowGraph(FrameDevice):
-    """A device whose whole-frame engine is not built yet."""
+    """A device whose full-frame engine is not built yet."""
 
     def __init__(self, rig: Rig, fails: bool) -> None:
         super().__init__(rig)
         self.may_build, self.built, self._fails = threading.Event(), False, fails
 
     def graph_ready(self, plan: GraphPlan) -> bool:
-        assert plan.recipe.shapes["frame"] == (1, HEIGHT, WIDTH, 3)
+        assert plan.spec.shapes["frame"] == (1, HEIGHT, WIDTH, 3)
         return self.built
 
     def prepare_graph(self, _plan: GraphPlan) -> None:
@@ -414,7 +414,7 @@ def test_the_network_alone_serves_while_the_engine_is_built(
     slow = SlowGraph(Rig(), fails)
     monkeypatch.setattr(backends, "_load", lambda *_: slow)
     networks = DeviceNetworks(MattingConfig("tensorrt"), HEIGHT, WIDTH)
-    whole = whole_frame.LiveWholeFrame(HEIGHT, WIDTH)
+    whole = live_full_frame.LiveFullFrame(HEIGHT, WIDTH)
     look = Look(CompositingConfig(ColourSpec(BEHIND)))
     whole.attach(networks.load())
     assert not whole.takes(look)

@@ -1,4 +1,4 @@
-"""Matting and compositing of a stream's frames in one run each on a device that keeps the state."""
+"""Matting and compositing of each frame in one run, on a device that keeps the state."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from vidbg.matting.backends.graphs import Arrays, GraphBackend, graph_backend
 from vidbg.matting.ladder import file_step
 from vidbg.matting.temporal import MAX_GAP_S
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.frame_inputs import frame_plan
+from vidbg.pipeline.gpu.frame_inputs import frame_plan
 
 CONSTANTS = ("rows", "columns", "grid_rows", "grid_columns")
 
 
 def frame_device(matter: VideoMatting) -> GraphBackend | None:
-    """The matter's device, if a graph there could do what the matter does and gains by it."""
-    return graph_backend(matter.backend) if matter.config.fits_whole_frame else None
+    """Return the matter's device if it can run the full frame and gains from it, else None."""
+    return graph_backend(matter.backend) if matter.config.allows_full_frame else None
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A frame on its way; to be given to `finish`, in the order of starting."""
+    """A frame in flight. Pass tickets to `finish` in the order of `start`."""
 
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """What became of a frame.
+    """A composited frame.
 
     Attributes:
-        image: uint8 (H, W, 3), BGR, the caller's own.
+        image: uint8 (H, W, 3), BGR, a new array.
         person_share: mean of alpha, 0 to 1.
     """
 
@@ -48,17 +48,17 @@ class Composite:
     person_share: float
 
 
-class WholeFrame(Closing):
-    """Mat and composite frames of one size in order, as VideoMatting and Compositor do.
+class FullFrame(Closing):
+    """Computes what VideoMatting and Compositor do, in one run a frame, for frames of one size.
 
     Args:
-        backend: to be closed after this.
+        backend: close it after this.
         height, width: of the frames.
         config: the size of the network's input (see `ladder.file_step`), smoothing, prior.
-        slots: frames that may be on their way; more keep a GPU busy while the last is fetched.
+        slots: frames that may be in flight; a second one keeps the GPU busy during a download.
     Raises:
-        BackendError: the backend runs no such graph, or its device failed. Building the engine may
-            take a minute.
+        BackendError: the backend cannot run the graph, or its device failed. Building the engine
+            may take a minute.
     """
 
     def __init__(
@@ -74,24 +74,24 @@ class WholeFrame(Closing):
         self._next = 0
         self._past_s: float | None = None
 
-    def start(self, frame: Frame, behind: Image) -> Ticket:
-        """Send a frame on its way; at most `slots` may be.
+    def start(self, frame: Frame, background: Image) -> Ticket:
+        """Start a frame; at most `slots` may be in flight.
 
         Args:
-            frame: of the size given.
-            behind: of the same size; not to be written to any more.
+            frame: of the given size.
+            background: of the same size; do not write to it afterwards.
         Raises:
             BackendError: the device failed.
         """
         slot, self._next = self._next, (self._next + 1) % self._slots
-        self._runner.start(slot, self._inputs(frame, behind))
+        self._runner.start(slot, self._inputs(frame, background))
         return Ticket(slot)
 
     def finish(self, ticket: Ticket) -> Composite:
-        """What became of the frame.
+        """Wait for a frame and return its composite.
 
         Raises:
-            BackendError: the device failed, or gave what is no alpha; the past is forgotten.
+            BackendError: the device failed, or returned an invalid alpha; the past is forgotten.
         """
         outputs = self._runner.wait(ticket.slot)
         smoothed = outputs["smoothed"][0, 0]
@@ -103,11 +103,11 @@ class WholeFrame(Closing):
         return Composite(outputs["composited"][0].copy(), float(smoothed.mean()))
 
     def reset(self) -> None:
-        """Forget the past: at a seek, between streams, and after what was no alpha."""
+        """Forget the past. Call it at a seek and between streams."""
         self._past_s = None
         self._runner.forget()
 
-    def _inputs(self, frame: Frame, behind: Image) -> Arrays:
+    def _inputs(self, frame: Frame, background: Image) -> Arrays:
         past_s, self._past_s = self._past_s, frame.pts
         follows = past_s is not None and 0 < frame.pts - past_s <= MAX_GAP_S
         keep = 0.0
@@ -115,7 +115,7 @@ class WholeFrame(Closing):
             keep = math.exp(-(frame.pts - past_s) / self._config.smoothing_s)
         return {
             "frame": frame.image[None],
-            "background": behind,
+            "background": background,
             "keep": _number(keep),
             "prior": _number(follows and self._config.prior),
             **self._constants,

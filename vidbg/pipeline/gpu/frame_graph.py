@@ -1,7 +1,7 @@
-"""The whole road of a frame as one torch module: matting, then compositing.
+"""The full frame as one torch module: matting, then compositing.
 
-Exported by training.export. The background is given with every frame: a picture or a colour, laid
-behind as Compositor does without edge options.
+The background is passed with every frame, at the frame's size. The result is that of Compositor
+without edge options. `make graphs` exports this module to ONNX.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from vidbg.compositing.graph import CompositingGraph
-from vidbg.matting.graph import MattingGraph
+from vidbg.matting.full_frame.matting_graph import MattingGraph
 from vidbg.matting.network import AlphaNetwork
 
 
 class FrameGraph(nn.Module):
-    """From a frame, a background and the state to the composited frame, alpha and the new state.
+    """Composite a frame over a background; return the composite, alpha and the new state.
 
     The call takes the tensors of frame_inputs.INPUTS and returns those of OUTPUTS, in their order.
     """

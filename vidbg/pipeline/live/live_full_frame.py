@@ -1,4 +1,4 @@
-"""The whole frame on the network's device, in a live run, where device and look allow it."""
+"""The full frame on the network's device in a live run, where device and look allow it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from vidbg.closing import Closing
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.frame_inputs import frame_plan
+from vidbg.pipeline.gpu.frame_inputs import frame_plan
+from vidbg.pipeline.gpu.full_frame import Composite, FullFrame, frame_device
 from vidbg.pipeline.live.compositing import LookCompositor
 from vidbg.pipeline.live.look import Look
-from vidbg.pipeline.whole_frame import Composite, WholeFrame, frame_device
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ BACKGROUND_RETRY_S = 5.0
 """So long after a background failed the two steps do without the device; they tell of the fault."""
 
 
-class LiveWholeFrame(Closing):
+class LiveFullFrame(Closing):
     """Composites frames on the device of a matter, which stays ready for what this refuses.
 
     Args:
@@ -32,7 +32,7 @@ class LiveWholeFrame(Closing):
 
     def __init__(self, height: int, width: int) -> None:
         self._height, self._width = height, width
-        self._whole: WholeFrame | None = None
+        self._whole: FullFrame | None = None
         self._given_up = False
         self._compositor = LookCompositor()
         self._retry_s = 0.0
@@ -52,7 +52,7 @@ class LiveWholeFrame(Closing):
         if not device.graph_ready(plan):
             return
         try:
-            whole = WholeFrame(device, self._height, self._width, matter.config, slots=1)
+            whole = FullFrame(device, self._height, self._width, matter.config, slots=1)
         except BackendError as error:
             self.give_up(error)
             return

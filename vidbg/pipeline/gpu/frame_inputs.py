@@ -1,4 +1,4 @@
-"""What the whole-frame graph takes and gives, by name, for one frame size."""
+"""Inputs and outputs of the full-frame graph, by name, for one frame size."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from vidbg.compositing.foreground import GRID_LINES
 from vidbg.compositing.scaling import shrinking as grid_shrinking
-from vidbg.matting.backends.graphs import GraphPlan, Recipe, Wiring
+from vidbg.matting.backends.graphs import GraphBindings, GraphPlan, GraphSpec
 from vidbg.matting.preprocess import plan_geometry, shrinking
 
 INPUTS = {
     "frame": "uint8 (1, H, W, 3), BGR",
     "background": "uint8 (1, H, W, 3), BGR",
-    "past_alpha": "float32 (1, 1, content h, content w): `smoothed` of the frame before, or zeros",
-    "past_luma": "float32, the same size: `luma` of the frame before, or zeros",
-    "keep": "float32 (1,): exp(-seconds since then / smoothing_s), 0 without a frame before",
-    "prior": "float32 (1,): 1 to show the network its last alpha, else 0",
+    "past_alpha": "float32 (1, 1, content h, content w): the previous `smoothed`, or zeros",
+    "past_luma": "float32, the same size: the previous `luma`, or zeros",
+    "keep": "float32 (1,): exp(-seconds since then / smoothing_s), 0 without a previous frame",
+    "prior": "float32 (1,): 1 to show the network its previous alpha, else 0",
     "rows": "float16 (h, H), a constant of the frame size",
     "columns": "float16 (W, w), a constant of the frame size",
     "grid_rows": "float16, a constant of the frame size",
@@ -32,15 +32,15 @@ OUTPUTS = {
     "luma": "float32, the same size, the next frame's `past_luma`",
 }
 
-FRAME_WIRING = Wiring(
-    steady=frozenset({"background", "rows", "columns", "grid_rows", "grid_columns"}),
-    loops={"past_alpha": "smoothed", "past_luma": "luma"},
-    unread=frozenset({"alpha", "luma"}),
+FRAME_BINDINGS = GraphBindings(
+    constants=frozenset({"background", "rows", "columns", "grid_rows", "grid_columns"}),
+    feedback={"past_alpha": "smoothed", "past_luma": "luma"},
+    device_only=frozenset({"alpha", "luma"}),
 )
 
 
 def first_inputs(height: int, width: int, network_pixels: int) -> dict[str, NDArray[np.generic]]:
-    """The inputs of a stream's first frame, with black pictures for frame and background.
+    """Make the inputs of a stream's first frame, with a black frame and background.
 
     Raises:
         ConfigError: the budget of network pixels is not allowed.
@@ -60,11 +60,11 @@ def first_inputs(height: int, width: int, network_pixels: int) -> dict[str, NDAr
 
 @lru_cache(maxsize=1)
 def frame_plan(height: int, width: int, network_pixels: int) -> GraphPlan:
-    """The graph for frames of this size: what crosses the bus is the frame and its composite, the
-    background when it changes, and the small `smoothed` alpha, by which the answer is judged.
+    """Plan the graph for frames of one size.
 
-    The last one is kept, for it is asked for at each step of building and opening an engine; its
-    arrays are not to be written to.
+    Only the frame, its composite, a changed background and the small `smoothed` alpha, which is
+    checked, cross the bus. The last plan is cached because every step of building and opening an
+    engine asks for it: do not write to its arrays.
 
     Raises:
         ConfigError: the budget of network pixels is not allowed.
@@ -74,11 +74,11 @@ def frame_plan(height: int, width: int, network_pixels: int) -> GraphPlan:
     shapes = {name: array.shape for name, array in inputs.items()}
     size = f"{width}x{height}-{plan.width}x{plan.height}"
     return GraphPlan(
-        Recipe("frame", size, shapes), _frame_module, inputs, tuple(OUTPUTS), FRAME_WIRING
+        GraphSpec("frame", size, shapes), _frame_module, inputs, tuple(OUTPUTS), FRAME_BINDINGS
     )
 
 
 def _frame_module(network: Any) -> Any:
-    from vidbg.pipeline.frame_graph import FrameGraph  # needs torch
+    from vidbg.pipeline.gpu.frame_graph import FrameGraph  # needs torch
 
     return FrameGraph(network)

@@ -1,0 +1,159 @@
+"""Retrace the ONNX graphs in engines/: `python -m training.shipped_graphs`, or `make graphs`.
+
+A change to a network's module or to a step of the full frame on a GPU changes the graphs that ship.
+They are made again from the shipped weights and the ranges of OpenVINO's INT8 network, and their
+cards get the new hashes. Weights, INT8 network and scores stay as they are: only
+`training.export` makes those.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import typer
+from google.protobuf.message import DecodeError
+from onnx import ModelProto
+
+from training.graph_structure import GraphStructure
+from training.onnx_graphs import NetworkGraphs, write_graph
+from training.quantised_graphs import activation_ranges
+from vidbg.errors import EngineMismatch, VidbgError
+from vidbg.matting.engines import CARDS, Cards, engine_folder, file_hash
+
+logger = logging.getLogger(__name__)
+
+
+def shipped_networks(folder: Path) -> list[Cards]:
+    """The cards of the networks whose weights lie in a folder."""
+    return [cards for cards in CARDS.values() if _weights(folder, cards).is_file()]
+
+
+def trace_graphs(folder: Path, cards: Cards) -> dict[str, dict[str, ModelProto]]:
+    """Make a network's graphs from the weights and the INT8 network in a folder.
+
+    Returns:
+        By card, then by file name.
+    Raises:
+        EngineMismatch: the weights or the INT8 network are not those that the cards were made from.
+    """
+    _check_origins(folder, cards)
+    graphs = NetworkGraphs(_weights(folder, cards))
+    ranges = activation_ranges(folder / f"{cards.quantised}.xml")
+    return {
+        cards.weights: {f"{cards.weights}.onnx": graphs.fp32()},
+        cards.typed: typed_files(cards.typed, graphs.network(), graphs.frame()),
+        cards.typed_int8: typed_files(
+            cards.typed_int8, graphs.network(ranges), graphs.frame(ranges)
+        ),
+    }
+
+
+def typed_files(card: str, network: ModelProto, frame: ModelProto) -> dict[str, ModelProto]:
+    """The two graphs of a card for TensorRT by file name."""
+    stem, _, precision = card.rpartition("-")
+    return {f"{card}.onnx": network, f"{stem}-frame-{precision}.onnx": frame}
+
+
+def differences(shipped: Path, traced: ModelProto) -> list[str]:
+    """What a traced graph computes and the shipped one does not; empty if both do the same."""
+    try:
+        model = onnx.load(shipped, load_external_data=False)
+    except (OSError, DecodeError) as error:
+        return [f"it cannot be read: {error}"]
+    return GraphStructure(model).differences(GraphStructure(traced))
+
+
+def update_graphs(folder: Path, cards: Cards) -> list[str]:
+    """Write those of a network's graphs that no longer are what the code makes.
+
+    A graph that computes the same is left as it is, so that another version of torch alone changes
+    no file.
+
+    Returns:
+        The names of the files that were written.
+    Raises:
+        EngineMismatch: as of `trace_graphs`.
+    """
+    written = []
+    for card, graphs in trace_graphs(folder, cards).items():
+        changed = [name for name, graph in graphs.items() if differences(folder / name, graph)]
+        for name in changed:
+            write_graph(graphs[name], folder / name)
+        content = read_card(folder, card)
+        facts = {key: value for key, value in content.items() if key not in ("name", "files")}
+        write_card(folder, card, content["files"], facts)
+        written += changed
+    return written
+
+
+def read_card(folder: Path, card: str) -> dict[str, Any]:
+    """A card's content.
+
+    Raises:
+        EngineMismatch: there is none, or it is not JSON.
+    """
+    path = folder / f"{card}.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EngineMismatch(f"{path} cannot be read ({error}); export the network again") from None
+    return content
+
+
+def write_card(folder: Path, card: str, files: Iterable[str], facts: Mapping[str, Any]) -> None:
+    """Write a card with the hashes and sizes of its files as they are now.
+
+    Args:
+        facts: what else the card says.
+    """
+    entries = {
+        name: {"sha256": file_hash(folder / name), "bytes": (folder / name).stat().st_size}
+        for name in files
+    }
+    text = json.dumps({"name": card, "files": entries, **facts}, indent=2)
+    (folder / f"{card}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _check_origins(folder: Path, cards: Cards) -> None:
+    """Refuse weights or ranges that the scores on the cards do not belong to."""
+    weights, quantised = _weights(folder, cards), folder / f"{cards.quantised}.xml"
+    for path, card in ((weights, cards.weights), (quantised, cards.quantised)):
+        if not path.is_file():
+            raise EngineMismatch(f"{path} is missing; export the network again")
+        wanted, found = read_card(folder, card)["files"][path.name]["sha256"], file_hash(path)
+        if found != wanted:
+            raise EngineMismatch(
+                f"{path} is not what its card says (sha256 {found[:12]}…, not {wanted[:12]}…); "
+                "new weights are exported by training.export"
+            )
+    ranges_from = read_card(folder, cards.typed_int8).get("ranges_from", file_hash(quantised))
+    if ranges_from != file_hash(quantised):
+        raise EngineMismatch(
+            f"{folder / cards.typed_int8}.json has scores with the ranges of another INT8 network "
+            f"than {quantised}; export the network again with training.export"
+        )
+
+
+def _weights(folder: Path, cards: Cards) -> Path:
+    return folder / f"{cards.weights}.safetensors"
+
+
+def main() -> None:
+    """Retrace the graphs of every network whose weights ship."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    folder = engine_folder()
+    for cards in shipped_networks(folder):
+        try:
+            written = update_graphs(folder, cards)
+        except VidbgError as error:
+            raise SystemExit(str(error)) from None
+        logger.info("%s: %s", cards.weights, ", ".join(written) or "all graphs are up to date")
+
+
+if __name__ == "__main__":
+    typer.run(main)
