@@ -133,7 +133,7 @@ def test_bad_words_are_refused_with_what_is_allowed(text: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(*[st.integers(1, 60)] * 4, st.sampled_from(["cover", "fit"]))
+@given(*[st.integers(1, 60)] * 4, st.sampled_from(["cover", "contain"]))
 def test_filled_pictures_have_the_frames_size(h: int, w: int, th: int, tw: int, fit: Fit) -> None:
     filled = fill(np.full((h, w, 3), 9, np.uint8), th, tw, fit, RED)
     assert filled.shape == (th, tw, 3)
@@ -145,7 +145,7 @@ def test_filled_pictures_have_the_frames_size(h: int, w: int, th: int, tw: int, 
 def test_fit_shows_all_between_bars_and_cover_cuts() -> None:
     square = np.full((40, 40, 3), 200, np.uint8)
     square[:, :4] = 0
-    fitted = at(Still(square, "fit", RED))
+    fitted = at(Still(square, "contain", RED))
     assert (fitted[:, :35] == RED).all()
     assert (fitted[:, 125:] == RED).all()
     assert (fitted[:, 35:43] < 10).all()
@@ -350,8 +350,8 @@ def test_round_things_stay_round_whatever_the_shape_of_pixels(
     picture = np.zeros((120, round(160 / behind), 3), np.uint8)
     axes = round(40 / behind), 40
     cv2.ellipse(picture, (round(80 / behind), 60), axes, 0, 0, 360, (255, 255, 255), -1)
-    for fit in ("cover", "fit"):
-        still = Still(picture, "cover" if fit == "cover" else "fit", RED, behind)
+    for fit in ("cover", "contain"):
+        still = Still(picture, "cover" if fit == "cover" else "contain", RED, behind)
         blank = np.zeros((90, round(120 / before), 3), np.uint8)
         filled = still.at(
             Frame(blank, 0.0, 0, pixel_aspect=before), blank[..., 0].astype(np.float32)
@@ -454,7 +454,7 @@ def test_clear_places_of_a_moving_background_show_the_bars() -> None:
     assert (flat[:, 4:] == 200).all()
 
 
-@pytest.mark.parametrize("fit", ["cover", "fit"])
+@pytest.mark.parametrize("fit", ["cover", "contain"])
 @pytest.mark.parametrize(
     ("frame_aspect", "picture_aspect"),
     [(Fraction(1), Fraction(4, 3)), (Fraction(4, 3), Fraction(1)), (Fraction(1, 2), Fraction(2))],
@@ -474,7 +474,7 @@ def test_circles_stay_round_whatever_the_pixels_shape(
 
 
 def test_a_still_is_filled_anew_for_other_pixels() -> None:
-    still = Still(np.zeros((90, 160, 3), np.uint8), "fit", RED)
+    still = Still(np.zeros((90, 160, 3), np.uint8), "contain", RED)
     assert (at(still) == 0).all()
     narrow = Frame(np.zeros((90, 160, 3), np.uint8), 0.0, 0, pixel_aspect=Fraction(1, 2))
     assert (still.at(narrow, np.zeros((90, 160), np.float32))[0, 0] == RED).all()

@@ -8,31 +8,35 @@ from typing import Any
 
 import typer
 
-from vidbg.cli import settings
+from vidbg.cli import options, settings
 from vidbg.errors import SinkError
 
-EXAMPLE = """\
-# Settings of `vidbg run`, and as far as they concern matting and backgrounds of `vidbg process`.
-# Keys are the options without their dashes; `vidbg run --help` says what they mean. The command
-# line wins over the environment (VIDBG_BACKGROUND), that over a profile, that over what stands
-# here. Relative paths are taken from this file's folder.
+_HEADING = """\
+# Settings of `vidbg run`; `vidbg process` takes those that it has as well. Keys are the options
+# without their dashes; `vidbg run --help` explains them. The command line wins over the environment
+# (VIDBG_BACKGROUND), that over a profile, that over the top of this file. Relative paths are taken
+# from this file's folder.
+"""
 
-# background = "blur:60"     # or "beach.jpg", "#203040", "green"
-# camera = 0                 # an index or a path
-# size = "1280x720"
-# fps = 30
-# light-wrap = 0.3
-# smoothing = 0.15
-# refine = true
-# people = "all"            # or "main": the largest person alone
-# device = "auto"
-# whole-frame = true        # on an NVIDIA GPU: all of a frame's work is done there
-
-# vidbg run --profile meeting
+_PROFILE = """\
+# A profile: vidbg run --profile meeting
 # [profile.meeting]
 # background = "office.jpg"
 # feather = 1.5
 """
+
+
+def example() -> str:
+    """A file that shows every key, all of it commented out."""
+    groups: dict[str, list[str]] = {}
+    for key, option in settings.FILE_OPTIONS.items():
+        value = option.default if option.example is None else option.example
+        about = " | ".join(option.choices) or option.range
+        comment = f"  # {about}" if about else ""
+        groups.setdefault(option.group, []).append(f"# {_line(key, value)}{comment}")
+    parts = ["\n".join([f"# --- {group}", *lines, ""]) for group, lines in groups.items()]
+    return "\n".join([_HEADING, *parts, _PROFILE])
+
 
 config = typer.Typer(
     name="config", help="The file with settings: show, path, init.", no_args_is_help=True
@@ -47,13 +51,13 @@ def path() -> None:
 
 @config.command()
 def show(
-    ctx: typer.Context, file: settings.ConfigFile = None, profile: settings.Profile = None
+    ctx: typer.Context, file: options.ConfigFile = None, profile: options.Profile = None
 ) -> None:
     """Print the settings that `vidbg run` would use, and where each comes from."""
     run = settings.run_context(ctx, settings.options_for(file, profile))
     lines = {
-        _line(key, run.params[option.name]): settings.origin_of(run, option)
-        for key, option in settings.configurable(run.command).items()
+        _line(key, run.params[option.name]): settings.origin_of(run, option.name)
+        for key, option in settings.FILE_OPTIONS.items()
     }
     width = max(map(len, lines))
     for line, origin in lines.items():
@@ -69,13 +73,13 @@ def _line(key: str, value: Any) -> str:
 
 
 @config.command()
-def init(file: settings.ConfigFile = None) -> None:
+def init(file: options.ConfigFile = None) -> None:
     """Write an example, all of it commented out, if there is no file yet."""
     target = file or settings.default_file()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as stream:
-            stream.write(EXAMPLE)
+            stream.write(example())
     except FileExistsError:
         raise SinkError(f"{target} exists and is left as it is") from None
     except OSError as error:

@@ -21,12 +21,11 @@ from vidbg.compositing.specs import (
     FileSpec,
     PassthroughSpec,
     TransparentSpec,
+    parse_background,
 )
 from vidbg.frame import Alpha, Frame, Image
-from vidbg.limits import FEATHER_PX, LIGHT_WRAP, OFFSET_PX
-
-LIMITS = {"offset_px": OFFSET_PX, "feather_px": FEATHER_PX, "light_wrap": LIGHT_WRAP}
-"""Of the numbers in a CompositingConfig."""
+from vidbg.option_table import FEATHER, FIT, LIGHT_WRAP, OFFSET, check_config
+from vidbg.paths import StrPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,8 @@ class CompositingConfig:
 
     Attributes:
         background: see `parse_background`.
-        fit: "cover" fills the frame with the background and cuts what is over; "fit" shows all.
+        fit: "cover" fills the frame with the background and crops what is left over; "contain"
+            (or its older name, "fit") shows all of it between bars.
         bars: BGR of the bars beside a fitted background and behind a transparent picture.
         offset_px: moves the matte's edge, in pixels of the frame; above 0 the person grows.
         feather_px: softens the matte's edge: a Gaussian's sigma, in pixels of the frame.
@@ -44,15 +44,15 @@ class CompositingConfig:
         keep_alpha: opaque frames carry the alpha they were made with, for a sink that writes it.
 
     Raises:
-        ConfigError: a number is out of its range.
+        ConfigError: a number is out of range, or `fit` is no choice.
     """
 
     background: BackgroundSpec
-    fit: Fit = "cover"
+    fit: Fit = FIT.default
     bars: Bgr = (0, 0, 0)
-    offset_px: float = 0.0
-    feather_px: float = 0.0
-    light_wrap: float = 0.0
+    offset_px: float = OFFSET.default
+    feather_px: float = FEATHER.default
+    light_wrap: float = LIGHT_WRAP.default
     keep_alpha: bool = False
 
     @property
@@ -63,8 +63,20 @@ class CompositingConfig:
         return over and not edge and not self.keep_alpha
 
     def __post_init__(self) -> None:
-        for name, limits in LIMITS.items():
-            limits.check(name, getattr(self, name))
+        check_config(self, "compositing")
+
+
+def as_compositing(background: StrPath | BackgroundSpec | CompositingConfig) -> CompositingConfig:
+    """Return the config for a background that is given in words, as a spec or as a config.
+
+    Raises:
+        ConfigError: it cannot be read as a background.
+    """
+    if isinstance(background, CompositingConfig):
+        return background
+    if isinstance(background, BackgroundSpec):
+        return CompositingConfig(background)
+    return CompositingConfig(parse_background(background))
 
 
 class Compositor:

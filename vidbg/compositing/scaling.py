@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.choices import Fit as Fit
 from vidbg.frame import Image
-
-Fit = Literal["cover", "fit"]
-"""How a picture fills a frame of another shape: "cover" cuts what is over, "fit" adds bars."""
 
 Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.float32])
 
@@ -67,7 +65,7 @@ def fill(
 
     Args:
         picture: uint8 (h, w, 3), BGR.
-        fit: "cover" fills the frame and cuts what is over; "fit" shows all of it between bars.
+        fit: "cover" fills the frame and crops what is left over; "contain" shows all between bars.
         bars: BGR colour of the bars.
         aspect: how many times as wide as the frame's pixels the picture's are.
     Returns:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidbg.compositing import BackgroundSpec, CompositingConfig, parse_background
+from vidbg.compositing import BackgroundSpec, CompositingConfig
+from vidbg.compositing.compositor import as_compositing
 from vidbg.config import MattingConfig
 from vidbg.errors import SinkError
 from vidbg.paths import StrPath
@@ -39,7 +40,7 @@ def process(
         VidbgError: something cannot be read, computed or written; the files before it are done.
         TypeError: the source or the output is no path.
     """
-    compositing = _compositing(background)
+    compositing = as_compositing(background)
     written = written or OutputConfig()
     target = None if output is None else os.fspath(output)
     sources = [source] if isinstance(source, str | os.PathLike) else source
@@ -53,11 +54,3 @@ def process(
         for job in jobs:
             processor(job, observer)
     return [Path(job.target) for job in jobs]
-
-
-def _compositing(background: StrPath | BackgroundSpec | CompositingConfig) -> CompositingConfig:
-    if isinstance(background, CompositingConfig):
-        return background
-    if isinstance(background, BackgroundSpec):
-        return CompositingConfig(background)
-    return CompositingConfig(parse_background(background))

@@ -1,8 +1,7 @@
 const $ = (id) => document.getElementById(id);
 const query = location.search;  // holds the token
-const edges = ["offset_px", "feather_px", "light_wrap"];
-const numbers = ["strength", ...edges];
 let shown = null, holding = null;
+let controls = [];  // as vidbg describes them: sliders and checkboxes for everything but the background
 
 // Whoever listens to the page hears only what has changed.
 function tell(id, text) { if ($(id).textContent !== text) $(id).textContent = text; }
@@ -37,10 +36,41 @@ function fill(list) {
   }));
 }
 
-function limit(limits) {
-  for (const name of numbers)
-    for (const input of [$(name), $(`${name}-number`)])
-      if (!input.max) [input.min, input.max] = limits[name];
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function sliderRow({ name, label, range: [min, max], step, unit }) {
+  const slider = element("input", { type: "range", id: name, min, max, step });
+  const number = element("input", { type: "number", id: `${name}-number`, min, max, step: "any" });
+  number.setAttribute("aria-label", unit ? `${label}, in ${unit}` : `${label}, as a number`);
+  return element("div", { className: "row" }, element("label", { htmlFor: name }, label), slider, number, element("span", {}, unit));
+}
+
+function checkRow({ name, label, on, off }) {
+  const box = element("input", { type: "checkbox", id: name });
+  box.onchange = () => send({ [name]: box.checked ? on : off });
+  return element("label", { className: "check" }, box, ` ${label}`);
+}
+
+function build(described) {
+  if (controls.length) return;
+  controls = described;
+  const sections = new Map();
+  for (const control of controls) {
+    if (!sections.has(control.section)) sections.set(control.section, element("fieldset", { className: "card" }, element("legend", {}, control.section)));
+    sections.get(control.section).append(control.kind === "number" ? sliderRow(control) : checkRow(control));
+  }
+  $("sections").append(...sections.values());
+  $("reset").textContent = `Reset ${[...sections.keys()].join(" and ").toLowerCase()}`;
+  for (const control of controls) if (control.kind === "number") bindNumber(control.name);
+  $("sections").querySelectorAll("input[type=range]").forEach(hold);
+}
+
+function limit([min, max]) {
+  for (const id of ["strength", "strength-number"]) if (!$(id).max) Object.assign($(id), { min, max });
 }
 
 function figures(status) {
@@ -56,9 +86,10 @@ function figures(status) {
 }
 
 function show(state) {
-  const { status, look, at_start, limits, backgrounds } = state;
+  const { status, look, at_start, backgrounds } = state;
   fill(backgrounds);
-  limit(limits);
+  build(state.controls);
+  limit(state.strength);
   const name = status ? status.state : "starting";
   tell("state", status ? status.words : name);
   $("state").className = name;
@@ -75,10 +106,11 @@ function show(state) {
   if (background.kind === "colour") set($("colour-value"), background.colour);
   if ($("room").hidden !== (background.kind !== "room")) $("room").hidden = background.kind !== "room";
   $("stage").classList.toggle("room", background.kind === "room");
-  for (const edge of edges) setNumber(edge, look[edge]);
-  $("mirror").checked = look.mirror;
-  $("fit").checked = look.fit === "fit";
-  $("reset").disabled = [...edges, "mirror", "fit"].every((key) => look[key] === at_start[key]);
+  for (const { name, kind, on } of controls) {
+    if (kind === "number") setNumber(name, look[name]);
+    else $(name).checked = look[name] === on;
+  }
+  $("reset").disabled = controls.every(({ name }) => look[name] === at_start[name]);
 }
 
 function complain(text) { tell("error", text); $("error").hidden = !text; }
@@ -104,7 +136,7 @@ async function send(change) {  // one at a time; of what comes meanwhile the new
 $("blur").onclick = () => send({ background: { kind: "blur", strength: +$("strength").value } });
 $("colour").onclick = () => send({ background: { kind: "colour", colour: $("colour-value").value } });
 $("colour-value").oninput = () => send({ colour: $("colour-value").value });
-for (const name of numbers) {
+function bindNumber(name) {
   const slider = $(name), number = $(`${name}-number`);
   const take = (value) => send({ [name]: value });
   slider.oninput = () => { number.value = +(+slider.value).toFixed(2); take(+slider.value); };
@@ -114,16 +146,16 @@ for (const name of numbers) {
   };
   number.onblur = () => { if (shown) show(shown); };
 }
-$("mirror").onchange = () => send({ mirror: $("mirror").checked });
-$("fit").onchange = () => send({ fit: $("fit").checked ? "fit" : "cover" });
+bindNumber("strength");
 $("reset").onclick = () => {
   const { background, ...rest } = shown.at_start;
   send(rest);
 };
-for (const input of document.querySelectorAll("input[type=range], input[type=color]")) {
+function hold(input) {
   input.addEventListener("input", () => { holding = input; });
   for (const end of ["change", "blur"]) input.addEventListener(end, () => { holding = null; });
 }
+document.querySelectorAll("input[type=range], input[type=color]").forEach(hold);
 
 async function poll() {
   let trouble = "vidbg has ended, or does not answer";

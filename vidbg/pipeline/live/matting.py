@@ -123,7 +123,7 @@ class MattingTools(Tools[Arrived, Matted | Composited]):
             return None
 
     def _fitted(self, frame: Frame, mirror: bool) -> Frame:
-        image = fill(frame.image, self._height, self._width, "fit", (0, 0, 0))
+        image = fill(frame.image, self._height, self._width, "contain", (0, 0, 0))
         if mirror:
             image = np.asarray(cv2.flip(image, 1), np.uint8)
         return replace(frame, image=image)

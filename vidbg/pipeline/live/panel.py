@@ -8,8 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from vidbg.compositing import BackgroundSpec
-from vidbg.compositing.compositor import LIMITS
+from vidbg.compositing import BackgroundSpec, CompositingConfig
 from vidbg.compositing.specs import (
     MAX_BLUR,
     MIN_BLUR,
@@ -20,12 +19,15 @@ from vidbg.compositing.specs import (
 )
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame
+from vidbg.option import Option
+from vidbg.option_table import PANEL_OPTIONS
 from vidbg.pipeline.live.look import Look
 from vidbg.pipeline.live.preview import Run
 from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.panel import serve_panel
 
-NUMBERS = ("offset_px", "feather_px", "light_wrap")
+CONTROLS = {option.config_field: option for option in PANEL_OPTIONS}
+"""What the page has a control for beside the background, by the field that it changes."""
 
 
 class LivePanel:
@@ -81,8 +83,9 @@ class LivePanel:
     def state(self) -> dict[str, Any]:
         """How it goes and looks, and what there is to choose from.
 
-        `status` and `look` are None before the start, as is `at_start`, the first look; `limits`
-        has the least and the greatest of each number, `backgrounds` the files' names.
+        `status` and `look` are None before the start, as is `at_start`, the first look; `controls`
+        describes what else than the background can be changed, `strength` is the range of blur,
+        `backgrounds` has the files' names.
         """
         status, run = self._status, self.run
         return {
@@ -95,15 +98,13 @@ class LivePanel:
             },
             "look": None if run is None else self._told(run.look),
             "at_start": self._at_start,
-            "limits": {
-                "strength": (MIN_BLUR, MAX_BLUR),
-                **{name: LIMITS[name] for name in NUMBERS},
-            },
+            "controls": [_described(name, option) for name, option in CONTROLS.items()],
+            "strength": (MIN_BLUR, MAX_BLUR),
             "backgrounds": [path.name for path in self._files],
         }
 
     def change(self, change: Any) -> None:
-        """Any of `background`, `strength`, `colour`, `mirror`, `fit` and the NUMBERS.
+        """Change any of `background`, `strength`, `colour` and the fields in CONTROLS.
 
         A background is {"kind": "blur", "strength": 20 to 100}, {"kind": "colour", "colour":
         "#rrggbb"} or {"kind": "file", "number": of `backgrounds`}. `strength` and `colour` alone
@@ -124,12 +125,9 @@ class LivePanel:
         return self._thumbnail(self._files[number]) if number < len(self._files) else None
 
     def _told(self, look: Look) -> dict[str, Any]:
-        compositing = look.compositing
         return {
-            "background": self._background_told(compositing.background),
-            "mirror": look.mirror,
-            "fit": compositing.fit,
-            **{name: getattr(compositing, name) for name in NUMBERS},
+            "background": self._background_told(look.compositing.background),
+            **{name: getattr(_part(look, option), name) for name, option in CONTROLS.items()},
         }
 
     def _background_told(self, background: BackgroundSpec) -> dict[str, Any]:
@@ -145,23 +143,22 @@ class LivePanel:
         return {"kind": "room"}
 
     def _changed(self, look: Look, change: Mapping[str, Any]) -> Look:
-        compositing, mirror = look.compositing, look.mirror
         for name, value in change.items():
-            if name == "background":
-                compositing = replace(compositing, background=self._background(value))
+            fields: dict[str, Any]
+            if name in CONTROLS:
+                option = CONTROLS[name]
+                fields = {name: _value(name, option, value)}
+                if isinstance(_part(look, option), Look):
+                    look = replace(look, **fields)
+                    continue
+            elif name == "background":
+                fields = {"background": self._background(value)}
             elif name in ("strength", "colour"):
-                background = _adjusted(compositing.background, name, value)
-                compositing = replace(compositing, background=background)
-            elif name == "mirror" and isinstance(value, bool):
-                mirror = value
-            elif name == "fit" and value in ("cover", "fit"):
-                compositing = replace(compositing, fit=value)
-            elif name in NUMBERS:
-                number: dict[str, Any] = {name: _number(name, value)}
-                compositing = replace(compositing, **number)
+                fields = {"background": _adjusted(look.compositing.background, name, value)}
             else:
-                raise ConfigError(f"{name} cannot be {value!r}")
-        return Look(compositing, mirror)
+                raise ConfigError(f"{name} cannot be {value!r}: the panel does not change it")
+            look = replace(look, compositing=replace(look.compositing, **fields))
+        return look
 
     def _background(self, asked: Any) -> BackgroundSpec:
         match asked:
@@ -173,6 +170,37 @@ class LivePanel:
                 if 0 <= number < len(self._files):
                     return FileSpec(self._files[number])
         raise ConfigError(f"the panel has no such background: {asked!r}")
+
+
+def _part(look: Look, option: Option[Any]) -> Look | CompositingConfig:
+    """What has the option's field."""
+    return look.compositing if option.target == "compositing" else look
+
+
+def _described(name: str, option: Option[Any]) -> dict[str, Any]:
+    """A control as the page needs it."""
+    control = option.control
+    if control is None:
+        raise ValueError(f"the option {option.name} has no control")
+    described = {"name": name, "section": control.section, "label": control.label}
+    if option.limits is None:
+        return {**described, "kind": "check", "on": control.on, "off": control.off}
+    number = {"range": option.limits, "step": control.step, "unit": option.unit}
+    return {**described, "kind": "number", **number}
+
+
+def _value(name: str, option: Option[Any], value: Any) -> Any:
+    """What the page sent, as the option's type; its range and choices the config checks.
+
+    Raises:
+        ConfigError: it is of another type.
+    """
+    if option.limits is not None:
+        return _number(name, value)
+    expected = bool if option.value_type is bool else str
+    if not isinstance(value, expected):
+        raise ConfigError(f"{name} cannot be {value!r}")
+    return value
 
 
 def _adjusted(background: BackgroundSpec, name: str, value: Any) -> BackgroundSpec:
