@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 import vidbg
+from vidbg import option_table
 from vidbg.choices import Fit
 from vidbg.cli.app import app
 from vidbg.cli.config import example
@@ -155,8 +156,18 @@ def test_the_command_has_the_options_of_the_table(command: Command) -> None:
         text = help_text(option, command)
         assert text.endswith("."), f"the help of --{option.key} is no sentence: {text!r}"
         assert "{" not in text
-        if option.limits is not None and option.limits.most != float("inf") and not option.metavar:
+        if (
+            option.limits is not None
+            and option.limits.maximum != float("inf")
+            and not option.metavar
+        ):
             assert option.range in text, f"the help of --{option.key} misses {{range}}"
+
+
+def test_every_option_of_the_module_is_in_the_table() -> None:
+    named = {n: o for n, o in vars(option_table).items() if isinstance(o, Option)}
+    missing = [name for name, option in named.items() if option not in OPTIONS]
+    assert not missing, f"add {', '.join(missing)} to OPTIONS in vidbg/option_table.py"
 
 
 def test_names_are_unique_in_a_command() -> None:

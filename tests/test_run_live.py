@@ -28,7 +28,7 @@ GREEN = (64, 177, 0)
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network sees nobody, so that the output is the background alone."""
+    """Let the network see nobody, so that the output is only the background."""
     backend: Any = lambda *_: ConstantBackend(0.0)  # noqa: E731
     monkeypatch.setattr(matter_module, "load_backend", backend)
     monkeypatch.setattr(networks, "load_first", lambda *_: ("cpu", ConstantBackend(0.0)))

@@ -175,7 +175,7 @@ def test_the_example_is_written_once_and_is_right(
 ) -> None:
     assert vidbg("config", "path")[1].strip() == str(default_file())
     assert vidbg("config", "init") == (0, f"{default_file()}\n", "")
-    assert "is left as it is" in vidbg("config", "init")[2]
+    assert "was left as it is" in vidbg("config", "init")[2]
     assert default_file().read_text(encoding="utf-8") == example()
     for name in ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES"):  # the example names a GPU
         monkeypatch.setenv(name, "")

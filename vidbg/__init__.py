@@ -1,4 +1,4 @@
-"""vidbg: another background behind a person, in real time.
+"""Replace the background of a person's video, in real time.
 
 ::
 

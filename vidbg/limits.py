@@ -12,13 +12,13 @@ from vidbg.errors import ConfigError
 class Limits(NamedTuple):
     """A range of numbers, both ends included."""
 
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
     def __str__(self) -> str:
-        if self.most == math.inf:
-            return f"{self.least:g} or more"
-        return f"{self.least:g} to {self.most:g}"
+        if self.maximum == math.inf:
+            return f"{self.minimum:g} or more"
+        return f"{self.minimum:g} to {self.maximum:g}"
 
     def check(self, name: str, value: float, unit: str = "") -> None:
         """Refuse a number out of range, infinity and NaN among them.
@@ -29,7 +29,7 @@ class Limits(NamedTuple):
         Raises:
             ConfigError: the message gives the value and the range.
         """
-        if not self.least <= value <= self.most:
+        if not self.minimum <= value <= self.maximum:
             raise ConfigError(f"{name} is {value:g}; allowed are {self} {unit}".rstrip())
 
 
@@ -49,7 +49,7 @@ def check_size(name: str, width: int, height: int) -> None:
     Raises:
         ConfigError: the message gives the size and the range.
     """
-    if not SIDE_PX.least <= min(width, height) <= max(width, height) <= SIDE_PX.most:
+    if not SIDE_PX.minimum <= min(width, height) <= max(width, height) <= SIDE_PX.maximum:
         raise ConfigError(f"{name} is {width}x{height}; allowed are sides of {SIDE_PX} pixels")
 
 

@@ -684,12 +684,12 @@ OPTIONS: tuple[Option[Any], ...] = (
 
 
 def options_of(command: Command) -> list[Option[Any]]:
-    """The options of a command, in the order of its help."""
+    """Return the options of a command, in the order of its help."""
     return [option for option in OPTIONS if command in option.commands]
 
 
 def options_for(target: Target) -> list[Option[Any]]:
-    """The options whose values a config takes."""
+    """Return the options whose values a config takes."""
     return [option for option in OPTIONS if option.target == target]
 
 

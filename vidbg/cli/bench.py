@@ -1,4 +1,4 @@
-"""`vidbg bench`: how fast it is here, stage by stage and end to end."""
+"""`vidbg bench`: how fast this machine is, stage by stage and end to end."""
 
 from __future__ import annotations
 
@@ -91,16 +91,16 @@ def _print_changes(old: Record, facts: Record) -> None:
     from vidbg.pipeline.bench_compare import changes
 
     console = Console()
-    found = changes(old, facts)
-    if not found:
-        console.print("the older record holds none of these engines at this network size")
+    figures = changes(old, facts)
+    if not figures:
+        console.print("the older record has none of these engines at this network size")
         return
     versions = old.get("versions")
     version = versions.get("vidbg", "?") if isinstance(versions, dict) else "?"
     table = Table(title=f"against vidbg {version}, {old.get('source', '?')}")
     for heading in ("engine", "figure", "then", "now", "now / then"):
         table.add_column(heading, justify="left" if heading in ("engine", "figure") else "right")
-    for change in found:
+    for change in figures:
         ratio = "" if change.ratio is None else f"{change.ratio:.2f}"
         numbers = (f"{change.then:.2f}", f"{change.now:.2f}", ratio)
         table.add_row(change.engine, change.what, *numbers)

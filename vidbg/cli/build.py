@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @options.takes_options("build")
 def build(**params: Any) -> None:
-    """Build an engine for TensorRT, if there is none that fits."""
+    """Build an engine for TensorRT, unless there is one that fits."""
     from vidbg.matting.backends.tensorrt.build import build_engine
     from vidbg.matting.backends.tensorrt.cache import keep_engine, origin_of
     from vidbg.matting.backends.tensorrt.flavour import choose

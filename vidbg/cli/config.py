@@ -1,4 +1,4 @@
-"""`vidbg config`: the file with settings, and what they come to."""
+"""`vidbg config`: the settings file, and the settings that result from it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PROFILE = """\
 
 
 def example() -> str:
-    """A file that shows every key, all of it commented out."""
+    """Return a file that shows every key, all of it commented out."""
     groups: dict[str, list[str]] = {}
     for key, option in settings.FILE_OPTIONS.items():
         value = option.default if option.example is None else option.example
@@ -39,13 +39,13 @@ def example() -> str:
 
 
 config = typer.Typer(
-    name="config", help="The file with settings: show, path, init.", no_args_is_help=True
+    name="config", help="The settings file: show, path, init.", no_args_is_help=True
 )
 
 
 @config.command()
 def path() -> None:
-    """Print where the file is looked for."""
+    """Print the path of the settings file."""
     typer.echo(settings.default_file())
 
 
@@ -65,7 +65,7 @@ def show(
 
 
 def _line(key: str, value: Any) -> str:
-    """A line of TOML."""
+    """Format a line of TOML."""
     if value is None:
         return f"# {key}: unset"
     text = str(value) if isinstance(value, Path) else value
@@ -74,14 +74,14 @@ def _line(key: str, value: Any) -> str:
 
 @config.command()
 def init(file: options.ConfigFile = None) -> None:
-    """Write an example, all of it commented out, if there is no file yet."""
+    """Write an example in which everything is commented out, unless the file exists."""
     target = file or settings.default_file()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as stream:
             stream.write(example())
     except FileExistsError:
-        raise SinkError(f"{target} exists and is left as it is") from None
+        raise SinkError(f"{target} exists and was left as it is") from None
     except OSError as error:
         raise SinkError(f"{target} cannot be written: {error}") from error
     typer.echo(target)

@@ -108,7 +108,7 @@ def _metavar(option: Option[Any]) -> str | None:
 
 
 def help_text(option: Option[Any], command: Command) -> str:
-    """The help of an option, with what it allows."""
+    """Format the help of an option, with the values that it allows."""
     is_wide = len("|".join(option.choices)) > _WIDEST_CHOICES
     text = option.help + (f" One of {', '.join(option.choices)}." if is_wide else "")
     return text.format(range=option.range, backgrounds=_backgrounds(command), outputs=_outputs())
@@ -146,13 +146,13 @@ def use_gpu(number: int | None) -> int | None:
 
 
 def values_for(target: Target, command: Command, params: Params) -> dict[str, Any]:
-    """What a command's options set in a config, by its fields.
+    """Collect the fields of a config that a command's options set.
 
     Raises:
         ConfigError: a value cannot be read.
     """
     return {
-        option.config_field: _READERS.get(option.name, _as_it_is)(params[option.name])
+        option.config_field: _READERS.get(option.name, _unchanged)(params[option.name])
         for option in options_of(command)
         if option.target == target
     }
@@ -171,10 +171,10 @@ def compositing_config(command: Command, params: Params) -> CompositingConfig:
 
 
 def parse_network_size(text: str | None) -> int | None:
-    """Pixels of the network's input, of a size such as "384x224".
+    """Read a size such as "384x224" as the number of pixels of the network's input.
 
     Raises:
-        ConfigError: it is no size, or it has too few or too many pixels.
+        ConfigError: it is not a size, or it has too few or too many pixels.
     """
     if text is None:
         return None
@@ -193,7 +193,7 @@ def _parse_background(text: str) -> BackgroundSpec:
     return parse_background(text)
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -202,4 +202,4 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "network_size": parse_network_size,
     "size": lambda text: parse_size("--size", text),
 }
-"""For the options whose config takes another type than the command line."""
+"""Readers for options whose config takes another type than the command line."""

@@ -1,4 +1,4 @@
-"""`vidbg process`: video files and pictures."""
+"""`vidbg process`: video files and images."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def process(
 
 
 def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
-    """Whether the outputs may be written; asks at a terminal about one that exists.
+    """Return whether the outputs may be written; ask at a terminal about one that exists.
 
     Raises:
         SinkError: a file exists and nobody can be asked.
@@ -81,7 +81,7 @@ def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
 
 
 def _run(jobs: list[Job], processor: Processor, quiet: bool) -> None:
-    """Every job in turn; of several, one that fails is told and does not stop the others."""
+    """Do every job in turn; one of several that fails is reported and does not stop the others."""
     failed = 0
     for number, job in enumerate(jobs, 1):
         try:
@@ -107,7 +107,7 @@ def _summary(job: Job, report: StreamReport) -> str:
 
 
 class ProgressBar:
-    """Frames, rate and time left on standard error."""
+    """Shows frames, rate and time left on standard error."""
 
     def __init__(self, prefix: str, quiet: bool) -> None:
         self._prefix = prefix
@@ -133,7 +133,7 @@ class ProgressBar:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._bar is None or self._task is None:
             return
-        if kind is None:  # the length was a guess
+        if kind is None:  # the length was estimated
             self._bar.update(self._task, total=self._bar.tasks[0].completed)
         self._bar.stop()
 

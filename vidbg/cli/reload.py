@@ -1,4 +1,4 @@
-"""SIGHUP: read the settings anew while `vidbg run` goes on."""
+"""SIGHUP reads the settings again while `vidbg run` goes on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vidbg.option_table import LIVE_OPTIONS
 logger = logging.getLogger(__name__)
 
 PATIENCE_S = 3.0
-"""How long the end waits for a reload that is under way."""
+"""How long the end of a run waits for a reload in progress."""
 
 
 @contextmanager
 def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) -> Iterator[None]:
-    """Let SIGHUP read the settings anew, inside.
+    """Let SIGHUP read the settings again inside the `with` block.
 
-    At a terminal SIGHUP goes on ending the run: there it means that the terminal was closed.
+    At a terminal SIGHUP still ends the run, because there it means that the terminal was closed.
 
     Args:
         context: of the command that runs.

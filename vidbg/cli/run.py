@@ -61,7 +61,7 @@ def _live_config(params: options.Params) -> LiveConfig:
 
 
 def _public(name: str) -> str:
-    """A camera or an output for the log: of a URL only what is not secret."""
+    """Name a camera or an output in the log, without the secrets in a URL."""
     from vidbg.urls import public_name
 
     return public_name(name) if "://" in name else name

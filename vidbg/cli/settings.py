@@ -1,8 +1,8 @@
 """Options from the configuration file, its profiles and the environment.
 
-The command line wins over the environment (VIDBG_BACKGROUND for --background), that over the
-profile, that over the file's top level, that over what is built in. The file is TOML and its keys
-are the options of `vidbg run` without their dashes.
+In order of precedence: the command line, the environment (VIDBG_BACKGROUND for --background), the
+profile, the top level of the file, the built-in default. The file is TOML, and its keys are the
+options of `vidbg run` without their dashes.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ ARGUMENTS = f"{__name__}.arguments"
 FILE_NAME = "config.toml"
 
 FILE_OPTIONS = {option.key: option for option in options_of("run")}
-"""What a file may hold, by its key."""
+"""The options that a file can hold, by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a file says, its chosen profile laid over its top level.
+    """The settings in a file; those of the chosen profile override the top level.
 
     Attributes:
-        values: by parameter name, ready to be defaults.
-        origins: by parameter name, where the value stands.
+        values: by parameter name, ready to be used as defaults.
+        origins: where each value comes from, by parameter name.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Settings:
 
 
 def default_file() -> Path:
-    """The user's file: $XDG_CONFIG_HOME/vidbg/config.toml, or the platform's equivalent."""
+    """Return the user's file: $XDG_CONFIG_HOME/vidbg/config.toml, or the platform's equivalent."""
     return Path(typer.get_app_dir("vidbg")) / FILE_NAME
 
 
@@ -55,7 +55,7 @@ def variable_of(option: Option[Any]) -> str:
 
 
 def load_settings(file: Path | None, profile: str | None, context: Any) -> Settings:
-    """Read a file, or the user's own if there is one.
+    """Read a file, or the user's default file if there is one.
 
     Args:
         context: of `vidbg run` or a command that shares its options.
@@ -110,7 +110,7 @@ def _take(
 
 
 def _checked(option: Option[Any], value: Any, where: str, path: Path, context: Any) -> Any:
-    """The value as the option's type, paths made absolute."""
+    """Convert a value to the option's type, and make paths absolute."""
     kind = option.value_type
     allowed, expected = _TOML_TYPES.get(kind, _TEXT)
     if option is CAMERA:
@@ -138,7 +138,7 @@ _TOML_TYPES: dict[type, tuple[tuple[type, ...], str]] = {
 
 
 def _anchored(option: Option[Any], value: Any, where: str, folder: Path) -> Any:
-    """A relative path is taken from the file's folder."""
+    """Resolve a relative path against the file's folder."""
     if option.is_path:
         return folder / Path(value).expanduser()
     if option is CAMERA and is_file(folder / value):
@@ -155,10 +155,10 @@ def _anchored(option: Option[Any], value: Any, where: str, folder: Path) -> Any:
 
 
 class LiveCommand(TyperCommand):
-    """`vidbg run`: every option may also stand in the environment and in a file."""
+    """`vidbg run`: every option can also be set in the environment and in a file."""
 
     taken: frozenset[str] | None = None
-    """Parameters to take from there; None for all."""
+    """Parameters that are taken from there; None for all of them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -166,7 +166,7 @@ class LiveCommand(TyperCommand):
             option.envvar = _VARIABLES[option.name or ""]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Make what the file says the defaults of this call.
+        """Use the settings in the file as the defaults of this call.
 
         Raises:
             ConfigError: the file or the profile cannot be used.
@@ -181,11 +181,11 @@ class LiveCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         for option in self._options():
-            option.show_envvar = False  # the line at the end says it for all of them
+            option.show_envvar = False  # the line at the end says it once for all
         super().format_help(ctx, formatter)
 
     def _options(self) -> list[TyperOption]:
-        """Those with a variable: what is taken, and where from."""
+        """Return the options that can be set in the environment."""
         names = _VARIABLES if self.taken is None else {*self.taken, "config", "profile"}
         return [p for p in self.params if isinstance(p, TyperOption) and p.name in names]
 
@@ -204,7 +204,7 @@ class LiveCommand(TyperCommand):
 
 
 class FileCommand(LiveCommand):
-    """`vidbg process`: takes what is of matting and compositing; it has another output."""
+    """`vidbg process`: takes the options that it shares with `vidbg run`."""
 
     taken = frozenset(option.name for option in SHARED_OPTIONS)
 
@@ -218,19 +218,19 @@ _VARIABLES = {
 
 
 def _run_command(context: typer.Context) -> Any:
-    """`vidbg run`, whose options a file holds."""
+    """Return the command `vidbg run`, whose options a file can hold."""
     commands = getattr(context.find_root().command, "commands", {})
     return commands.get("run", context.command)
 
 
 def options_for(file: Path | None, profile: str | None) -> list[str]:
-    """What gives `vidbg run` this file and this profile."""
+    """Return the arguments that give `vidbg run` this file and this profile."""
     given = [] if file is None else ["--config", str(file)]
     return given + ([] if profile is None else ["--profile", profile])
 
 
 def run_context(ctx: typer.Context, arguments: Sequence[str]) -> Any:
-    """A call of `vidbg run`, parsed, with all that its settings come to.
+    """Parse the arguments of `vidbg run`, with its settings applied.
 
     Raises:
         ConfigError: the file or the profile cannot be used.
@@ -242,7 +242,7 @@ def run_context(ctx: typer.Context, arguments: Sequence[str]) -> Any:
 
 
 def origin_of(context: typer.Context, name: str) -> str:
-    """Where an option's value comes from, in words.
+    """Say where an option's value comes from.
 
     Args:
         context: of `vidbg run`.

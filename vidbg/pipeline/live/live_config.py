@@ -104,7 +104,7 @@ class LiveConfig:
 
     @property
     def asked(self) -> StreamInfo:
-        """What to ask the camera for; the sides are even, for outputs are 4:2:0."""
+        """What to ask the camera for; the sides are even because outputs are 4:2:0."""
         width, height = self.size
         rate = Fraction(self.fps).limit_denominator(1001)
         return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
@@ -118,7 +118,7 @@ class LiveConfig:
         return self.output == NO_OUTPUT
 
     def background_files(self) -> list[Path]:
-        """The images and videos in the folder of backgrounds, by name.
+        """List the images and videos in the folder of backgrounds, by name.
 
         Raises:
             SourceError: it cannot be listed, or there are none.

@@ -179,7 +179,7 @@ def _tell_nobody(_: str) -> None:
 
 
 def _camera(config: LiveConfig, tell: Tell) -> Callable[[], Source]:
-    """What opens the camera, the same one each time, and tells each mode once."""
+    """Make a function that opens the same camera each time and reports each mode once."""
     open_source = camera_source(config.camera, config.asked, config.pixel_format)
     tell_once = _once(tell)
 
@@ -194,7 +194,7 @@ def _camera(config: LiveConfig, tell: Tell) -> Callable[[], Source]:
 
 
 def _output(config: LiveConfig, info: StreamInfo, tell: Tell) -> Callable[[], Sink]:
-    """What opens the output, and tells each address once, for an output is opened again."""
+    """Make a function that opens the output, again if need be, and reports each address once."""
     tell_once = _once(tell)
     raw_format = config.pipe_format or "y4m"
     return lambda: open_output(
@@ -228,7 +228,7 @@ def _open_window(
 
 
 def _once(tell: Tell) -> Tell:
-    """Tells the same text only once."""
+    """Wrap a function so that it gets the same text only once."""
     reported: set[str] = set()
 
     def tell_news(text: str) -> None:

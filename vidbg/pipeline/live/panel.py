@@ -67,7 +67,7 @@ class LivePanel:
 
     @run.setter
     def run(self, run: Run) -> None:
-        self._run, self._at_start = run, self._told(run.look)
+        self._run, self._at_start = run, self._look_state(run.look)
 
     @property
     def watches(self) -> bool:
@@ -81,7 +81,7 @@ class LivePanel:
         self._service.close()
 
     def state(self) -> dict[str, Any]:
-        """How it goes and looks, and what there is to choose from.
+        """Return how the run is going, how it looks, and what there is to choose from.
 
         `status` and `look` are None before the start, as is `at_start`, the first look; `controls`
         describes what else than the background can be changed, `strength` is the range of blur,
@@ -96,7 +96,7 @@ class LivePanel:
                 "state": status.state.value,
                 "words": status.state.words,
             },
-            "look": None if run is None else self._told(run.look),
+            "look": None if run is None else self._look_state(run.look),
             "at_start": self._at_start,
             "controls": [_described(name, option) for name, option in CONTROLS.items()],
             "strength": (MIN_BLUR, MAX_BLUR),
@@ -124,13 +124,13 @@ class LivePanel:
         """See `thumbnails`; one call at a time."""
         return self._thumbnail(self._files[number]) if number < len(self._files) else None
 
-    def _told(self, look: Look) -> dict[str, Any]:
+    def _look_state(self, look: Look) -> dict[str, Any]:
         return {
-            "background": self._background_told(look.compositing.background),
+            "background": self._background_state(look.compositing.background),
             **{name: getattr(_part(look, option), name) for name, option in CONTROLS.items()},
         }
 
-    def _background_told(self, background: BackgroundSpec) -> dict[str, Any]:
+    def _background_state(self, background: BackgroundSpec) -> dict[str, Any]:
         match background:
             case BlurSpec(strength):
                 return {"kind": "blur", "strength": strength}
@@ -173,12 +173,12 @@ class LivePanel:
 
 
 def _part(look: Look, option: Option[Any]) -> Look | CompositingConfig:
-    """What has the option's field."""
+    """Return the part of the look that has the option's field."""
     return look.compositing if option.target == "compositing" else look
 
 
 def _described(name: str, option: Option[Any]) -> dict[str, Any]:
-    """A control as the page needs it."""
+    """Describe a control to the page."""
     control = option.control
     if control is None:
         raise ValueError(f"the option {option.name} has no control")
@@ -190,7 +190,7 @@ def _described(name: str, option: Option[Any]) -> dict[str, Any]:
 
 
 def _value(name: str, option: Option[Any], value: Any) -> Any:
-    """What the page sent, as the option's type; its range and choices the config checks.
+    """Convert what the page sent to the option's type; the config checks range and choices.
 
     Raises:
         ConfigError: it is of another type.
@@ -204,7 +204,7 @@ def _value(name: str, option: Option[Any], value: Any) -> Any:
 
 
 def _adjusted(background: BackgroundSpec, name: str, value: Any) -> BackgroundSpec:
-    """The blur or colour that is shown, changed.
+    """Change the blur or colour that is shown.
 
     Raises:
         ConfigError: something else is shown, or the value cannot be.
