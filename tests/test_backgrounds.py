@@ -412,7 +412,7 @@ def test_the_least_blur_leaves_nothing_to_recognise(
 ) -> None:
     """A face 1.3 m away has three stripes of a twentieth across, a letter 6 cm high one or two."""
     blurred = blur_background(
-        stripes(*size, periods), np.zeros(size, np.float32), BLUR_STRENGTH.least
+        stripes(*size, periods), np.zeros(size, np.float32), BLUR_STRENGTH.minimum
     )
     inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
     assert (inside.max() - inside.min()) / 240 <= most

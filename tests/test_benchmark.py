@@ -97,7 +97,7 @@ def test_a_file_is_measured_to_its_end_at_most(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("live_fps", [math.nan, math.inf, 0.0, -5.0, 1e-9])
 def test_rates_that_cannot_be_are_refused(live_fps: float) -> None:
-    with pytest.raises(ConfigError, match=r"--live-fps is .*; allowed are 0\.1 to 240"):
+    with pytest.raises(ConfigError, match=r"live_fps is .*; allowed are 0\.1 to 240"):
         measure(live_fps=live_fps)
 
 
@@ -310,7 +310,7 @@ def test_an_engine_measured_apart_ends_with_the_caller(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(ProcessPoolExecutor, "submit", begun)
     start = time.monotonic()
-    config = BenchmarkConfig(None, 64, 48, 1, 0, None)
+    config = BenchmarkConfig(None, 64, 48, 2, 1, None)
     with pytest.raises(KeyboardInterrupt):
         run_apart(config, MattingConfig(), GREEN)
     assert time.monotonic() - start < 50

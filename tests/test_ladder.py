@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vidbg.config import MattingConfig, Quality
+from vidbg.choices import Quality
+from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends import parse_engine
 from vidbg.matting.backends.constant import ConstantBackend

@@ -115,7 +115,8 @@ def test_page_state_and_thumbnails(panel: LivePanel) -> None:
     [
         ({"background": {"kind": "blur", "strength": 70}}, {"background": BlurSpec(70)}),
         ({"background": {"kind": "colour", "colour": "#102030"}}, ColourSpec((48, 32, 16))),
-        ({"fit": "fit"}, {"fit": "fit"}),
+        ({"fit": "contain"}, {"fit": "contain"}),
+        ({"fit": "fit"}, {"fit": "contain"}),
         ({"offset_px": -2, "feather_px": 1.5}, {"offset_px": -2.0, "feather_px": 1.5}),
         ({"light_wrap": 0.25}, {"light_wrap": 0.25}),
         ({"strength": 20}, BlurSpec(20)),
@@ -266,11 +267,17 @@ def test_the_page_knows_the_limits_and_the_first_look(panel: LivePanel) -> None:
     assert post(panel, {"offset_px": 3, "mirror": True})[0] == 200
     state = panel.state()
     assert state["at_start"] == first != state["look"]
-    assert state["limits"]["strength"] == (20, 100)
-    for name in ("offset_px", "feather_px", "light_wrap"):
-        for value in state["limits"][name]:
-            assert post(panel, {name: value})[0] == 200
-        assert post(panel, {name: state["limits"][name][1] + 1})[0] == 400
+    assert state["strength"] == (20, 100)
+    numbers = {c["name"]: c["range"] for c in state["controls"] if c["kind"] == "number"}
+    assert set(numbers) == {"offset_px", "feather_px", "light_wrap"}
+    for name, (minimum, maximum) in numbers.items():
+        assert post(panel, {name: minimum})[0] == post(panel, {name: maximum})[0] == 200
+        assert post(panel, {name: maximum + 1})[0] == 400
+    for control in state["controls"]:
+        if control["kind"] == "check":
+            for key in ("on", "off"):
+                assert post(panel, {control["name"]: control[key]})[0] == 200
+                assert panel.state()["look"][control["name"]] == control[key]
 
 
 def test_every_kind_with_a_button_can_be_chosen_and_adjusted(panel: LivePanel) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from vidbg.cli.config import EXAMPLE
+from vidbg.choices import People
+from vidbg.cli.config import example
 from vidbg.cli.options import matting_config, use_gpu
 from vidbg.cli.settings import default_file
-from vidbg.config import MattingConfig, People
+from vidbg.config import MattingConfig
+from vidbg.option_table import options_of
 
 Vidbg = Callable[..., tuple[int, str, str]]
 
@@ -185,19 +187,26 @@ def test_help_needs_no_file_in_order(vidbg: Vidbg) -> None:
     assert (code, "VIDBG_OPTION" in out) == (0, True)
 
 
-def test_the_example_is_written_once_and_is_right(vidbg: Vidbg) -> None:
+def test_the_example_is_written_once_and_is_right(
+    vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert vidbg("config", "path")[1].strip() == str(default_file())
     assert vidbg("config", "init") == (0, f"{default_file()}\n", "")
-    assert "is left as it is" in vidbg("config", "init")[2]
-    assert default_file().read_text(encoding="utf-8") == EXAMPLE
-    lines = [line.removeprefix("# ") for line in EXAMPLE.splitlines()]
+    assert "was left as it is" in vidbg("config", "init")[2]
+    assert default_file().read_text(encoding="utf-8") == example()
+    for name in ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES"):  # the example names a GPU
+        monkeypatch.setenv(name, "")
+    lines = [line.removeprefix("# ") for line in example().splitlines()]
     write("\n".join(line for line in lines if " = " in line or line.startswith("[")))
     assert shown(vidbg, "--profile", "meeting")["feather"].startswith("feather = 1.5")
 
 
 @pytest.mark.parametrize(("refine", "people"), [(True, "all"), (False, "main")])
 def test_matting_options_reach_the_setting_that_they_name(refine: bool, people: People) -> None:
-    config = matting_config("cpu", "int8", "auto", 2, "320x192", 0.3, refine, people)
+    params = {option.name: option.default for option in options_of("run")}
+    params |= {"device": "cpu", "precision": "int8", "threads": 2, "network_size": "320x192"}
+    params |= {"smoothing": 0.3, "refine": refine, "people": people}
+    config = matting_config("run", params)
     expected = MattingConfig(
         "cpu", "int8", threads=2, network_pixels=320 * 192, smoothing_s=0.3, refine=refine,
         people=people,

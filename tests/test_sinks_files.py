@@ -145,12 +145,13 @@ def test_encoding_is_checked_and_passed_on() -> None:
         (OutputKind.H264, Encoding(crf=52)),
         (OutputKind.VP9, Encoding(crf=-1)),
         (OutputKind.PRORES_4444, Encoding(crf=18)),
-        (OutputKind.H264, Encoding(preset="hasty")),
         (OutputKind.VP9, Encoding(preset="slow")),
         (OutputKind.H264, Encoding(threads=-1)),
     ]:
         with pytest.raises(ConfigError):
             codec_for(kind, bad)
+    with pytest.raises(ConfigError, match=r"unknown preset 'slo'; did you mean 'slow'\?"):
+        Encoding(preset="slo")  # type: ignore[arg-type]
 
 
 # --- times ---

@@ -32,10 +32,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from training.quantised_graphs import Quantiser
+from vidbg.limits import MIN_PIXELS
 from vidbg.matting.full_frame.matting_graph import TypedNetwork
 from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.networks import NETWORKS, network_name
-from vidbg.matting.preprocess import MIN_PIXELS
 from vidbg.pipeline.gpu.frame_graph import FrameGraph
 from vidbg.pipeline.gpu.frame_inputs import INPUTS, OUTPUTS, first_inputs
 

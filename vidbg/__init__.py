@@ -1,4 +1,4 @@
-"""vidbg: replace the background behind a person, in real time.
+"""Replace the background of a person's video, in real time.
 
 ::
 
@@ -7,6 +7,7 @@
     with vidbg.VideoMatting() as matting:
         alpha = matting(cv2.imread("me.jpg"))       # float32 (H, W), 1 is the person
     vidbg.process("talk.mp4", "talk_beach.mp4", background="beach.jpg")
+    vidbg.run_live(vidbg.LiveConfig(camera="0", background="blur"))  # until Ctrl-C
 
 Errors are `vidbg.VidbgError` and its subclasses in `vidbg.errors`.
 """
@@ -20,21 +21,40 @@ if TYPE_CHECKING:
     from vidbg import errors
     from vidbg.compositing import CompositingConfig, composite, parse_background
     from vidbg.config import MattingConfig
-    from vidbg.errors import VidbgError
+    from vidbg.errors import (
+        BackendError,
+        ConfigError,
+        EngineMismatch,
+        SinkError,
+        SourceError,
+        SourceIncomplete,
+        VidbgError,
+    )
     from vidbg.frame import Frame
     from vidbg.matting.video_matting import VideoMatting
     from vidbg.pipeline.api import process
+    from vidbg.pipeline.live import LiveConfig, LiveReport, LiveRun, LiveStatus, run_live
     from vidbg.pipeline.outputs import OutputConfig
     from vidbg.sinks.formats import Encoding
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BackendError",
     "CompositingConfig",
+    "ConfigError",
     "Encoding",
+    "EngineMismatch",
     "Frame",
+    "LiveConfig",
+    "LiveReport",
+    "LiveRun",
+    "LiveStatus",
     "MattingConfig",
     "OutputConfig",
+    "SinkError",
+    "SourceError",
+    "SourceIncomplete",
     "VidbgError",
     "VideoMatting",
     "__version__",
@@ -42,30 +62,44 @@ __all__ = [
     "errors",
     "parse_background",
     "process",
+    "run_live",
 ]
 
 _HOMES = {
+    "BackendError": "vidbg.errors",
     "CompositingConfig": "vidbg.compositing",
+    "ConfigError": "vidbg.errors",
     "Encoding": "vidbg.sinks.formats",
+    "EngineMismatch": "vidbg.errors",
     "Frame": "vidbg.frame",
+    "LiveConfig": "vidbg.pipeline.live",
+    "LiveReport": "vidbg.pipeline.live",
+    "LiveRun": "vidbg.pipeline.live",
+    "LiveStatus": "vidbg.pipeline.live",
     "VideoMatting": "vidbg.matting.video_matting",
     "MattingConfig": "vidbg.config",
     "OutputConfig": "vidbg.pipeline.outputs",
+    "SinkError": "vidbg.errors",
+    "SourceError": "vidbg.errors",
+    "SourceIncomplete": "vidbg.errors",
     "VidbgError": "vidbg.errors",
     "composite": "vidbg.compositing",
     "parse_background": "vidbg.compositing",
     "process": "vidbg.pipeline.api",
+    "run_live": "vidbg.pipeline.live",
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used, so that `import vidbg` costs nothing."""
-    if name == "errors":
-        return import_module("vidbg.errors")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'vidbg' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker is to report names that do not exist
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used, so that `import vidbg` costs nothing."""
+        if name == "errors":
+            return import_module("vidbg.errors")
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'vidbg' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

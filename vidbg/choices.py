@@ -3,8 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from vidbg.errors import ConfigError
+
+Device = Literal["auto", "tensorrt", "cuda", "mps", "xpu", "cpu", "intel-gpu", "torch-cpu"]
+Precision = Literal["auto", "int8", "bf16", "fp16", "fp32"]
+Network = Literal["auto", "resnet50", "light"]
+Quality = Literal["fast", "balanced", "best"]
+People = Literal["all", "main"]
+Fit = Literal["cover", "contain"]
+"""How an image fills a frame of another shape: "cover" crops what is left over, "contain" shows all
+of it between bars."""
+PixelFormat = Literal["auto", "MJPG", "YUYV"]
+RawFormat = Literal["y4m", "bgr24", "i420"]
+Interlaced = Literal["deinterlace", "keep"]
+"""What becomes of interlaced frames: whole frames, or what they are."""
+Preset = Literal[
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LIKENESS = 0.6
 """How alike two words must be for one to be suggested, from 0 to 1 (difflib's measure)."""

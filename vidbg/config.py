@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, get_args
 
-from vidbg.choices import check_choice
-from vidbg.limits import SMOOTHING_S, THREADS
-
-People = Literal["all", "main"]
-Network = Literal["auto", "resnet50", "light"]
-Quality = Literal["fast", "balanced", "best"]
+from vidbg.choices import Device, Network, People, Precision, Quality
+from vidbg.option_table import (
+    DEVICE,
+    FULL_FRAME,
+    NETWORK,
+    PEOPLE,
+    PRECISION,
+    QUALITY,
+    REFINE,
+    SMOOTHING,
+    THREADS,
+    check_config,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,46 +24,44 @@ class MattingConfig:
     """How alpha is computed.
 
     Attributes:
-        device: one of `vidbg.matting.backends.Device`.
-        precision: one of `vidbg.matting.backends.Precision`.
-        threads: CPU threads of the network; None for one per physical core.
+        device: what the network runs on.
+        precision: number format of the network; "auto" is the fastest that the device is good at.
+        threads: CPU threads of the network, 1 to 1024; None for one per physical core.
         network: the light network, ResNet-50, or whichever suits `quality` and the machine.
-        quality: how far speed gives way to quality; see `vidbg.matting.ladder`.
-        network_pixels: pixels of the network's input, shared between the sides by the frame's
+        quality: how much quality is traded for speed; see `vidbg.matting.ladder`.
+        network_pixels: pixels of the network's input, 16384 to 4194304, which keeps the frame's
             aspect; more is sharper and slower. None: by `quality`.
-        smoothing_s: how long a still pixel's alpha remembers, in seconds; 0 is off.
-        prior: show the network its alpha of the frame before.
-        refine: follow the frame's own edges when alpha is brought to the frame's size.
-        reuse: let the network rest while the picture stands still; never done with `prior`, where
-            each answer leads on to the next.
-        full_frame: on an NVIDIA GPU, run matting and compositing there in one. Other settings of
-            `refine`, `people` and some compositing options rule it out.
-        people: who is kept: everybody, or the largest person alone, see `vidbg.matting.people`.
+        smoothing_s: time constant of the temporal smoothing in seconds, 0 to 10; 0 disables it.
+        prior: give the network its own alpha of the previous frame.
+        refine: align alpha with the edges in the frame when it is scaled to the frame's size.
+        reuse: skip the network while the input does not change; never done with `prior`, where
+            each result depends on the one before.
+        full_frame: do matting and compositing together on a device that is faster that way (an
+            NVIDIA GPU), if `refine`, `people` and the compositing are at their defaults.
+        people: keep everybody, or only the largest person; see `vidbg.matting.people`.
+
+    Raises:
+        ConfigError: a value is out of range or no choice.
     """
 
-    device: str = "auto"
-    precision: str = "auto"
+    device: Device = DEVICE.default
+    precision: Precision = PRECISION.default
     _: KW_ONLY
-    threads: int | None = None
-    network: Network = "auto"
-    quality: Quality = "balanced"
+    threads: int | None = THREADS.default
+    network: Network = NETWORK.default
+    quality: Quality = QUALITY.default
     network_pixels: int | None = None
-    smoothing_s: float = 0.15
+    smoothing_s: float = SMOOTHING.default
     prior: bool = False
-    refine: bool = True
+    refine: bool = REFINE.default
     reuse: bool = True
-    full_frame: bool = True
-    people: People = "all"
+    full_frame: bool = FULL_FRAME.default
+    people: People = PEOPLE.default
 
     @property
     def allows_full_frame(self) -> bool:
-        """Whether these settings ask for the full frame on a GPU and it can do what they say."""
+        """Whether whole frames are wanted on the GPU, and its graph does what this config asks."""
         return self.full_frame and self.refine and self.people == "all"
 
     def __post_init__(self) -> None:
-        SMOOTHING_S.check("smoothing_s", self.smoothing_s)
-        if self.threads is not None:
-            THREADS.check("threads", self.threads)
-        check_choice("value of people", self.people, get_args(People))
-        check_choice("network", self.network, get_args(Network))
-        check_choice("quality", self.quality, get_args(Quality))
+        check_config(self, "matting")

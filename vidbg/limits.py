@@ -1,7 +1,9 @@
-"""The ranges that numbers are kept to by the command line, the panel and the library alike."""
+"""Ranges of numbers, for the options and for whatever else needs one."""
 
 from __future__ import annotations
 
+import math
+import re
 from typing import NamedTuple
 
 from vidbg.errors import ConfigError
@@ -10,29 +12,58 @@ from vidbg.errors import ConfigError
 class Limits(NamedTuple):
     """A range of numbers, both ends included."""
 
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
     def __str__(self) -> str:
-        return f"{self.least:g} to {self.most:g}"
+        if self.maximum == math.inf:
+            return f"{self.minimum:g} or more"
+        return f"{self.minimum:g} to {self.maximum:g}"
 
-    def check(self, name: str, value: float) -> None:
+    def check(self, name: str, value: float, unit: str = "") -> None:
         """Refuse a number out of range, infinity and NaN among them.
 
         Args:
             name: of what has the value, for the message.
+            unit: of the range, such as "px".
         Raises:
             ConfigError: the message gives the value and the range.
         """
-        if not self.least <= value <= self.most:
-            raise ConfigError(f"{name} is {value:g}; allowed are {self}")
+        if not self.minimum <= value <= self.maximum:
+            raise ConfigError(f"{name} is {value:g}; allowed are {self} {unit}".rstrip())
 
 
-OFFSET_PX = Limits(-100, 100)
-FEATHER_PX = Limits(0, 100)
-LIGHT_WRAP = Limits(0, 1)
-SMOOTHING_S = Limits(0, 10)
-THREADS = Limits(1, 1024)
 FRAMES_PER_SECOND = Limits(0.1, 240)
 SIDE_PX = Limits(16, 8192)
-"""Width and height of what a camera is asked for."""
+"""Width and height of the frames that a camera is asked for."""
+
+MIN_PIXELS, MAX_PIXELS = 128 * 128, 2048 * 2048
+"""Of the network's input."""
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Refuse a frame size whose sides are out of range.
+
+    Args:
+        name: of what has the size, for the message.
+    Raises:
+        ConfigError: the message gives the size and the range.
+    """
+    if not SIDE_PX.minimum <= min(width, height) <= max(width, height) <= SIDE_PX.maximum:
+        raise ConfigError(f"{name} is {width}x{height}; allowed are sides of {SIDE_PX} pixels")
+
+
+def parse_size(name: str, text: str) -> tuple[int, int]:
+    """Read "1280x720" as (width, height).
+
+    Args:
+        name: of what has the size, for the message.
+    Raises:
+        ConfigError: it is not a size, or a side is out of range.
+    """
+    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip().lower())
+    if match is None:
+        raise ConfigError(f"{name} {text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
+    width, height = int(match[1]), int(match[2])
+    check_size(name, width, height)
+    return width, height

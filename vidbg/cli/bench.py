@@ -1,90 +1,49 @@
-"""`vidbg bench`: how fast it is here, stage by stage and end to end."""
+"""`vidbg bench`: how fast this machine is, stage by stage and end to end."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vidbg.cli import options
-from vidbg.limits import FRAMES_PER_SECOND
+from vidbg.limits import parse_size
 
 if TYPE_CHECKING:
     from vidbg.pipeline.bench_compare import Record
     from vidbg.pipeline.benchmark import Result
 
-USUAL_SIZE = "384x224"
-"""Of the network's input, so that every network is measured at the same."""
 
-
+@options.takes_options("bench")
 def bench(
     source: Annotated[
         Path | None, typer.Argument(metavar="INPUT", help="Video; default: a synthetic person.")
     ] = None,
-    engine: Annotated[
-        list[str] | None,
-        typer.Option(help="DEVICE or DEVICE:PRECISION; again for several. Default: auto."),
-    ] = None,
-    size: Annotated[str, typer.Option(metavar="WxH", help="Of the synthetic frames.")] = "1280x720",
-    frames: Annotated[int, typer.Option(min=2, help="Frames measured.")] = 200,
-    warm_up: Annotated[int, typer.Option(min=1, help="Frames before, not measured.")] = 10,
-    live_fps: Annotated[
-        float | None,
-        typer.Option(
-            callback=options.within(FRAMES_PER_SECOND),
-            help="Run live at this rate, as `vidbg run`, and count drops.",
-        ),
-    ] = None,
-    still: Annotated[
-        bool, typer.Option("--still", help="The synthetic person does not move.")
-    ] = False,
-    y4m: Annotated[
-        bool, typer.Option("--y4m", help="Convert the results as for a pipe, and discard them.")
-    ] = False,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Every device and precision there is here.")
-    ] = False,
-    background: options.Background = "green",
-    gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
-    threads: options.Threads = None,
-    network_size: options.NetworkSize = None,
-    full_frame: options.FullFrame = True,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw latencies and stages.")
-    ] = None,
-    against: Annotated[
-        Path | None, typer.Option(metavar="JSON", help="Compare with what --json printed before.")
-    ] = None,
-    json_only: Annotated[
-        bool, typer.Option("--json", help="The JSON line alone (docs/bench-json.md).")
-    ] = False,
+    **params: Any,
 ) -> None:
     """Measure frames per second and latency: a table for people and one JSON line."""
+    from vidbg.config import MattingConfig
     from vidbg.matting.backends import engines_here, parse_engine
     from vidbg.pipeline import bench_compare, bench_report, benchmark
 
-    if compare and engine:
+    if params["compare"] and params["engine"]:
         raise typer.BadParameter("--compare takes every engine; leave out --engine")
-    old = None if against is None else bench_compare.read_record(against)
-    width, height = options.parse_size(size, "--size")
-    config = benchmark.BenchmarkConfig(source, width, height, frames, warm_up, live_fps, still, y4m)
-    compositing = options.compositing_config(background, "cover", 0.0, 0.0, 0.0)
+    old = None if params["against"] is None else bench_compare.read_record(params["against"])
+    width, height = parse_size("--size", params["size"])
+    measured = options.values_for("benchmark", "bench", params)
+    config = benchmark.BenchmarkConfig(path=source, width=width, height=height, **measured)
+    compositing = options.compositing_config("bench", params)
+    plot, json_only = params["plot"], params["json_only"]
     if plot is not None:
         bench_report.check_plot(plot)
-    names = engines_here() if compare else engine or ["auto"]
-    matting = [
-        options.matting_config(
-            *parse_engine(name),
-            threads,
-            network_size or USUAL_SIZE,
-            None,
-            True,
-            full_frame=full_frame,
-        )
-        for name in names
-    ]
+    names = engines_here() if params["compare"] else params["engine"] or ["auto"]
+    shared = options.values_for("matting", "bench", params)
+    matting = []
+    for name in names:
+        device, precision, network = parse_engine(name)
+        matting.append(MattingConfig(device, precision, network=network, **shared))
     run = benchmark.run_benchmark if len(names) == 1 else benchmark.run_apart
     results = [run(config, engine_config, compositing) for engine_config in matting]
     facts = bench_report.record(config.describe(), results)
@@ -132,16 +91,16 @@ def _print_changes(old: Record, facts: Record) -> None:
     from vidbg.pipeline.bench_compare import changes
 
     console = Console()
-    found = changes(old, facts)
-    if not found:
-        console.print("the older record holds none of these engines at this network size")
+    figures = changes(old, facts)
+    if not figures:
+        console.print("the older record has none of these engines at this network size")
         return
     versions = old.get("versions")
     version = versions.get("vidbg", "?") if isinstance(versions, dict) else "?"
     table = Table(title=f"against vidbg {version}, {old.get('source', '?')}")
     for heading in ("engine", "figure", "then", "now", "now / then"):
         table.add_column(heading, justify="left" if heading in ("engine", "figure") else "right")
-    for change in found:
+    for change in figures:
         ratio = "" if change.ratio is None else f"{change.ratio:.2f}"
         numbers = (f"{change.then:.2f}", f"{change.now:.2f}", ratio)
         table.add_row(change.engine, change.what, *numbers)

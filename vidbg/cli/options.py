@@ -1,214 +1,205 @@
-"""Options that several commands share, and what they mean."""
+"""The options of the commands, made from `vidbg.option_table`."""
 
 from __future__ import annotations
 
+import inspect
 import os
-import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidbg.compositing.backgrounds import background_usage
-from vidbg.limits import (
-    FEATHER_PX,
-    FRAMES_PER_SECOND,
-    LIGHT_WRAP,
-    OFFSET_PX,
-    SIDE_PX,
-    SMOOTHING_S,
-    THREADS,
-    Limits,
-)
+from vidbg.errors import ConfigError
+from vidbg.limits import MAX_PIXELS, MIN_PIXELS, parse_size
+from vidbg.option import Command, Option, Target
+from vidbg.option_table import GPU, options_of
 
 if TYPE_CHECKING:
-    from vidbg import config
-    from vidbg.compositing import CompositingConfig
+    from vidbg.compositing import BackgroundSpec, CompositingConfig
     from vidbg.config import MattingConfig
 
-Background = Annotated[
-    str,
-    typer.Option("--background", "-b", help=f"{background_usage()}."),
-]
-LiveBackground = Annotated[
-    str, typer.Option("--background", "-b", help=f"{background_usage(live=True)}.")
-]
-Fit = Annotated[
-    str, typer.Option(help="cover: fill the frame; contain: show all of the background.")
-]
+Params = Mapping[str, Any]
+"""The values of a command's options, by parameter name."""
 
+SETTINGS_GROUP = "Settings"
 
-def within(limits: Limits) -> Callable[[Any], Any]:
-    """A callback that refuses numbers out of range, infinity and NaN among them."""
-
-    def check(value: Any) -> Any:
-        if value is not None and not limits.least <= value <= limits.most:
-            raise typer.BadParameter(f"{value:g} is out of range; allowed are {limits}")
-        return value
-
-    return check
-
-
-Offset = Annotated[
-    float,
+ConfigFile = Annotated[
+    Path | None,
     typer.Option(
-        callback=within(OFFSET_PX),
-        help=f"Move the person's edge, in pixels, {OFFSET_PX}; above 0 outward.",
+        "--config",
+        metavar="FILE",
+        help="Default: see `vidbg config path`.",
+        rich_help_panel=SETTINGS_GROUP,
     ),
 ]
-Feather = Annotated[
-    float,
+Profile = Annotated[
+    str | None,
     typer.Option(
-        callback=within(FEATHER_PX), help=f"Soften the person's edge, in pixels, {FEATHER_PX}."
+        "--profile",
+        metavar="NAME",
+        help="Profile of that file.",
+        rich_help_panel=SETTINGS_GROUP,
     ),
 ]
-LightWrap = Annotated[
-    float,
-    typer.Option(
-        callback=within(LIGHT_WRAP),
-        help=f"How much background light falls on the edge, {LIGHT_WRAP}.",
-    ),
-]
-Device = Annotated[
-    str, typer.Option(help="auto, tensorrt, cuda, mps, xpu, cpu, intel-gpu or torch-cpu.")
-]
+
+
+def takes_options(command: Command) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a function that ends in `**params` the options of a command.
+
+    Typer reads them from its signature. `process` and `run` also get --config and --profile, which
+    act while the command is parsed.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            parameter
+            for parameter in inspect.signature(function, eval_str=True).parameters.values()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        ]
+        added = [_parameter(option, command) for option in options_of(command)]
+        if command in ("process", "run"):
+            added += [
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind
+                )
+                for name, kind in (("config", ConfigFile), ("profile", Profile))
+            ]
+        function.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def _parameter(option: Option[Any], command: Command) -> inspect.Parameter:
+    default = option.default_for(command)
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is ... else default,
+        annotation=Annotated[option.type, _typer_option(option, command)],
+    )
+
+
+def _typer_option(option: Option[Any], command: Command) -> Any:
+    names = [f"--{option.key}"]
+    if option.value_type is bool and not option.switch:
+        names = [f"--{option.key}/--no-{option.key}"]
+    if option.short:
+        names.append(option.short)
+    return typer.Option(
+        *names,
+        metavar=_metavar(option),
+        help=help_text(option, command),
+        rich_help_panel=option.group,
+        # A choice is checked by the callback, which knows aliases and suggests close matches.
+        parser=str if option.choices else None,
+        callback=use_gpu if option is GPU else lambda value: option.checked(value),
+    )
+
+
+_WIDEST_CHOICES = 16
+"""Longer lists of choices stand in the help, for the column would break them within words."""
+
+
+def _metavar(option: Option[Any]) -> str | None:
+    is_wide = len("|".join(option.choices)) > _WIDEST_CHOICES
+    return option.name.upper() if is_wide else option.metavar
+
+
+def help_text(option: Option[Any], command: Command) -> str:
+    """Format the help of an option, with the values that it allows."""
+    is_wide = len("|".join(option.choices)) > _WIDEST_CHOICES
+    text = option.help + (f" One of {', '.join(option.choices)}." if is_wide else "")
+    return text.format(range=option.range, backgrounds=_backgrounds(command), outputs=_outputs())
+
+
+def _backgrounds(command: Command) -> str:
+    transparent = "" if command == "run" else "transparent; "
+    return (
+        "Image, video or GIF; blur, blur:20 to blur:100; #rrggbb, color:NAME, green; "
+        f"{transparent}none: the real room."
+    )
+
+
+def _outputs() -> str:
+    from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
+
+    kinds = (VIRTUAL_CAMERA, *OUTPUTS.values())
+    return "; ".join(f"{kind.usage}: {kind.purpose}" for kind in kinds) + "."
 
 
 def use_gpu(number: int | None) -> int | None:
-    """Let this process see one NVIDIA GPU alone, by nvidia-smi's number: before CUDA is loaded."""
+    """Let this process see only one NVIDIA GPU, by nvidia-smi's number: before CUDA is loaded.
+
+    Raises:
+        ConfigError: the number is below 0.
+    """
+    GPU.checked(number)
     if number is not None:
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
     return number
 
 
-Gpu = Annotated[
-    int | None,
-    typer.Option(min=0, callback=use_gpu, help="Number of the NVIDIA GPU, as nvidia-smi counts."),
-]
-Precision = Annotated[str, typer.Option(help="auto, int8, bf16, fp16 or fp32.")]
-Threads = Annotated[
-    int | None,
-    typer.Option(callback=within(THREADS), help=f"CPU threads of the network, {THREADS}."),
-]
-NetworkSize = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WxH",
-        help="Size of the network's input: its pixels count, the frame's aspect is kept.",
-    ),
-]
-Smoothing = Annotated[
-    float | None,
-    typer.Option(
-        callback=within(SMOOTHING_S),
-        help=f"Memory of still pixels in seconds, {SMOOTHING_S}; 0: off.",
-    ),
-]
-People = Annotated[
-    str, typer.Option(help="all: everybody is kept; main: the largest person alone.")
-]
-FullFrame = Annotated[
-    bool,
-    typer.Option(help="Run matting and compositing on an NVIDIA GPU, not only the network."),
-]
-Network = Annotated[
-    str,
-    typer.Option(
-        help="The network: light, resnet50, or auto: what quality and this computer ask for."
-    ),
-]
-Quality = Annotated[
-    str, typer.Option(help="fast, balanced or best: how far speed gives way to quality.")
-]
-FrameRate = Annotated[
-    float,
-    typer.Option(
-        callback=within(FRAMES_PER_SECOND),
-        help=f"Frame rate to ask the camera for, {FRAMES_PER_SECOND}.",
-    ),
-]
-Refine = Annotated[bool, typer.Option(help="Follow the frame's own edges.")]
+# --- from options to configs ----------------------------------------------------------------------
 
 
-def parse_size(text: str, what: str) -> tuple[int, int]:
-    """ "1280x720" as (width, height).
+def values_for(target: Target, command: Command, params: Params) -> dict[str, Any]:
+    """Collect the fields of a config that a command's options set.
 
     Raises:
-        BadParameter: it is no size, or a side is out of range.
+        ConfigError: a value cannot be read.
     """
-    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip().lower())
-    if match is None:
-        raise typer.BadParameter(f"{what} {text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
-    width, height = int(match[1]), int(match[2])
-    if not SIDE_PX.least <= min(width, height) <= max(width, height) <= SIDE_PX.most:
-        raise typer.BadParameter(f"{what} is {text}; allowed are sides of {SIDE_PX} pixels")
-    return width, height
+    return {
+        option.config_field: _READERS.get(option.name, _unchanged)(params[option.name])
+        for option in options_of(command)
+        if option.target == target
+    }
 
 
-def parse_network_size(text: str) -> int:
-    """Pixels of the network's input, of a size such as "384x224".
+def matting_config(command: Command, params: Params) -> MattingConfig:
+    from vidbg.config import MattingConfig
+
+    return MattingConfig(**values_for("matting", command, params))
+
+
+def compositing_config(command: Command, params: Params) -> CompositingConfig:
+    from vidbg.compositing import CompositingConfig
+
+    return CompositingConfig(**values_for("compositing", command, params))
+
+
+def parse_network_size(text: str | None) -> int | None:
+    """Read a size such as "384x224" as the number of pixels of the network's input.
 
     Raises:
-        BadParameter: it is no size, or it has too few or too many pixels.
+        ConfigError: it is not a size, or it has too few or too many pixels.
     """
-    from vidbg.matting.preprocess import MAX_PIXELS, MIN_PIXELS
-
-    width, height = parse_size(text, "--network-size")
+    if text is None:
+        return None
+    width, height = parse_size("--network-size", text)
     if not MIN_PIXELS <= width * height <= MAX_PIXELS:
-        raise typer.BadParameter(
+        raise ConfigError(
             f"--network-size {text} has {width * height} pixels; allowed are "
             f"{MIN_PIXELS} (128x128) to {MAX_PIXELS} (2048x2048)"
         )
     return width * height
 
 
-def matting_config(
-    device: str,
-    precision: str,
-    network: str,
-    threads: int | None,
-    network_size: str | None,
-    smoothing: float | None,
-    refine: bool,
-    people: str = "all",
-    full_frame: bool = True,
-    quality: str = "balanced",
-) -> MattingConfig:
-    from vidbg.choices import check_choice
-    from vidbg.config import MattingConfig
-    from vidbg.matting.backends import check_choices
+def _parse_background(text: str) -> BackgroundSpec:
+    from vidbg.compositing import parse_background
 
-    check_choices(device, precision)
-    check_choice("--people", people, ("all", "main"))
-    usual = MattingConfig()
-    pixels = None if network_size is None else parse_network_size(network_size)
-    return MattingConfig(
-        device=device,
-        precision=precision,
-        threads=threads,
-        network_pixels=pixels,
-        smoothing_s=usual.smoothing_s if smoothing is None else smoothing,
-        refine=refine,
-        people="main" if people == "main" else "all",
-        full_frame=full_frame,
-        network=cast("config.Network", network),
-        quality=cast("config.Quality", quality),
-    )
+    return parse_background(text)
 
 
-def compositing_config(
-    background: str, fit: str, offset: float, feather: float, light_wrap: float
-) -> CompositingConfig:
-    from vidbg.choices import check_choice
-    from vidbg.compositing import CompositingConfig, parse_background
+def _unchanged(value: Any) -> Any:
+    return value
 
-    fit = "contain" if fit == "fit" else fit  # its old name
-    check_choice("--fit", fit, ("cover", "contain"))
-    return CompositingConfig(
-        parse_background(background),
-        fit="cover" if fit == "cover" else "contain",
-        offset_px=offset,
-        feather_px=feather,
-        light_wrap=light_wrap,
-    )
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "background": _parse_background,
+    "network_size": parse_network_size,
+    "size": lambda text: parse_size("--size", text),
+}
+"""Readers for options whose config takes another type than the command line."""

@@ -1,15 +1,15 @@
-"""`vidbg process`: video files and pictures."""
+"""`vidbg process`: video files and images."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidbg.cli import options, settings
+from vidbg.cli import options
 from vidbg.errors import SinkError, VidbgError
 
 if TYPE_CHECKING:
@@ -22,55 +22,17 @@ if TYPE_CHECKING:
     from vidbg.pipeline.stream import StreamReport
 
 
+@options.takes_options("process")
 def process(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Videos, pictures, folders, patterns; or - for stdin."
+            metavar="INPUT...", help="Videos, images, folders, patterns; or - for standard input."
         ),
     ],
-    background: options.Background,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File, folder, frame%05d.png for pictures of a video, or - for raw video on "
-            "stdout. Default: beside INPUT.",
-        ),
-    ] = None,
-    alpha_video: Annotated[
-        Path | None, typer.Option(help="Write the matte, too, as a grey video.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Replace existing files.")] = False,
-    no: Annotated[bool, typer.Option("--no", "-n", help="Keep existing files, unasked.")] = False,
-    fit: options.Fit = "cover",
-    offset: options.Offset = 0.0,
-    feather: options.Feather = 0.0,
-    light_wrap: options.LightWrap = 0.0,
-    device: options.Device = "auto",
-    gpu: options.Gpu = None,  # noqa: ARG001  (it acts as it is read)
-    precision: options.Precision = "auto",
-    threads: options.Threads = None,
-    network: options.Network = "auto",
-    quality: options.Quality = "balanced",
-    network_size: options.NetworkSize = None,
-    smoothing: options.Smoothing = None,
-    refine: options.Refine = True,
-    people: options.People = "all",
-    full_frame: options.FullFrame = True,
-    crf: Annotated[
-        int | None, typer.Option(help="Quality: 0 (best) to 51 (.webm: 63); default 18 (24).")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="x264's speed; default veryfast.")] = None,
-    interlaced: Annotated[
-        str, typer.Option(help="Interlaced video: deinterlace it, or keep it as it is.")
-    ] = "deinterlace",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-    config: settings.ConfigFile = None,  # noqa: ARG001  (both are heeded by FileCommand)
-    profile: settings.Profile = None,  # noqa: ARG001
+    **params: Any,
 ) -> None:
-    """Replace the background of video files and pictures.
+    """Replace the background of video files and images.
 
     Audio, subtitles and every frame's time are kept. A file appears when complete.
     """
@@ -79,41 +41,24 @@ def process(
     from vidbg.pipeline.process import Processor
     from vidbg.sinks.formats import Encoding
 
-    if interlaced not in ("deinterlace", "keep"):
-        raise typer.BadParameter(
-            f"--interlaced {interlaced!r} is not known; allowed are deinterlace and keep"
-        )
-    if yes and no:
+    replaces, keeps = params["yes"], params["no"]
+    if replaces and keeps:
         raise typer.BadParameter("--yes and --no exclude one another")
-    compositing = options.compositing_config(background, fit, offset, feather, light_wrap)
-    matting = options.matting_config(
-        device,
-        precision,
-        network,
-        threads,
-        network_size,
-        smoothing,
-        refine,
-        people,
-        full_frame,
-        quality,
-    )
-    jobs = plan_jobs(sources, output, transparent=is_transparent(compositing))
-    written = OutputConfig(
-        Encoding(crf, preset),
-        alpha_video=alpha_video,
-        interlaced="keep" if interlaced == "keep" else "deinterlace",
-    )
+    compositing = options.compositing_config("process", params)
+    matting = options.matting_config("process", params)
+    encoding = Encoding(**options.values_for("encoding", "process", params))
+    written = OutputConfig(encoding, **options.values_for("output", "process", params))
+    jobs = plan_jobs(sources, params["output"], transparent=is_transparent(compositing))
     check_jobs(jobs, compositing, written)
-    jobs = [job for job in jobs if yes or _agreed(job, written, keep=no)]
+    jobs = [job for job in jobs if replaces or _agreed(job, written, keep=keeps)]
     agreed = any(existing_outputs(job, written) for job in jobs)
-    written = replace(written, overwrite=yes or agreed)
+    written = replace(written, overwrite=replaces or agreed)
     with Processor(compositing, written, matting) as processor:
-        _run(jobs, processor, quiet)
+        _run(jobs, processor, params["quiet"])
 
 
 def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
-    """Whether the outputs may be written; asks at a terminal about one that exists.
+    """Return whether the outputs may be written; ask at a terminal about one that exists.
 
     Raises:
         SinkError: a file exists and nobody can be asked.
@@ -136,7 +81,7 @@ def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
 
 
 def _run(jobs: list[Job], processor: Processor, quiet: bool) -> None:
-    """Every job in turn; of several, one that fails is told and does not stop the others."""
+    """Do every job in turn; one of several that fails is reported and does not stop the others."""
     failed = 0
     for number, job in enumerate(jobs, 1):
         try:
@@ -162,7 +107,7 @@ def _summary(job: Job, report: StreamReport) -> str:
 
 
 class ProgressBar:
-    """Frames, rate and time left on standard error."""
+    """Shows frames, rate and time left on standard error."""
 
     def __init__(self, prefix: str, quiet: bool) -> None:
         self._prefix = prefix
@@ -188,7 +133,7 @@ class ProgressBar:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._bar is None or self._task is None:
             return
-        if kind is None:  # the length was a guess
+        if kind is None:  # the length was estimated
             self._bar.update(self._task, total=self._bar.tasks[0].completed)
         self._bar.stop()
 

@@ -1,4 +1,4 @@
-"""SIGHUP: read the settings anew while `vidbg run` goes on."""
+"""SIGHUP reads the settings again while `vidbg run` goes on."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ import typer
 
 from vidbg.cli import settings
 from vidbg.cli.start import has_terminal, hung_up
+from vidbg.option_table import LIVE_OPTIONS
 
 logger = logging.getLogger(__name__)
 
-LIVE = ("background", "fit", "offset", "feather", "light_wrap", "mirror")
-"""Options that may change while a run goes on."""
-
 PATIENCE_S = 3.0
-"""How long the end waits for a reload that is under way."""
+"""How long the end of a run waits for a reload in progress."""
 
 
 @contextmanager
 def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) -> Iterator[None]:
-    """Let SIGHUP read the settings anew, inside.
+    """Let SIGHUP read the settings again inside the `with` block.
 
-    At a terminal SIGHUP goes on ending the run: there it means that the terminal was closed.
+    At a terminal SIGHUP still ends the run, because there it means that the terminal was closed.
 
     Args:
         context: of the command that runs.
-        apply: is given the new context, of which LIVE counts; if it raises, all stays as it was.
+        apply: takes what LIVE_OPTIONS are in the new context; if it raises, nothing has changed.
     """
     number = getattr(signal, "SIGHUP", None)
     if number is None or has_terminal():
@@ -64,7 +62,8 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
 
 def _tell(before: typer.Context, after: typer.Context) -> None:
     changed = {name for name, value in after.params.items() if value != before.params[name]}
-    logger.info("settings reloaded: %s", ", ".join(sorted(changed & set(LIVE))) or "nothing new")
-    waiting = ", ".join(sorted(changed - set(LIVE)))
+    live = {option.name for option in LIVE_OPTIONS}
+    logger.info("settings reloaded: %s", ", ".join(sorted(changed & live)) or "nothing new")
+    waiting = ", ".join(sorted(changed - live))
     if waiting:
         logger.warning("settings that take a restart: %s", waiting)

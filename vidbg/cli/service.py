@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from vidbg.cli import settings
+from vidbg.cli import options, settings
 from vidbg.cli.service_files import MARKER, UNIT, Folders, entry_text, icon_text, unit_text
 from vidbg.errors import SinkError, VidbgError
 
@@ -45,7 +45,7 @@ def _require_linux() -> None:
 
 @service.command("print")
 def print_(
-    ctx: typer.Context, config: settings.ConfigFile = None, profile: settings.Profile = None
+    ctx: typer.Context, config: options.ConfigFile = None, profile: options.Profile = None
 ) -> None:
     """Print the systemd user unit and the desktop entry that install would write."""
     folders = Folders.of_user()
@@ -58,8 +58,8 @@ def print_(
 @service.command()
 def install(
     ctx: typer.Context,
-    config: settings.ConfigFile = None,
-    profile: settings.Profile = None,
+    config: options.ConfigFile = None,
+    profile: options.Profile = None,
     now: Annotated[
         bool, typer.Option("--now", help="Start it, now and with every desktop session.")
     ] = False,
@@ -116,7 +116,7 @@ def uninstall() -> None:
 
 @service.command()
 def preview(
-    ctx: typer.Context, config: settings.ConfigFile = None, profile: settings.Profile = None
+    ctx: typer.Context, config: options.ConfigFile = None, profile: options.Profile = None
 ) -> None:
     """`vidbg run --show`, what the menu entry does; the service pauses meanwhile.
 

@@ -1,8 +1,8 @@
 """Options from the configuration file, its profiles and the environment.
 
-The command line wins over the environment (VIDBG_BACKGROUND for --background), that over the
-profile, that over the file's top level, that over what is built in. The file is TOML and its keys
-are the options of `vidbg run` without their dashes.
+In order of precedence: the command line, the environment (VIDBG_BACKGROUND for --background), the
+profile, the top level of the file, the built-in default. The file is TOML, and its keys are the
+options of `vidbg run` without their dashes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
@@ -19,16 +19,16 @@ from typer.core import TyperCommand, TyperOption
 from vidbg.choices import refusal, suggestion
 from vidbg.decoding import decoded
 from vidbg.errors import ConfigError
+from vidbg.option import Option
+from vidbg.option_table import BACKGROUND, CAMERA, SHARED_OPTIONS, options_of
 from vidbg.paths import is_file
 
 PROFILES = "profile"
 ARGUMENTS = f"{__name__}.arguments"
 FILE_NAME = "config.toml"
 
-_NOT_KEPT = {"config", "profile", "help"}
-"""Options of `vidbg run` that no file holds."""
-
-_PATHS = {"log_file", "backgrounds"}
+FILE_OPTIONS = {option.key: option for option in options_of("run")}
+"""The options that a file can hold, by key."""
 
 _RENAMED = {"whole-frame": "full-frame"}
 """Old names of options, which still work."""
@@ -36,11 +36,11 @@ _RENAMED = {"whole-frame": "full-frame"}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a file says, its chosen profile laid over its top level.
+    """The settings in a file; those of the chosen profile override the top level.
 
     Attributes:
-        values: by parameter name, ready to be defaults.
-        origins: by parameter name, where the value stands.
+        values: by parameter name, ready to be used as defaults.
+        origins: where each value comes from, by parameter name.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -48,24 +48,13 @@ class Settings:
 
 
 def default_file() -> Path:
-    """The user's file: $XDG_CONFIG_HOME/vidbg/config.toml, or the platform's equivalent."""
+    """Return the user's file: $XDG_CONFIG_HOME/vidbg/config.toml, or the platform's equivalent."""
     return Path(typer.get_app_dir("vidbg")) / FILE_NAME
 
 
-def configurable(command: TyperCommand) -> dict[str, TyperOption]:
-    """The options of `vidbg run` by the keys that a file gives them."""
-    options = [p for p in command.params if isinstance(p, TyperOption)]
-    return {key_of(option): option for option in options if option.name not in _NOT_KEPT}
-
-
-def key_of(option: TyperOption) -> str:
-    """ "light-wrap" for --light-wrap."""
-    return next(name for name in option.opts if name.startswith("--"))[2:]
-
-
-def variable_of(option: TyperOption) -> str:
+def variable_of(option: Option[Any]) -> str:
     """ "VIDBG_LIGHT_WRAP" for --light-wrap."""
-    return _variable(key_of(option))
+    return _variable(option.key)
 
 
 def _variable(key: str) -> str:
@@ -78,13 +67,13 @@ def current_name(name: str) -> str:
     return prefix + _RENAMED.get(name.removeprefix("no-"), name.removeprefix("no-"))
 
 
-def load_settings(
-    file: Path | None, profile: str | None, options: Mapping[str, TyperOption], context: Any
-) -> Settings:
-    """Read a file, or the user's own if there is one.
+def load_settings(file: Path | None, profile: str | None, context: Any) -> Settings:
+    """Read a file, or the user's default file if there is one.
 
+    Args:
+        context: of `vidbg run` or a command that shares its options.
     Raises:
-        ConfigError: it cannot be read, or has a key, type or profile that is not known.
+        ConfigError: it cannot be read, or has an unknown key, type or profile.
     """
     path = file or default_file()
     table = _read(path, must_exist=file is not None or profile is not None)
@@ -92,10 +81,10 @@ def load_settings(
     if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
         raise ConfigError(f"{path}: {PROFILES} is not a table; write [{PROFILES}.NAME]")
     settings = Settings()
-    _take(settings, table, str(path), options, path, context)
+    _take(settings, table, str(path), path, context)
     for name, values in profiles.items():  # all are checked, one is taken
         chosen = settings if name == profile else Settings()
-        _take(chosen, values, f"{path}, [{PROFILES}.{name}]", options, path, context)
+        _take(chosen, values, f"{path}, [{PROFILES}.{name}]", path, context)
     if profile is not None and profile not in profiles:
         known, meant = ", ".join(profiles) or "none", suggestion(profile, profiles)
         raise ConfigError(f"{path}: there is no profile {profile!r};{meant} there are: {known}")
@@ -123,35 +112,33 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
 
 def _take(
-    settings: Settings,
-    table: Mapping[str, Any],
-    origin: str,
-    options: Mapping[str, TyperOption],
-    path: Path,
-    context: Any,
+    settings: Settings, table: Mapping[str, Any], origin: str, path: Path, context: Any
 ) -> None:
     for key, value in table.items():
-        option = options.get(current_name(key))
-        if option is None or option.name is None:
-            raise ConfigError(f"{origin}: {refusal('key', key, options)}")
+        option = FILE_OPTIONS.get(current_name(key))
+        if option is None:
+            raise ConfigError(f"{origin}: {refusal('key', key, FILE_OPTIONS)}")
         settings.values[option.name] = _checked(option, value, f"{origin}: {key}", path, context)
         settings.origins[option.name] = origin
 
 
-def _checked(option: TyperOption, value: Any, where: str, path: Path, context: Any) -> Any:
-    """The value as the option's type, paths made absolute."""
-    kind = type(option.process_value(context, "1"))
+def _checked(option: Option[Any], value: Any, where: str, path: Path, context: Any) -> Any:
+    """Convert a value to the option's type, and make paths absolute."""
+    kind = option.value_type
     allowed, expected = _TOML_TYPES.get(kind, _TEXT)
-    if option.name == "camera":
+    if option is CAMERA:
         allowed += (int,)
     if type(value) not in allowed:
         raise ConfigError(f"{where} is {value!r}; it must be {expected}")
     if kind is float and not math.isfinite(value):
         raise ConfigError(f"{where} is {value!r}; it must be {expected}, and finite")
+    parameter = next(p for p in _run_command(context).params if p.name == option.name)
     try:
-        converted = option.process_value(context, value if kind is bool else str(value))
+        converted = parameter.process_value(context, value if kind is bool else str(value))
     except typer.BadParameter as error:
         raise ConfigError(f"{where} cannot be used: {error.message}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{where} cannot be used: {error}") from error
     return _anchored(option, converted, where, path.absolute().parent)
 
 
@@ -163,13 +150,13 @@ _TOML_TYPES: dict[type, tuple[tuple[type, ...], str]] = {
 }
 
 
-def _anchored(option: TyperOption, value: Any, where: str, folder: Path) -> Any:
-    """A relative path is taken from the file's folder."""
-    if option.name in _PATHS:
+def _anchored(option: Option[Any], value: Any, where: str, folder: Path) -> Any:
+    """Resolve a relative path against the file's folder."""
+    if option.is_path:
         return folder / Path(value).expanduser()
-    if option.name == "camera" and is_file(folder / value):
+    if option is CAMERA and is_file(folder / value):
         return str(folder / value)
-    if option.name == "background":
+    if option is BACKGROUND:
         from vidbg.compositing.backgrounds import parse_background
 
         try:
@@ -180,30 +167,21 @@ def _anchored(option: TyperOption, value: Any, where: str, folder: Path) -> Any:
     return value
 
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Default: see `vidbg config path`."),
-]
-Profile = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="Profile of that file.")
-]
-
-
 class LiveCommand(TyperCommand):
-    """`vidbg run`: every option may also stand in the environment and in a file."""
+    """`vidbg run`: every option can also be set in the environment and in a file."""
 
     taken: frozenset[str] | None = None
-    """Parameters to take from there; None for all."""
+    """Parameters that are taken from there; None for all of them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for option in self._options():
-            key = key_of(option)
-            old = [_variable(name) for name, present in _RENAMED.items() if present == key]
-            option.envvar = [variable_of(option), *old]
+            name = option.name or ""
+            before = [old for old, new in _RENAMED.items() if new.replace("-", "_") == name]
+            option.envvar = [_VARIABLES[name], *(_variable(old) for old in before)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Make what the file says the defaults of this call.
+        """Use the settings in the file as the defaults of this call.
 
         Raises:
             ConfigError: the file or the profile cannot be used.
@@ -218,15 +196,13 @@ class LiveCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         for option in self._options():
-            option.show_envvar = False  # the line at the end says it for all of them
+            option.show_envvar = False  # the line at the end says it once for all
         super().format_help(ctx, formatter)
 
     def _options(self) -> list[TyperOption]:
-        """Those with a variable: what is taken, and where from."""
-        options = [p for p in self.params if isinstance(p, TyperOption) and p.name != "help"]
-        if self.taken is None:
-            return options
-        return [o for o in options if o.name in self.taken | {"config", "profile"}]
+        """Return the options that can be set in the environment."""
+        names = _VARIABLES if self.taken is None else {*self.taken, "config", "profile"}
+        return [p for p in self.params if isinstance(p, TyperOption) and p.name in names]
 
     def _load(self, ctx: Any, given: Mapping[str, Any]) -> Settings:
         chosen = {
@@ -235,9 +211,7 @@ class LiveCommand(TyperCommand):
             if p.name in ("config", "profile")
         }
         file = Path(chosen["config"]) if chosen["config"] else None
-        commands = getattr(ctx.find_root().command, "commands", {})
-        options = configurable(commands.get("run", self))
-        settings = load_settings(file, chosen["profile"], options, ctx)
+        settings = load_settings(file, chosen["profile"], ctx)
         if self.taken is None:
             return settings
         kept = {name: value for name, value in settings.values.items() if name in self.taken}
@@ -245,43 +219,57 @@ class LiveCommand(TyperCommand):
 
 
 class FileCommand(LiveCommand):
-    """`vidbg process`: takes what is of matting and compositing; it has another output."""
+    """`vidbg process`: takes the options that it shares with `vidbg run`."""
 
-    taken = frozenset(
-        (
-            *("background", "fit", "offset", "feather", "light_wrap", "device", "gpu", "precision"),
-            *("threads", "network_size", "smoothing", "refine", "people", "full_frame"),
-            *("network", "quality"),
-        )
-    )
+    taken = frozenset(option.name for option in SHARED_OPTIONS)
+
+
+_VARIABLES = {
+    "config": "VIDBG_CONFIG",
+    "profile": "VIDBG_PROFILE",
+    **{option.name: variable_of(option) for option in FILE_OPTIONS.values()},
+}
+"""The environment variable of each parameter."""
+
+
+def _run_command(context: typer.Context) -> Any:
+    """Return the command `vidbg run`, whose options a file can hold."""
+    commands = getattr(context.find_root().command, "commands", {})
+    return commands.get("run", context.command)
 
 
 def options_for(file: Path | None, profile: str | None) -> list[str]:
-    """What gives `vidbg run` this file and this profile."""
+    """Return the arguments that give `vidbg run` this file and this profile."""
     given = [] if file is None else ["--config", str(file)]
     return given + ([] if profile is None else ["--profile", profile])
 
 
 def run_context(ctx: typer.Context, arguments: Sequence[str]) -> Any:
-    """A call of `vidbg run`, parsed, with all that its settings come to.
+    """Parse the arguments of `vidbg run`, with its settings applied.
 
     Raises:
         ConfigError: the file or the profile cannot be used.
     """
-    root = ctx.find_root()
-    command = root.command.commands["run"]  # type: ignore[attr-defined]  # the app is a group
-    return command.make_context("run", list(arguments), parent=root)  # it empties its list
+    command = _run_command(ctx)
+    return command.make_context(
+        "run", list(arguments), parent=ctx.find_root()
+    )  # it empties its list
 
 
-def origin_of(context: typer.Context, option: TyperOption) -> str:
-    """Where an option's value comes from, in words."""
-    source = context.get_parameter_source(option.name or "")
+def origin_of(context: typer.Context, name: str) -> str:
+    """Say where an option's value comes from.
+
+    Args:
+        context: of `vidbg run`.
+        name: of the option's parameter.
+    """
+    source = context.get_parameter_source(name)
     settings: Settings = context.meta[__name__]
     match source.name if source is not None else "":
         case "COMMANDLINE":
             return "command line"
         case "ENVIRONMENT":
-            return f"environment, {variable_of(option)}"
+            return f"environment, {_VARIABLES[name]}"
         case "DEFAULT_MAP":
-            return settings.origins[option.name or ""]
+            return settings.origins[name]
     return "built in"

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import cv2
 import numpy as np
 
-from vidbg.choices import check_choice
-from vidbg.compositing.backgrounds import BackgroundSpec, Bgr, OpenFrames, open_background
+from vidbg.compositing.backgrounds import (
+    BackgroundSpec,
+    Bgr,
+    OpenFrames,
+    open_background,
+    parse_background,
+)
 from vidbg.compositing.blend import blend, flatten
 from vidbg.compositing.cut_outs import is_cut_out
 from vidbg.compositing.edges import adjust_alpha, wrap_light
 from vidbg.compositing.foreground import composite_foreground, estimate_foreground
 from vidbg.compositing.scaling import Fit
 from vidbg.frame import Alpha, Frame, Image
-from vidbg.limits import FEATHER_PX, LIGHT_WRAP, OFFSET_PX
-
-LIMITS = {"offset_px": OFFSET_PX, "feather_px": FEATHER_PX, "light_wrap": LIGHT_WRAP}
-"""Ranges of the numbers in a CompositingConfig."""
+from vidbg.option_table import FEATHER, FIT, LIGHT_WRAP, OFFSET, check_config
+from vidbg.paths import StrPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,9 @@ class CompositingConfig:
 
     Attributes:
         background: see `parse_background`.
-        fit: "cover" fills the frame with the background and crops the rest; "contain" shows all of
-            it between bars. "fit" is accepted for "contain".
-        bars: BGR of the bars beside a contained background and behind a transparent image.
+        fit: "cover" fills the frame with the background and crops what is left over; "contain"
+            (or its older name, "fit") shows all of it between bars.
+        bars: BGR of the bars beside a fitted background and behind a transparent picture.
         offset_px: moves the matte's edge, in pixels of the frame; above 0 the person grows.
         feather_px: softens the matte's edge: a Gaussian's sigma, in pixels of the frame.
         light_wrap: 0 to 1, how much of the background's light falls on the person's edge; without
@@ -38,15 +40,15 @@ class CompositingConfig:
         keep_alpha: opaque frames carry the alpha they were made with, for a sink that writes it.
 
     Raises:
-        ConfigError: a number is out of its range, or the fit is unknown.
+        ConfigError: a number is out of range, or `fit` is no choice.
     """
 
     background: BackgroundSpec
-    fit: Fit = "cover"
+    fit: Fit = FIT.default
     bars: Bgr = (0, 0, 0)
-    offset_px: float = 0.0
-    feather_px: float = 0.0
-    light_wrap: float = 0.0
+    offset_px: float = OFFSET.default
+    feather_px: float = FEATHER.default
+    light_wrap: float = LIGHT_WRAP.default
     keep_alpha: bool = False
 
     @property
@@ -56,11 +58,20 @@ class CompositingConfig:
         return self.background.standalone and not edge and not self.keep_alpha
 
     def __post_init__(self) -> None:
-        if self.fit == "fit":  # type: ignore[comparison-overlap]  # the name it had before
-            object.__setattr__(self, "fit", "contain")
-        check_choice("fit", self.fit, get_args(Fit))
-        for name, limits in LIMITS.items():
-            limits.check(name, getattr(self, name))
+        check_config(self, "compositing")
+
+
+def as_compositing(background: StrPath | BackgroundSpec | CompositingConfig) -> CompositingConfig:
+    """Return the config for a background that is given in words, as a spec or as a config.
+
+    Raises:
+        ConfigError: it cannot be read as a background.
+    """
+    if isinstance(background, CompositingConfig):
+        return background
+    if isinstance(background, BackgroundSpec):
+        return CompositingConfig(background)
+    return CompositingConfig(parse_background(background))
 
 
 class Compositor:

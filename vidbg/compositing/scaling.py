@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.choices import Fit as Fit
 from vidbg.frame import Image
-
-Fit = Literal["cover", "contain"]
-"""How an image fills a frame of another shape: "cover" crops it, "contain" adds bars."""
 
 Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.float32])
 """An image, or an alpha."""

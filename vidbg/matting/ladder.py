@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vidbg.config import MattingConfig, Quality
+from vidbg.choices import Quality
+from vidbg.config import MattingConfig
 from vidbg.matting.engines import NetworkName
 
 USUAL_PIXELS = 224 * 384

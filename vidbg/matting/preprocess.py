@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Image
+from vidbg.limits import MAX_PIXELS, MIN_PIXELS
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -29,8 +30,6 @@ SIZE_DIVISOR = 32
 
 BRIGHT_SHARE, BRIGHT_LEVEL, MAX_GAIN = 0.97, 150, 4.0
 """An image of which this share is darker than this grey level is brightened for the network."""
-
-MIN_PIXELS, MAX_PIXELS = 128 * 128, 2048 * 2048
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidbg.compositing import BackgroundSpec, CompositingConfig, parse_background
+from vidbg.compositing import BackgroundSpec, CompositingConfig
+from vidbg.compositing.compositor import as_compositing
 from vidbg.config import MattingConfig
 from vidbg.errors import SinkError
 from vidbg.paths import StrPath
@@ -24,22 +25,22 @@ def process(
     written: OutputConfig | None = None,
     observer: Observer | None = None,
 ) -> list[Path]:
-    """Replace the background of a video, a picture, or all of a folder or glob pattern.
+    """Replace the background of a video, an image, or everything in a folder or glob pattern.
 
     Args:
         source: a file, a folder or a glob pattern, or a sequence of them.
         output: a file or folder; None puts results beside their inputs.
         background: as after `vidbg process -b`, the path of a file, or a whole CompositingConfig.
-        matting: device, precision, network size, smoothing.
-        written: encoding, and whether existing files are replaced (by default not).
-        observer: is told how it goes on.
+        matting: device, precision, network size and smoothing.
+        written: encoding, and whether to replace files that exist (by default not).
+        observer: is told about the progress.
     Returns:
         The files written, in the order of their inputs.
     Raises:
-        VidbgError: something cannot be read, computed or written; the files before it are done.
-        TypeError: the source or the output is no path.
+        VidbgError: something cannot be read, computed or written; the files before it are finished.
+        TypeError: the source or the output is not a path.
     """
-    compositing = _compositing(background)
+    compositing = as_compositing(background)
     written = written or OutputConfig()
     target = None if output is None else os.fspath(output)
     sources = [source] if isinstance(source, str | os.PathLike) else source
@@ -53,11 +54,3 @@ def process(
         for job in jobs:
             processor(job, observer)
     return [Path(job.target) for job in jobs]
-
-
-def _compositing(background: StrPath | BackgroundSpec | CompositingConfig) -> CompositingConfig:
-    if isinstance(background, CompositingConfig):
-        return background
-    if isinstance(background, BackgroundSpec):
-        return CompositingConfig(background)
-    return CompositingConfig(parse_background(background))

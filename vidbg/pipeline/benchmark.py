@@ -20,11 +20,11 @@ from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.limits import FRAMES_PER_SECOND
 from vidbg.matting.backends import Backend
 from vidbg.matting.ladder import file_step
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
 from vidbg.matting.video_matting import VideoMatting
+from vidbg.option_table import check_config
 from vidbg.pipeline.live import Look, Supervisor
 from vidbg.pipeline.roads import Road, Roads
 from vidbg.pipeline.stream import MOST_UNDER_WAY, Stream, StreamReport
@@ -71,8 +71,7 @@ class BenchmarkConfig:
             raise ConfigError("a file has its own pace; --live-fps goes with the synthetic source")
         if self.path is not None and self.still:
             raise ConfigError("a file moves as it does; --still goes with the synthetic source")
-        if self.live_fps is not None:
-            FRAMES_PER_SECOND.check("--live-fps", self.live_fps)
+        check_config(self, "benchmark")
 
     def describe(self) -> str:
         pace = "" if self.live_fps is None else f" at {self.live_fps:g} FPS"

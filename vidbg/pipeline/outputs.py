@@ -12,6 +12,7 @@ from typing import Any
 from vidbg.compositing import CompositingConfig
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Interlaced
+from vidbg.option_table import INTERLACED, check_config
 from vidbg.paths import is_file
 from vidbg.pipeline.jobs import PIPE, Job, folded
 from vidbg.sinks import Sink
@@ -37,11 +38,12 @@ class OutputConfig:
     encoding: Encoding = field(default_factory=Encoding)
     overwrite: bool = False
     alpha_video: Path | None = None
-    interlaced: Interlaced = "deinterlace"
+    interlaced: Interlaced = INTERLACED.default
 
     def __post_init__(self) -> None:
         if self.alpha_video is not None:
             object.__setattr__(self, "alpha_video", Path(self.alpha_video))
+        check_config(self, "output")
 
 
 def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from vidbg.choices import Preset
 from vidbg.errors import ConfigError
+from vidbg.option_table import check_config
 from vidbg.paths import is_folder
 
 PICTURE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
@@ -21,18 +23,6 @@ CONTAINERS = {
     ".webm": "webm",
 }
 """FFmpeg's name of the container for each suffix that VideoFileSink writes."""
-
-PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-)
 
 
 class OutputKind(Enum):
@@ -93,8 +83,11 @@ class Encoding:
     """
 
     crf: int | None = None
-    preset: str | None = None
+    preset: Preset | None = None
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        check_config(self, "encoding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +107,8 @@ def codec_for(kind: OutputKind, encoding: Encoding) -> Codec:
     """
     if encoding.threads < 0:
         raise ConfigError(f"threads = {encoding.threads}; allowed are 0 (automatic), 1, 2 ...")
-    if encoding.preset is not None and (
-        kind is not OutputKind.H264 or encoding.preset not in PRESETS
-    ):
-        raise ConfigError(
-            f"preset {encoding.preset!r} for {kind.value}; H.264 alone has presets: "
-            f"{', '.join(PRESETS)}"
-        )
+    if encoding.preset is not None and kind is not OutputKind.H264:
+        raise ConfigError(f"preset {encoding.preset!r} for {kind.value}; only H.264 has presets")
     if kind is OutputKind.H264:
         crf = _crf(encoding, kind, default=18, highest=51)
         return Codec(

@@ -1,8 +1,8 @@
 const $ = (id) => document.getElementById(id);
 const query = location.search;  // holds the token
-const edges = ["offset_px", "feather_px", "light_wrap"];
 let shown = null, holding = null;
 let kinds = null;  // of backgrounds: buttons and settings, made from the first state
+let controls = [];  // as vidbg describes them: sliders and checkboxes for everything but the background
 
 // Whoever listens to the page hears only what has changed.
 function tell(id, text) { if ($(id).textContent !== text) $(id).textContent = text; }
@@ -43,6 +43,33 @@ function element(tag, properties, ...children) {
   return made;
 }
 
+function sliderRow({ name, label, range: [min, max], step, unit }) {
+  const slider = element("input", { type: "range", id: name, min, max, step });
+  const number = element("input", { type: "number", id: `${name}-number`, min, max, step: "any" });
+  number.setAttribute("aria-label", unit ? `${label}, in ${unit}` : `${label}, as a number`);
+  return element("div", { className: "row" }, element("label", { htmlFor: name }, label), slider, number, element("span", {}, unit));
+}
+
+function checkRow({ name, label, on, off }) {
+  const box = element("input", { type: "checkbox", id: name });
+  box.onchange = () => send({ [name]: box.checked ? on : off });
+  return element("label", { className: "check" }, box, ` ${label}`);
+}
+
+function build(described) {
+  if (controls.length) return;
+  controls = described;
+  const sections = new Map();
+  for (const control of controls) {
+    if (!sections.has(control.section)) sections.set(control.section, element("fieldset", { className: "card" }, element("legend", {}, control.section)));
+    sections.get(control.section).append(control.kind === "number" ? sliderRow(control) : checkRow(control));
+  }
+  $("sections").append(...sections.values());
+  $("reset").textContent = `Reset ${[...sections.keys()].join(" and ").toLowerCase()}`;
+  for (const control of controls) if (control.kind === "number") bindNumber(control.name, $(control.name), $(`${control.name}-number`));
+  $("sections").querySelectorAll("input[type=range]").forEach(hold);
+}
+
 // A button for each kind of background, and a row for what it can set.
 function makeKinds(list) {
   if (kinds) return;
@@ -61,14 +88,15 @@ function makeKinds(list) {
       const slider = element("input", { type: "range", id: `${setting.name}-value`, step: 1, min, max, value: setting.default });
       const number = element("input", { type: "number", id: `${setting.name}-number`, step: 1, min, max, ariaLabel: `${setting.label}, as a number` });
       row.append(slider, number, document.createElement("span"));
-      watchNumber(setting.name, slider, number);
+      bindNumber(setting.name, slider, number);
+      hold(slider);
     } else {
       const colour = element("input", { type: "color", id: `${setting.name}-value`, value: setting.default });
       row.classList.add("swatch");
       row.append(colour);
       colour.oninput = () => send({ [setting.name]: colour.value });
+      hold(colour);
     }
-    hold(row);
   }
 }
 function settingValue(setting) {
@@ -88,12 +116,6 @@ function showKind(background) {
   }
 }
 
-function limit(limits) {
-  for (const name of edges)
-    for (const input of [$(name), $(`${name}-number`)])
-      if (!input.max) [input.min, input.max] = limits[name];
-}
-
 function figures(status) {
   if (!status) return "";
   const parts = [];
@@ -107,10 +129,10 @@ function figures(status) {
 }
 
 function show(state) {
-  const { status, look, at_start, limits, kinds, backgrounds } = state;
+  const { status, look, at_start, backgrounds } = state;
   fill(backgrounds);
-  makeKinds(kinds);
-  limit(limits);
+  makeKinds(state.kinds);
+  build(state.controls);
   const name = status ? status.state : "starting";
   tell("state", status ? status.words : name);
   $("state").className = name;
@@ -123,10 +145,11 @@ function show(state) {
   showKind(background);
   if ($("room").hidden !== (background.kind !== "room")) $("room").hidden = background.kind !== "room";
   $("stage").classList.toggle("room", background.kind === "room");
-  for (const edge of edges) setNumber(edge, look[edge]);
-  $("mirror").checked = look.mirror;
-  $("fit").checked = look.fit === "contain";
-  $("reset").disabled = [...edges, "mirror", "fit"].every((key) => look[key] === at_start[key]);
+  for (const { name, kind, on } of controls) {
+    if (kind === "number") setNumber(name, look[name]);
+    else $(name).checked = look[name] === on;
+  }
+  $("reset").disabled = controls.every(({ name }) => look[name] === at_start[name]);
 }
 
 function complain(text) { tell("error", text); $("error").hidden = !text; }
@@ -149,7 +172,7 @@ async function send(change) {  // one at a time; of what comes meanwhile the new
   sending = false;
 }
 
-function watchNumber(name, slider, number) {
+function bindNumber(name, slider, number) {
   const take = (value) => send({ [name]: value });
   slider.oninput = () => { number.value = +(+slider.value).toFixed(2); take(+slider.value); };
   number.onchange = () => {
@@ -158,20 +181,14 @@ function watchNumber(name, slider, number) {
   };
   number.onblur = () => { if (shown) show(shown); };
 }
-for (const edge of edges) watchNumber(edge, $(edge), $(`${edge}-number`));
-$("mirror").onchange = () => send({ mirror: $("mirror").checked });
-$("fit").onchange = () => send({ fit: $("fit").checked ? "contain" : "cover" });
 $("reset").onclick = () => {
   const { background, ...rest } = shown.at_start;
   send(rest);
 };
-function hold(part) {
-  for (const input of part.querySelectorAll("input[type=range], input[type=color]")) {
-    input.addEventListener("input", () => { holding = input; });
-    for (const end of ["change", "blur"]) input.addEventListener(end, () => { holding = null; });
-  }
+function hold(input) {
+  input.addEventListener("input", () => { holding = input; });
+  for (const end of ["change", "blur"]) input.addEventListener(end, () => { holding = null; });
 }
-hold(document);
 
 async function poll() {
   let trouble = "vidbg has ended, or does not answer";

@@ -8,16 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from vidbg.choices import RawFormat as RawFormat
 from vidbg.errors import SinkError
 from vidbg.frame import Colour, Frame, Image, StreamInfo
 from vidbg.sinks.live import LiveSink
-
-RawFormat = Literal["y4m", "bgr24", "i420"]
-RAW_FORMATS: tuple[RawFormat, ...] = get_args(RawFormat)
 
 MOST_REPEATED_S = 1.0
 """Longest gap of a live stream that is filled by repeating a frame: after a longer one, such as a

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
+from vidbg.choices import PixelFormat as PixelFormat
 from vidbg.video_nodes import fourcc
-
-PixelFormat = Literal["auto", "MJPG", "YUYV"]
 
 _UNCOMPRESSED_PIXELS = 640 * 480  # more than that at 30 FPS does not fit through USB 2 as YUYV
 

@@ -29,7 +29,7 @@ class BlurSpec(BackgroundSpec):
     """
 
     name = "blur"
-    usage = f"blur, blur:{BLUR_STRENGTH.least:g} to blur:{BLUR_STRENGTH.most:g}"
+    usage = f"blur, blur:{BLUR_STRENGTH.minimum:g} to blur:{BLUR_STRENGTH.maximum:g}"
     examples = ("blur",)
     made_of_frame = True
     panel_label = "Blur"
@@ -38,7 +38,7 @@ class BlurSpec(BackgroundSpec):
     strength: float = DEFAULT_BLUR
 
     def __post_init__(self) -> None:
-        if not BLUR_STRENGTH.least <= self.strength <= BLUR_STRENGTH.most:
+        if not BLUR_STRENGTH.minimum <= self.strength <= BLUR_STRENGTH.maximum:
             raise ConfigError(_refusal(f"{self.strength:g}"))
 
     @classmethod
@@ -63,5 +63,5 @@ class BlurSpec(BackgroundSpec):
 def _refusal(strength: str) -> str:
     return (
         f"blur strength {strength!r} cannot be used; give a number from {BLUR_STRENGTH} (below "
-        f"{BLUR_STRENGTH.least:g} the room could be recognised; only none shows it)"
+        f"{BLUR_STRENGTH.minimum:g} the room could be recognised; only none shows it)"
     )

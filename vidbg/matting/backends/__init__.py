@@ -11,12 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import ModuleType
-from typing import Literal, Protocol, cast, get_args
+from typing import Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.choices import check_choice
+from vidbg.choices import Device, Precision, check_choice
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.lifetime import under_way
@@ -25,9 +25,6 @@ from vidbg.matting.backends.tried import Refusals, TriedBackend, no_backend
 from vidbg.matting.engines import CARDS, NetworkName
 
 logger = logging.getLogger(__name__)
-
-Device = Literal["auto", "tensorrt", "cuda", "mps", "xpu", "cpu", "intel-gpu", "torch-cpu"]
-Precision = Literal["auto", "int8", "bf16", "fp16", "fp32"]
 
 
 class Backend(Protocol):
@@ -202,13 +199,13 @@ def _after(name: str, precision: str) -> list[str]:
     return in_order[in_order.index(precision) + 1 :] if precision in in_order else []
 
 
-def parse_engine(name: str) -> tuple[str, str, NetworkName]:
+def parse_engine(name: str) -> tuple[Device, Precision, NetworkName]:
     """Read DEVICE, DEVICE:PRECISION or DEVICE:PRECISION:NETWORK.
 
     Precision is auto and the network resnet50 where none is given.
 
     Raises:
-        ConfigError: there is no such network.
+        ConfigError: there is no such device, precision or network.
     """
     device, precision, network, *rest = [*name.split(":"), "", ""]
     if any(rest) or network not in ("", *CARDS):
@@ -216,7 +213,13 @@ def parse_engine(name: str) -> tuple[str, str, NetworkName]:
             f"unknown engine {name!r}; write DEVICE:PRECISION:NETWORK, where the network is one of "
             f"{', '.join(CARDS)}"
         )
-    return device, precision or "auto", cast(NetworkName, network or "resnet50")
+    precision = precision or "auto"
+    check_choices(device, precision)
+    return (
+        cast(Device, device),
+        cast(Precision, precision),
+        cast(NetworkName, network or "resnet50"),
+    )
 
 
 def engines_here() -> list[str]:

@@ -1,5 +1,7 @@
 """A camera on another background, live: to a virtual camera, a window, a pipe, the network."""
 
+from vidbg.pipeline.live.live_config import LiveConfig
+from vidbg.pipeline.live.live_run import LiveRun, run_live
 from vidbg.pipeline.live.look import Look
 from vidbg.pipeline.live.networks import DeviceNetworks
 from vidbg.pipeline.live.outputs import check_live, check_output, reopens
@@ -8,7 +10,9 @@ from vidbg.pipeline.live.supervisor import Preview, Supervisor
 
 __all__ = [
     "DeviceNetworks",
+    "LiveConfig",
     "LiveReport",
+    "LiveRun",
     "LiveStatus",
     "Look",
     "Preview",
@@ -17,4 +21,5 @@ __all__ = [
     "check_live",
     "check_output",
     "reopens",
+    "run_live",
 ]

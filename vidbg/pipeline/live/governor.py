@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vidbg.limits import MIN_PIXELS
 from vidbg.matting.ladder import Step
-from vidbg.matting.preprocess import MIN_PIXELS
 
 logger = logging.getLogger(__name__)
 

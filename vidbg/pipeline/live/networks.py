@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, cast
 
+from vidbg.choices import Device
 from vidbg.config import MattingConfig
 from vidbg.errors import VidbgError
 from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_first
@@ -123,7 +124,7 @@ class DeviceNetworks:
         self._auto = config.device == "auto"
         self._blame = Blame()
         self._left_out: set[str] = set()
-        self._device = config.device
+        self._device: str = config.device
         self._built = threading.Event()
         self._spare: tuple[str, Backend] | None = None
         self._lock = threading.Lock()
@@ -144,7 +145,10 @@ class DeviceNetworks:
         backend, step = self._at_start(backend)
         self._announce(f"{backend.name}, {backend.precision}, {step}")
         config = replace(
-            self._config, device=self._device, network=step.network, network_pixels=step.pixels
+            self._config,
+            device=cast(Device, self._device),
+            network=step.network,
+            network_pixels=step.pixels,
         )
         return VideoMatting(config=config, backend=backend)
 

@@ -8,16 +8,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import BACKGROUNDS, BackgroundSpec, FileSpec, PanelSetting
-from vidbg.compositing.compositor import LIMITS
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame
+from vidbg.option import Option
+from vidbg.option_table import PANEL_OPTIONS
 from vidbg.pipeline.live.look import Look
 from vidbg.pipeline.live.preview import Run
 from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.panel import serve_panel
 
-NUMBERS = ("offset_px", "feather_px", "light_wrap")
+CONTROLS = {option.config_field: option for option in PANEL_OPTIONS}
+"""What the page has a control for beside the background, by the field that it changes."""
 
 KINDS = {name: kind for name, kind in BACKGROUNDS.items() if kind.panel_label}
 """The kinds of background that have a button on the panel."""
@@ -63,7 +66,7 @@ class LivePanel:
 
     @run.setter
     def run(self, run: Run) -> None:
-        self._run, self._at_start = run, self._told(run.look)
+        self._run, self._at_start = run, self._look_state(run.look)
 
     @property
     def watches(self) -> bool:
@@ -77,11 +80,11 @@ class LivePanel:
         self._service.close()
 
     def state(self) -> dict[str, Any]:
-        """How it goes and looks, and what there is to choose from.
+        """Return how the run is going, how it looks, and what there is to choose from.
 
-        `status` and `look` are None before the start, as is `at_start`, the first look; `limits`
-        has the minimum and maximum of each number, `kinds` the kinds of background that have a
-        button, and `backgrounds` the files' names.
+        `status` and `look` are None before the start, as is `at_start`, the first look; `controls`
+        describes what else than the background can be changed, `kinds` the kinds of background that
+        have a button, and `backgrounds` has the files' names.
         """
         status, run = self._status, self.run
         return {
@@ -92,16 +95,9 @@ class LivePanel:
                 "state": status.state.value,
                 "words": status.state.words,
             },
-            "look": None if run is None else self._told(run.look),
+            "look": None if run is None else self._look_state(run.look),
             "at_start": self._at_start,
-            "limits": {
-                **{
-                    name: kind.panel_setting.limits
-                    for name, kind in SETTINGS.items()
-                    if kind.panel_setting and kind.panel_setting.limits
-                },
-                **{name: LIMITS[name] for name in NUMBERS},
-            },
+            "controls": [_described(name, option) for name, option in CONTROLS.items()],
             "kinds": [
                 {
                     "kind": kind.name,
@@ -114,7 +110,7 @@ class LivePanel:
         }
 
     def change(self, change: Any) -> None:
-        """Change any of `background`, `mirror`, `fit`, the NUMBERS and the SETTINGS.
+        """Change any of `background`, the SETTINGS and the fields in CONTROLS.
 
         A background is {"kind": "file", "number": of `backgrounds`}, or one of the KINDS with its
         setting, such as {"kind": "blur", "strength": 20 to 100}. A setting alone changes the
@@ -134,47 +130,43 @@ class LivePanel:
         """See `thumbnails`; one call at a time."""
         return self._thumbnail(self._files[number]) if number < len(self._files) else None
 
-    def _told(self, look: Look) -> dict[str, Any]:
-        compositing = look.compositing
+    def _look_state(self, look: Look) -> dict[str, Any]:
         return {
-            "background": self._background_told(compositing.background),
-            "mirror": look.mirror,
-            "fit": compositing.fit,
-            **{name: getattr(compositing, name) for name in NUMBERS},
+            "background": self._background_state(look.compositing.background),
+            **{name: getattr(_part(look, option), name) for name, option in CONTROLS.items()},
         }
 
-    def _background_told(self, background: BackgroundSpec) -> dict[str, Any]:
+    def _background_state(self, background: BackgroundSpec) -> dict[str, Any]:
         if background.shows_room:
             return {"kind": "room"}
-        told: dict[str, Any] = {"kind": background.name}
+        state: dict[str, Any] = {"kind": background.name}
         if background.files:
             path = background.files[0].resolve()
-            told["number"] = self._files.index(path) if path in self._files else None
-            told["name"] = path.name
+            state["number"] = self._files.index(path) if path in self._files else None
+            state["name"] = path.name
         setting = background.panel_setting
         if setting is not None:
             value = str(background).partition(":")[2]
-            told[setting.name] = float(value) if setting.limits else value
-        return told
+            state[setting.name] = float(value) if setting.limits else value
+        return state
 
     def _changed(self, look: Look, change: Mapping[str, Any]) -> Look:
-        compositing, mirror = look.compositing, look.mirror
         for name, value in change.items():
-            if name == "background":
-                compositing = replace(compositing, background=self._background(value))
+            fields: dict[str, Any]
+            if name in CONTROLS:
+                option = CONTROLS[name]
+                fields = {name: _value(name, option, value)}
+                if isinstance(_part(look, option), Look):
+                    look = replace(look, **fields)
+                    continue
+            elif name == "background":
+                fields = {"background": self._background(value)}
             elif name in SETTINGS:
-                background = _adjusted(compositing.background, name, value)
-                compositing = replace(compositing, background=background)
-            elif name == "mirror" and isinstance(value, bool):
-                mirror = value
-            elif name == "fit":
-                compositing = replace(compositing, fit=value)
-            elif name in NUMBERS:
-                number: dict[str, Any] = {name: _number(name, value)}
-                compositing = replace(compositing, **number)
+                fields = {"background": _adjusted(look.compositing.background, name, value)}
             else:
-                raise ConfigError(f"{name} cannot be {value!r}")
-        return Look(compositing, mirror)
+                raise ConfigError(f"{name} cannot be {value!r}: the panel does not change it")
+            look = replace(look, compositing=replace(look.compositing, **fields))
+        return look
 
     def _background(self, asked: Any) -> BackgroundSpec:
         match asked:
@@ -190,8 +182,39 @@ class LivePanel:
         raise ConfigError(f"the panel has no such background: {asked!r}")
 
 
+def _part(look: Look, option: Option[Any]) -> Look | CompositingConfig:
+    """Return the part of the look that has the option's field."""
+    return look.compositing if option.target == "compositing" else look
+
+
+def _described(name: str, option: Option[Any]) -> dict[str, Any]:
+    """Describe a control to the page."""
+    control = option.control
+    if control is None:
+        raise ValueError(f"the option {option.name} has no control")
+    described = {"name": name, "section": control.section, "label": control.label}
+    if option.limits is None:
+        return {**described, "kind": "check", "on": control.on, "off": control.off}
+    number = {"range": option.limits, "step": control.step, "unit": option.unit}
+    return {**described, "kind": "number", **number}
+
+
+def _value(name: str, option: Option[Any], value: Any) -> Any:
+    """Convert what the page sent to the option's type; the config checks range and choices.
+
+    Raises:
+        ConfigError: it is of another type.
+    """
+    if option.limits is not None:
+        return _number(name, value)
+    expected = bool if option.value_type is bool else str
+    if not isinstance(value, expected):
+        raise ConfigError(f"{name} cannot be {value!r}")
+    return value
+
+
 def _adjusted(background: BackgroundSpec, name: str, value: Any) -> BackgroundSpec:
-    """Change a setting of the background that is shown.
+    """Change the blur or colour that is shown.
 
     Raises:
         ConfigError: it has no such setting, or the value cannot be used.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vidbg.config import Quality
+from vidbg.choices import Quality
 from vidbg.matting.backends import Backend
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.ladder import Step

@@ -1,0 +1,726 @@
+"""Every option of `vidbg process`, `run`, `bench` and `build`, in the order of their help.
+
+The commands, the keys of the config file and its example, the reload while a run goes on, the
+panel's controls and the defaults and ranges of the configs are made from this table.
+
+To add an option: write it here, add a field of that name to the config that it is for (`target`),
+with the option's default, and use that field. tests/test_options.py names what is missing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from vidbg.choices import (
+    Device,
+    Fit,
+    Interlaced,
+    LogLevel,
+    Network,
+    People,
+    PixelFormat,
+    Precision,
+    Preset,
+    Quality,
+    RawFormat,
+)
+from vidbg.limits import FRAMES_PER_SECOND, Limits
+from vidbg.option import Command, Control, Option, Target
+
+CAMERA_GROUP = "Camera"
+OUTPUT_GROUP = "Output"
+BACKGROUND_GROUP = "Background and edge"
+PREVIEW_GROUP = "Preview and panel"
+NETWORK_GROUP = "Network"
+RUN_GROUP = "Run and log"
+MEASUREMENT_GROUP = "Measurement"
+REPORT_GROUP = "Report"
+ENGINE_GROUP = "Engine"
+
+ANY_NUMBER = float("inf")
+SHARED: tuple[Command, ...] = ("process", "run")
+
+# --- background and edge --------------------------------------------------------------------------
+
+BACKGROUND = Option(
+    name="background",
+    short="-b",
+    type=str,
+    default="blur",
+    command_defaults={"process": ..., "bench": "green"},
+    help="{backgrounds}",
+    group=BACKGROUND_GROUP,
+    commands=("process", "run", "bench"),
+    target="compositing",
+    live=True,
+    example="blur:60",
+)
+FIT = Option[Fit](
+    name="fit",
+    type=Fit,
+    default="cover",
+    aliases={"fit": "contain"},
+    help="cover: fill the frame; contain: show all of the background, between bars.",
+    group=BACKGROUND_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Picture", "Show all of the background, with bars", on="contain", off="cover"),
+)
+OFFSET = Option(
+    name="offset",
+    stored_as="offset_px",
+    type=float,
+    default=0.0,
+    limits=Limits(-100, 100),
+    unit="px",
+    help="Move the person's edge outward, or inward below 0, {range}.",
+    group=BACKGROUND_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Edge", "Grow", step=0.5),
+)
+FEATHER = Option(
+    name="feather",
+    stored_as="feather_px",
+    type=float,
+    default=0.0,
+    limits=Limits(0, 100),
+    unit="px",
+    help="Soften the person's edge, {range}.",
+    group=BACKGROUND_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Edge", "Soften", step=0.5),
+)
+LIGHT_WRAP = Option(
+    name="light_wrap",
+    type=float,
+    default=0.0,
+    limits=Limits(0, 1),
+    help="How much of the background's light falls on the person's edge, {range}.",
+    group=BACKGROUND_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Edge", "Light wrap", step=0.05),
+    example=0.3,
+)
+
+# --- the network ----------------------------------------------------------------------------------
+
+DEVICE = Option[Device](
+    name="device",
+    type=Device,
+    default="auto",
+    help="What the network runs on.",
+    group=NETWORK_GROUP,
+    commands=SHARED,
+    target="matting",
+)
+GPU = Option[int | None](
+    name="gpu",
+    type=int | None,
+    default=None,
+    limits=Limits(0, ANY_NUMBER),
+    help="Use only this NVIDIA GPU, numbered as nvidia-smi does.",
+    group=NETWORK_GROUP,
+    commands=(*SHARED, "bench", "build"),
+    target="command",
+    example=0,
+)
+PRECISION = Option[Precision](
+    name="precision",
+    type=Precision,
+    default="auto",
+    help="Number format of the network.",
+    group=NETWORK_GROUP,
+    commands=SHARED,
+    target="matting",
+)
+THREADS = Option[int | None](
+    name="threads",
+    type=int | None,
+    default=None,
+    limits=Limits(1, 1024),
+    help="CPU threads of the network, {range}. Default: one per physical core.",
+    group=NETWORK_GROUP,
+    commands=(*SHARED, "bench"),
+    target="matting",
+    example=4,
+)
+NETWORK = Option[Network](
+    name="network",
+    type=Network,
+    default="auto",
+    help="Which network; auto: by --quality and what this computer can do.",
+    group=NETWORK_GROUP,
+    commands=SHARED,
+    target="matting",
+)
+QUALITY = Option[Quality](
+    name="quality",
+    type=Quality,
+    default="balanced",
+    help="Trade quality for speed.",
+    group=NETWORK_GROUP,
+    commands=SHARED,
+    target="matting",
+)
+NETWORK_SIZE = Option[str | None](
+    name="network_size",
+    stored_as="network_pixels",
+    type=str | None,
+    default=None,
+    command_defaults={"bench": "384x224"},  # so that every network is measured at the same size
+    metavar="WxH",
+    help="Size of the network's input; only its number of pixels counts. Default: by --quality.",
+    group=NETWORK_GROUP,
+    commands=(*SHARED, "bench", "build"),
+    target="matting",
+    example="384x224",
+)
+SMOOTHING = Option(
+    name="smoothing",
+    stored_as="smoothing_s",
+    type=float,
+    default=0.15,
+    limits=Limits(0, 10),
+    unit="s",
+    help="Temporal smoothing time constant, {range}; 0 disables it.",
+    group=NETWORK_GROUP,
+    commands=SHARED,
+    target="matting",
+)
+REFINE = Option(
+    name="refine",
+    type=bool,
+    default=True,
+    help="Align the matte with the edges in the frame.",
+    group=NETWORK_GROUP,
+    commands=SHARED,
+    target="matting",
+)
+PEOPLE = Option[People](
+    name="people",
+    type=People,
+    default="all",
+    help="Keep everybody, or only the largest person.",
+    group=NETWORK_GROUP,
+    commands=SHARED,
+    target="matting",
+)
+FULL_FRAME = Option(
+    name="full_frame",
+    type=bool,
+    default=True,
+    help="On an NVIDIA GPU, do all of the work there, not only the network's.",
+    group=NETWORK_GROUP,
+    commands=(*SHARED, "bench"),
+    target="matting",
+)
+
+# --- vidbg process --------------------------------------------------------------------------------
+
+INTERLACED = Option[Interlaced](
+    name="interlaced",
+    type=Interlaced,
+    default="deinterlace",
+    help="Deinterlace interlaced video, or keep it as it is.",
+    group=OUTPUT_GROUP,
+    commands=("process",),
+    target="output",
+)
+PROCESS_ONLY: tuple[Option[Any], ...] = (
+    Option[str | None](
+        name="output",
+        short="-o",
+        type=str | None,
+        default=None,
+        help="File, folder, frame%05d.png for one image per frame, or - for raw video on "
+        "standard output. Default: beside INPUT.",
+        group=OUTPUT_GROUP,
+        commands=("process",),
+        target="command",
+    ),
+    Option[Path | None](
+        name="alpha_video",
+        type=Path | None,
+        default=None,
+        help="Also write the matte, as a grey video.",
+        group=OUTPUT_GROUP,
+        commands=("process",),
+        target="output",
+    ),
+    Option(
+        name="yes",
+        short="-y",
+        type=bool,
+        default=False,
+        switch=True,
+        help="Replace files that exist.",
+        group=OUTPUT_GROUP,
+        commands=("process",),
+        target="command",
+    ),
+    Option(
+        name="no",
+        short="-n",
+        type=bool,
+        default=False,
+        switch=True,
+        help="Keep files that exist, without asking.",
+        group=OUTPUT_GROUP,
+        commands=("process",),
+        target="command",
+    ),
+    Option[int | None](
+        name="crf",
+        type=int | None,
+        default=None,
+        help="Constant quality from 0 (best) to 51 (.webm: 63). Default: 18 (.webm: 24).",
+        group=OUTPUT_GROUP,
+        commands=("process",),
+        target="encoding",
+    ),
+    Option[Preset | None](
+        name="preset",
+        type=Preset | None,
+        default=None,
+        help="Speed of the H.264 encoder. Default: veryfast.",
+        group=OUTPUT_GROUP,
+        commands=("process",),
+        target="encoding",
+    ),
+    INTERLACED,
+    Option(
+        name="quiet",
+        short="-q",
+        type=bool,
+        default=False,
+        switch=True,
+        help="Show no progress bar.",
+        group=OUTPUT_GROUP,
+        commands=("process",),
+        target="command",
+    ),
+)
+
+# --- vidbg run ------------------------------------------------------------------------------------
+
+CAMERA = Option(
+    name="camera",
+    short="-c",
+    type=str,
+    default="0",
+    help="Number, path, name or a part of the name; a video or image, played in a loop; the URL "
+    "of a stream (rtsp://HOST/PATH, http://HOST/video); or synthetic for a test image.",
+    group=CAMERA_GROUP,
+    commands=("run",),
+    target="live",
+)
+CAMERA_SIZE = Option(
+    name="size",
+    type=str,
+    default="1280x720",
+    metavar="WxH",
+    help="Size to ask the camera for.",
+    group=CAMERA_GROUP,
+    commands=("run",),
+    target="live",
+)
+CAMERA_FPS = Option(
+    name="fps",
+    type=float,
+    default=30.0,
+    limits=FRAMES_PER_SECOND,
+    help="Frame rate to ask the camera for, {range}.",
+    group=CAMERA_GROUP,
+    commands=("run",),
+    target="live",
+)
+PIXEL_FORMAT = Option[PixelFormat](
+    name="pixel_format",
+    flag="format",
+    type=PixelFormat,
+    default="auto",
+    help="Pixel format to ask the camera for.",
+    group=CAMERA_GROUP,
+    commands=("run",),
+    target="live",
+)
+MIRROR = Option(
+    name="mirror",
+    type=bool,
+    default=False,
+    help="Mirror the camera for everybody.",
+    group=CAMERA_GROUP,
+    commands=("run",),
+    target="live",
+    live=True,
+    control=Control("Picture", "Mirror for everybody"),
+)
+ON_DEMAND = Option(
+    name="ondemand",
+    stored_as="on_demand",
+    type=bool,
+    default=True,
+    help="Close the camera while nobody watches, where the output can tell.",
+    group=CAMERA_GROUP,
+    commands=("run",),
+    target="live",
+)
+OUTPUT = Option[str | None](
+    name="output",
+    short="-o",
+    type=str | None,
+    default=None,
+    help="{outputs}",
+    group=OUTPUT_GROUP,
+    commands=("run",),
+    target="live",
+    example="web:8090",
+)
+PIPE_FORMAT = Option[RawFormat | None](
+    name="pipe_format",
+    type=RawFormat | None,
+    default=None,
+    help="Format of --output -. Default: y4m.",
+    group=OUTPUT_GROUP,
+    commands=("run",),
+    target="live",
+    example="y4m",
+)
+SHOW = Option(
+    name="show",
+    type=bool,
+    default=False,
+    switch=True,
+    help="Open a preview window; press ? in it for its keys.",
+    group=PREVIEW_GROUP,
+    commands=("run",),
+    target="live",
+)
+PANEL = Option[int | None](
+    name="panel",
+    type=int | None,
+    default=None,
+    limits=Limits(0, 65535),
+    metavar="PORT",
+    help="Serve a page to this machine's browsers that shows the output and changes how it looks.",
+    group=PREVIEW_GROUP,
+    commands=("run",),
+    target="live",
+    example=8091,
+)
+BACKGROUNDS = Option[Path | None](
+    name="backgrounds",
+    type=Path | None,
+    default=None,
+    is_path=True,
+    help="Folder of images and videos to choose from in window and panel.",
+    group=PREVIEW_GROUP,
+    commands=("run",),
+    target="live",
+    example="backgrounds",
+)
+ADAPT = Option(
+    name="adapt",
+    type=bool,
+    default=True,
+    help="Lower the network's input size or rate when the machine is too slow.",
+    group=NETWORK_GROUP,
+    commands=("run",),
+    target="live",
+)
+FRAMES = Option[int | None](
+    name="frames",
+    type=int | None,
+    default=None,
+    limits=Limits(1, ANY_NUMBER),
+    help="End after this many composited frames.",
+    group=RUN_GROUP,
+    commands=("run",),
+    target="live",
+    example=1000,
+)
+LOG_FILE = Option[Path | None](
+    name="log_file",
+    type=Path | None,
+    default=None,
+    is_path=True,
+    help="Write a log of up to 1 MB, and keep the four before it.",
+    group=RUN_GROUP,
+    commands=("run",),
+    target="command",
+    example="vidbg.log",
+)
+LOG_LEVEL = Option[LogLevel](
+    name="log_level",
+    type=LogLevel,
+    default="info",
+    help="Least important messages that the log file takes.",
+    group=RUN_GROUP,
+    commands=("run",),
+    target="command",
+)
+
+# --- vidbg bench ----------------------------------------------------------------------------------
+
+LIVE_FPS = Option[float | None](
+    name="live_fps",
+    type=float | None,
+    default=None,
+    limits=FRAMES_PER_SECOND,
+    help="Run live at this rate, {range}, as `vidbg run` does, and count dropped frames.",
+    group=MEASUREMENT_GROUP,
+    commands=("bench",),
+    target="benchmark",
+)
+BENCH_ONLY: tuple[Option[Any], ...] = (
+    Option[list[str] | None](
+        name="engine",
+        type=list[str] | None,
+        default=None,
+        help="DEVICE, DEVICE:PRECISION or DEVICE:PRECISION:NETWORK; repeat for several. "
+        "Default: auto.",
+        group=MEASUREMENT_GROUP,
+        commands=("bench",),
+        target="command",
+    ),
+    Option(
+        name="compare",
+        type=bool,
+        default=False,
+        switch=True,
+        help="Measure every device and precision that works here.",
+        group=MEASUREMENT_GROUP,
+        commands=("bench",),
+        target="command",
+    ),
+    Option(
+        name="size",
+        type=str,
+        default="1280x720",
+        metavar="WxH",
+        help="Size of the synthetic frames.",
+        group=MEASUREMENT_GROUP,
+        commands=("bench",),
+        target="command",
+    ),
+    Option(
+        name="frames",
+        type=int,
+        default=200,
+        limits=Limits(2, ANY_NUMBER),
+        help="Frames to measure.",
+        group=MEASUREMENT_GROUP,
+        commands=("bench",),
+        target="benchmark",
+    ),
+    Option(
+        name="warm_up",
+        type=int,
+        default=10,
+        limits=Limits(1, ANY_NUMBER),
+        help="Frames to run before the measurement.",
+        group=MEASUREMENT_GROUP,
+        commands=("bench",),
+        target="benchmark",
+    ),
+    LIVE_FPS,
+    Option(
+        name="still",
+        type=bool,
+        default=False,
+        switch=True,
+        help="The synthetic person does not move.",
+        group=MEASUREMENT_GROUP,
+        commands=("bench",),
+        target="benchmark",
+    ),
+    Option(
+        name="y4m",
+        type=bool,
+        default=False,
+        switch=True,
+        help="Also convert the results as for a pipe, and discard them.",
+        group=MEASUREMENT_GROUP,
+        commands=("bench",),
+        target="benchmark",
+    ),
+    Option[Path | None](
+        name="plot",
+        type=Path | None,
+        default=None,
+        metavar="PNG",
+        help="Draw latencies and stages.",
+        group=REPORT_GROUP,
+        commands=("bench",),
+        target="command",
+    ),
+    Option[Path | None](
+        name="against",
+        type=Path | None,
+        default=None,
+        metavar="JSON",
+        help="Compare with what --json printed before.",
+        group=REPORT_GROUP,
+        commands=("bench",),
+        target="command",
+    ),
+    Option(
+        name="json_only",
+        flag="json",
+        type=bool,
+        default=False,
+        switch=True,
+        help="Print only the JSON line (docs/bench-json.md).",
+        group=REPORT_GROUP,
+        commands=("bench",),
+        target="command",
+    ),
+)
+
+# --- vidbg build ----------------------------------------------------------------------------------
+
+BUILD_ONLY: tuple[Option[Any], ...] = (
+    Option(
+        name="size",
+        type=str,
+        default="1280x720",
+        metavar="WxH",
+        help="Size of the frames.",
+        group=ENGINE_GROUP,
+        commands=("build",),
+        target="command",
+    ),
+    Option[Literal["network", "frame"]](
+        name="graph",
+        type=Literal["network", "frame"],
+        default="network",
+        help="Only the network, or everything that is done with a frame.",
+        group=ENGINE_GROUP,
+        commands=("build",),
+        target="command",
+    ),
+    Option[Literal["resnet50", "light"]](
+        name="network",
+        type=Literal["resnet50", "light"],
+        default="resnet50",
+        help="Which network.",
+        group=ENGINE_GROUP,
+        commands=("build",),
+        target="command",
+    ),
+    Option[Literal["fp16", "int8"]](
+        name="precision",
+        type=Literal["fp16", "int8"],
+        default="fp16",
+        help="Number format of the convolutions.",
+        group=ENGINE_GROUP,
+        commands=("build",),
+        target="command",
+    ),
+    Option[str | None](
+        name="target",
+        type=str | None,
+        default=None,
+        help="Build for another machine's GPU: ampere+ or sm75 (needs tensorrt_rtx).",
+        group=ENGINE_GROUP,
+        commands=("build",),
+        target="command",
+    ),
+    Option[Path | None](
+        name="out",
+        type=Path | None,
+        default=None,
+        help="File of the engine. Default: in VIDBG_CACHE or the user's cache.",
+        group=ENGINE_GROUP,
+        commands=("build",),
+        target="command",
+    ),
+)
+
+OPTIONS: tuple[Option[Any], ...] = (
+    BACKGROUND,
+    CAMERA,
+    OUTPUT,
+    *PROCESS_ONLY,
+    *BENCH_ONLY,
+    *BUILD_ONLY,
+    PIPE_FORMAT,
+    CAMERA_SIZE,
+    CAMERA_FPS,
+    PIXEL_FORMAT,
+    MIRROR,
+    ON_DEMAND,
+    SHOW,
+    PANEL,
+    BACKGROUNDS,
+    FIT,
+    OFFSET,
+    FEATHER,
+    LIGHT_WRAP,
+    DEVICE,
+    GPU,
+    PRECISION,
+    NETWORK,
+    QUALITY,
+    NETWORK_SIZE,
+    THREADS,
+    SMOOTHING,
+    REFINE,
+    PEOPLE,
+    FULL_FRAME,
+    ADAPT,
+    FRAMES,
+    LOG_FILE,
+    LOG_LEVEL,
+)
+
+
+def options_of(command: Command) -> list[Option[Any]]:
+    """Return the options of a command, in the order of its help."""
+    return [option for option in OPTIONS if command in option.commands]
+
+
+def options_for(target: Target) -> list[Option[Any]]:
+    """Return the options whose values a config takes."""
+    return [option for option in OPTIONS if option.target == target]
+
+
+def check_config(config: object, target: Target) -> None:
+    """Hold a config's fields to the ranges and choices of their options.
+
+    A frozen dataclass calls this from `__post_init__`. A choice given by an alias is replaced.
+
+    Raises:
+        ConfigError: a value is out of range or no choice; the message says what is allowed.
+    """
+    for option in options_for(target):
+        name = option.config_field
+        value = getattr(config, name)
+        checked = option.checked(value, name)
+        if checked is not value:
+            object.__setattr__(config, name, checked)
+
+
+LIVE_OPTIONS = tuple(option for option in OPTIONS if option.live)
+"""What may change while `vidbg run` goes on."""
+
+PANEL_SECTIONS = ("Edge", "Picture")
+
+PANEL_OPTIONS = tuple(
+    option
+    for section in PANEL_SECTIONS
+    for option in LIVE_OPTIONS
+    if option.control is not None and option.control.section == section
+)
+"""What the panel's page has a control for, beside the background, section by section."""
+
+SHARED_OPTIONS = tuple(o for o in OPTIONS if {"process", "run"} <= set(o.commands))
+"""What `vidbg process`, too, takes from the config file and the environment."""

@@ -1,0 +1,127 @@
+"""What a live run is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from vidbg.choices import PixelFormat, RawFormat
+from vidbg.compositing import BackgroundSpec, CompositingConfig
+from vidbg.compositing.compositor import as_compositing
+from vidbg.config import MattingConfig
+from vidbg.errors import ConfigError
+from vidbg.frame import StreamInfo
+from vidbg.limits import check_size, parse_size
+from vidbg.option_table import (
+    ADAPT,
+    BACKGROUND,
+    BACKGROUNDS,
+    CAMERA,
+    CAMERA_FPS,
+    CAMERA_SIZE,
+    FRAMES,
+    MIRROR,
+    ON_DEMAND,
+    OUTPUT,
+    PANEL,
+    PIPE_FORMAT,
+    PIXEL_FORMAT,
+    SHOW,
+    check_config,
+)
+from vidbg.paths import StrPath
+from vidbg.pipeline.jobs import PIPE, media_in, visible_in
+from vidbg.pipeline.live.look import Look
+from vidbg.pipeline.live.outputs import NO_OUTPUT, check_live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveConfig:
+    """A camera, an output, and how the output looks.
+
+    Attributes:
+        background: in words as after `vidbg run -b`, the path of a file, or a whole
+            CompositingConfig; none that is transparent.
+        mirror: mirror the camera's frames (not the background).
+        matting: device, precision, network and smoothing.
+        camera: number, path, name or a part of the name; the path of a video or image, played in a
+            loop; the URL of a stream; or "synthetic".
+        size: (width, height) to ask the camera for, in pixels, each from 16 to 8192.
+        fps: frame rate to ask the camera for, 0.1 to 240.
+        pixel_format: to ask the camera for.
+        on_demand: close the camera while nobody watches, where the output can tell.
+        output: as after `vidbg run -o`; None for the first virtual camera that is free, "none" for
+            a preview alone.
+        pipe_format: of the output "-" alone; None for y4m.
+        show: open a preview window.
+        panel: port of the panel's page on this machine, 0 for any that is free; None for no panel.
+        backgrounds: folder of images and videos to choose from in window and panel (text is
+            converted).
+        adapt: lower the network's input size or rate when the machine is too slow.
+        frames: end after this many composited frames; None to go on.
+
+    Raises:
+        ConfigError: a value is out of range, or two do not go together.
+    """
+
+    background: StrPath | BackgroundSpec | CompositingConfig = BACKGROUND.default
+    mirror: bool = MIRROR.default
+    matting: MattingConfig = field(default_factory=MattingConfig)
+    camera: str = CAMERA.default
+    size: tuple[int, int] = parse_size("size", CAMERA_SIZE.default)
+    fps: float = CAMERA_FPS.default
+    pixel_format: PixelFormat = PIXEL_FORMAT.default
+    on_demand: bool = ON_DEMAND.default
+    output: str | None = OUTPUT.default
+    pipe_format: RawFormat | None = PIPE_FORMAT.default
+    show: bool = SHOW.default
+    panel: int | None = PANEL.default
+    backgrounds: Path | None = BACKGROUNDS.default
+    adapt: bool = ADAPT.default
+    frames: int | None = FRAMES.default
+
+    def __post_init__(self) -> None:
+        check_config(self, "live")
+        check_size("size", *self.size)
+        check_live(as_compositing(self.background))
+        if self.pipe_format is not None and self.output != PIPE:
+            raise ConfigError(
+                f"pipe format {self.pipe_format!r} is only for raw video on standard output: add "
+                f"--output {PIPE}"
+            )
+        if self.backgrounds is not None:
+            object.__setattr__(self, "backgrounds", Path(self.backgrounds))
+            if not Path(self.backgrounds).is_dir():
+                raise ConfigError(
+                    f"the folder of backgrounds {str(self.backgrounds)!r} is no folder"
+                )
+
+    @property
+    def look(self) -> Look:
+        """What may change while the run goes on."""
+        return Look(as_compositing(self.background), self.mirror)
+
+    @property
+    def asked(self) -> StreamInfo:
+        """What to ask the camera for; the sides are even because outputs are 4:2:0."""
+        width, height = self.size
+        rate = Fraction(self.fps).limit_denominator(1001)
+        return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
+
+    @property
+    def has_preview(self) -> bool:
+        return self.show or self.panel is not None
+
+    @property
+    def is_preview_only(self) -> bool:
+        return self.output == NO_OUTPUT
+
+    def background_files(self) -> list[Path]:
+        """List the images and videos in the folder of backgrounds, by name.
+
+        Raises:
+            SourceError: it cannot be listed, or there are none.
+        """
+        folder = self.backgrounds
+        return [] if folder is None else media_in(visible_in(folder), str(folder))
