@@ -208,3 +208,23 @@ def test_the_table_is_read_without_loading_numpy() -> None:
     code = "import sys, vidbg.compositing.backgrounds; print({'numpy', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()", "import NumPy and OpenCV inside open()"
+
+
+@KINDS
+def test_opening_it_imports_nothing_after_the_compositor(
+    kind: type[BackgroundSpec], ask: Ask
+) -> None:
+    """Late imports slow every frame down: see PRELOADED in compositor.py."""
+    code = (
+        "import sys\n"
+        "from vidbg.compositing import Compositor, CompositingConfig, parse_background\n"
+        "from vidbg.sources import open_frames\n"
+        "before = set(sys.modules)\n"
+        "Compositor(CompositingConfig(parse_background(sys.argv[1])), open_frames)\n"
+        "print(*sorted(m for m in set(sys.modules) - before if m.startswith('vidbg.')))"
+    )
+    for spec in ask(kind):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(spec)], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == [], "add it to PRELOADED in compositor.py"

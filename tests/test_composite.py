@@ -368,3 +368,10 @@ def test_a_room_with_clear_corners_does_not_stay() -> None:
     assert (image[(alpha == 0) | (own == 0)] == (1, 2, 3)).all()
     done = Compositor(CompositingConfig(TransparentSpec()), OPEN)(replace(frame, alpha=own), alpha)
     np.testing.assert_array_equal(done.alpha, np.minimum(alpha, own))
+
+
+def test_fit_is_the_old_name_of_contain_and_others_are_refused() -> None:
+    old = CompositingConfig(BlurSpec(), fit="fit")  # type: ignore[arg-type]
+    assert old == CompositingConfig(BlurSpec(), fit="contain")
+    with pytest.raises(ConfigError, match="unknown fit 'stretch'; choose from cover, contain"):
+        CompositingConfig(BlurSpec(), fit="stretch")  # type: ignore[arg-type]

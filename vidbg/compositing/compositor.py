@@ -14,6 +14,9 @@ from vidbg.compositing.backgrounds import (
     open_background,
     parse_background,
 )
+from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
+from vidbg.compositing.backgrounds.image import ImageBackground
+from vidbg.compositing.backgrounds.video import VideoBackground
 from vidbg.compositing.blend import blend, flatten
 from vidbg.compositing.cut_outs import is_cut_out
 from vidbg.compositing.edges import adjust_alpha, wrap_light
@@ -22,6 +25,12 @@ from vidbg.compositing.scaling import Fit
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.option_table import FEATHER, FIT, LIGHT_WRAP, OFFSET, check_config
 from vidbg.paths import StrPath
+from vidbg.pictures import read_picture
+
+# What the kinds import when they open. Importing it that late, between the frames' large arrays,
+# leaves small objects on the heap that make glibc return memory after every frame: 1,870 page
+# faults a frame instead of 30, and 7 to 8 ms for a 720p frame instead of 3.
+PRELOADED = (BlurredRoom, ImageBackground, VideoBackground, read_picture)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,8 @@ class BackgroundSpec(ABC):
 
     1. Write `backgrounds/NAME.py` with a subclass: the first four attributes, `parse`, `open` and
        `__str__`. Import NumPy, OpenCV and the like inside `open`. If no `Background` here draws
-       what you need (`ImageBackground` takes any image), write one in a module of its own.
+       what you need (`ImageBackground` takes any image), write one in a module of its own and
+       add that to `PRELOADED` in compositor.py.
     2. Add the class to `BACKGROUNDS` in `backgrounds/__init__.py`.
     3. Run `pytest tests/test_background_kinds.py`, which names what is missing, and add tests of
        what your background looks like.
