@@ -165,15 +165,15 @@ def test_it_makes_what_the_two_steps_make(
     config = replace(CONFIG, prior=prior)
     shown = list(frames())
     late = [replace(frame, pts=frame.pts + 9) for frame in shown[:2]]  # after a gap
-    with FullFrame(backend, *SIZE, config, slots=2) as whole:
+    with FullFrame(backend, *SIZE, config, slots=2) as full_frame:
         behind = np.full((*SIZE, 3), (64, 177, 0), np.uint8)
         tickets = []
         composites = []
         for frame in shown + late:  # the next is on its way before the last is fetched
-            tickets.append(whole.start(frame, behind))
+            tickets.append(full_frame.start(frame, behind))
             if len(tickets) == 2:
-                composites.append(whole.finish(tickets.pop(0)))
-        composites.append(whole.finish(tickets.pop()))
+                composites.append(full_frame.finish(tickets.pop(0)))
+        composites.append(full_frame.finish(tickets.pop()))
     for composite, expected in zip(composites, reference(shown + late, config), strict=True):
         assert_same(composite.image, expected)
     assert 0.1 < composites[0].person_share < 0.9
@@ -253,14 +253,14 @@ def test_what_is_no_alpha_is_refused_and_forgotten(
 ) -> None:
     first, second = list(frames())[:2]
     behind = np.zeros((*SIZE, 3), np.uint8)
-    with FullFrame(simulated, *SIZE, CONFIG, slots=1) as whole:
-        fresh = whole.finish(whole.start(second, behind))
-        whole.reset()
+    with FullFrame(simulated, *SIZE, CONFIG, slots=1) as full_frame:
+        fresh = full_frame.finish(full_frame.start(second, behind))
+        full_frame.reset()
         spoilt.how = lambda outputs: {**outputs, "smoothed": outputs["smoothed"] * np.nan}
         with pytest.raises(BackendError, match="values from nan to nan"):
-            whole.finish(whole.start(first, behind))
+            full_frame.finish(full_frame.start(first, behind))
         spoilt.how = None
-        again = whole.finish(whole.start(second, behind))
+        again = full_frame.finish(full_frame.start(second, behind))
         np.testing.assert_array_equal(again.image, fresh.image)
 
 
@@ -269,11 +269,11 @@ def test_the_background_goes_up_when_it_changes(
 ) -> None:
     shown = next(frames())
     pictures = [np.full((*SIZE, 3), level, np.uint8) for level in (10, 200)]
-    with FullFrame(simulated, *SIZE, CONFIG, slots=1) as whole:
+    with FullFrame(simulated, *SIZE, CONFIG, slots=1) as full_frame:
         costs = []
         for behind in (pictures[0], pictures[0], pictures[1]):
             runtime.copied = dict.fromkeys(runtime.copied, 0)
-            corner = whole.finish(whole.start(shown, behind)).image[0, 0]
+            corner = full_frame.finish(full_frame.start(shown, behind)).image[0, 0]
             assert (corner == behind[0, 0]).all()
             costs.append(runtime.copied[1])
     assert costs[1] == shown.image.nbytes + 8
@@ -414,18 +414,18 @@ def test_the_network_alone_serves_while_the_engine_is_built(
     slow = SlowGraph(Rig(), fails)
     monkeypatch.setattr(backends, "_load", lambda *_: slow)
     networks = DeviceNetworks(MattingConfig("tensorrt"), HEIGHT, WIDTH)
-    whole = live_full_frame.LiveFullFrame(HEIGHT, WIDTH)
+    full_frame = live_full_frame.LiveFullFrame(HEIGHT, WIDTH)
     look = Look(CompositingConfig(ColourSpec(BEHIND)))
-    whole.attach(networks.load())
-    assert not whole.takes(look)
+    full_frame.attach(networks.load())
+    assert not full_frame.takes(look)
     assert not networks.better()
     slow.may_build.set()
     deadline = time.monotonic() + 5
     while not (networks.better() or "the disk is full" in caplog.text):
         assert time.monotonic() < deadline
-    whole.attach(networks.load())
-    assert whole.takes(look) is not fails
-    whole.close()
+    full_frame.attach(networks.load())
+    assert full_frame.takes(look) is not fails
+    full_frame.close()
     assert not networks.better()
 
 

@@ -20,11 +20,11 @@ from vidbg.pipeline.live.look import Look
 logger = logging.getLogger(__name__)
 
 BACKGROUND_RETRY_S = 5.0
-"""So long after a background failed the two steps do without the device; they tell of the fault."""
+"""After a background failed, frames take the two steps on the CPU for this long."""
 
 
 class LiveFullFrame(Closing):
-    """Composites frames on the device of a matter, which stays ready for what this refuses.
+    """Composites full frames on a matter's device; the matter handles the frames that this refuses.
 
     Args:
         height, width: of the frames.
@@ -32,15 +32,15 @@ class LiveFullFrame(Closing):
 
     def __init__(self, height: int, width: int) -> None:
         self._height, self._width = height, width
-        self._whole: FullFrame | None = None
+        self._full_frame: FullFrame | None = None
         self._given_up = False
         self._compositor = LookCompositor()
         self._retry_s = 0.0
 
     def takes(self, look: Look) -> bool:
-        """Whether `composite` is for frames of this look, now."""
+        """Whether `composite` accepts frames of this look at the moment."""
         waits = time.monotonic() < self._retry_s
-        return self._whole is not None and look.compositing.plain and not waits
+        return self._full_frame is not None and look.compositing.plain and not waits
 
     def attach(self, matter: VideoMatting) -> None:
         """Use a new matter's device, if its graph has been built."""
@@ -52,33 +52,33 @@ class LiveFullFrame(Closing):
         if not device.graph_ready(plan):
             return
         try:
-            whole = FullFrame(device, self._height, self._width, matter.config, slots=1)
+            full_frame = FullFrame(device, self._height, self._width, matter.config, slots=1)
         except BackendError as error:
             self.give_up(error)
             return
-        self._whole = whole
-        whole.finish(whole.start(self._nothing(), self._nothing().image))
-        whole.reset()
+        self._full_frame = full_frame
+        full_frame.finish(full_frame.start(self._nothing(), self._nothing().image))
+        full_frame.reset()
 
     def composite(self, frame: Frame, look: Look) -> Composite | None:
-        """The frame's composite, of a look that it takes; None where the background failed.
+        """Composite a frame of an accepted look; return None if the background failed.
 
         Raises:
             BackendError: the device failed.
         """
         behind = self._behind(frame, look)
-        if self._whole is None or behind is None:
+        if self._full_frame is None or behind is None:
             return None
-        return self._whole.finish(self._whole.start(frame, behind))
+        return self._full_frame.finish(self._full_frame.start(frame, behind))
 
     def reset(self) -> None:
         """Forget the past, if the device still can."""
-        if self._whole is not None:
+        if self._full_frame is not None:
             with suppress(Exception):  # it may be lost
-                self._whole.reset()
+                self._full_frame.reset()
 
     def give_up(self, error: Exception) -> None:
-        """Leave the device with the network alone from now on."""
+        """Run only the network on the device from now on."""
         logger.warning("the device runs the network alone from now on: %s", error)
         self._given_up = True
         self._detach()
@@ -96,11 +96,11 @@ class LiveFullFrame(Closing):
         return Frame(np.zeros((self._height, self._width, 3), np.uint8), 0.0, 0)
 
     def _detach(self) -> None:
-        whole, self._whole = self._whole, None
-        if whole is not None:
-            whole.close()
+        full_frame, self._full_frame = self._full_frame, None
+        if full_frame is not None:
+            full_frame.close()
 
     def close(self) -> None:
-        """Free the device's graph, before the matter is closed, and the background."""
+        """Free the device's graph and the background. Call it before the matter is closed."""
         self._detach()
         self._compositor.close()
