@@ -27,7 +27,7 @@ from vidbg.compositing.specs import (
 )
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Alpha, Frame, Image
-from vidbg.paths import exists, is_folder
+from vidbg.paths import exists, has_long_name, is_folder
 from vidbg.pictures import Picture, is_animated, read_picture
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,8 @@ def check_file(path: Path) -> None:
     meant = None
     if is_folder(path):
         reason = "is a folder"
+    elif has_long_name(path):
+        reason = "has a name that is too long for any file here"
     elif not exists(path):
         reason, meant = "does not exist", meant_background(path)
     elif path.stat().st_size == 0:
