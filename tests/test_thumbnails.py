@@ -13,14 +13,16 @@ import cv2
 import numpy as np
 import pytest
 from clips import write_clip
+from PIL import Image as PIL
+from profiles import display_p3
 from web_client import ask
 
 from vidbg.frame import Image
+from vidbg.pictures import read_picture
+from vidbg.pipeline.live import thumbnails
 from vidbg.pipeline.live.panel import LivePanel
 
 pytest.importorskip("aiohttp")
-PIL = pytest.importorskip("PIL.Image")
-thumbnails = pytest.importorskip("vidbg.pipeline.live.thumbnails")
 
 RED, BLUE = (20, 30, 220), (220, 40, 30)
 
@@ -63,6 +65,15 @@ def test_it_is_upright_and_of_grey_and_cmyk_pictures(tmp_path: Path) -> None:
     for mode in ("L", "CMYK"):
         PIL.fromarray(halves(400, 800)[:, :, ::-1]).convert(mode).save(tmp_path / f"{mode}.jpg")
         assert shown(tmp_path / f"{mode}.jpg").std() > 10
+
+
+def test_it_has_the_colours_that_the_background_will_have(tmp_path: Path) -> None:
+    PIL.fromarray(halves(1600, 2400)[:, :, ::-1]).save(tmp_path / "a.jpg", icc_profile=display_p3())
+    read = read_picture(tmp_path / "a.jpg")
+    assert read is not None
+    meant = read.image[[10, -10]].mean(1)
+    assert np.abs(meant - [RED, BLUE]).max() > 10
+    assert np.abs(shown(tmp_path / "a.jpg")[[8, -8]].mean(1) - meant).max() < 4
 
 
 def test_videos_and_gifs(tmp_path: Path) -> None:
