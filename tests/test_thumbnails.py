@@ -17,6 +17,7 @@ from PIL import Image as PIL
 from profiles import display_p3
 from web_client import ask
 
+from vidbg.compositing.scaling import fill
 from vidbg.frame import Image
 from vidbg.pictures import read_picture
 from vidbg.pipeline.live import thumbnails
@@ -87,11 +88,10 @@ def test_a_large_photo_is_never_decoded_whole(tmp_path: Path) -> None:
     file = tmp_path / "large.jpg"
     PIL.new("RGB", (9000, 6000), (220, 30, 20)).save(file)
     decoded: list[tuple[int, int]] = []
-    original: Any = thumbnails.fill
 
     def spy(picture: Image, *rest: Any) -> Image:
         decoded.append(picture.shape[:2])
-        return np.asarray(original(picture, *rest))
+        return np.asarray(fill(picture, *rest))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(thumbnails, "fill", spy)
