@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha
 from vidbg.matting import backends
+from vidbg.matting import matter as matter_module
 from vidbg.matting.backends import lifetime, load_backend, load_first, measure, openvino
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.constant import ConstantBackend
@@ -135,6 +136,15 @@ def test_nothing_else_is_tried_while_python_ends(monkeypatch: pytest.MonkeyPatch
         backend(BATCH)
     assert [report.usable for report in backends.survey()] == [False] * len(backends.CANDIDATES)
     assert len(machine.opened) == 1
+
+
+def test_no_matter_is_made_while_python_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV, too, crashes in a daemon thread that outlives the interpreter."""
+    gate = lifetime._Gate()
+    monkeypatch.setattr(matter_module, "under_way", gate.passed)
+    assert gate.shut(0)
+    with pytest.raises(BackendError, match="Python ends"):
+        Matter(backend=ConstantBackend(0.5))
 
 
 def test_a_named_precision_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,8 @@ class Matter(Closing):
             device or config.device, precision or config.precision, config.threads
         )
         self._filter = TemporalFilter(config.smoothing_s)
-        self._motion = Motion()
+        with under_way():  # OpenCV is a native library, too
+            self._motion = Motion()
         self._main = MainPerson() if config.people == "main" else None
         self._pixels = config.network_pixels
         self._geometry: Geometry | None = None
