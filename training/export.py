@@ -42,6 +42,7 @@ from training.onnx_graphs import (
 from training.predict import bare
 from training.priors import disturbed
 from training.quantised_graphs import activation_ranges, open_as_it_stands
+from training.saturation import limit_weights
 from training.scoring import mean_by_set, score_pictures
 from training.trainer import to_input
 from training.validate import Scores
@@ -62,8 +63,11 @@ logger = logging.getLogger(__name__)
 FRAMES = {TYPED: "vidbg-r50-frame-fp16", TYPED_INT8: "vidbg-r50-frame-qdq"}
 """The whole frame's graph beside the network's of the same name as its card."""
 
-CALIBRATION_PICTURES = 300
+CALIBRATION_PICTURES = 100
 CALIBRATION_PIXELS = 288 * 512
+SATURATION_PICTURES = 60
+"""Of these, how many show the largest activations to limit_weights."""
+
 USUAL_PIXELS = MattingConfig().network_pixels
 
 
@@ -108,12 +112,23 @@ def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> 
     """
     openvino = import_openvino()  # first, for nncf takes its telemetry
     import nncf
+    from openvino._offline_transformations import compress_quantize_weights_transformation
 
     model = openvino.Core().read_model(graph)
     data = list(batches)
     quantised = nncf.quantize(
-        model, nncf.Dataset(data), preset=nncf.QuantizationPreset.MIXED, subset_size=len(data)
+        model,
+        nncf.Dataset(data),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(data),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            overflow_fix=nncf.OverflowFix.DISABLE,  # limit_weights does it, for less
+            backend_params={"compress_weights": False},
+        ),
     )
+    changed = limit_weights(quantised, data[:SATURATION_PICTURES])
+    logger.info("%d output channels' weights are coarser, so that none saturate", changed)
+    compress_quantize_weights_transformation(quantised)
     openvino.save_model(quantised, out, compress_to_fp16=True)
 
 
@@ -198,7 +213,8 @@ def main(
     quantise(graph, batches, out / f"{QUANTISED}.xml")
     quantised = {
         "made_from": file_hash(shipped),
-        "method": f"nncf post-training quantisation, {CALIBRATION_PICTURES} training pictures",
+        "method": f"nncf post-training quantisation, {CALIBRATION_PICTURES} training pictures, "
+        "weights limited so that processors without VNNI do not saturate",
     }
     files = [f"{QUANTISED}.xml", f"{QUANTISED}.bin"]
     write_card(out, QUANTISED, files, quantised)
