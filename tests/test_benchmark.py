@@ -81,8 +81,13 @@ def test_it_measures_every_stage_without_the_warm_up() -> None:
     assert result.engine == "constant fp32"
 
 
-def test_live_it_counts_drops() -> None:
-    result = measure(frames=40, live_fps=500)
+def test_live_it_counts_drops(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(batch: Any) -> Any:
+        time.sleep(0.01)
+        return answer(batch)
+
+    monkeypatch.setattr(matter_module, "load_backend", lambda *_: ConstantBackend(slow))
+    result = measure(frames=40, live_fps=200)
     assert result.drops > 5
     assert result.frames + result.drops == 40
 

@@ -92,7 +92,7 @@ def test_colours_are_those_that_were_meant(
         error = middles(frame.image).astype(int) - middles(IMAGE)
         assert np.abs(error).max() <= 6
         assert abs(error.mean()) < 1
-    with VideoFileSource(clip):  # as a background is opened anew
+    with VideoFileSource(clip, again=True):  # as a background is opened for its next round
         assert caplog.text.count("is mapped to SDR") == bool(name)
         assert name in caplog.text
 

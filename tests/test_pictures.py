@@ -15,16 +15,11 @@ from clips import middles, numbered, patches
 from heic import write_heic
 from PIL import Image as Pillow
 from PIL import ImageCms
+from profiles import display_p3
 
 from vidbg.errors import SourceError
 from vidbg.pictures import Picture, is_animated, read_picture
 from vidbg.sources.images import PICTURE_SUFFIXES, ImagesSource, is_picture
-
-P3_PRIMARIES = {
-    b"rXYZ": (0.51512, 0.24119, -0.00105),
-    b"gXYZ": (0.29198, 0.69225, 0.04189),
-    b"bXYZ": (0.15710, 0.06657, 0.78407),
-}
 
 
 def read(path: Path) -> Picture:
@@ -41,18 +36,6 @@ def with_alpha(image: Any, alpha: Any) -> Pillow.Image:
     picture = pillow_of(image)
     picture.putalpha(Pillow.fromarray(alpha))
     return picture
-
-
-def display_p3() -> bytes:
-    """The sRGB profile with the primaries of Display P3."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    (count,) = struct.unpack_from(">I", profile, 128)
-    for index in range(count):
-        tag, offset, _ = struct.unpack_from(">4sII", profile, 132 + 12 * index)
-        if tag in P3_PRIMARIES:
-            fixed = [round(value * 65536) for value in P3_PRIMARIES[tag]]
-            struct.pack_into(">3i", profile, offset + 8, *fixed)
-    return bytes(profile)
 
 
 def error_of(one: Any, other: Any) -> float:

@@ -13,14 +13,17 @@ import cv2
 import numpy as np
 import pytest
 from clips import write_clip
+from PIL import Image as PIL
+from profiles import display_p3
 from web_client import ask
 
+from vidbg.compositing.scaling import fill
 from vidbg.frame import Image
+from vidbg.pictures import read_picture
+from vidbg.pipeline.live import thumbnails
 from vidbg.pipeline.live.panel import LivePanel
 
 pytest.importorskip("aiohttp")
-PIL = pytest.importorskip("PIL.Image")
-thumbnails = pytest.importorskip("vidbg.pipeline.live.thumbnails")
 
 RED, BLUE = (20, 30, 220), (220, 40, 30)
 
@@ -65,6 +68,15 @@ def test_it_is_upright_and_of_grey_and_cmyk_pictures(tmp_path: Path) -> None:
         assert shown(tmp_path / f"{mode}.jpg").std() > 10
 
 
+def test_it_has_the_colours_that_the_background_will_have(tmp_path: Path) -> None:
+    PIL.fromarray(halves(1600, 2400)[:, :, ::-1]).save(tmp_path / "a.jpg", icc_profile=display_p3())
+    read = read_picture(tmp_path / "a.jpg")
+    assert read is not None
+    meant = read.image[[10, -10]].mean(1)
+    assert np.abs(meant - [RED, BLUE]).max() > 10
+    assert np.abs(shown(tmp_path / "a.jpg")[[8, -8]].mean(1) - meant).max() < 4
+
+
 def test_videos_and_gifs(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", ticks=range(3))
     PIL.fromarray(halves(90, 160)[:, :, ::-1]).save(tmp_path / "a.gif")
@@ -76,11 +88,10 @@ def test_a_large_photo_is_never_decoded_whole(tmp_path: Path) -> None:
     file = tmp_path / "large.jpg"
     PIL.new("RGB", (9000, 6000), (220, 30, 20)).save(file)
     decoded: list[tuple[int, int]] = []
-    original: Any = thumbnails.fill
 
     def spy(picture: Image, *rest: Any) -> Image:
         decoded.append(picture.shape[:2])
-        return np.asarray(original(picture, *rest))
+        return np.asarray(fill(picture, *rest))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(thumbnails, "fill", spy)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha
 from vidbg.matting import backends
-from vidbg.matting.backends import load_backend, load_first, measure, openvino
+from vidbg.matting import matter as matter_module
+from vidbg.matting.backends import lifetime, load_backend, load_first, measure, openvino
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import graph_backend
@@ -122,6 +123,29 @@ def test_where_all_fail_each_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         load_backend()(BATCH)
     assert str(caught.value).count("cpu: bad combination") == len(OFFERED)
     assert "cuda: there is no cuda" in str(caught.value)
+
+
+def test_nothing_else_is_tried_while_python_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its libraries would be asked what they offer, beside the end of the interpreter."""
+    gate = lifetime._Gate()
+    monkeypatch.setattr(backends, "under_way", gate.passed)
+    machine = Machine(monkeypatch, "cpu", "torch-cpu")
+    machine.broken["cpu:int8"] = failing
+    backend = load_backend("cpu")
+    assert gate.shut(0)
+    with pytest.raises(BackendError, match="Python ends"):
+        backend(BATCH)
+    assert [report.usable for report in backends.survey()] == [False] * len(backends.CANDIDATES)
+    assert len(machine.opened) == 1
+
+
+def test_no_matter_is_made_while_python_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV, too, crashes in a daemon thread that outlives the interpreter."""
+    gate = lifetime._Gate()
+    monkeypatch.setattr(matter_module, "under_way", gate.passed)
+    assert gate.shut(0)
+    with pytest.raises(BackendError, match="Python ends"):
+        Matter(backend=ConstantBackend(0.5))
 
 
 def test_a_named_precision_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

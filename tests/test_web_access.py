@@ -197,6 +197,17 @@ def test_programs_of_the_same_account_need_no_token(panel: LivePanel) -> None:
     assert ask(port, "/state", "User-Agent: Mozilla/5.0")[0] == 401
 
 
+def test_what_stands_in_place_of_a_token_is_not_put_into_the_page(
+    panel: LivePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another program opens such an address in a browser that needs no token."""
+    monkeypatch.setattr(web_access, "is_own_account", lambda _: True)
+    status, page = ask(port_of(panel), '/?token="><b>x</b>', "Sec-Fetch-Site: none")
+    assert status == 200
+    assert "<b>x</b>" not in page
+    assert "page.js?token=%22%3E%3Cb%3Ex%3C%2Fb%3E" in page
+
+
 @pytest.mark.skipif(
     not sys.platform.startswith("linux") or os.geteuid() != 0, reason="needs a second account"
 )

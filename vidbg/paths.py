@@ -5,6 +5,7 @@ pathlib's own methods raise where a name is too long for the file system, or has
 
 from __future__ import annotations
 
+import errno
 import os
 
 StrPath = str | os.PathLike[str]
@@ -20,3 +21,14 @@ def is_file(path: StrPath) -> bool:
 
 def is_folder(path: StrPath) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def has_long_name(path: StrPath) -> bool:
+    """Whether a path, or a name in it, is longer than the file system allows."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except ValueError:  # a null character
+        return False
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False

@@ -123,29 +123,12 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def _by_pillow(data: bytes, path: Path) -> Picture | None:
-    try:
-        picture: Pillow.Image = _opened(io.BytesIO(data))
-    except Exception as error:  # Pillow's plug-ins raise whatever they like at foreign data
-        log.debug("%s: Pillow cannot open it: %s", path, error)
-        return None
-    _check_size(path, *picture.size)
-    try:
-        picture.load()
-        aspect = _pixel_aspect(picture)
-        turned = _upright(picture, path)
-        if turned.mode.startswith(("I;16", "F")):
-            return Picture(_deep(np.asarray(turned)), pixel_aspect=aspect)
-        return _split(_in_srgb(_plain(turned), path), aspect)
-    except MemoryError:
-        raise
-    except Exception as error:  # the same at damaged data
-        log.debug("%s: Pillow cannot decode it: %s", path, error)
-        return None
+def open_picture(file: BinaryIO) -> Pillow.Image:
+    """Read a picture's header by Pillow, of whatever size it is: our limit is not Pillow's.
 
-
-def _opened(file: BinaryIO) -> Pillow.Image:
-    """The picture with its header read, of whatever size: our limit is not Pillow's."""
+    Raises:
+        PIL.UnidentifiedImageError: it is none that Pillow knows; foreign data raise other errors.
+    """
     _register_heif()
     with _pillow_limit:
         usual, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
@@ -153,6 +136,32 @@ def _opened(file: BinaryIO) -> Pillow.Image:
             return Pillow.open(file, formats=_FORMATS)
         finally:
             Pillow.MAX_IMAGE_PIXELS = usual
+
+
+def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
+    """Decode what `open_picture` opened; damaged data raise whatever Pillow's plug-ins like."""
+    picture.load()
+    aspect = _pixel_aspect(picture)
+    turned = _upright(picture, path)
+    if turned.mode.startswith(("I;16", "F")):
+        return Picture(_deep(np.asarray(turned)), pixel_aspect=aspect)
+    return _split(_in_srgb(_plain(turned), path), aspect)
+
+
+def _by_pillow(data: bytes, path: Path) -> Picture | None:
+    try:
+        picture = open_picture(io.BytesIO(data))
+    except Exception as error:  # Pillow's plug-ins raise whatever they like at foreign data
+        log.debug("%s: Pillow cannot open it: %s", path, error)
+        return None
+    _check_size(path, *picture.size)
+    try:
+        return decode_picture(picture, path)
+    except MemoryError:
+        raise
+    except Exception as error:  # the same at damaged data
+        log.debug("%s: Pillow cannot decode it: %s", path, error)
+        return None
 
 
 @cache

@@ -72,7 +72,8 @@ class VideoMatting(Closing):
             config.threads,
         )
         self._filter = TemporalFilter(config.smoothing_s)
-        self._motion = Motion()
+        with under_way():  # OpenCV is a native library, too
+            self._motion = Motion()
         self._main = MainPerson() if config.people == "main" else None
         self._geometry: Geometry | None = None
         self._frame_size = (0, 0)

@@ -93,7 +93,9 @@ class CopiedStreams:
         if isinstance(stream, AudioStream):
             codec = SOUND_CODECS[suffix]
             convert = partial(EncodedSound, stream=stream, codec=codec)
-            told = "%s becomes %s, which %s files hold; .mkv and .mov keep more kinds as they are"
+            told = "%s becomes %s, which %s files hold"
+            if suffix != ".mkv":
+                told += "; .mkv keeps more kinds as they are"
         elif isinstance(stream, SubtitleStream) and is_text(stream):
             codec = TEXT_CODECS[suffix]
             convert = partial(ConvertedText, stream=stream, codec=codec)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from pathlib import Path
 from socket import SO_SNDBUF, SOL_SOCKET
+from urllib.parse import quote
 
 import cv2
 from aiohttp import WSCloseCode, web
@@ -151,7 +152,8 @@ def _page(name: str) -> Handler:
 
     async def serve(request: web.Request) -> web.StreamResponse:
         token = request.query.get("token")
-        query = "" if token is None else f"?token={token}"  # the right one, or it had been refused
+        # quoted: who needs no token may have been sent here with anything in its place
+        query = "" if token is None else f"?token={quote(token, safe='')}"
         text = _read(name).replace("{query}", query)
         return web.Response(text=text, content_type="text/html")
 

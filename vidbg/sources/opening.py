@@ -15,7 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidbg.errors import SourceError
-from vidbg.paths import exists
+from vidbg.paths import exists, has_long_name
 from vidbg.pictures import is_animated_webp
 
 _ALLOWED = "any video that FFmpeg reads (.mp4, .mov, .mkv, .webm, .avi, .ts, .y4m, .gif ...)"
@@ -83,6 +83,8 @@ def _standard_input() -> object:
 
 
 def _checked_path(path: Path, name: str) -> object:
+    if has_long_name(path):
+        raise SourceError(f"the name {name} is too long for any file here; check it")
     if not exists(path):
         raise SourceError(f"there is no file {name}; check the spelling and the folder")
     if path.is_dir():

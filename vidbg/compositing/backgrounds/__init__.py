@@ -26,7 +26,7 @@ from vidbg.compositing.backgrounds.file import FileSpec
 from vidbg.compositing.backgrounds.passthrough import PassthroughSpec
 from vidbg.compositing.backgrounds.transparent import TransparentSpec
 from vidbg.errors import ConfigError
-from vidbg.paths import exists, is_folder
+from vidbg.paths import exists, has_long_name, is_folder
 
 if TYPE_CHECKING:
     from vidbg.compositing.scaling import Fit
@@ -101,7 +101,9 @@ def check_background(spec: BackgroundSpec) -> None:
     """
     for path in spec.files:
         suggestion = None
-        if is_folder(path):
+        if has_long_name(path):
+            problem = "has a name that is too long for any file here"
+        elif is_folder(path):
             problem = "is a folder"
         elif not exists(path):
             problem, suggestion = "does not exist", _suggestion(path)

@@ -194,8 +194,9 @@ def _openings(
 def _after(name: str, precision: str) -> list[str]:
     """The precisions that `auto` tries on a device after this one."""
     candidate = CANDIDATES[name]
-    offered: Callable[[str], Sequence[str]] = _module(candidate).offered
-    in_order = list(offered(candidate.target))
+    with under_way():
+        offered: Callable[[str], Sequence[str]] = _module(candidate).offered
+        in_order = list(offered(candidate.target))
     return in_order[in_order.index(precision) + 1 :] if precision in in_order else []
 
 
@@ -273,9 +274,10 @@ def _reports(look: Callable[[str], BackendReport]) -> list[BackendReport]:
 
 def _probed(name: str) -> BackendReport:
     candidate = CANDIDATES[name]
-    probe: Callable[[str], str] = _module(candidate).probe
     try:
-        return BackendReport(name, True, probe(candidate.target), False)
+        with under_way():
+            probe: Callable[[str], str] = _module(candidate).probe
+            return BackendReport(name, True, probe(candidate.target), False)
     except BackendError as error:
         return BackendReport(name, False, str(error), False)
 

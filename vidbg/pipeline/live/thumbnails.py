@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image as Pictures
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.compositing.backgrounds import FileSpec
 from vidbg.compositing.scaling import fill
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
+from vidbg.pictures import decode_picture, open_picture
 from vidbg.sources import open_frames
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,6 @@ HEIGHT, WIDTH = 108, 192
 
 _MOST_PIXELS = 50_000_000  # of what is decoded whole: 200 MB with its alpha; JPEG is not
 _KEPT = 1000  # small pictures, of some 8 kB
-
-warnings.filterwarnings("ignore", category=Pictures.DecompressionBombWarning)  # see _MOST_PIXELS
 
 
 def thumbnail(path: Path) -> bytes | None:
@@ -61,9 +59,9 @@ def _picture(path: Path) -> Image:
         ConfigError: it is too large to be decoded beside a run.
     """
     try:
-        with Pictures.open(path) as opened:
+        with path.open("rb") as file, open_picture(file) as opened:
             if opened.format == "JPEG":
-                return _reduced(opened)
+                return _reduced(opened, path)
             size = opened.size
     except UnidentifiedImageError:
         with closing(open_frames(path)) as video:
@@ -77,9 +75,7 @@ def _picture(path: Path) -> Image:
         return compositor.background_image(nothing)
 
 
-def _reduced(opened: Pictures.Image) -> Image:
+def _reduced(opened: Pillow.Image, path: Path) -> Image:
     """A JPEG decoded at an eighth of its size or more, as far as the small picture needs."""
     opened.draft("RGB", (2 * WIDTH, 2 * WIDTH))  # upright or lying
-    upright = ImageOps.exif_transpose(opened).convert("RGB")
-    bgr = np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])
-    return fill(bgr, HEIGHT, WIDTH, "cover", (0, 0, 0))
+    return fill(decode_picture(opened, path).image, HEIGHT, WIDTH, "cover", (0, 0, 0))
