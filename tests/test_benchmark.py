@@ -86,7 +86,7 @@ def test_live_it_counts_drops(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(0.01)
         return answer(batch)
 
-    monkeypatch.setattr(matter_module, "load_backend", lambda *_: ConstantBackend(slow))
+    monkeypatch.setattr(video_matting, "load_backend", lambda *_: ConstantBackend(slow))
     result = measure(frames=40, live_fps=200)
     assert result.drops > 5
     assert result.frames + result.drops == 40

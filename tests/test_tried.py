@@ -145,7 +145,7 @@ def test_no_matter_is_made_while_python_ends(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(matter_module, "under_way", gate.passed)
     assert gate.shut(0)
     with pytest.raises(BackendError, match="Python ends"):
-        Matter(backend=ConstantBackend(0.5))
+        VideoMatting(backend=ConstantBackend(0.5))
 
 
 def test_a_named_precision_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
