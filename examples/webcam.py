@@ -20,7 +20,7 @@ import numpy as np
 import vidbg
 from vidbg.frame import StreamInfo
 from vidbg.sinks import open_output
-from vidbg.sources.cameras import camera_source
+from vidbg.sources.camera.cameras import camera_source
 
 
 def main() -> None:

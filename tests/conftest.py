@@ -85,8 +85,8 @@ def sets(tmp_path: Path) -> Path:
 @pytest.fixture
 def virtualcam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePyvirtualcam:
     """pyvirtualcam on a computer whose v4l2loopback 0.15.0 has one device, /dev/video10."""
-    from vidbg.sinks import virtual_camera
-    from vidbg.sinks.loopback import gather_facts
+    from vidbg.sinks.camera import virtual_camera
+    from vidbg.sinks.camera.loopback import gather_facts
 
     kernel = Kernel({"/dev/video10": FakeLoopback()})
     kernel.lay_out(tmp_path)

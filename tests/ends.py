@@ -24,7 +24,7 @@ from pathlib import Path
 CLIP = """
 import sys
 from fractions import Fraction
-from vidbg.sinks.video_file import VideoFileSink
+from vidbg.sinks.files.video_file_sink import VideoFileSink
 from vidbg.sources.synthetic import SyntheticSource
 with SyntheticSource(640, 360, Fraction(30), 900) as source:
     with VideoFileSink(sys.argv[1], source.info) as sink:

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import pytest
 
-from vidbg.sinks import window
+from vidbg.sinks.preview import window
 
 
 class FakeWindows:

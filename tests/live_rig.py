@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.closing import Closing
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import BackgroundSpec, ColourSpec
 from vidbg.config import MattingConfig
@@ -21,10 +20,11 @@ from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import Arrays, GraphPlan
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.live import LiveReport, LiveStatus, Look, Supervisor
-from vidbg.pipeline.live.safe import card
+from vidbg.pipeline.live import Appearance, LiveReport, LiveStatus, Supervisor
+from vidbg.pipeline.live.fallback import card
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
+from vidbg.util.lifecycle import Closeable
 
 WIDTH, HEIGHT, RATE = 128, 96, Fraction(30)
 INFO = StreamInfo(WIDTH, HEIGHT, frame_rate=RATE, live=True)
@@ -105,7 +105,7 @@ class FrameDevice(ConstantBackend):
         return FrameRunner(self._rig, plan)
 
 
-class FrameRunner(Closing):
+class FrameRunner(Closeable):
     """The square person over the background given."""
 
     def __init__(self, rig: Rig, plan: GraphPlan) -> None:
@@ -199,7 +199,7 @@ class Rig:
         self.statuses: list[LiveStatus] = []
         self.failure: BaseException | None = None
         self.report: LiveReport | None = None
-        look = Look(CompositingConfig(background or ColourSpec(BEHIND)))
+        look = Appearance(CompositingConfig(background or ColourSpec(BEHIND)))
         self.supervisor = Supervisor(
             self._open_source,
             self,

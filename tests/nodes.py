@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from vidbg.video_nodes import VideoNode
+from vidbg.platform.video_nodes import VideoNode
 
 Rates = list[tuple[int, int]]  # numerators and denominators of intervals, as the drivers tell them
 CAPTURE, OUTPUT, DEVICE_CAPS = 0x1, 0x2, 0x80000000

@@ -27,7 +27,7 @@ from vidbg.errors import BackendError, SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.backends import load_backend
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.live import LiveStatus, Look, Supervisor
+from vidbg.pipeline.live import Appearance, LiveStatus, Supervisor
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource, swaying_person
 
@@ -133,7 +133,8 @@ class Soak:
     def __post_init__(self) -> None:
         self.pictures = swaying_person(*self.size)
         self.backgrounds = [
-            Look(CompositingConfig(parse_background(name))) for name in ("blur", "#204060", "green")
+            Appearance(CompositingConfig(parse_background(name)))
+            for name in ("blur", "#204060", "green")
         ]
         info = StreamInfo(*self.size, frame_rate=self.rate, live=True)
         self.supervisor = Supervisor(

@@ -14,8 +14,8 @@ from PIL import Image
 
 import tools
 from vidbg.frame import Frame, StreamInfo
-from vidbg.sinks.formats import Encoding
-from vidbg.sinks.video_file import VideoFileSink
+from vidbg.sinks.encoding.formats import Encoding
+from vidbg.sinks.files.video_file_sink import VideoFileSink
 from vidbg.sources.synthetic import swaying_person
 
 EXAMPLES = Path(tools.__file__).resolve().parents[1] / "examples"

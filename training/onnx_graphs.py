@@ -32,12 +32,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from training.quantised_graphs import Quantiser
-from vidbg.limits import MIN_PIXELS
 from vidbg.matting.full_frame.matting_graph import TypedNetwork
 from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.networks import NETWORKS, network_name
 from vidbg.pipeline.gpu.frame_graph import FrameGraph
 from vidbg.pipeline.gpu.frame_inputs import INPUTS, OUTPUTS, first_inputs
+from vidbg.util.limits import MIN_PIXELS
 
 OPSET = 19
 """The first with fp16 scales of quantised tensors."""

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     )
     from vidbg.frame import Frame
     from vidbg.matting.video_matting import VideoMatting
-    from vidbg.pipeline.api import process
+    from vidbg.pipeline.files.api import process
+    from vidbg.pipeline.files.file_outputs import OutputConfig
     from vidbg.pipeline.live import LiveConfig, LiveReport, LiveRun, LiveStatus, run_live
-    from vidbg.pipeline.outputs import OutputConfig
-    from vidbg.sinks.formats import Encoding
+    from vidbg.sinks.encoding.formats import Encoding
 
 __version__ = "0.1.0"
 
@@ -69,7 +69,7 @@ _HOMES = {
     "BackendError": "vidbg.errors",
     "CompositingConfig": "vidbg.compositing",
     "ConfigError": "vidbg.errors",
-    "Encoding": "vidbg.sinks.formats",
+    "Encoding": "vidbg.sinks.encoding.formats",
     "EngineMismatch": "vidbg.errors",
     "Frame": "vidbg.frame",
     "LiveConfig": "vidbg.pipeline.live",
@@ -78,14 +78,14 @@ _HOMES = {
     "LiveStatus": "vidbg.pipeline.live",
     "VideoMatting": "vidbg.matting.video_matting",
     "MattingConfig": "vidbg.config",
-    "OutputConfig": "vidbg.pipeline.outputs",
+    "OutputConfig": "vidbg.pipeline.files.file_outputs",
     "SinkError": "vidbg.errors",
     "SourceError": "vidbg.errors",
     "SourceIncomplete": "vidbg.errors",
     "VidbgError": "vidbg.errors",
     "composite": "vidbg.compositing",
     "parse_background": "vidbg.compositing",
-    "process": "vidbg.pipeline.api",
+    "process": "vidbg.pipeline.files.api",
     "run_live": "vidbg.pipeline.live",
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from vidbg.choices import Device, Network, People, Precision, Quality
 from vidbg.option_table import (
     DEVICE,
     FULL_FRAME,
@@ -17,6 +16,7 @@ from vidbg.option_table import (
     THREADS,
     check_config,
 )
+from vidbg.util.choices import Device, Network, People, Precision, Quality
 
 
 @dataclass(frozen=True, slots=True)

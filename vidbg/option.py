@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from vidbg.choices import check_choice
-from vidbg.limits import Limits
+from vidbg.util.choices import check_choice
+from vidbg.util.limits import Limits
 
 Command = Literal["process", "run", "bench", "build"]
 
@@ -19,9 +19,9 @@ TARGETS: dict[Target, str] = {
     "matting": "vidbg.config:MattingConfig",
     "compositing": "vidbg.compositing.compositor:CompositingConfig",
     "live": "vidbg.pipeline.live.live_config:LiveConfig",
-    "output": "vidbg.pipeline.outputs:OutputConfig",
-    "encoding": "vidbg.sinks.formats:Encoding",
-    "benchmark": "vidbg.pipeline.benchmark:BenchmarkConfig",
+    "output": "vidbg.pipeline.files.file_outputs:OutputConfig",
+    "encoding": "vidbg.sinks.encoding.formats:Encoding",
+    "benchmark": "vidbg.benchmark.benchmark:BenchmarkConfig",
 }
 """Module and class of each config."""
 

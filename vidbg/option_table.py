@@ -12,7 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from vidbg.choices import (
+from vidbg.option import Command, Control, Option, Target
+from vidbg.util.choices import (
     Device,
     Fit,
     Interlaced,
@@ -25,8 +26,7 @@ from vidbg.choices import (
     Quality,
     RawFormat,
 )
-from vidbg.limits import FRAMES_PER_SECOND, Limits
-from vidbg.option import Command, Control, Option, Target
+from vidbg.util.limits import FRAMES_PER_SECOND, Limits
 
 CAMERA_GROUP = "Camera"
 OUTPUT_GROUP = "Output"

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidbg.benchmark.benchmark import percentiles_ms
 from vidbg.errors import VidbgError
-from vidbg.pipeline.benchmark import percentiles_ms
 
 logger = logging.getLogger(__name__)
 

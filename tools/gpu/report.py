@@ -27,6 +27,7 @@ from tools.gpu.roads import RATE, TorchFrames, time_frames, time_network
 from tools.gpu.tables import as_markdown
 from training.onnx_graphs import load_network
 from training.pieces import write_json
+from vidbg.benchmark.report import describe_machine
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.compositing.backgrounds import ColourSpec
 from vidbg.config import MattingConfig
@@ -41,7 +42,6 @@ from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.engines import CARDS, engine_file, file_hash
 from vidbg.matting.light_network import LightNetwork
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.bench_report import describe_machine
 from vidbg.pipeline.gpu.full_frame import FullFrame
 from vidbg.sources import open_frames
 from vidbg.sources.synthetic import swaying_person

@@ -11,12 +11,12 @@ import typer
 import vidbg
 from vidbg.cli.bench import bench
 from vidbg.cli.build import build
-from vidbg.cli.config import config
-from vidbg.cli.demo import demo
+from vidbg.cli.config_command import config
+from vidbg.cli.demo_command import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
 from vidbg.cli.leaving import insisting, leave
-from vidbg.cli.process import process
+from vidbg.cli.process_command import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
 from vidbg.cli.settings import FileCommand, LiveCommand, current_name

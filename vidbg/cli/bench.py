@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vidbg.cli import options
-from vidbg.limits import parse_size
+from vidbg.util.limits import parse_size
 
 if TYPE_CHECKING:
-    from vidbg.pipeline.bench_compare import Record
-    from vidbg.pipeline.benchmark import Result
+    from vidbg.benchmark.benchmark import Result
+    from vidbg.benchmark.compare import Record
 
 
 @options.takes_options("bench")
@@ -24,9 +24,11 @@ def bench(
     **params: Any,
 ) -> None:
     """Measure frames per second and latency: a table for people and one JSON line."""
+    from vidbg.benchmark import benchmark
+    from vidbg.benchmark import compare as bench_compare
+    from vidbg.benchmark import report as bench_report
     from vidbg.config import MattingConfig
     from vidbg.matting.backends import engines_here, parse_engine
-    from vidbg.pipeline import bench_compare, bench_report, benchmark
 
     if params["compare"] and params["engine"]:
         raise typer.BadParameter("--compare takes every engine; leave out --engine")
@@ -88,7 +90,7 @@ def _print_changes(old: Record, facts: Record) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vidbg.pipeline.bench_compare import changes
+    from vidbg.benchmark.compare import changes
 
     console = Console()
     figures = changes(old, facts)

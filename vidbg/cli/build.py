@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from vidbg.cli import options
-from vidbg.limits import parse_size
+from vidbg.util.limits import parse_size
 
 if TYPE_CHECKING:
     from vidbg.matting.backends.graphs import GraphSpec

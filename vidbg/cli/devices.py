@@ -13,8 +13,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from vidbg.sinks.virtual_camera import VirtualCameraReport
-    from vidbg.sources.v4l2 import CameraInfo
+    from vidbg.sinks.camera.virtual_camera import VirtualCameraReport
+    from vidbg.sources.camera.v4l2 import CameraInfo
 
 NO_CAMERA = "no camera was found: plug one in, or open what blocks it (lid, switch, shutter)"
 
@@ -40,9 +40,9 @@ def devices(
     ] = False,
 ) -> None:
     """List the cameras, the virtual cameras and NVIDIA's GPUs of this computer."""
-    from vidbg.matting.backends.nvidia import list_gpus
-    from vidbg.sinks.virtual_camera import virtual_camera_report
-    from vidbg.sources.camera import list_cameras
+    from vidbg.platform.nvidia import list_gpus
+    from vidbg.sinks.camera.virtual_camera import virtual_camera_report
+    from vidbg.sources.camera.camera_source import list_cameras
 
     cameras, virtual, gpus = list_cameras(), virtual_camera_report(), list_gpus()
     if as_json:

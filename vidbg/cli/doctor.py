@@ -21,7 +21,7 @@ from vidbg.cli.devices import (
     section,
     virtual_camera_rows,
 )
-from vidbg.installation import install_command
+from vidbg.platform.installation import install_command
 from vidbg.platform.processor import processor_features, processor_name
 from vidbg.sinks import OUTPUTS
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from vidbg.matting.backends import BackendReport
     from vidbg.matting.engines import EngineReport
-    from vidbg.sinks.virtual_camera import VirtualCameraReport
-    from vidbg.sources.v4l2 import CameraInfo
+    from vidbg.sinks.camera.virtual_camera import VirtualCameraReport
+    from vidbg.sources.camera.v4l2 import CameraInfo
 
 _T = TypeVar("_T")
 
@@ -153,8 +153,8 @@ def doctor(
 def examine() -> Findings:
     """Look at everything; what fails on the way becomes a line of the findings."""
     from vidbg.matting import backends, engines
-    from vidbg.sinks.virtual_camera import VirtualCameraReport, virtual_camera_report
-    from vidbg.sources.camera import list_cameras
+    from vidbg.sinks.camera.virtual_camera import VirtualCameraReport, virtual_camera_report
+    from vidbg.sources.camera.camera_source import list_cameras
 
     failures: list[str] = []
     live_failures: list[str] = []

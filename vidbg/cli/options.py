@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vidbg.errors import ConfigError
-from vidbg.limits import MAX_PIXELS, MIN_PIXELS, parse_size
 from vidbg.option import Command, Option, Target
 from vidbg.option_table import GPU, options_of
+from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS, parse_size
 
 if TYPE_CHECKING:
     from vidbg.compositing import BackgroundSpec, CompositingConfig

@@ -33,9 +33,9 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
     if number is None or has_terminal():
         yield
         return
-    from vidbg.pipeline.live.helpers import Helpers
+    from vidbg.pipeline.live.background_tasks import BackgroundTasks
 
-    present, helpers = [context], Helpers()
+    present, helpers = [context], BackgroundTasks()
 
     def reload() -> None:
         try:

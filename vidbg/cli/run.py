@@ -62,7 +62,7 @@ def _live_config(params: options.Params) -> LiveConfig:
 
 def _public(name: str) -> str:
     """Name a camera or an output in the log, without the secrets in a URL."""
-    from vidbg.urls import public_name
+    from vidbg.util.urls import public_name
 
     return public_name(name) if "://" in name else name
 

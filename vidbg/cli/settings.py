@@ -16,12 +16,12 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from vidbg.choices import refusal, suggestion
-from vidbg.decoding import decoded
 from vidbg.errors import ConfigError
 from vidbg.option import Option
 from vidbg.option_table import BACKGROUND, CAMERA, SHARED_OPTIONS, options_of
-from vidbg.paths import is_file
+from vidbg.util.choices import refusal, suggestion
+from vidbg.util.decoding import decoded
+from vidbg.util.paths import is_file
 
 PROFILES = "profile"
 ARGUMENTS = f"{__name__}.arguments"

@@ -40,9 +40,9 @@ class StatusLine:
         if state != self._state:
             self._state = state
             typer.echo(state, err=True)
-        if status.eased and not self._eased:  # once: it comes and goes
+        if status.reduced and not self._eased:  # once: it comes and goes
             self._eased = True
-            typer.echo(status.eased, err=True)
+            typer.echo(status.reduced, err=True)
         if status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
             self._told_s = time.monotonic()
             self._terminal.show(_figures(status))
@@ -62,8 +62,8 @@ class StatusLine:
 
 def _figures(status: LiveStatus) -> str:
     latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
-    eased = ", busy: less exact edge" if status.eased else ""
-    return f"{status.fps:5.1f} FPS{latency}, {status.cpu_percent:.0f} % of a core{eased}"
+    reduced = ", busy: less exact edge" if status.reduced else ""
+    return f"{status.fps:5.1f} FPS{latency}, {status.cpu_percent:.0f} % of a core{reduced}"
 
 
 class OneLine:

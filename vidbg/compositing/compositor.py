@@ -24,8 +24,8 @@ from vidbg.compositing.foreground import composite_foreground, estimate_foregrou
 from vidbg.compositing.scaling import Fit
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.option_table import FEATHER, FIT, LIGHT_WRAP, OFFSET, check_config
-from vidbg.paths import StrPath
-from vidbg.pictures import read_picture
+from vidbg.util.paths import StrPath
+from vidbg.util.photo_file import read_picture
 
 # What the kinds import when they open. Importing it that late, between the frames' large arrays,
 # leaves small objects on the heap that make glibc return memory after every frame: 1,870 page

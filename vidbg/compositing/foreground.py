@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.blocks import Blocks, blocks_of, runs_of
 from vidbg.compositing.scaling import resize, shrink
 from vidbg.frame import Alpha, Image
+from vidbg.util.blocks import Blocks, blocks_of, runs_of
 
 OPAQUE = 0.99  # from this alpha on, a pixel belongs to the person and stays as it is
 CLEAR = 0.01  # up to this alpha, a pixel shows nothing of the person

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vidbg.compositing.foreground import CLEAR, EMPTY, FAINT, NARROW, OPAQUE, WIDE
-from vidbg.tensor_ops import blur, planes_of, resample, resize
+from vidbg.util.tensor_ops import blur, planes_of, resample, resize
 
 
 class CompositingGraph(nn.Module):

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.choices import Fit as Fit
 from vidbg.frame import Image
+from vidbg.util.choices import Fit as Fit
 
 Array = TypeVar("Array", NDArray[np.uint8], NDArray[np.float32])
 """An image, or an alpha."""

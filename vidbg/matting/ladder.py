@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vidbg.choices import Quality
 from vidbg.config import MattingConfig
 from vidbg.matting.engines import NetworkName
+from vidbg.util.choices import Quality
 
 USUAL_PIXELS = 224 * 384
 

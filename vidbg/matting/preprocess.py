@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Image
-from vidbg.limits import MAX_PIXELS, MIN_PIXELS
+from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.blocks import Blocks, Chosen, blocks_of
 from vidbg.frame import Alpha, Image
+from vidbg.util.blocks import Blocks, Chosen, blocks_of
 
 RADIUS = 1
 """Of the window, in pixels at the network's size."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from vidbg.closing import Closing
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
@@ -27,7 +26,8 @@ from vidbg.matting.preprocess import (
 from vidbg.matting.still import StillPicture
 from vidbg.matting.temporal import TemporalFilter
 from vidbg.matting.upsample import upsample
-from vidbg.timing import StageClock
+from vidbg.util.lifecycle import Closeable
+from vidbg.util.timing import StageClock
 
 NOMINAL_INTERVAL_S = 1 / 30
 
@@ -35,7 +35,7 @@ SETTLED = (0.03, 0.97)
 """Alphas up to the first become 0, those from the second on become 1."""
 
 
-class VideoMatting(Closing):
+class VideoMatting(Closeable):
     """Compute the alpha of a stream of images, in order.
 
     Temporal state is kept between calls, so one instance serves one stream, from one thread.

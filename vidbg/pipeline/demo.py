@@ -10,9 +10,9 @@ import numpy as np
 
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
-from vidbg.installation import install_command
-from vidbg.sinks.formats import Encoding
-from vidbg.sinks.video_file import VideoFileSink
+from vidbg.platform.installation import install_command
+from vidbg.sinks.encoding.formats import Encoding
+from vidbg.sinks.files.video_file_sink import VideoFileSink
 from vidbg.sources import open_frames
 from vidbg.sources.handheld import handheld
 

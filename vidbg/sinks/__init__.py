@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from vidbg.choices import closest, suggestion
 from vidbg.errors import ConfigError
-from vidbg.sinks.addresses import is_broadcast, is_stream, pipewire_name, web_address
+from vidbg.sinks.stream.addresses import is_broadcast, is_stream, pipewire_name, web_address
+from vidbg.util.choices import closest, suggestion
 
 if TYPE_CHECKING:  # for the command line's help: it shall not load numpy
     from vidbg.frame import Frame, StreamInfo
-    from vidbg.sinks.raw_pipe import RawFormat
+    from vidbg.sinks.stream.raw_pipe import RawFormat
 
 
 class Sink(Protocol):
@@ -79,7 +79,7 @@ class LiveOutput:
 
 
 def _open_pipe(_: str, info: StreamInfo, raw_format: RawFormat) -> Sink:
-    from vidbg.sinks.raw_pipe import RawPipeSink
+    from vidbg.sinks.stream.raw_pipe import RawPipeSink
 
     return RawPipeSink(info, raw_format=raw_format)
 
@@ -91,31 +91,31 @@ def _open_nothing(_: str, _info: StreamInfo, _format: RawFormat) -> Sink:
 
 
 def _open_web(output: str, info: StreamInfo, _: RawFormat) -> Sink:
-    from vidbg.sinks.web import WebSink
+    from vidbg.sinks.web.web_sink import WebSink
 
     return WebSink(info, *(web_address(output) or ()))
 
 
 def _open_pipewire(output: str, info: StreamInfo, _: RawFormat) -> Sink:
-    from vidbg.sinks.pipewire import PipeWireSink
+    from vidbg.sinks.camera.pipewire import PipeWireSink
 
     return PipeWireSink(info, pipewire_name(output) or "")
 
 
 def _open_stream(output: str, info: StreamInfo, _: RawFormat) -> Sink:
-    from vidbg.sinks.network_stream import NetworkStreamSink
+    from vidbg.sinks.stream.network_stream import NetworkStreamSink
 
     return NetworkStreamSink(info, output)
 
 
 def _open_broadcast(output: str, info: StreamInfo, _: RawFormat) -> Sink:
-    from vidbg.sinks.broadcast import BroadcastSink
+    from vidbg.sinks.stream.broadcast import BroadcastSink
 
     return BroadcastSink(info, output)
 
 
 def _open_virtual_camera(output: str, info: StreamInfo, _: RawFormat) -> Sink:
-    from vidbg.sinks.virtual_camera import VirtualCameraSink
+    from vidbg.sinks.camera.virtual_camera import VirtualCameraSink
 
     return VirtualCameraSink(info, device=output or None)
 
@@ -123,13 +123,13 @@ def _open_virtual_camera(output: str, info: StreamInfo, _: RawFormat) -> Sink:
 def _web_problem() -> str | None:
     from importlib.util import find_spec
 
-    from vidbg.installation import install_command
+    from vidbg.platform.installation import install_command
 
     return None if find_spec("aiohttp") else f"aiohttp is not installed: `{install_command('web')}`"
 
 
 def _pipewire_problem() -> str | None:
-    from vidbg.sinks.pipewire import pipewire_problem
+    from vidbg.sinks.camera.pipewire import pipewire_problem
 
     return pipewire_problem()
 
@@ -146,7 +146,7 @@ def _stream_problem() -> str | None:
 
 def _broadcast_problem(protocol: str) -> Callable[[], str | None]:
     def problem() -> str | None:
-        from vidbg.sinks.broadcast import broadcast_problem
+        from vidbg.sinks.stream.broadcast import broadcast_problem
 
         return broadcast_problem(protocol)
 
@@ -275,7 +275,7 @@ def _may_be_a_camera(output: str) -> bool:
 def _looks_like_a_file(output: str) -> bool:
     from pathlib import Path
 
-    from vidbg.sinks.formats import CONTAINERS, PICTURE_SUFFIXES
+    from vidbg.sinks.encoding.formats import CONTAINERS, PICTURE_SUFFIXES
 
     known = {*CONTAINERS, *PICTURE_SUFFIXES, ".avi", ".gif", ".ts", ".flv", ".wmv", ".y4m"}
     return "/" in output or "\\" in output or Path(output).suffix.lower() in known

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vidbg.closing import Completing
 from vidbg.frame import Frame
 from vidbg.sinks import Sink
+from vidbg.util.lifecycle import Abortable
 
 
-class FanOutSink(Completing):
+class FanOutSink(Abortable):
     """Hands each frame to every sink, in their order.
 
     The first that fails ends the write with its error; the sinks behind it do not get that frame.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Literal
 
-from vidbg.closing import Completing
 from vidbg.errors import SinkError
 from vidbg.frame import Frame
 from vidbg.sinks.watching import Unwatched
+from vidbg.util.lifecycle import Abortable
 
 
-class MemorySink(Unwatched, Completing):
+class MemorySink(Unwatched, Abortable):
     """Keeps the frames it is given, of any size, with or without alpha.
 
     Args:

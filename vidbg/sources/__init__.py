@@ -50,11 +50,11 @@ def open_source(
     Raises:
         SourceError: it cannot be read; the message says why.
     """
-    from vidbg.sources.images import ImagesSource, is_picture
+    from vidbg.sources.files.images_source import ImagesSource, is_picture
 
     if is_picture(Path(name)):
         return ImagesSource([name])
-    from vidbg.sources.video_file import VideoFileSource
+    from vidbg.sources.files.video_file_source import VideoFileSource
 
     return VideoFileSource(str(name), copy_streams=copy_streams, interlaced=interlaced, again=again)
 

@@ -12,15 +12,15 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from vidbg.closing import Closing
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image, StreamInfo
+from vidbg.util.lifecycle import Closeable
 
 _LOOP_BYTES = 96 * 2**20  # what the pre-rendered loop may take, so that 4K does not eat the memory
 _LOOP_FRAMES = (8, 48)
 
 
-class SyntheticSource(Closing):
+class SyntheticSource(Closeable):
     """Gives the frames of a pre-rendered loop: the same ones in every run.
 
     Not live, frames come as fast as they are read, `frame_rate` apart in pts. Live, a clock paces

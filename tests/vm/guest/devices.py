@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vidbg.sinks.loopback import MODPROBE
-from vidbg.video_nodes import VideoNode, capability
+from vidbg.platform.video_nodes import VideoNode, capability
+from vidbg.sinks.camera.loopback import MODPROBE
 
 LOOPBACK = "/dev/video10"
 MODULES = Path("/run/modules")

@@ -10,7 +10,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidbg.choices import closest
 from vidbg.compositing.backgrounds.base import (
     Background,
     BackgroundSpec,
@@ -26,7 +25,8 @@ from vidbg.compositing.backgrounds.file import FileSpec
 from vidbg.compositing.backgrounds.passthrough import PassthroughSpec
 from vidbg.compositing.backgrounds.transparent import TransparentSpec
 from vidbg.errors import ConfigError
-from vidbg.paths import exists, has_long_name, is_folder
+from vidbg.util.choices import closest
+from vidbg.util.paths import exists, has_long_name, is_folder
 
 if TYPE_CHECKING:
     from vidbg.compositing.scaling import Fit

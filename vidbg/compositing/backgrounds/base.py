@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vidbg.compositing.scaling import Fit
     from vidbg.frame import Alpha, Frame, Image
-    from vidbg.limits import Limits
+    from vidbg.util.limits import Limits
 
 Bgr = tuple[int, int, int]
 """A colour: blue, green, red, each 0 to 255."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from vidbg.compositing.backgrounds.base import BackgroundSpec, OpenOptions, PanelSetting
 from vidbg.errors import ConfigError
-from vidbg.limits import Limits
+from vidbg.util.limits import Limits
 
 if TYPE_CHECKING:
     from vidbg.compositing.backgrounds.blurred_room import BlurredRoom

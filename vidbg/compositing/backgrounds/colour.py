@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from vidbg.choices import refusal
 from vidbg.compositing.backgrounds.base import BackgroundSpec, Bgr, OpenOptions, PanelSetting
 from vidbg.errors import ConfigError
+from vidbg.util.choices import refusal
 
 if TYPE_CHECKING:
     from vidbg.compositing.backgrounds.image import ImageBackground

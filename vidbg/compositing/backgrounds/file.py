@@ -55,7 +55,7 @@ class FileSpec(BackgroundSpec):
         """Read a still image; None if it is animated or no image."""
         from vidbg.compositing.backgrounds.image import ImageBackground
         from vidbg.compositing.blend import flatten
-        from vidbg.pictures import is_animated, read_picture
+        from vidbg.util.photo_file import is_animated, read_picture
 
         if self.path.suffix.lower() == ".gif" or is_animated(self.path):
             return None

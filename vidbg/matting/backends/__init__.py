@@ -16,13 +16,13 @@ from typing import Protocol, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.choices import Device, Precision, check_choice
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.lifetime import under_way
 from vidbg.matting.backends.trial import try_apart
 from vidbg.matting.backends.tried import Refusals, TriedBackend, no_backend
 from vidbg.matting.engines import CARDS, NetworkName
+from vidbg.util.choices import Device, Precision, check_choice
 
 logger = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
-from vidbg.installation import install_command
 from vidbg.matting.backends.graphs import GraphPlan, Runner
 from vidbg.matting.backends.lifetime import NativeBackend
-from vidbg.matting.backends.nvidia import has_driver
 from vidbg.matting.engines import CARDS, NetworkName, engine_file
+from vidbg.platform.installation import install_command
+from vidbg.platform.nvidia import has_driver
 
 PRECISIONS = {
     "cuda": ("fp16", "bf16", "fp32"),

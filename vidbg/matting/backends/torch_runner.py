@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidbg.closing import Closing
 from vidbg.errors import BackendError
 from vidbg.matting.backends.graphs import Arrays, GraphPlan
+from vidbg.util.lifecycle import Closeable
 
 WARM_UP_RUNS = 3
 """Before the capture: cuDNN picks its algorithms, and memory is allocated."""
 
 
-class TorchRunner(Closing):
+class TorchRunner(Closeable):
     """Runs a graph's module; see graphs.Runner.
 
     Args:

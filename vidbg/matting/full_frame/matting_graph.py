@@ -21,7 +21,7 @@ from vidbg.matting.full_frame.upsampling_graph import enlarge
 from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from vidbg.matting.video_matting import SETTLED
-from vidbg.tensor_ops import resample
+from vidbg.util.tensor_ops import resample
 
 
 class TypedNetwork(nn.Module):

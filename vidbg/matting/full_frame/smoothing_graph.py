@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from vidbg.matting import temporal
 from vidbg.matting.full_frame.upsampling_graph import grey
-from vidbg.tensor_ops import blur
+from vidbg.util.tensor_ops import blur
 
 NOISE_COUNTED = math.ceil(temporal.MAX_NOISE_LEVELS - temporal.NOISE_LEVELS)
 """Changes counted to find the median: a larger one means the most noise all the same."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidbg.matting import upsample
-from vidbg.tensor_ops import blur, planes_of, resize
+from vidbg.util.tensor_ops import blur, planes_of, resize
 
 
 def grey(picture: Tensor) -> Tensor:

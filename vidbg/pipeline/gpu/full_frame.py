@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.closing import Closing
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
@@ -19,6 +18,7 @@ from vidbg.matting.ladder import file_step
 from vidbg.matting.temporal import MAX_GAP_S
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.gpu.frame_inputs import frame_plan
+from vidbg.util.lifecycle import Closeable
 
 CONSTANTS = ("rows", "columns", "grid_rows", "grid_columns")
 
@@ -48,7 +48,7 @@ class Composite:
     person_share: float
 
 
-class FullFrame(Closing):
+class FullFrame(Closeable):
     """Computes what VideoMatting and Compositor do, in one run a frame, for frames of one size.
 
     Args:

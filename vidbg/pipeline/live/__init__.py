@@ -1,20 +1,20 @@
 """A camera on another background, live: to a virtual camera, a window, a pipe, the network."""
 
+from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.live_config import LiveConfig
+from vidbg.pipeline.live.live_outputs import check_live, check_output, reopens
 from vidbg.pipeline.live.live_run import LiveRun, run_live
-from vidbg.pipeline.live.look import Look
-from vidbg.pipeline.live.networks import DeviceNetworks
-from vidbg.pipeline.live.outputs import check_live, check_output, reopens
+from vidbg.pipeline.live.network_loader import DeviceNetworks
 from vidbg.pipeline.live.status import LiveReport, LiveStatus, State
 from vidbg.pipeline.live.supervisor import Preview, Supervisor
 
 __all__ = [
+    "Appearance",
     "DeviceNetworks",
     "LiveConfig",
     "LiveReport",
     "LiveRun",
     "LiveStatus",
-    "Look",
     "Preview",
     "State",
     "Supervisor",

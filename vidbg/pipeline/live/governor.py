@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidbg.limits import MIN_PIXELS
 from vidbg.matting.ladder import Step
+from vidbg.util.limits import MIN_PIXELS
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Governor:
         return self._levels[self._at]
 
     @property
-    def eased(self) -> bool:
+    def reduced(self) -> bool:
         """Whether less is asked than this run began with."""
         return self._at > self._start
 

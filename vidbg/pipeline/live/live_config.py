@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from vidbg.choices import PixelFormat, RawFormat
 from vidbg.compositing import BackgroundSpec, CompositingConfig
 from vidbg.compositing.compositor import as_compositing
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
 from vidbg.frame import StreamInfo
-from vidbg.limits import check_size, parse_size
 from vidbg.option_table import (
     ADAPT,
     BACKGROUND,
@@ -30,10 +28,12 @@ from vidbg.option_table import (
     SHOW,
     check_config,
 )
-from vidbg.paths import StrPath
-from vidbg.pipeline.jobs import PIPE, media_in, visible_in
-from vidbg.pipeline.live.look import Look
-from vidbg.pipeline.live.outputs import NO_OUTPUT, check_live
+from vidbg.pipeline.files.jobs import PIPE, media_in, visible_in
+from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.live_outputs import NO_OUTPUT, check_live
+from vidbg.util.choices import PixelFormat, RawFormat
+from vidbg.util.limits import check_size, parse_size
+from vidbg.util.paths import StrPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +98,9 @@ class LiveConfig:
                 )
 
     @property
-    def look(self) -> Look:
+    def look(self) -> Appearance:
         """What may change while the run goes on."""
-        return Look(as_compositing(self.background), self.mirror)
+        return Appearance(as_compositing(self.background), self.mirror)
 
     @property
     def asked(self) -> StreamInfo:

@@ -8,14 +8,14 @@ from contextlib import suppress
 
 import numpy as np
 
-from vidbg.closing import Closing
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.gpu.frame_inputs import frame_plan
 from vidbg.pipeline.gpu.full_frame import Composite, FullFrame, frame_device
-from vidbg.pipeline.live.compositing import LookCompositor
-from vidbg.pipeline.live.look import Look
+from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.compositing_stage import LookCompositor
+from vidbg.util.lifecycle import Closeable
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ BACKGROUND_RETRY_S = 5.0
 """After a background failed, frames take the two steps on the CPU for this long."""
 
 
-class LiveFullFrame(Closing):
+class LiveFullFrame(Closeable):
     """Composites full frames on a matter's device; the matter handles the frames that this refuses.
 
     Args:
@@ -37,7 +37,7 @@ class LiveFullFrame(Closing):
         self._compositor = LookCompositor()
         self._retry_s = 0.0
 
-    def takes(self, look: Look) -> bool:
+    def takes(self, look: Appearance) -> bool:
         """Whether `composite` accepts frames of this look at the moment."""
         waits = time.monotonic() < self._retry_s
         return self._full_frame is not None and look.compositing.plain and not waits
@@ -60,7 +60,7 @@ class LiveFullFrame(Closing):
         full_frame.finish(full_frame.start(self._nothing(), self._nothing().image))
         full_frame.reset()
 
-    def composite(self, frame: Frame, look: Look) -> Composite | None:
+    def composite(self, frame: Frame, look: Appearance) -> Composite | None:
         """Composite a frame of an accepted look; return None if the background failed.
 
         Raises:
@@ -83,7 +83,7 @@ class LiveFullFrame(Closing):
         self._given_up = True
         self._detach()
 
-    def _behind(self, frame: Frame, look: Look) -> Image | None:
+    def _behind(self, frame: Frame, look: Appearance) -> Image | None:
         try:
             return self._compositor.of(look).background_image(frame)
         except Exception as error:

@@ -8,24 +8,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidbg.closing import Closing
 from vidbg.compositing.backgrounds import BlurSpec, FileSpec, PassthroughSpec
 from vidbg.frame import StreamInfo
 from vidbg.matting.ladder import live_steps
+from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.camera_opener import CameraOpener
 from vidbg.pipeline.live.live_config import LiveConfig
-from vidbg.pipeline.live.look import Look
-from vidbg.pipeline.live.networks import DeviceNetworks
-from vidbg.pipeline.live.opening import CameraOpener
-from vidbg.pipeline.live.outputs import check_output, reopens
+from vidbg.pipeline.live.live_outputs import check_output, reopens
+from vidbg.pipeline.live.network_loader import DeviceNetworks
 from vidbg.pipeline.live.status import LiveReport, LiveStatus
 from vidbg.pipeline.live.supervisor import Preview, Supervisor
 from vidbg.sinks import Sink, open_output
 from vidbg.sources import Source
-from vidbg.sources.cameras import camera_name, camera_source
+from vidbg.sources.camera.cameras import camera_name, camera_source
+from vidbg.util.lifecycle import Closeable
 
 if TYPE_CHECKING:
-    from vidbg.pipeline.live.panel import LivePanel
-    from vidbg.pipeline.live.preview import LivePreview
+    from vidbg.pipeline.live.live_panel import LivePanel
+    from vidbg.pipeline.live.live_preview import LivePreview
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def run_live(
         return live.run()
 
 
-class LiveRun(Closing):
+class LiveRun(Closeable):
     """A live run whose camera and previews are open; see `run_live` for the arguments.
 
     Attributes:
@@ -134,7 +134,7 @@ class LiveRun(Closing):
             self._opened = opened.pop_all()
 
     @property
-    def look(self) -> Look:
+    def look(self) -> Appearance:
         """How the output looks now."""
         return self._supervisor.look
 
@@ -207,7 +207,7 @@ def _open_panel(
 ) -> LivePanel | None:
     if config.panel is None:
         return None
-    from vidbg.pipeline.live.panel import LivePanel
+    from vidbg.pipeline.live.live_panel import LivePanel
 
     panel = LivePanel(config.panel, files)
     tell(f"panel: {panel.url}")
@@ -219,8 +219,8 @@ def _open_window(
 ) -> LivePreview | None:
     if not config.show:
         return None
-    from vidbg.pipeline.live.preview import LivePreview
-    from vidbg.sinks.window import WindowSink
+    from vidbg.pipeline.live.live_preview import LivePreview
+    from vidbg.sinks.preview.window import WindowSink
 
     choice = [config.look.compositing.background, *map(FileSpec, files), BlurSpec()]
     kept = [spec for spec in dict.fromkeys(choice) if not isinstance(spec, PassthroughSpec)]

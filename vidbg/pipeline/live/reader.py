@@ -12,10 +12,10 @@ import numpy as np
 
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Frame
+from vidbg.pipeline.live.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.helpers import Helpers
 from vidbg.pipeline.live.pacing import Backoff
-from vidbg.pipeline.live.turns import Turns, Watch
+from vidbg.pipeline.live.replaceable_thread import Deadline, ReplaceableThread
 from vidbg.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -50,13 +50,13 @@ class Reader:
     ) -> None:
         self._open_source, self._deliver = open_source, deliver
         self._faults, self._fail = faults, fail
-        self._turns = Turns(PART, self._run, MOST_HANGING)
-        self._watch = Watch()
+        self._turns = ReplaceableThread(PART, self._run, MOST_HANGING)
+        self._watch = Deadline()
         self._backoff = Backoff()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._source: Source | None = None
-        self._closers = Helpers()
+        self._closers = BackgroundTasks()
         self._lock = threading.Lock()
         self._epoch = time.monotonic()
         self._index = 0
@@ -90,7 +90,7 @@ class Reader:
         if taken_s is None:
             self._turns.revive()
             return
-        self._watch = Watch()  # the thread left behind keeps the old one
+        self._watch = Deadline()  # the thread left behind keeps the old one
         self._faults.raised(PART, f"frozen: no picture for {taken_s:.0f} s; it is opened again")
         self._let_go()
         if not self._turns.replace():

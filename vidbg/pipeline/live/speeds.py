@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vidbg.choices import Quality
 from vidbg.matting.backends import Backend
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.ladder import Step
 from vidbg.platform.folders import cache_folder
 from vidbg.platform.processor import processor_name
+from vidbg.util.choices import Quality
 
 logger = logging.getLogger(__name__)
 

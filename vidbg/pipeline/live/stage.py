@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from vidbg.errors import VidbgError
-from vidbg.mailbox import Abandoned, Mailbox
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.turns import Turns, Watch
+from vidbg.pipeline.live.replaceable_thread import Deadline, ReplaceableThread
+from vidbg.util.mailbox import Abandoned, Mailbox
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -25,7 +25,7 @@ FIRST_PATIENCE_S = 30.0
 MOST_HANGING = 2
 
 
-class Tools(ABC, Generic[In, Out]):
+class StageWorker(ABC, Generic[In, Out]):
     """What one thread of a stage works with, and no other touches."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class Stage(Generic[In, Out]):
     def __init__(
         self,
         part: str,
-        make_tools: Callable[[Watch], Tools[In, Out]],
+        make_tools: Callable[[Deadline], StageWorker[In, Out]],
         deliver: Callable[[Out], None],
         faults: Faults,
         fail: Callable[[BaseException], None],
@@ -70,8 +70,8 @@ class Stage(Generic[In, Out]):
         self._part, self._make_tools, self._deliver = part, make_tools, deliver
         self._faults, self._fail, self._on_hang = faults, fail, on_hang
         self._inbox: Mailbox[In] = Mailbox(1, newest=True)
-        self._watch = Watch()
-        self._turns = Turns(part, self._run, MOST_HANGING)
+        self._watch = Deadline()
+        self._turns = ReplaceableThread(part, self._run, MOST_HANGING)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._idle = threading.Event()
@@ -106,7 +106,7 @@ class Stage(Generic[In, Out]):
         self._faults.raised(self._part, f"hangs for {taken_s:.1f} s and is replaced")
         self._on_hang()
         with self._lock:
-            self._watch = Watch()
+            self._watch = Deadline()
             replaced = self._turns.replace()
         if not replaced:
             self._fail(VidbgError(f"the {self._part} hung {MOST_HANGING + 1} times: giving up"))
@@ -132,7 +132,7 @@ class Stage(Generic[In, Out]):
         finally:
             tools.close()
 
-    def _work(self, tools: Tools[In, Out], item: In) -> Out | None:
+    def _work(self, tools: StageWorker[In, Out], item: In) -> Out | None:
         try:
             return tools(item)
         except Exception as error:  # a thread that dies would leave viewers with nothing

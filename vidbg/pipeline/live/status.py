@@ -49,7 +49,7 @@ class LiveReport:
 
     frames: int
     repeated: int
-    safe_frames: int
+    fallback_frames: int
     dropped: int
     faults: int
     seconds: float
@@ -76,7 +76,7 @@ class LiveStatus:
     cpu_percent: float
     latency_ms: float | None
     watched: bool | None
-    eased: str | None = None
+    reduced: str | None = None
 
 
 class Meter:

@@ -16,21 +16,22 @@ from typing import Protocol
 
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.ladder import Step
-from vidbg.pipeline.live import compositing, matting
-from vidbg.pipeline.live.compositing import CompositingTools
+from vidbg.pipeline.live import compositing_stage as compositing
+from vidbg.pipeline.live import matting_stage as matting
+from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
+from vidbg.pipeline.live.compositing_stage import CompositingWorker
+from vidbg.pipeline.live.fallback import fallback_image
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.governor import Governor, levels_of
-from vidbg.pipeline.live.look import Arrived, Composited, Look, Matted
-from vidbg.pipeline.live.matting import MattingTools
-from vidbg.pipeline.live.networks import Networks
-from vidbg.pipeline.live.pump import Pump
+from vidbg.pipeline.live.matting_stage import MattingWorker
+from vidbg.pipeline.live.network_loader import Networks
+from vidbg.pipeline.live.output_writer import OutputWriter
 from vidbg.pipeline.live.reader import Reader
-from vidbg.pipeline.live.safe import safe_picture
 from vidbg.pipeline.live.stage import Stage
 from vidbg.pipeline.live.status import EASED, TOO_LATE, LiveReport, LiveStatus, Meter, State
 from vidbg.sinks import Sink
 from vidbg.sources import Source
-from vidbg.timing import StageClock
+from vidbg.util.timing import StageClock
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Supervisor:
         self,
         open_source: Callable[[], Source],
         networks: Networks,
-        look: Look,
+        look: Appearance,
         open_sink: Callable[[], Sink],
         info: StreamInfo,
         *,
@@ -108,7 +109,7 @@ class Supervisor:
         frame_limit: int | None = None,
     ) -> None:
         period_s = 1 / float(info.frame_rate or 30)
-        safe = safe_picture(look.compositing, info.width, info.height)
+        safe = fallback_image(look.compositing, info.width, info.height)
         self.clock = StageClock()
         self._info, self._on_demand = info, on_demand
         self._previews, self._on_status = list(previews), on_status
@@ -118,7 +119,7 @@ class Supervisor:
         self._faults = Faults()
         self._failure: BaseException | None = None
         self._ending = threading.Event()
-        self._pump = Pump(
+        self._pump = OutputWriter(
             open_sink,
             period_s,
             safe,
@@ -131,7 +132,7 @@ class Supervisor:
         self._look, self._changing = look, threading.Lock()
         self._compositing: Stage[Matted, Composited] = Stage(
             compositing.PART,
-            lambda watch: CompositingTools(self._faults, self.clock, watch),
+            lambda watch: CompositingWorker(self._faults, self.clock, watch),
             self._show,
             self._faults,
             self._fail,
@@ -143,7 +144,7 @@ class Supervisor:
         ready = threading.Event()
         self._matting: Stage[Arrived, Matted | Composited] = Stage(
             matting.PART,
-            lambda watch: MattingTools(
+            lambda watch: MattingWorker(
                 networks,
                 lambda: self._look,
                 info.width,
@@ -168,7 +169,7 @@ class Supervisor:
         self._meter = Meter()
 
     @property
-    def look(self) -> Look:
+    def look(self) -> Appearance:
         """How the output looks now."""
         return self._look
 
@@ -176,13 +177,13 @@ class Supervisor:
         """End soon; from any thread."""
         self._ending.set()
 
-    def change(self, look: Look) -> None:
+    def change(self, look: Appearance) -> None:
         """Look so from now on; from any thread.
 
         Raises:
             ConfigError: the background cannot be read; all stays as it was.
         """
-        safe = safe_picture(look.compositing, self._info.width, self._info.height)
+        safe = fallback_image(look.compositing, self._info.width, self._info.height)
         with self._changing:
             before, self._look = self._look, look
             self._pump.change(safe, keep=look.may_follow(before))
@@ -278,8 +279,8 @@ class Supervisor:
         latencies_s = self._pump.latencies_s
         latency_ms = 1e3 * latencies_s[-1] if latencies_s else None
         governor = self._governor
-        eased = EASED if governor is not None and governor.eased else None
-        return LiveStatus(state, reason, fps, cpu_percent, latency_ms, watched, eased)
+        reduced = EASED if governor is not None and governor.reduced else None
+        return LiveStatus(state, reason, fps, cpu_percent, latency_ms, watched, reduced)
 
     def _judge(self) -> tuple[State, str | None]:
         shown = self._pump.shown
@@ -330,8 +331,8 @@ class Supervisor:
         return LiveReport(
             frames=pump.frames,
             repeated=pump.repeated,
-            safe_frames=pump.safe_frames,
-            dropped=self._matting.dropped + self._compositing.dropped + pump.overtaken,
+            fallback_frames=pump.fallback_frames,
+            dropped=self._matting.dropped + self._compositing.dropped + pump.superseded,
             faults=self._faults.count,
             seconds=pump.last_s - pump.first_s,
             latencies_s=list(pump.latencies_s),

@@ -17,8 +17,8 @@ from vidbg.compositing.backgrounds import FileSpec
 from vidbg.compositing.scaling import fill
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
-from vidbg.pictures import decode_picture, open_picture
 from vidbg.sources import open_frames
+from vidbg.util.photo_file import decode_picture, open_picture
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vidbg.errors import BackendError
-from vidbg.installation import install_command
-from vidbg.matting.backends.nvidia import has_driver
+from vidbg.platform.installation import install_command
+from vidbg.platform.nvidia import has_driver
 
 
 @dataclass(frozen=True, slots=True)

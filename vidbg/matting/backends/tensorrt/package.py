@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from vidbg.choices import check_choice
 from vidbg.errors import BackendError
-from vidbg.installation import install_command
 from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
+from vidbg.platform.installation import install_command
+from vidbg.util.choices import check_choice
 
 logger = logging.getLogger(__name__)
 

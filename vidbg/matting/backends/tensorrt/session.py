@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.closing import Closing
 from vidbg.errors import BackendError
 from vidbg.matting.backends.graphs import Arrays, GraphBindings
 from vidbg.matting.backends.tensorrt.cuda import call, load_runtime
 from vidbg.matting.backends.tensorrt.package import TensorRtPackage, open_log
 from vidbg.matting.backends.tensorrt.runtime_cache import RuntimeCache
+from vidbg.util.lifecycle import Closeable
 
 WARM_UP_RUNS = 2
 """Runs before a CUDA graph is captured: a capture may not compile or allocate anything."""
@@ -51,7 +51,7 @@ class _Slot:
     downloaded: Any = None
 
 
-class Session(Closing):
+class Session(Closeable):
     """Runs one engine many times; see graphs.Runner.
 
     Each slot has its own buffers for the tensors that cross the bus, so one run is uploaded and

@@ -1,0 +1,72 @@
+"""What ships is good enough: scores on the validation pictures of ../shared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from training.data import find_sets, read_sample
+from training.metrics import mad
+from training.validate import score_set
+from vidbg.frame import Image
+from vidbg.matting import preprocess
+from vidbg.matting.backends import load_backend
+from vidbg.matting.ladder import USUAL_PIXELS
+from vidbg.matting.preprocess import MAX_GAIN
+from vidbg.matting.video_matting import VideoMatting
+
+VALIDATION = Path(__file__).resolve().parents[3] / "shared" / "data" / "val"
+
+
+@pytest.mark.data
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "least_iou"), [("portraits", 0.965), ("street", 0.92)])
+def test_people_are_cut_out(name: str, least_iou: float) -> None:
+    """In INT8, at the size that the program works at."""
+    if not VALIDATION.is_dir():
+        pytest.skip("the validation pictures of ../shared are absent")
+    pictures = next(s for s in find_sets(VALIDATION) if s.name == name)
+    backend = load_backend("cpu", "int8")
+    assert score_set(backend, pictures, USUAL_PIXELS)["iou"] > least_iou
+
+
+@pytest.mark.data
+@pytest.mark.timeout(300)
+def test_rooms_hold_nobody() -> None:
+    if not VALIDATION.is_dir():
+        pytest.skip("the validation pictures of ../shared are absent")
+    rooms = next(s for s in find_sets(VALIDATION) if s.name == "rooms")
+    backend = load_backend("cpu", "int8")
+    assert score_set(backend, rooms, USUAL_PIXELS)["false_person"] <= 0.04
+
+
+def darkened(rng: np.random.Generator, image: Image, light: float) -> Image:
+    """A picture by so much of its light, with shot and read-out noise of a webcam's sensor."""
+    linear = (image / 255) ** 2.2 * light
+    linear += rng.normal(size=linear.shape) * np.sqrt(6e-4 * linear + 4e-6)
+    return np.asarray(np.clip(linear, 0, 1) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
+
+
+@pytest.mark.data
+@pytest.mark.timeout(300)
+def test_dark_portraits_are_matted_better_for_being_shown_brighter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not VALIDATION.is_dir():
+        pytest.skip("the validation pictures of ../shared are absent")
+    portraits = next(s for s in find_sets(VALIDATION) if s.name == "portraits")
+    served, errors = VideoMatting("cpu", "int8"), []
+    for gain in (MAX_GAIN, 1.0):
+        monkeypatch.setattr(preprocess, "MAX_GAIN", gain)
+        rng = np.random.default_rng(0)
+        found = []
+        for sample in portraits.samples:
+            image, mask = read_sample(sample)
+            served.reset()
+            found.append(mad(served(darkened(rng, image, 0.03)), np.float32(1 / 255) * mask))
+        errors.append(np.mean(found))
+    assert errors[0] < 0.95 * errors[1]

@@ -1,0 +1,135 @@
+"""The Python API: what `import vidbg` promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from clips import numbered, write_clip
+
+import vidbg
+from vidbg.compositing import CompositingConfig, parse_background
+from vidbg.compositing.backgrounds import FileSpec
+from vidbg.errors import ConfigError, SinkError, SourceError, VidbgError
+from vidbg.matting import video_matting
+from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.pipeline.files.file_outputs import OutputConfig
+
+
+@pytest.fixture(autouse=True)
+def backends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was asked of load_backend; every backend sees a person everywhere."""
+    asked: list[tuple[Any, ...]] = []
+
+    def load(*arguments: Any) -> ConstantBackend:
+        asked.append(arguments)
+        return ConstantBackend(1.0)
+
+    monkeypatch.setattr(video_matting, "load_backend", load)
+    return asked
+
+
+def test_import_costs_nothing() -> None:
+    code = "import sys, vidbg; print({'numpy', 'cv2', 'av', 'typer'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_public_names_are_there() -> None:
+    assert {name for name in vidbg.__all__ if not hasattr(vidbg, name)} == set()
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        vidbg.nonsense  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_matter_and_composite_replace_a_background() -> None:
+    image, beach = numbered(3, 64, 48), np.full((48, 64, 3), 200, np.uint8)
+    with vidbg.VideoMatting() as matter:
+        alpha = matter(image)
+        matter.reset()
+    assert alpha.dtype == np.float32
+    assert alpha.shape == (48, 64)
+    assert np.array_equal(vidbg.composite(image, alpha, beach), image)
+    assert np.array_equal(vidbg.composite(image, np.zeros_like(alpha), beach), beach)
+
+
+def test_process_returns_what_it_wrote(tmp_path: Path, backends: list[tuple[Any, ...]]) -> None:
+    clip = write_clip(tmp_path / "a.mp4")
+    cv2.imwrite(str(tmp_path / "b.png"), numbered(1, 64, 48))
+    assert vidbg.process(clip, background="blur") == [tmp_path / "a_vidbg.mp4"]
+    assert vidbg.process(clip, tmp_path / "c.mov", background="transparent")[0].is_file()
+    (tmp_path / "c.mov").unlink()
+    (tmp_path / "a_vidbg.mp4").unlink()
+    backends.clear()
+    written = vidbg.process(tmp_path, tmp_path / "out", background="green")
+    assert written == [tmp_path / "out" / "a.mp4", tmp_path / "out" / "b.png"]
+    assert all(path.is_file() for path in written)
+    assert len(backends) == 1  # one network for all
+
+
+def test_process_takes_a_whole_config(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4")
+    compositing = CompositingConfig(parse_background("blur"), feather_px=1.0)
+    output = OutputConfig(alpha_video=tmp_path / "alpha.mp4")
+    vidbg.process(clip, tmp_path / "out.mp4", background=compositing, written=output)
+    assert (tmp_path / "alpha.mp4").is_file()
+
+
+def test_paths_are_taken_wherever_a_path_is_meant(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4")
+    beach = tmp_path / "green"  # named like a colour: a Path is a file all the same
+    cv2.imwrite(str(tmp_path / "beach.png"), np.full((48, 64, 3), 200, np.uint8))
+    (tmp_path / "beach.png").rename(beach)
+    alpha: Any = str(tmp_path / "alpha.mp4")
+    vidbg.process(
+        clip, tmp_path / "out.mp4", background=beach, written=OutputConfig(alpha_video=alpha)
+    )
+    assert Path(alpha).is_file()
+    path: Any = str(beach)
+    assert vidbg.process(clip, background=FileSpec(path))[0].is_file()
+    with pytest.raises(ConfigError, match="the background is None; allowed are"):
+        vidbg.process(clip, background=None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        vidbg.process(None, background="green")  # type: ignore[arg-type]
+
+
+def test_several_inputs_are_processed_in_one_call(tmp_path: Path) -> None:
+    pictures = [tmp_path / "a.png", tmp_path / "b.png"]
+    for picture in pictures:
+        cv2.imwrite(str(picture), numbered(1, 64, 48))
+    results = vidbg.process(pictures, background="green")
+    assert results == [tmp_path / "a_vidbg.png", tmp_path / "b_vidbg.png"]
+    assert all(result.is_file() for result in results)
+
+
+def test_errors_and_settings_have_public_names() -> None:
+    assert vidbg.errors.SinkError is SinkError
+    assert vidbg.VidbgError is VidbgError
+    assert vidbg.OutputConfig is OutputConfig
+    assert set(vidbg.__all__) <= set(dir(vidbg))
+
+
+def test_process_replaces_files_only_when_allowed(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4")
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"precious")
+    with pytest.raises(SinkError, match="overwrite=True"):
+        vidbg.process(clip, target, background="green")
+    assert target.read_bytes() == b"precious"
+    vidbg.process(clip, target, background="green", written=OutputConfig(overwrite=True))
+    assert target.stat().st_size > 500
+    with pytest.raises(ConfigError, match="is the input itself"):
+        vidbg.process(clip, clip, background="green", written=OutputConfig(overwrite=True))
+
+
+def test_failures_are_vidbgs_own(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="there is no file"):
+        vidbg.process(tmp_path / "missing.mp4", background="green")
+    clip = write_clip(tmp_path / "a.mp4")
+    with pytest.raises(VidbgError, match="does not exist"):
+        vidbg.process(clip, background="missing.jpg")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

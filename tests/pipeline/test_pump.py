@@ -1,0 +1,246 @@
+"""The pump: which picture goes out when frames come late, and what a slow reader of a pipe gets."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from live_rig import Rig
+
+from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.pipeline.live import output_writer as pump
+from vidbg.pipeline.live import stage
+from vidbg.pipeline.live.appearance import Arrived
+from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.output_writer import OutputWriter
+from vidbg.sinks import Sink
+from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.stream.raw_pipe import RawPipeSink
+from vidbg.util.timing import StageClock
+
+SAFE = 255
+"""Value of each pixel of the safe picture; frames have lower ones."""
+
+WIDTH, HEIGHT = 320, 180
+SIZE = WIDTH * HEIGHT * 3
+
+
+def picture(value: int) -> Image:
+    return np.full((HEIGHT, WIDTH, 3), value, np.uint8)
+
+
+def arrived(value: int) -> Arrived:
+    now = time.monotonic()
+    return Arrived(Frame(picture(value), now, value), now)
+
+
+def make_pump(sink: Sink, period_s: float) -> OutputWriter:
+    failures: list[BaseException] = []
+    return OutputWriter(
+        lambda: sink,
+        period_s,
+        picture(SAFE),
+        Faults(),
+        failures.append,
+        StageClock(),
+        reopens=False,
+    )
+
+
+@contextmanager
+def running(sink: Sink, period_s: float = 1 / 30) -> Iterator[OutputWriter]:
+    pumping = make_pump(sink, period_s)
+    pumping.start()
+    try:
+        yield pumping
+    finally:
+        pumping.stop(5.0)
+
+
+class Values(MemorySink):
+    """Keeps one pixel of each frame."""
+
+    def __init__(self) -> None:
+        super().__init__(max_frames=1)
+        self.values: list[int] = []
+
+    def write(self, frame: Frame) -> None:
+        super().write(frame)
+        self.values.append(int(frame.image[0, 0, 0]))
+
+
+# --- how long a frame is held ---------------------------------------------------------------------
+
+
+def test_the_last_frame_is_held_and_then_the_safe_picture_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pump, "HOLD_S", 0.5)
+    sink = Values()
+    with running(sink) as pumping:
+        pumping.give(arrived(7))
+        time.sleep(0.35)
+        assert sink.values[-1] == 7
+        time.sleep(0.5)
+        assert sink.values[-1] == SAFE
+        pumping.give(arrived(8))
+        time.sleep(0.15)
+        assert sink.values[-1] == 8
+    changes = [value for value, _ in groupby(sink.values)]
+    assert changes[changes.index(7) :] == [7, SAFE, 8]
+
+
+def test_two_seconds_of_trouble_do_not_take_the_person_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither once nor again soon after."""
+    for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
+        monkeypatch.setattr(stage, name, 30.0)
+
+    def stall(usual: Any) -> Any:
+        rig.backend.fault = None
+        time.sleep(2.0)
+        return usual
+
+    with Rig() as rig:
+        rig.wait_live()
+        count = len(rig.seen)
+        for _ in range(2):
+            rig.backend.fault = stall
+            time.sleep(2.6)
+        assert all(seen.person for seen in rig.seen[count:])
+        assert rig.leaked == 0
+
+
+def test_at_a_low_rate_a_frame_is_held_until_the_next_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with --fps 1, five times as fast: whatever the phase between camera and output."""
+    monkeypatch.setattr(pump, "HOLD_S", 0.02)
+    for phase in (0.02, 0.1, 0.18):
+        sink = Values()
+        with running(sink, period_s=0.2) as pumping:
+            time.sleep(phase)
+            for value in range(6):
+                pumping.give(arrived(value))
+                time.sleep(0.2)
+        first = next(index for index, value in enumerate(sink.values) if value != SAFE)
+        assert SAFE not in sink.values[first : first + 5]
+
+
+def test_a_stopped_process_finds_its_frame_no_older(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "HOLD_S", 1.0)
+    pumping = make_pump(MemorySink(), 1 / 30)
+    pumping.give(arrived(7))
+    assert pumping._choose()[0].live
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 60.0)
+    assert pumping._choose()[0].live  # as after Ctrl-Z and fg
+    monkeypatch.setattr(time, "monotonic", lambda: now + 60.6)
+    assert not pumping._choose()[0].live
+
+
+# --- a pipe whose reader is late ------------------------------------------------------------------
+
+
+class SlowPipe:
+    """A pipe whose reader takes a frame when its turn comes, on a clock of the test's own."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.next_read = 0.0
+        self.period_s = 0.0
+        self.frames: list[int] = []
+
+    def write(self, data: bytes) -> None:
+        self.now = max(self.now, self.next_read)
+        self.next_read = max(self.next_read + self.period_s, self.now)
+        self.frames.append(bytes(data)[0])
+
+    def flush(self) -> None:
+        pass
+
+
+def played(pipe: SlowPipe, sink: RawPipeSink, seconds: float, period_s: float) -> list[int]:
+    """What the reader gets while frames go out at each tick that is not over: the pump's way."""
+    pipe.period_s = period_s
+    before, end = len(pipe.frames), pipe.now + seconds
+    while pipe.now < end:
+        tick = np.ceil(pipe.now * 30 + 1e-6) / 30
+        pipe.now = max(pipe.now, tick)
+        sink.write(Frame(np.full((2, 2, 3), round(tick * 30) % 256, np.uint8), pipe.now, 0))
+    return pipe.frames[before:]
+
+
+@pytest.mark.parametrize("rate", [30, 29.5, 27, 20, 11, 3])
+@pytest.mark.parametrize("pause_s", [0.0, 0.7, 5.0, 60.0])
+def test_a_late_reader_of_a_live_pipe_gets_no_frame_twice(
+    rate: float, pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = SlowPipe()
+    monkeypatch.setattr(time, "monotonic", lambda: pipe.now)
+    info = StreamInfo(2, 2, Fraction(30), live=True)
+    sink = RawPipeSink(info, pipe, raw_format="bgr24")  # type: ignore[arg-type]  # enough of a pipe
+    played(pipe, sink, 2.0, 1 / 30)
+    pipe.next_read = pipe.now + pause_s
+    frames = played(pipe, sink, pause_s + 10.0, 1 / rate)
+    assert len(frames) >= 9.5 * min(rate, 30)
+    assert all(one != other for one, other in pairwise(frames))
+
+
+def test_a_live_pipe_fills_what_the_machine_missed_and_no_long_gap() -> None:
+    """So that sound which is recorded beside it stays in step, and a stopped process is no debt."""
+    pipe = SlowPipe()
+    info = StreamInfo(2, 2, Fraction(30), live=True)
+    sink = RawPipeSink(info, pipe, raw_format="bgr24")  # type: ignore[arg-type]  # enough of a pipe
+    for pts, frames in ((0.0, 1), (0.5, 16), (60.5, 17), (60.6, 20)):
+        sink.write(Frame(np.zeros((2, 2, 3), np.uint8), pts, 0))
+        assert len(pipe.frames) == frames
+
+
+def test_a_reader_at_27_frames_a_second_gets_27_new_ones_also_after_a_pause() -> None:
+    """The whole of it, through a real pipe: pictures come at 30 a second."""
+    read, write = os.pipe()
+    info = StreamInfo(WIDTH, HEIGHT, frame_rate=Fraction(30), live=True)
+    ended = threading.Event()
+
+    def feed(pumping: OutputWriter) -> None:
+        value, due = 0, time.monotonic()
+        while not ended.is_set():
+            pumping.give(arrived(value % 250))
+            value, due = value + 1, due + 1 / 30
+            time.sleep(max(0.0, due - time.monotonic()))
+
+    def new_ones(pipe: Any, seconds: float) -> float:
+        due, last, count, new = time.monotonic(), -1, 0, 0
+        end = due + seconds
+        while time.monotonic() < end:
+            value = pipe.read(SIZE)[0]
+            count, new, last = count + 1, new + (value != last), value
+            due += 1 / 27
+            time.sleep(max(0.0, due - time.monotonic()))
+        return new / count
+
+    with (
+        os.fdopen(read, "rb") as reader,
+        os.fdopen(write, "wb", buffering=0) as writer,
+        running(RawPipeSink(info, writer, raw_format="bgr24")) as pumping,
+    ):
+        feeding = threading.Thread(target=feed, args=(pumping,))
+        feeding.start()
+        try:
+            new_ones(reader, 1.0)
+            time.sleep(1.0)
+            assert new_ones(reader, 3.0) > 0.85
+        finally:
+            ended.set()
+            feeding.join()
+            reader.close()

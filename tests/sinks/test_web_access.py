@@ -1,0 +1,442 @@
+"""Who may use the web output and the panel: over real connections, on loopback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from web_client import ask, part, say, token_of
+
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.backgrounds import BlurSpec
+from vidbg.frame import Frame, StreamInfo
+from vidbg.pipeline.live import Appearance
+from vidbg.sinks.web.web_sink import WebSink
+from vidbg.sinks.web.web_token import access_token, secret_file
+
+pytest.importorskip("aiohttp")
+from vidbg.pipeline.live.live_panel import LivePanel
+from vidbg.sinks.web import web_access, web_peer, web_service
+
+INFO = StreamInfo(64, 48, live=True)
+JSON = "Content-Type: application/json"
+PANEL_ROUTES = ["/", "/page.js", "/page.css", "/picture.js", "/state", "/ws", "/thumbnail/0", "/no"]
+WEB_ROUTES = ["/", "/page.js", "/page.css", "/picture.js", "/stream.mjpg", "/ws", "/no"]
+PROTECTION = (
+    "X-Frame-Options: DENY",
+    "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy: same-origin",
+    "Referrer-Policy: no-referrer",
+)
+
+
+class Run:
+    look = Appearance(CompositingConfig(BlurSpec()))
+
+    def change(self, look: Appearance) -> None:
+        self.look = look
+
+    def stop(self) -> None:
+        raise AssertionError("nobody may")
+
+
+@pytest.fixture
+def panel() -> Iterator[LivePanel]:
+    panel = LivePanel(0, [])
+    panel.run = Run()
+    yield panel
+    panel.close()
+
+
+@pytest.fixture
+def sink() -> Iterator[WebSink]:
+    with WebSink(INFO) as sink:
+        sink.write(Frame(np.zeros((48, 64, 3), np.uint8), 0.0, 0))
+        yield sink
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks belongs to another account."""
+    monkeypatch.setattr(web_access, "is_own_account", lambda _: False)
+
+
+def port_of(panel: LivePanel) -> int:
+    return int(panel.url.split("/")[2].rpartition(":")[2])
+
+
+def statuses(port: int, routes: list[str], query: str, *headers: str) -> set[int]:
+    return {ask(port, route + query, *headers)[0] for route in routes}
+
+
+FOREIGN = [
+    ["Sec-Fetch-Site: cross-site"],
+    ["Sec-Fetch-Site: same-site"],  # another port of this machine, maybe another account's
+    ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"],
+    ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: iframe"],
+    ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: image", "Sec-Fetch-Mode: no-cors"],
+    ["Sec-Fetch-Site: something-new"],
+    ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"],
+    ["Origin: http://evil.example"],
+    ["Origin: http://127.0.0.1:1"],
+    ["Origin: null"],
+    ["Origin: "],
+    ["Origin: http://["],
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_other_pages_are_refused_on_every_route(
+    panel: LivePanel, sink: WebSink, headers: list[str]
+) -> None:
+    """Though they know the address, token and all."""
+    port, query = port_of(panel), f"?token={token_of(panel.url)}"
+    assert statuses(port, PANEL_ROUTES, query, *headers) == {403}
+    assert ask(port, f"/look{query}", JSON, *headers, method="POST", body=b"{}")[0] == 403
+    assert ask(port, f"/look{query}", *headers, method="OPTIONS")[0] == 403
+    assert statuses(sink.port, WEB_ROUTES, f"?token={token_of(sink.url)}", *headers) == {403}
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 403),
+        ("evil.example:{port}", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("0.0.0.0:{port}", 403),
+        ("8.8.8.8", 403),
+        ("127.1", 403),
+        ("localhost.", 403),
+        ("[", 400),
+        ("]", 400),
+        ("[::1", 400),
+        ("a@127.0.0.1", 400),
+        ("127.0.0.1:x", 400),
+        ("127.0.0.1/evil", 400),
+        ("127.0.0.1 evil", 400),
+        ("127.0.0.1\r\nHost: 127.0.0.1", 400),
+        ("127.0.0.1", 200),
+        ("127.0.0.1:{port}", 200),
+        ("LOCALHOST:{port}", 200),
+        ("[::1]", 200),
+    ],
+)
+def test_the_panel_answers_to_its_own_names_alone(panel: LivePanel, host: str, status: int) -> None:
+    port = port_of(panel)
+    path = f"/state?token={token_of(panel.url)}"
+    assert ask(port, path, host=host.format(port=port))[0] == status
+
+
+def test_a_request_names_its_host_once_and_asks_for_a_path(panel: LivePanel) -> None:
+    port, token = port_of(panel), token_of(panel.url)
+    for request in (
+        f"GET /state?token={token} HTTP/1.1\r\n\r\n",
+        f"GET http://evil.example/state?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        f"GET http://127.0.0.1/state?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ):
+        assert say(port, request.encode(), 1.0)[0] == 400
+
+
+@pytest.mark.parametrize("route", [*PANEL_ROUTES, "/look"])
+def test_no_answer_may_be_framed(panel: LivePanel, route: str) -> None:
+    for query in (f"?token={token_of(panel.url)}", "?token=wrong"):
+        text = ask(port_of(panel), route + query, "User-Agent: Mozilla/5.0")[1]
+        assert [line for line in PROTECTION if line not in text] == []
+
+
+@pytest.mark.usefixtures("stranger")
+def test_who_does_not_know_the_token_gets_nothing(panel: LivePanel, sink: WebSink) -> None:
+    port, other = port_of(panel), token_of(sink.url)
+    for query in (
+        "",
+        "?token=",
+        "?token=x",
+        "?token=%ff",
+        f"?token={other}",
+        f"?token={'x' * 999}",
+    ):
+        assert statuses(port, PANEL_ROUTES, query) == {401}
+        assert ask(port, f"/look{query}", JSON, method="POST", body=b"{}")[0] == 401
+    assert statuses(sink.port, WEB_ROUTES, f"?token={token_of(panel.url)}") == {401}
+    assert statuses(port, ["/state"], "", "Authorization: Bearer x", "Cookie: token=y") == {401}
+
+
+@pytest.mark.usefixtures("stranger")
+def test_the_token_opens_by_the_address_or_by_a_header(panel: LivePanel, sink: WebSink) -> None:
+    port, token = port_of(panel), token_of(panel.url)
+    page = ask(port, f"/?token={token}", "Sec-Fetch-Site: none")[1]
+    assert f'src="page.js?token={token}"' in page
+    assert ask(port, f"/page.js?token={token}", "Sec-Fetch-Site: same-origin")[0] == 200
+    assert ask(port, "/state", f"Authorization: Bearer {token}")[0] == 200
+    own = f"Origin: http://127.0.0.1:{port}"
+    changed = ask(port, f"/look?token={token}", JSON, own, method="POST", body=b'{"mirror": true}')
+    assert changed[0] == 200
+    assert panel.run is not None
+    assert panel.run.look.mirror
+    assert ask(sink.port, f"/?token={token_of(sink.url)}")[0] == 200
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="accounts are told on Linux alone")
+def test_programs_of_the_same_account_need_no_token(panel: LivePanel) -> None:
+    port = port_of(panel)
+    assert ask(port, "/state")[0] == 200
+    assert ask(port, "/", "User-Agent: Mozilla/5.0", "Sec-Fetch-Site: none")[0] == 200
+    own = f"Origin: http://127.0.0.1:{port}"  # all that some browsers say for a WebSocket
+    assert ask(port, "/ws", "User-Agent: Mozilla/5.0", own)[0] == 400
+    # A browser that does not tell who made it ask may have been sent by any page.
+    assert ask(port, "/state", "User-Agent: Mozilla/5.0")[0] == 401
+
+
+def test_what_stands_in_place_of_a_token_is_not_put_into_the_page(
+    panel: LivePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another program opens such an address in a browser that needs no token."""
+    monkeypatch.setattr(web_access, "is_own_account", lambda _: True)
+    status, page = ask(port_of(panel), '/?token="><b>x</b>', "Sec-Fetch-Site: none")
+    assert status == 200
+    assert "<b>x</b>" not in page
+    assert "page.js?token=%22%3E%3Cb%3Ex%3C%2Fb%3E" in page
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or os.geteuid() != 0, reason="needs a second account"
+)
+def test_another_account_needs_the_token(panel: LivePanel, sink: WebSink) -> None:
+    def fetch(url: str) -> str:
+        code = (
+            "import encodings.idna, os, sys, urllib.request, urllib.error\n"
+            "os.setgid(65534); os.setuid(65534)\n"
+            "try: print(urllib.request.urlopen(sys.argv[1], timeout=9).status)\n"
+            "except urllib.error.HTTPError as error: print(error.code)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True)
+        assert not done.stderr
+        return done.stdout.strip()
+
+    bare = panel.url.partition("?")[0]
+    assert fetch(f"{bare}state") == "401"
+    assert fetch(f"{sink.url.partition('?')[0]}stream.mjpg") == "401"
+    assert fetch(part(panel.url, "state")) == "200"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="accounts are told on Linux alone")
+@pytest.mark.parametrize("host", ["::1", "localhost", "0.0.0.0", "::"])
+def test_the_account_is_known_at_every_address(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if family == socket.AF_INET6 and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("there is no IPv6 here")
+    with WebSink(INFO, host) as sink:
+        name = "::1" if ":" in host else "127.0.0.1"
+        with socket.socket(family) as client:
+            client.settimeout(5)
+            client.connect((name, sink.port))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(100).split(b" ")[1] == b"200"
+
+
+class Connection:
+    """From port 40000 of this machine to port 8091."""
+
+    def __init__(self, address: str) -> None:
+        self.ends = {"peername": (address, 40000), "sockname": (address, 8091)}
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        return self.ends[name]
+
+
+IPV4 = "0100007F:9C40 0100007F:1F9B"
+MAPPED = "0000000000000000FFFF00000100007F:9C40 0000000000000000FFFF00000100007F:1F9B"
+IPV6 = "00000000000000000000000001000000:9C40 00000000000000000000000001000000:1F9B"
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or sys.byteorder != "little", reason="as written here"
+)
+@pytest.mark.parametrize(
+    ("address", "ends", "state", "other", "own"),
+    [
+        ("127.0.0.1", IPV4, "01", 0, True),
+        ("127.0.0.1", MAPPED, "01", 0, True),
+        ("::1", IPV6, "01", 0, True),
+        ("127.0.0.1", IPV4, "01", 1, False),
+        ("127.0.0.1", IPV4, "05", 0, False),  # closing: the kernel may name root in place of others
+        ("127.0.0.1", IPV4, "06", 0, False),
+        ("127.0.0.1", " ".join(IPV4.split()[::-1]), "01", 0, False),  # this server's own end
+        ("127.0.0.2", IPV4, "01", 0, False),
+        ("::1", IPV4, "01", 0, False),
+    ],
+)
+def test_the_other_end_is_looked_up_by_both_addresses(
+    address: str, ends: str, state: str, other: int, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = os.geteuid() + other
+    row = f"0: {ends} {state} 00000000:00000000 00:00000000 00000000 {uid} 0 1 1"
+    monkeypatch.setattr(web_peer, "_rows", lambda: iter([[], row.split()]))
+    assert web_peer.is_own_account(Connection(address)) is own  # type: ignore[arg-type]
+
+
+def test_the_secret_is_kept_for_the_owner_alone() -> None:
+    token = access_token("a page")
+    file = secret_file()
+    assert token == access_token("a page") != access_token("another page")
+    if sys.platform != "win32":
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.unlink()
+    assert access_token("a page") != token
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are other there")
+def test_a_secret_that_others_could_read_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    token, file = access_token("a page"), secret_file()
+    file.chmod(0o644)
+    assert access_token("a page") != token
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "a new secret takes its place" in caplog.text
+    for broken in ("", "short", "x" * 500):
+        file.write_text(broken)
+        assert access_token("a page") == access_token("a page")
+        assert len(file.read_text()) == 43
+
+
+def test_without_a_place_for_the_secret_each_start_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "file"))
+    if sys.platform != "darwin":
+        assert access_token("a page") != access_token("a page")
+        assert "change with each start" in caplog.text
+
+
+LOOK_BODIES = [
+    b"", b"{", b"null", b"[" * 2000, b"[" * 2000 + b"]" * 2000, b'{"a":' * 700, b"\xff\xfe\x00",
+    b'{"feather_px": 1' + b"0" * 400 + b"}", b'{"feather_px": 1' + b"0" * 4000 + b"}",
+    b'{"feather_px": -1' + b"0" * 400 + b"}", b'{"light_wrap": 1e999}', b'{"offset_px": NaN}',
+    b'{"background": {"kind": "file", "number": 1' + b"0" * 400 + b"}}",
+    b'{"background": {"kind": "file", "number": true}}',
+    b'{"background": {"kind": "blur", "strength": 1' + b"0" * 400 + b"}}",
+    b'{"background": {"kind": "blur", "strength": 0}}',
+    b'{"background": {"kind": ["blur"]}}', b'{"strength": {}}', b'{"colour": [1]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", LOOK_BODIES)
+def test_bodies_that_say_nothing_sensible(
+    panel: LivePanel, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ask(port_of(panel), "/look", JSON, method="POST", body=body)[0] in (400, 413)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (["Content-Type: application/json; charset=nonsense"], 400),
+        (["Content-Type: application/json; charset=utf-16"], 400),
+        (["Content-Type: application/json; charset=\x00"], 400),
+        (["Content-Type: application/json; charset=hex"], 400),
+        (["Content-Type: application/json; charset=idna"], 200),
+        ([JSON, "Content-Encoding: gzip"], 415),
+        ([JSON, "Content-Encoding: deflate"], 415),
+        ([JSON, "Transfer-Encoding: chunked"], 400),
+        ([JSON, "Expect: nothing"], 417),
+        (["Content-Type: text/plain"], 415),
+        (["Content-Type: ;;;=,"], 415),
+        ([], 415),
+    ],
+)
+def test_bodies_that_cannot_be_read(
+    panel: LivePanel, headers: list[str], status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = b'{"mirror": false}'
+    assert ask(port_of(panel), "/look", *headers, method="POST", body=body)[0] == status
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\r\n\r\n", b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
+        b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nno colon\r\n\r\n",
+        b"POST /look HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n",
+        b"POST /look HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET /thumbnail/\xd9\xa3 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+        b"GET /% HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_request_leaves_no_trace(
+    panel: LivePanel, request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert say(port_of(panel), request_, 1.0)[0] in (0, 400, 404, 414, 431)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("path", ["/", "/state", "/stream.mjpg", "/ws", "/look"])
+def test_clients_that_leave_early_leave_no_trace(
+    panel: LivePanel, sink: WebSink, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    upgrade = (
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+    )
+    method, rest = (b"POST", f"{JSON}\r\nContent-Length: 90\r\n\r\n{{".encode()), b"\r\n"
+    verb = method[0] if path == "/look" else b"GET"
+    tail = method[1] if path == "/look" else (upgrade + rest if path == "/ws" else rest)
+    for port in (port_of(panel), sink.port):
+        for reset in (True, False):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(verb + f" {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode() + tail)
+                if reset:
+                    linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        sink.write(Frame(np.zeros((48, 64, 3), np.uint8), 1.0, 1))
+    time.sleep(0.3)
+    assert ask(port_of(panel), "/state")[0] == 200
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        b"G",
+        b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /st",
+        b"POST /look HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 10\r\n\r\n{",
+        b"POST /state HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n{",
+    ],
+)
+def test_half_a_request_is_not_waited_for(
+    beginning: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidbg.sinks.web import panel_server
+
+    monkeypatch.setattr(web_service, "_IDLE_S", 0.5)
+    monkeypatch.setattr(web_service, "_LINGER_S", 0.3)
+    monkeypatch.setattr(panel_server, "_REQUEST_S", 0.5)
+    panel = LivePanel(0, [])
+    with socket.create_connection(("127.0.0.1", port_of(panel))) as client:
+        client.settimeout(8)
+        client.sendall(beginning)
+        start = time.monotonic()
+        while client.recv(65536):
+            pass
+        assert time.monotonic() - start < 5
+    panel.close()

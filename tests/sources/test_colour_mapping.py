@@ -1,0 +1,108 @@
+"""HDR and wide gamuts: the colours that come out are those that were meant, in SDR."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from clips import middles, patches, write_clip
+from numpy.typing import NDArray
+
+from vidbg.frame import Colour
+from vidbg.sources.files.colour_mapping import mapped_colour
+from vidbg.sources.files.video_file_source import VideoFileSource
+
+SDR_WHITE_NITS = 203  # ITU-R BT.2408
+TO_2020 = np.array(  # ITU-R BT.2087, linear RGB
+    [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
+)
+TO_P3 = np.array([[0.8225, 0.1774, 0.0], [0.0332, 0.9669, 0.0], [0.0171, 0.0724, 0.9108]])
+IMAGE = patches(240, 144) // 2 + 50
+
+
+def light(image: NDArray[Any], primaries: NDArray[Any]) -> NDArray[Any]:
+    """Linear RGB, 1 is SDR white, of a BGR picture shown on a BT.1886 display."""
+    return np.asarray(((image[..., ::-1] / 255) ** 2.4) @ primaries.T)
+
+
+def pq(nits: NDArray[Any]) -> NDArray[Any]:
+    """SMPTE ST 2084."""
+    power = (nits / 10_000) ** 0.1593017578125
+    return np.asarray(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
+
+
+def hlg(nits: NDArray[Any]) -> NDArray[Any]:
+    """ITU-R BT.2100 for a display of 1000 cd/m2: its system gamma undone, then the curve."""
+    shown = nits / 1000
+    luminance = shown @ np.array([0.2627, 0.6780, 0.0593])
+    scene = shown * np.maximum(luminance, 1e-9)[..., np.newaxis] ** (1 / 1.2 - 1)
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    upper = a * np.log(np.maximum(12 * scene - b, 1e-9)) + c
+    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper))
+
+
+def ten_bits(rgb: NDArray[Any], kr: float, kb: float) -> av.VideoFrame:
+    """Limited-range yuv444p10le of RGB in 0..1, by ITU-T H.273."""
+    red, green, blue = (rgb[..., channel] for channel in range(3))
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    planes = [
+        luma * 876 + 64,
+        (blue - luma) / (2 * (1 - kb)) * 896 + 512,
+        (red - luma) / (2 * (1 - kr)) * 896 + 512,
+    ]
+    frame = av.VideoFrame(rgb.shape[1], rgb.shape[0], "yuv444p10le")
+    for plane, samples in zip(frame.planes, planes, strict=True):
+        samples_of: Any = plane
+        rows = np.frombuffer(samples_of, np.uint16).reshape(plane.height, -1)
+        rows[:, : plane.width] = np.rint(samples)
+    return frame
+
+
+def clip_of(path: Path, rgb: NDArray[Any], colour: Colour) -> Path:
+    kr, kb = (0.2627, 0.0593) if colour.matrix == 9 else (0.2126, 0.0722)
+    return write_clip(
+        path, ticks=range(2), size=(rgb.shape[1], rgb.shape[0]), codec="ffv1",
+        pixel_format="yuv444p10le", colour=colour, frame_of=lambda _: ten_bits(rgb, kr, kb),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("colour", "rgb", "name"),
+    [
+        (Colour(9, 9, 16), pq(light(IMAGE, TO_2020) * SDR_WHITE_NITS), "PQ"),
+        (Colour(9, 9, 18), hlg(light(IMAGE, TO_2020) * SDR_WHITE_NITS), "HLG"),
+        (Colour(9, 9, 14), light(IMAGE, TO_2020) ** (1 / 2.4), ""),
+        (Colour(9, 9), light(IMAGE, TO_2020) ** (1 / 2.4), ""),
+        (Colour(1, 12, 1), light(IMAGE, TO_P3) ** (1 / 2.4), ""),
+    ],
+)
+def test_colours_are_those_that_were_meant(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    colour: Colour, rgb: NDArray[Any], name: str,
+) -> None:  # fmt: skip
+    clip = clip_of(tmp_path / "a.mkv", rgb, colour)
+    with caplog.at_level(logging.WARNING), VideoFileSource(clip) as source:
+        assert source.info.colour == Colour(1, 1, 1)
+        frames = list(source)
+    for frame in frames:
+        error = middles(frame.image).astype(int) - middles(IMAGE)
+        assert np.abs(error).max() <= 6
+        assert abs(error.mean()) < 1
+    with VideoFileSource(clip, again=True):  # as a background is opened for its next round
+        assert caplog.text.count("is mapped to SDR") == bool(name)
+        assert name in caplog.text
+
+
+def test_what_is_brighter_than_white_is_white(tmp_path: Path) -> None:
+    rgb = pq(np.full((*IMAGE.shape[:2], 3), 900.0))
+    with VideoFileSource(clip_of(tmp_path / "a.mkv", rgb, Colour(9, 9, 16))) as source:
+        assert next(iter(source)).image.min() >= 254
+
+
+@pytest.mark.parametrize("colour", [Colour(), Colour(1, 1, 1), Colour(5, 5, 6), Colour(6, 6, 13)])
+def test_ordinary_colours_are_not_mapped(colour: Colour) -> None:
+    assert mapped_colour(colour) is colour

@@ -1,0 +1,228 @@
+"""Decoding pictures: formats, orientation, alpha, colour profiles, what is refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clips import middles, numbered, patches
+from heic import write_heic
+from PIL import Image as Pillow
+from PIL import ImageCms
+from profiles import display_p3
+
+from vidbg.errors import SourceError
+from vidbg.sources.files.images_source import PICTURE_SUFFIXES, ImagesSource, is_picture
+from vidbg.util.photo_file import Picture, is_animated, read_picture
+
+
+def read(path: Path) -> Picture:
+    picture = read_picture(path)
+    assert picture is not None
+    return picture
+
+
+def pillow_of(image: Any) -> Pillow.Image:
+    return Pillow.fromarray(np.ascontiguousarray(image[..., ::-1]))
+
+
+def with_alpha(image: Any, alpha: Any) -> Pillow.Image:
+    picture = pillow_of(image)
+    picture.putalpha(Pillow.fromarray(alpha))
+    return picture
+
+
+def error_of(one: Any, other: Any) -> float:
+    return float(np.abs(one.astype(int) - other).mean())
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_heic_of_tiles_is_read_whole_and_upright(tmp_path: Path, turns: int) -> None:
+    upright = numbered(5, 300, 200)
+    stored = np.ascontiguousarray(np.rot90(upright, -turns))
+    picture = read(write_heic(tmp_path / "photo.heic", stored, turns))
+    assert picture.image.shape == upright.shape
+    assert error_of(picture.image, upright) < 4
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".jp2", ".jfif", ".bmp", ".tiff", ".webp", ".ppm"])
+def test_formats_are_read_as_pictures(tmp_path: Path, suffix: str) -> None:
+    image = numbered(5, 120, 80)
+    name = {".jfif": "JPEG"}.get(suffix)
+    path = tmp_path / f"a{suffix}"
+    pillow_of(image).save(path, name)
+    assert is_picture(path)
+    with ImagesSource([path]) as source:
+        (frame,) = source
+    assert error_of(frame.image, image) < 4
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "AVIF"])
+def test_animations_are_no_pictures(tmp_path: Path, kind: str) -> None:
+    frames = [pillow_of(numbered(index, 64, 48)) for index in range(3)]
+    path = tmp_path / f"a.{kind.lower()}"
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=100)
+    assert not is_picture(path)
+    frames[0].save(path, kind)
+    assert not is_animated(path)
+    assert is_picture(path) == (path.suffix in PICTURE_SUFFIXES)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff", ".avif"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_orientation_holds_where_there_is_alpha(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    upright = numbered(3, 64, 48)
+    alpha = np.full((48, 64), 255, np.uint8)
+    alpha[:10, :20] = 0
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]  # to the left, as the camera was held
+    stored = with_alpha(np.rot90(upright, turns), np.ascontiguousarray(np.rot90(alpha, turns)))
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{suffix}"
+    stored.save(path, exif=exif, lossless=True)
+    picture = read(path)
+    assert picture.alpha is not None
+    assert picture.image.shape == upright.shape
+    seen = alpha > 0
+    assert error_of(picture.image[seen], upright[seen]) < 5
+    np.testing.assert_allclose(picture.alpha, alpha / 255, atol=0.03)
+
+
+@pytest.mark.parametrize("associated", [False, True])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_soft_alpha_of_a_tiff_is_applied_once(tmp_path: Path, associated: bool, depth: int) -> None:
+    colour, share = np.array([40, 120, 200]), 128 / 255
+    stored = np.rint(colour * share) if associated else colour
+    pixel = np.array([*stored, 128]) * (257 if depth == 16 else 1)
+    path = tmp_path / "a.tiff"
+    write_tiff(path, np.broadcast_to(pixel, (6, 8, 4)), depth, 1 if associated else 2)
+    picture = read(path)
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha, share, atol=0.003)
+    np.testing.assert_allclose(picture.image[0, 0], colour[::-1], atol=2)
+
+
+def write_tiff(path: Path, rgba: Any, depth: int, extra_samples: int) -> None:
+    """An uncompressed RGBA TIFF, by the specification (TIFF 6.0)."""
+    height, width = rgba.shape[:2]
+    data = np.ascontiguousarray(rgba, "<u2" if depth == 16 else "u1").tobytes()
+    short, long = 3, 4
+    deep_at = 8 + 2 + 12 * 10 + 4
+    entries = [
+        (256, short, 1, width), (257, short, 1, height), (258, short, 4, deep_at),
+        (259, short, 1, 1), (262, short, 1, 2), (273, long, 1, deep_at + 8),
+        (277, short, 1, 4), (278, short, 1, height), (279, long, 1, len(data)),
+        (338, short, 1, extra_samples),
+    ]  # fmt: skip
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    header = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    depths = struct.pack("<4H", *[depth] * 4)
+    path.write_bytes(header + directory + bytes(4) + depths + data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tiff"])
+def test_colours_of_a_display_p3_photo_become_srgb(tmp_path: Path, suffix: str) -> None:
+    image = patches(96, 72) // 2 + 60  # colours that sRGB has
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(display_p3()))
+    stored = ImageCms.profileToProfile(
+        pillow_of(image), ImageCms.createProfile("sRGB"), profile, outputMode="RGB"
+    )
+    assert stored is not None
+    options: dict[str, Any] = {".png": {}, ".tiff": {}}.get(suffix, {"quality": 98})
+    path = tmp_path / f"a{suffix}"
+    stored.save(path, icc_profile=display_p3(), **options)
+    seen = read(path).image
+    assert np.abs(middles(seen).astype(int) - middles(image)).max() <= 8
+    assert np.abs(middles(np.asarray(stored)[..., ::-1]).astype(int) - middles(image)).max() > 12
+
+
+def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
+    image = patches(96, 72)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pillow_of(image).save(tmp_path / "a.png", icc_profile=profile)
+    assert np.array_equal(read(tmp_path / "a.png").image, image)
+
+
+def test_a_broken_profile_is_told_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = patches(96, 72)
+    pillow_of(image).save(tmp_path / "a.png", icc_profile=b"no profile" * 20)
+    assert np.array_equal(read(tmp_path / "a.png").image, image)
+    assert caplog.text.count("its colour profile cannot be used") == 1
+
+
+def test_cmyk_and_palettes_become_bgr(tmp_path: Path) -> None:
+    Pillow.new("CMYK", (20, 10), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=98)
+    np.testing.assert_allclose(read(tmp_path / "a.jpg").image[5, 5], (0, 0, 255), atol=4)
+    palette = Pillow.new("P", (20, 10), 1)
+    palette.putpalette([0, 0, 0, 10, 20, 200])
+    palette.putpixel((0, 0), 0)
+    palette.save(tmp_path / "b.png", transparency=0)
+    picture = read(tmp_path / "b.png")
+    assert picture.alpha is not None
+    assert (picture.alpha[0, 0], picture.alpha[5, 5]) == (0, 1)
+    assert picture.image[5, 5].tolist() == [200, 20, 10]
+
+
+def test_a_ratio_of_densities_is_a_pixels_shape(tmp_path: Path) -> None:
+    picture = Pillow.new("RGB", (20, 10))
+    picture.save(tmp_path / "a.jpg")
+    data = bytearray((tmp_path / "a.jpg").read_bytes())
+    place = data.index(b"JFIF\0") + 7
+    data[place : place + 5] = struct.pack(">BHH", 0, 3, 4)  # no unit, 3 across to 4 down
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert read(tmp_path / "a.jpg").pixel_aspect == Fraction(4, 3)
+    picture.save(tmp_path / "b.jpg", dpi=(72, 300))  # a printer's matter, not a screen's
+    assert read(tmp_path / "b.jpg").pixel_aspect == 1
+
+
+def huge_png(path: Path, width: int, height: int) -> Path:
+    """A PNG's header; its pixels are never reached."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = b"IDAT" + zlib.compress(b"\0")
+    chunks = [
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in (header, body, b"IEND")
+    ]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    return path
+
+
+def test_pictures_beyond_the_limit_are_refused(tmp_path: Path) -> None:
+    path = huge_png(tmp_path / "huge.png", 40_000, 30_000)
+    with pytest.raises(SourceError, match=r"huge\.png has 40000x30000 pixels; allowed are"):
+        read_picture(path)
+
+
+def test_pictures_of_200_megapixels_are_not_taken_for_an_attack(tmp_path: Path) -> None:
+    Pillow.new("1", (20_000, 10_000)).save(tmp_path / "a.png")
+    before = Pillow.MAX_IMAGE_PIXELS
+    assert read(tmp_path / "a.png").image.shape == (10_000, 20_000, 3)
+    assert before == Pillow.MAX_IMAGE_PIXELS
+
+
+def test_a_picture_that_breaks_off_is_refused(tmp_path: Path) -> None:
+    for suffix in (".jpg", ".png", ".avif", ".jp2"):
+        pillow_of(patches(240, 240)).save(tmp_path / f"a{suffix}")
+        data = (tmp_path / f"a{suffix}").read_bytes()
+        (tmp_path / f"a{suffix}").write_bytes(data[: len(data) * 2 // 3])
+        with pytest.raises(SourceError, match="is not a picture, or it is broken"):
+            ImagesSource([tmp_path / f"a{suffix}"])
+
+
+@pytest.mark.parametrize("suffix", [".jxl", ".DNG", ".svg"])
+def test_kinds_that_are_not_read_are_refused_with_the_way_out(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    Pillow.new("RGB", (8, 8)).save(path, "TIFF")  # as a DNG begins: with a thumbnail
+    assert is_picture(path)
+    with pytest.raises(SourceError, match="export it as JPEG, PNG or TIFF first"):
+        read_picture(path)

@@ -1,0 +1,32 @@
+"""What is said about a name that is not on the list."""
+
+from __future__ import annotations
+
+import pytest
+
+from vidbg.errors import ConfigError
+from vidbg.util.choices import check_choice, closest, refusal
+
+FRUIT = ["apple", "Pear", "plum"]
+
+
+@pytest.mark.parametrize(
+    ("value", "close"),
+    [("aple", "apple"), ("PEAR", "Pear"), ("pearr", "Pear"), ("kiwi", None), ("", None)],
+)
+def test_the_closest_word_is_found_whatever_its_capitals(value: str, close: str | None) -> None:
+    assert closest(value, FRUIT) == close
+
+
+def test_a_refusal_suggests_and_lists() -> None:
+    assert refusal("fruit", "plumb", FRUIT) == (
+        "unknown fruit 'plumb'; did you mean 'plum'? choose from apple, Pear, plum"
+    )
+    assert refusal("fruit", "kiwi", FRUIT) == "unknown fruit 'kiwi'; choose from apple, Pear, plum"
+
+
+def test_only_words_of_the_list_pass() -> None:
+    check_choice("fruit", "plum", FRUIT)
+    for wrong in ("pear", None, 3):
+        with pytest.raises(ConfigError, match="unknown fruit"):
+            check_choice("fruit", wrong, FRUIT)

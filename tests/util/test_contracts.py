@@ -1,0 +1,100 @@
+"""The live members of each room, and every backend, keep to their room's contract.
+
+File sources and sinks are run through it in test_sources_files.py and test_sinks_files.py.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from contracts import (
+    OpenSink,
+    OpenSource,
+    check_sink_aborts,
+    check_sink_aborts_on_error,
+    check_sink_completes,
+    check_source_closes,
+    check_source_closes_from_another_thread,
+    check_source_gives_frames_in_order,
+)
+
+from vidbg.errors import BackendError, ConfigError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.matting.backends import Backend, load_backend
+from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.sinks.fan_out import FanOutSink
+from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.stream.raw_pipe import RawPipeSink
+from vidbg.sources.synthetic import SyntheticSource
+
+INFO = StreamInfo(48, 32, frame_rate=Fraction(30), time_base=Fraction(1, 30))
+FRAMES = [Frame(np.full((32, 48, 3), 40 * i, np.uint8), i / 30, i) for i in range(4)]
+
+SOURCES: dict[str, OpenSource] = {
+    "synthetic": lambda: SyntheticSource(48, 32, Fraction(30000, 1001), 60),
+    "synthetic live": lambda: SyntheticSource(48, 32, Fraction(1000), None, live=True),
+}
+SINKS: dict[str, OpenSink] = {
+    "memory": MemorySink,
+    "raw pipe": lambda: RawPipeSink(INFO, io.BytesIO()),
+    "fan-out": lambda: FanOutSink([MemorySink(), RawPipeSink(INFO, io.BytesIO())]),
+}
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "constant": lambda: ConstantBackend(0.5),
+    "openvino int8": lambda: load_backend("cpu", "int8"),
+    "openvino bf16": lambda: load_backend("cpu", "bf16"),
+    "openvino fp32": lambda: load_backend("cpu", "fp32"),
+    "pytorch fp32": lambda: load_backend("torch-cpu", "fp32"),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_source_gives_frames_in_order,
+        check_source_closes,
+        check_source_closes_from_another_thread,
+    ],
+)
+def test_source(name: str, check: Callable[[OpenSource], None]) -> None:
+    check(SOURCES[name])
+
+
+@pytest.mark.parametrize("name", SINKS)
+@pytest.mark.parametrize(
+    "check", [check_sink_completes, check_sink_aborts, check_sink_aborts_on_error]
+)
+def test_sink(name: str, check: Callable[[OpenSink, list[Frame]], None]) -> None:
+    check(SINKS[name], FRAMES)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_backend(name: str) -> None:
+    """Any size in 32s, alpha in [0, 1], a new array each time, closing twice."""
+    try:
+        backend = BACKENDS[name]()
+    except ConfigError as error:
+        pytest.skip(str(error))
+    rng = np.random.default_rng(0)
+    for size in ((64, 96), (96, 64), (64, 96)):
+        batch = rng.normal(size=(1, 4, *size)).astype(np.float32)
+        given = batch.copy()
+        alpha = backend(batch)
+        assert alpha.shape == size
+        assert alpha.dtype == np.float32
+        assert 0 <= alpha.min() <= alpha.max() <= 1
+        assert alpha.flags.writeable
+        assert not np.shares_memory(alpha, backend(batch))
+        np.testing.assert_array_equal(batch, given)
+    assert backend.name
+    assert backend.precision
+    backend.close()
+    backend.close()
+    if name != "constant":
+        with pytest.raises(BackendError, match="closed"):
+            backend(batch)

@@ -1,0 +1,1 @@
+"""Measuring engines: the benchmark, its report and comparisons."""

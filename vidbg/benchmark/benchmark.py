@@ -1,0 +1,342 @@
+"""Measures a stream: stage by stage, end to end, with the machine it ran on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidbg.compositing import CompositingConfig, Compositor
+from vidbg.config import MattingConfig
+from vidbg.errors import BackendError, ConfigError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.matting.backends import Backend
+from vidbg.matting.ladder import file_step
+from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
+from vidbg.matting.video_matting import VideoMatting
+from vidbg.option_table import check_config
+from vidbg.pipeline.files.stream import MOST_UNDER_WAY, Stream, StreamReport
+from vidbg.pipeline.frame_processor import FrameProcessor, FrameProcessors
+from vidbg.pipeline.live import Appearance, Supervisor
+from vidbg.sinks import Sink
+from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.stream.raw_pipe import RawPipeSink
+from vidbg.sources import Source, open_frames
+from vidbg.sources.synthetic import SyntheticSource, swaying_person
+from vidbg.util.timing import StageClock
+
+Times = dict[str, float]
+PERCENTILES = (50, 95, 99)
+
+SETTLE_S = 0.3
+"""From the start of a live measurement to its first frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkConfig:
+    """What to measure.
+
+    Attributes:
+        path: a video; None for a synthetic person of the given size.
+        width, height: of the synthetic frames, in pixels.
+        frames: measured; a shorter video is measured whole.
+        warm_up: frames before the measurement.
+        live_fps: run live, as `vidbg run` does, with a synthetic camera of so many frames a second,
+            dropping what is late; None for as fast as it goes.
+        still: the synthetic person does not move.
+        y4m: write the results as raw video, which is thrown away; else they stay in memory.
+    """
+
+    path: Path | None
+    width: int
+    height: int
+    frames: int
+    warm_up: int
+    live_fps: float | None
+    still: bool = False
+    y4m: bool = False
+
+    def __post_init__(self) -> None:
+        if self.path is not None and self.live_fps is not None:
+            raise ConfigError("a file has its own pace; --live-fps goes with the synthetic source")
+        if self.path is not None and self.still:
+            raise ConfigError("a file moves as it does; --still goes with the synthetic source")
+        check_config(self, "benchmark")
+
+    def describe(self) -> str:
+        pace = "" if self.live_fps is None else f" at {self.live_fps:g} FPS"
+        still = " still" if self.still else ""
+        return str(self.path or f"synthetic {self.width}x{self.height}{pace}{still}")
+
+    def open(self) -> Source:
+        if self.path is not None:
+            return open_frames(self.path)
+        rate = Fraction(self.live_fps or 30).limit_denominator(1001)
+        live = self.live_fps is not None
+        size = self.width, self.height
+        pictures = swaying_person(*size)[:1] if self.still else None
+        return SyntheticSource(*size, rate, self.frames, live, pictures=pictures)
+
+    @contextmanager
+    def open_sink(self, info: StreamInfo) -> Iterator[Sink]:
+        if not self.y4m:
+            with MemorySink(max_frames=1) as memory:
+                yield memory
+        else:
+            with (
+                Path(os.devnull).open("wb") as nowhere,
+                RawPipeSink(info, nowhere) as pipe,
+            ):
+                yield pipe
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one engine did.
+
+    Attributes:
+        network_ms, network_fps: the network alone, one input after the other.
+        latencies_ms: of every frame, in milliseconds.
+        drops: frames that were overtaken by newer ones.
+        repeated: live, output frames for which no new one was there in time.
+        reused: frames that stood still, so that the network rested.
+        stages_ms, latency_ms: percentiles p50, p95, p99 in milliseconds; latency is from read to
+            written and holds the time in queues.
+        first_frame_s: from loading the network to the first composited frame.
+        cpu_percent: of one core, over the measurement.
+        rss_mb: the process's largest resident memory so far; None on Windows.
+    """
+
+    engine: str
+    network_size: str
+    network_ms: Times
+    network_fps: float
+    first_frame_s: float
+    frames: int
+    fps: float
+    drops: int
+    repeated: int
+    latency_ms: Times
+    stages_ms: dict[str, Times]
+    cpu_percent: float
+    rss_mb: float | None
+    latencies_ms: list[float]
+    reused: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "engine": self.engine,
+            "network_size": self.network_size,
+            "network": {"fps": round(self.network_fps, 2), "latency_ms": self.network_ms},
+            "first_frame_s": round(self.first_frame_s, 3),
+            "end_to_end": {
+                "frames": self.frames,
+                "fps": round(self.fps, 2),
+                "latency_ms": self.latency_ms,
+                "drops": self.drops,
+                "repeated": self.repeated,
+                "reused": self.reused,
+                "cpu_percent": round(self.cpu_percent, 1),
+                "rss_mb": self.rss_mb,
+            },
+            "stages": self.stages_ms,
+        }
+
+
+def run_benchmark(
+    config: BenchmarkConfig, matting: MattingConfig, compositing: CompositingConfig
+) -> Result:
+    """Warm up, then run one stream into memory.
+
+    Raises:
+        VidbgError: the engine or the source cannot be used.
+    """
+    start = time.perf_counter()
+    with (
+        VideoMatting(config=matting) as matter,
+        closing(Compositor(compositing, open_frames)) as compositor,
+        FrameProcessors(MOST_UNDER_WAY) as roads,
+    ):
+        with config.open() as source:
+            road = roads.choose(matter, compositor, source.info)
+            frame = next(iter(source))
+            road.compose(frame, road.mat(frame))
+        first_frame_s = time.perf_counter() - start
+        for index in range(config.warm_up):
+            again = replace(frame, pts=frame.pts + (index + 1) / 30)
+            road.compose(again, road.mat(again))
+        plan = plan_geometry(frame.height, frame.width, file_step(matting).pixels)
+        network_s = _time_network(matter.backend, frame, plan, config.frames)
+        road.reset()
+        matter.clock.clear()
+        measured = _Measured(first_frame_s, network_s)
+        if config.live_fps is None:
+            return _measure(config, plan, matter, road, measured)
+        roads.close()  # a live run opens the device's graph itself
+        return _measure_live(config, plan, matter, compositing, measured)
+
+
+def run_apart(
+    config: BenchmarkConfig, matting: MattingConfig, compositing: CompositingConfig
+) -> Result:
+    """`run_benchmark` in a process of its own, so that no engine pays for another's memory.
+
+    That process ends with this call, also where a signal breaks it off.
+    """
+    before = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(run_benchmark, config, matting, compositing).result()
+        except BaseException:
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+            raise
+
+
+def _time_network(backend: Backend, frame: Frame, plan: Geometry, count: int) -> list[float]:
+    """Seconds of each call; a call ends when its alpha is in memory."""
+    batch = network_input(shrink(frame.image, plan), None, plan)
+    clock = StageClock()
+    for _ in range(count):
+        with clock.stage("network"):
+            backend(batch)
+    return clock.seconds()["network"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is known before the stream runs, in seconds."""
+
+    first_frame_s: float
+    network_s: list[float]
+
+
+def _measure(
+    config: BenchmarkConfig,
+    plan: Geometry,
+    matter: VideoMatting,
+    road: FrameProcessor,
+    measured: _Measured,
+) -> Result:
+    reused = matter.reused
+    with config.open() as source, config.open_sink(source.info) as sink:
+        stream = Stream(source, road, sink, frame_limit=config.frames)
+        cpu_s = time.process_time()
+        report = stream.run()
+        cpu_s = time.process_time() - cpu_s
+    return _result(plan, matter, measured, report, 0, cpu_s, matter.reused - reused)
+
+
+class _Loaded:
+    """The network that was warmed up, for a live run."""
+
+    def __init__(self, matter: VideoMatting) -> None:
+        self._matter = matter
+
+    def load(self) -> VideoMatting:
+        return self._matter
+
+    def better(self) -> bool:
+        return False
+
+    def blame(self) -> None:
+        raise BackendError("the network failed while it was measured")
+
+    def close(self, patience_s: float) -> None:
+        """The matter is closed by whoever measures."""
+
+
+def _measure_live(
+    config: BenchmarkConfig,
+    plan: Geometry,
+    matter: VideoMatting,
+    compositing: CompositingConfig,
+    measured: _Measured,
+) -> Result:
+    """The road of `vidbg run`, every frame with a mask of its own."""
+    reused = matter.reused
+
+    def open_source() -> Source:
+        time.sleep(SETTLE_S)  # until the stages are ready: a camera takes longer to open
+        return config.open()
+
+    with config.open() as source:
+        info = source.info
+    with config.open_sink(info) as sink:
+        supervisor = Supervisor(
+            open_source,
+            _Loaded(matter),
+            Appearance(compositing),
+            lambda: sink,
+            info,
+            on_demand=False,
+        )
+        cpu_s = time.process_time()
+        report = supervisor.run()
+        cpu_s = time.process_time() - cpu_s
+    if report.frames < 2:
+        raise BackendError("no frames came through; -v tells why")
+    seconds = report.seconds * report.frames / (report.frames - 1)  # the last one's, too
+    stream = StreamReport(report.frames, report.dropped, seconds, report.latencies_s)
+    matter.clock = supervisor.clock
+    return _result(plan, matter, measured, stream, report.repeated, cpu_s, matter.reused - reused)
+
+
+def _result(
+    plan: Geometry,
+    matter: VideoMatting,
+    measured: _Measured,
+    report: StreamReport,
+    repeated: int,
+    cpu_s: float,
+    reused: int,
+) -> Result:
+    stages_ms = {name: percentiles_ms(s) for name, s in matter.clock.seconds().items()}
+    return Result(
+        engine=_engine_name(matter, stages_ms),
+        network_size=f"{plan.width}x{plan.height}",
+        network_ms=percentiles_ms(measured.network_s),
+        network_fps=len(measured.network_s) / sum(measured.network_s),
+        first_frame_s=measured.first_frame_s,
+        frames=report.frames,
+        fps=report.frames / report.seconds,
+        drops=report.dropped,
+        repeated=repeated,
+        latency_ms=percentiles_ms(report.latencies_s),
+        stages_ms=stages_ms,
+        cpu_percent=100 * cpu_s / report.seconds,
+        rss_mb=_peak_memory_mb(),
+        latencies_ms=[1e3 * seconds for seconds in report.latencies_s],
+        reused=reused,
+    )
+
+
+def _engine_name(matter: VideoMatting, stages_ms: dict[str, Times]) -> str:
+    whole = ", full frame" if {"fetch", "device"} & set(stages_ms) else ""
+    network = ", light" if matter.step.network == "light" else ""
+    return f"{matter.backend.name} {matter.backend.precision}{network}{whole}"
+
+
+def percentiles_ms(seconds: list[float]) -> Times:
+    """p50, p95 and p99 in milliseconds, rounded to microseconds."""
+    values = np.percentile(np.array(seconds) * 1e3, PERCENTILES)
+    return {f"p{p}": round(float(v), 3) for p, v in zip(PERCENTILES, values, strict=True)}
+
+
+def _peak_memory_mb() -> float | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)

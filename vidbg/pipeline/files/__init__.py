@@ -1,0 +1,1 @@
+"""Processing files: jobs, the stream of frames, the Python API."""

@@ -1,0 +1,61 @@
+"""Processing files from Python in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vidbg.compositing import BackgroundSpec, CompositingConfig
+from vidbg.compositing.compositor import as_compositing
+from vidbg.config import MattingConfig
+from vidbg.errors import SinkError
+from vidbg.pipeline.files.file_outputs import (
+    OutputConfig,
+    check_jobs,
+    existing_outputs,
+    is_transparent,
+)
+from vidbg.pipeline.files.jobs import plan_jobs
+from vidbg.pipeline.files.process import Observer, Processor
+from vidbg.util.paths import StrPath
+
+
+def process(
+    source: StrPath | Sequence[StrPath],
+    output: StrPath | None = None,
+    *,
+    background: StrPath | BackgroundSpec | CompositingConfig,
+    matting: MattingConfig | None = None,
+    written: OutputConfig | None = None,
+    observer: Observer | None = None,
+) -> list[Path]:
+    """Replace the background of a video, an image, or everything in a folder or glob pattern.
+
+    Args:
+        source: a file, a folder or a glob pattern, or a sequence of them.
+        output: a file or folder; None puts results beside their inputs.
+        background: as after `vidbg process -b`, the path of a file, or a whole CompositingConfig.
+        matting: device, precision, network size and smoothing.
+        written: encoding, and whether to replace files that exist (by default not).
+        observer: is told about the progress.
+    Returns:
+        The files written, in the order of their inputs.
+    Raises:
+        VidbgError: something cannot be read, computed or written; the files before it are finished.
+        TypeError: the source or the output is not a path.
+    """
+    compositing = as_compositing(background)
+    written = written or OutputConfig()
+    target = None if output is None else os.fspath(output)
+    sources = [source] if isinstance(source, str | os.PathLike) else source
+    names = [os.fspath(name) for name in sources]
+    jobs = plan_jobs(names, target, transparent=is_transparent(compositing))
+    check_jobs(jobs, compositing, written)
+    present = [path for job in jobs for path in existing_outputs(job, written)]
+    if present and not written.overwrite:
+        raise SinkError(f"{present[0]} exists; pass OutputConfig(overwrite=True) to replace it")
+    with Processor(compositing, written, matting) as processor:
+        for job in jobs:
+            processor(job, observer)
+    return [Path(job.target) for job in jobs]

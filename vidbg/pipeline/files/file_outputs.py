@@ -1,0 +1,228 @@
+"""What a job writes: the checks before it starts, and the sinks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vidbg.compositing import CompositingConfig
+from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Interlaced
+from vidbg.option_table import INTERLACED, check_config
+from vidbg.pipeline.files.jobs import PIPE, Job, folded
+from vidbg.sinks import Sink
+from vidbg.sinks.camera.opaque import OpaqueSink
+from vidbg.sinks.encoding.formats import Encoding, OutputKind, output_kind
+from vidbg.sinks.fan_out import FanOutSink
+from vidbg.sources import Source
+from vidbg.util.paths import is_file
+
+_NUMBER = re.compile(r"%\d*d")  # of a sequence: frame%05d.png
+
+
+@dataclass(frozen=True, slots=True)
+class OutputConfig:
+    """How results are written.
+
+    Attributes:
+        encoding: quality and speed of the video encoder.
+        overwrite: replace a file that exists (never an input).
+        alpha_video: write the matte, too, as a grey video of this name (text is converted).
+        interlaced: what becomes of interlaced input.
+    """
+
+    encoding: Encoding = field(default_factory=Encoding)
+    overwrite: bool = False
+    alpha_video: Path | None = None
+    interlaced: Interlaced = INTERLACED.default
+
+    def __post_init__(self) -> None:
+        if self.alpha_video is not None:
+            object.__setattr__(self, "alpha_video", Path(self.alpha_video))
+        check_config(self, "output")
+
+
+def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:
+    """Refuse what cannot be written, before anything is read.
+
+    No input of any job, nor the background, is a target of any other: a batch would replace it
+    before its turn comes. Two targets whose names differ in upper and lower case alone count as
+    one, because many file systems see it so.
+
+    Raises:
+        ConfigError: a name that cannot hold the result, that is an input itself, or is used twice.
+    """
+    if output.alpha_video is not None and len(jobs) > 1:
+        raise ConfigError(f"{len(jobs)} inputs cannot share the alpha video {output.alpha_video}")
+    inputs = _Inputs(jobs, compositing)
+    taken: dict[str, Path] = {}
+    for job in jobs:
+        _check_kinds(job, is_transparent(compositing), output.alpha_video)
+        for target in _targets(job, output):
+            inputs.check(target, job)
+            other = taken.setdefault(folded(target), target)
+            if other is not target:
+                raise ConfigError(_twice(target, other))
+
+
+def _targets(job: Job, output: OutputConfig) -> list[Path]:
+    targets = [] if job.target == PIPE else [Path(job.target)]
+    return [*targets, output.alpha_video] if output.alpha_video else targets
+
+
+def _check_kinds(job: Job, transparent: bool, alpha_video: Path | None) -> None:
+    if job.target != PIPE:
+        output_kind(job.target, alpha=transparent)
+    elif transparent:
+        raise ConfigError(
+            "standard output carries no transparency; give -o NAME.mov, NAME.webm or %05d.png"
+        )
+    if alpha_video is not None and output_kind(alpha_video) is OutputKind.PICTURES:
+        raise ConfigError(f"the alpha video {alpha_video} is no video; give .mp4, .mov or .mkv")
+
+
+class _Inputs:
+    """The files that a run reads, found again under any of their names."""
+
+    def __init__(self, jobs: Sequence[Job], compositing: CompositingConfig) -> None:
+        named = [(Path(job.source), "an input of this run") for job in jobs if job.source != PIPE]
+        named += [(path, "the background") for path in compositing.background.files]
+        self._roles: dict[tuple[int, int], str] = {}
+        self._folders: dict[Path, list[tuple[Path, str]]] = {}
+        for path, role in named:
+            with suppress(OSError):
+                status = path.stat()
+                self._roles.setdefault((status.st_dev, status.st_ino), role)
+            self._folders.setdefault(path.absolute().parent.resolve(), []).append((path, role))
+
+    def check(self, target: Path, job: Job) -> None:
+        """Raise ConfigError where writing to the target would replace an input."""
+        role = self._role_of_sequence(target) if job.is_sequence else None
+        with suppress(OSError):  # a target that does not exist is no input
+            status = target.stat()
+            role = self._roles.get((status.st_dev, status.st_ino), role)
+        if role is None:
+            return
+        if job.source != PIPE and _same(target, Path(job.source)):
+            role = "the input itself"
+        raise ConfigError(f"{target} is {role}; give another name or folder for the output")
+
+    def _role_of_sequence(self, target: Path) -> str | None:
+        """The role of an input that is one of a sequence's pictures, such as frame00007.png."""
+        parts = [re.escape(part) for part in _NUMBER.split(target.name)]
+        pattern = re.compile(r"\d+".join(parts), re.IGNORECASE)
+        neighbours = self._folders.get(target.absolute().parent.resolve(), [])
+        return next((role for path, role in neighbours if pattern.fullmatch(path.name)), None)
+
+
+def _same(one: Path, other: Path) -> bool:
+    with suppress(OSError):  # one does not exist, or has a name that is too long for any file
+        return one.samefile(other)
+    return False
+
+
+def _twice(target: Path, other: Path) -> str:
+    if str(target) == str(other):
+        return f"{target} would be written twice; give two names"
+    return f"{target} and {other} are one file on many file systems; give names that differ more"
+
+
+def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
+    """The files of a job that are there already; of a numbered sequence all of its pictures."""
+    targets = [] if job.target == PIPE else [Path(job.target)]
+    if job.is_sequence:
+        from vidbg.sinks.files.images_sink import numbered_pictures
+
+        targets = list(numbered_pictures(Path(job.target)).values())
+    targets += [output.alpha_video] if output.alpha_video else []
+    return [path for path in targets if is_file(path)]
+
+
+def is_transparent(compositing: CompositingConfig) -> bool:
+    return compositing.background.transparent
+
+
+def wants_streams(job: Job) -> bool:
+    """Whether the output takes sound and subtitles."""
+    return job.target != PIPE and output_kind(job.target) is not OutputKind.PICTURES
+
+
+def open_sink(job: Job, source: Source, *, transparent: bool, output: OutputConfig) -> Sink:
+    """The output of a job, with the alpha video beside it where one is wanted.
+
+    Raises:
+        ConfigError: this source cannot become such an output.
+        SinkError: the output cannot be written.
+    """
+    if job.makes_folder or job.is_sequence:
+        _make_folder(Path(job.target).parent)
+    main = _main_sink(job, source, transparent, output)
+    if output.alpha_video is None:
+        return main
+    try:
+        mask = _video(output.alpha_video, source, "mask", output)
+    except BaseException:
+        main.abort()
+        raise
+    return FanOutSink([main if transparent else OpaqueSink(main), mask])
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"the folder {folder} cannot be made: {error.strerror}") from error
+
+
+def _main_sink(job: Job, source: Source, transparent: bool, output: OutputConfig) -> Sink:
+    if job.target == PIPE:
+        from vidbg.sinks.stream.raw_pipe import RawPipeSink
+
+        return RawPipeSink(source.info)
+    if output_kind(job.target, alpha=transparent) is OutputKind.PICTURES:
+        return _pictures(job, source, transparent, output)
+    return _video(Path(job.target), source, "transparent" if transparent else "opaque", output)
+
+
+def _pictures(job: Job, source: Source, transparent: bool, output: OutputConfig) -> Sink:
+    from vidbg.sinks.files.images_sink import ImagesSink
+
+    path = Path(job.target)
+    if not source.info.stills:
+        if not job.is_sequence and source.info.frame_count != 1:
+            raise ConfigError(
+                f"the frames of a video do not fit into the one picture {path}; give a name with "
+                f"a number, such as {path.stem}%05d{path.suffix}"
+            )
+        return ImagesSink(path, alpha=transparent, overwrite=output.overwrite)
+    if not path.parent.is_dir():
+        raise SinkError(f"there is no folder {path.parent} to write {path.name} to; make it")
+    # by folder and name, for a "%" in the name of a picture is no number
+    return ImagesSink(
+        path.parent,
+        names=[path.stem],
+        suffix=path.suffix,
+        alpha=transparent,
+        overwrite=output.overwrite,
+    )
+
+
+def _video(path: Path, source: Source, content: Any, output: OutputConfig) -> Sink:
+    from vidbg.sinks.files.video_file_sink import VideoFileSink
+
+    if source.info.stills and content == "mask":
+        raise ConfigError(f"a picture has no alpha video {path}; -b transparent keeps its alpha")
+    if source.info.stills:
+        raise ConfigError(f"a picture cannot become the video {path}; give a picture's name")
+    return VideoFileSink(
+        path,
+        source.info,
+        content=content,
+        encoding=output.encoding,
+        relay=None if content == "mask" else getattr(source, "relay", None),
+        overwrite=output.overwrite,
+    )

@@ -1,0 +1,230 @@
+"""Which files are to be processed, and what each result is called."""
+
+from __future__ import annotations
+
+import glob
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidbg.errors import ConfigError, SourceError
+from vidbg.sinks.encoding.formats import CONTAINERS
+from vidbg.sinks.encoding.formats import PICTURE_SUFFIXES as WRITTEN_PICTURES
+from vidbg.sources.files.images_source import PICTURE_SUFFIXES, is_picture
+from vidbg.util.paths import exists, is_file, is_folder
+
+PIPE = "-"
+
+VIDEO_SUFFIXES = (
+    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
+    ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+)  # fmt: skip
+"""What is taken for a video in a folder; a file that is named alone is tried whatever its name."""
+
+_SOUND_OF_ALL_KINDS = (".avi", ".ogv", ".vob")
+"""Files whose sound is often of a kind that .mp4 does not hold, but .mkv does."""
+
+SUFFIX_ADDED = "_vidbg"
+
+LONGEST_NAME_BYTES = 255
+"""Of a file's name in nearly every file system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to be made of another; either may be "-", standard input and output.
+
+    Attributes:
+        makes_folder: the folder of the target is made where it is missing.
+    """
+
+    source: str
+    target: str
+    makes_folder: bool = False
+
+    @property
+    def is_sequence(self) -> bool:
+        """The target is a sequence of pictures, such as frame%05d.png."""
+        written = Path(self.target).suffix.lower() in WRITTEN_PICTURES
+        return written and "%" in Path(self.target).name and not is_picture(Path(self.source))
+
+
+def plan_jobs(source: str | Sequence[str], output: str | None, *, transparent: bool) -> list[Job]:
+    """One job for a file, one a file for a folder, a glob pattern or several inputs.
+
+    Without an output the result goes beside its input: `talk.mp4` becomes `talk_vidbg.mp4`, the
+    folder `clips` becomes `clips_vidbg`. An output that exists as a folder, ends in "/" or has no
+    suffix is a folder for results; `%05d.png` is a sequence of pictures.
+
+    Args:
+        source: a file, a folder, a glob pattern or "-"; or several, without "-".
+        output: a file, a folder, "-", or None.
+        transparent: results carry alpha, which decides their suffixes.
+    Raises:
+        SourceError: nothing matches.
+        ConfigError: an empty name, several inputs for one output file, standard input without an
+            output name or as one of several.
+    """
+    sources = [source] if isinstance(source, str) else list(source)
+    if not sources or not all(name.strip() for name in sources):
+        raise ConfigError(
+            "an INPUT is empty; give a file, a folder, a pattern or - (is $FILE set?)"
+        )
+    if len(sources) == 1:
+        return _jobs_of(sources[0], output, transparent)
+    if PIPE in sources:
+        raise ConfigError("- (standard input) cannot be one of several inputs; give it alone")
+    return _together(sources, output, transparent)
+
+
+def _together(sources: list[str], output: str | None, transparent: bool) -> list[Job]:
+    """The jobs of several inputs, each file once."""
+    if output is not None and (output == PIPE or not _is_folder(output)):
+        raise ConfigError(
+            f"{len(sources)} inputs cannot all become {output}; give a folder, with / at its end"
+        )
+    files: list[Path] = []
+    jobs: list[Job] = []
+    for source in sources:
+        if output is None and is_folder(source):  # becomes a folder of its own
+            jobs += _jobs_of(source, None, transparent)
+        else:
+            files += _files_of(source)
+    files = [*{path.absolute(): path for path in files}.values()]
+    return [*_batch(files, output, transparent), *jobs]
+
+
+def _files_of(source: str) -> list[Path]:
+    """The files that an input means; one that is named is taken whatever it is.
+
+    Raises:
+        SourceError: a folder or pattern has no pictures or videos.
+    """
+    path = Path(source)
+    if is_folder(path):
+        return media_in(visible_in(path), source)
+    if not exists(path) and glob.has_magic(source):
+        # pathlib's glob takes no absolute pattern
+        found = glob.glob(source, recursive=True)  # noqa: PTH207
+        return media_in(sorted(Path(match) for match in found), source)
+    return [path]
+
+
+def _jobs_of(source: str, output: str | None, transparent: bool) -> list[Job]:
+    if source == PIPE:
+        return [_pipe_job(output)]
+    path = Path(source)
+    if is_folder(path):
+        named = path if path.name not in ("", "..") else path.resolve()
+        return _batch(_files_of(source), output or f"{named}{SUFFIX_ADDED}", transparent)
+    if not exists(path) and glob.has_magic(source):
+        return _batch(_files_of(source), output, transparent)
+    return [_single(path, source, output, transparent)]
+
+
+def _pipe_job(output: str | None) -> Job:
+    if output is None or (output != PIPE and _is_folder(output)):
+        raise ConfigError("standard input has no name to call the output by; give --output NAME")
+    return Job(PIPE, output)
+
+
+def visible_in(folder: Path) -> list[Path]:
+    """What a folder holds, by name, without hidden files such as macOS's ._talk.mp4.
+
+    Raises:
+        SourceError: it cannot be listed.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise SourceError(f"the folder {folder} cannot be listed: {error.strerror}") from error
+
+
+def media_in(paths: list[Path], source: str) -> list[Path]:
+    """Those of the paths that are pictures or videos.
+
+    Raises:
+        SourceError: there are none in `source`, where the paths come from.
+    """
+    known = {*PICTURE_SUFFIXES, *VIDEO_SUFFIXES}
+    media = [p for p in paths if p.suffix.lower() in known and is_file(p)]
+    if not media:
+        raise SourceError(
+            f"no pictures or videos in {source!r}; known are {', '.join(sorted(known))}"
+        )
+    return media
+
+
+def _single(path: Path, source: str, output: str | None, transparent: bool) -> Job:
+    if output is None:
+        return Job(source, str(path.with_name(_result_name(path, transparent, SUFFIX_ADDED))))
+    if output != PIPE and _is_folder(output):
+        return Job(source, str(Path(output) / _result_name(path, transparent)), makes_folder=True)
+    return Job(source, output)
+
+
+def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job]:
+    if output is not None and (output == PIPE or not _is_folder(output)):
+        raise ConfigError(
+            f"{len(paths)} files cannot all become {output}; give a folder, with / at its end"
+        )
+    jobs = []
+    added = "" if output else SUFFIX_ADDED
+    wanted = [
+        (Path(output) if output else path.parent) / _result_name(path, transparent, added)
+        for path in paths
+    ]
+    for path, target in zip(paths, _told_apart(paths, wanted), strict=True):
+        jobs.append(Job(str(path), str(target), makes_folder=output is not None))
+    results = {job.target for job in jobs}
+    return [job for job in jobs if output or job.source not in results]  # of an earlier run
+
+
+def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
+    """Names for those that would become one file: a.jpg and a.bmp, or x/a.mp4 and y/a.mp4."""
+    counts = Counter(map(folded, wanted))
+    named = [
+        target
+        if counts[folded(target)] == 1
+        else target.with_name(_shortened(path.stem, f"_{path.suffix[1:]}{target.suffix}"))
+        for path, target in zip(paths, wanted, strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    for number, target in enumerate(named):
+        seen[folded(target)] += 1
+        if seen[folded(target)] > 1:
+            end = f"_{seen[folded(target)]}{target.suffix}"
+            named[number] = target.with_name(_shortened(target.stem, end))
+    return named
+
+
+def folded(path: Path) -> str:
+    """A path in a form that is equal for names which some file system takes for one file."""
+    return unicodedata.normalize("NFC", str(path.parent.resolve() / path.name)).casefold()
+
+
+def _result_name(path: Path, transparent: bool, added: str = "") -> str:
+    suffix = path.suffix.lower()
+    if is_picture(path):
+        keeps = suffix in WRITTEN_PICTURES and not (transparent and suffix in (".jpg", ".jpeg"))
+        return _shortened(path.stem, f"{added}{path.suffix if keeps else '.png'}")
+    if transparent:
+        return _shortened(path.stem, f"{added}{suffix if suffix == '.webm' else '.mov'}")
+    other = ".mkv" if suffix in _SOUND_OF_ALL_KINDS else ".mp4"
+    return _shortened(path.stem, f"{added}{suffix if suffix in CONTAINERS else other}")
+
+
+def _shortened(stem: str, end: str) -> str:
+    """`stem` and `end` as a name that file systems take; a stem too long for them is cut."""
+    stored = os.fsencode(stem)
+    room = LONGEST_NAME_BYTES - len(os.fsencode(end))
+    if len(stored) > room:
+        stem = stored[:room].decode(errors="ignore")  # not in the middle of a character
+    return stem + end
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", os.sep)) or is_folder(output) or not Path(output).suffix

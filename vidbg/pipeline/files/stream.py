@@ -1,0 +1,181 @@
+"""One stream from source to sink: reading, matting and writing overlap in three threads.
+
+Live and file differ in one place only: between reader and matter a live stream keeps the newest
+frame and counts what it dropped, a file drops nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from vidbg.errors import SourceIncomplete
+from vidbg.frame import Frame
+from vidbg.pipeline.frame_processor import FrameProcessor
+from vidbg.sinks import Sink
+from vidbg.sources import Source
+from vidbg.util.mailbox import Abandoned, Mailbox
+from vidbg.util.timing import KEPT
+
+logger = logging.getLogger(__name__)
+
+READ_AHEAD, WRITE_BEHIND = 4, 2
+"""Frames held between the threads: enough to overlap, few enough to be late by little."""
+
+PATIENCE_S = 3.0
+"""How long a failure or Ctrl-C waits for a thread that hangs in a pipe or a camera's driver."""
+
+MOST_UNDER_WAY = WRITE_BEHIND + 2
+"""Frames between the road's two halves at most: held, going in and coming out."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What a stream did.
+
+    Attributes:
+        frames: frames written.
+        dropped: frames that a live stream left out.
+        seconds: wall time.
+        latencies_s: of the last frames, from read to written, in seconds.
+    """
+
+    frames: int
+    dropped: int
+    seconds: float
+    latencies_s: list[float]
+
+
+class Stream:
+    """Reads a source, mats, composes and writes until the source ends or stop() is called.
+
+    Opens and closes neither end: the caller's `with` blocks do.
+
+    Args:
+        road: what each frame goes through; of a road of devices, with room for MOST_UNDER_WAY.
+        on_frame: called after each written frame with the number written, in the writer's thread.
+        frame_limit: end after reading so many frames.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        road: FrameProcessor,
+        sink: Sink,
+        *,
+        on_frame: Callable[[int], None] | None = None,
+        frame_limit: int | None = None,
+    ) -> None:
+        self._source, self._road, self._sink = source, road, sink
+        self._clock = road.clock
+        self._on_frame = on_frame
+        self._frame_limit = frame_limit
+        live = source.info.live
+        self._inbox: Mailbox[tuple[Frame, float]] = Mailbox(1 if live else READ_AHEAD, newest=live)
+        self._outbox: Mailbox[tuple[Frame, Any, float]] = Mailbox(WRITE_BEHIND)
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._latencies_s: deque[float] = deque(maxlen=KEPT)
+        self._frames = 0
+
+    def stop(self) -> None:
+        """End soon, as if the source had ended; from any thread."""
+        self._stopping.set()
+
+    def run(self) -> StreamReport:
+        """Run to the end.
+
+        Raises:
+            VidbgError: whatever failed in any of the threads. After SourceIncomplete every frame
+                that could be read has been written.
+        """
+        start = time.perf_counter()
+        threads = [
+            threading.Thread(target=work, name=f"vidbg-{work.__name__.strip('_')}", daemon=True)
+            for work in (self._read, self._write)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            incomplete = self._mat()
+            self._outbox.close()
+            self._drain(threads[1])
+        except BaseException as error:
+            self._abandon()
+            self._join(threads)
+            if not isinstance(error, Exception):  # Ctrl-C ended the pipe's reader, too
+                raise
+            raise self._failure or error from None
+        self._join(threads)
+        if self._failure or incomplete:
+            raise self._failure or incomplete  # type: ignore[misc]
+        seconds = time.perf_counter() - start
+        return StreamReport(self._frames, self._inbox.dropped, seconds, list(self._latencies_s))
+
+    def _read(self) -> None:
+        frames = islice(self._source, self._frame_limit)
+        try:
+            while not self._stopping.is_set():
+                with self._clock.stage("read"):
+                    frame = next(frames, None)
+                if frame is None:
+                    break
+                self._inbox.put((frame, time.perf_counter()))
+            self._inbox.close()
+        except Abandoned:
+            pass
+        except BaseException as error:
+            self._inbox.close(error)
+
+    def _mat(self) -> SourceIncomplete | None:
+        """The first half for every frame; what was amiss with a source that is worth keeping."""
+        stills = self._source.info.stills
+        try:
+            for frame, arrived in self._inbox:
+                if stills:
+                    self._road.reset()
+                self._outbox.put((frame, self._road.mat(frame), arrived))
+        except SourceIncomplete as error:
+            return error
+        return None
+
+    def _write(self) -> None:
+        try:
+            for frame, matte, arrived in self._outbox:
+                composed = self._road.compose(frame, matte)
+                with self._clock.stage("write"):
+                    self._sink.write(composed)
+                self._frames += 1
+                self._latencies_s.append(time.perf_counter() - arrived)
+                if self._on_frame is not None:
+                    self._on_frame(self._frames)
+        except Abandoned:
+            pass
+        except BaseException as error:
+            self._failure = error
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self._inbox.abandon()
+        self._outbox.abandon()
+
+    def _drain(self, writer: threading.Thread) -> None:
+        """Wait as long as writing takes, in slices: Windows does not interrupt a join."""
+        while writer.is_alive():
+            writer.join(timeout=0.5)
+
+    def _join(self, threads: list[threading.Thread]) -> None:
+        """Wait for the threads; a source that blocks while reading is closed to wake it."""
+        self._stopping.set()
+        if self._failure is not None or threads[0].is_alive():
+            self._source.close()
+        for thread in threads:
+            thread.join(timeout=PATIENCE_S)
+            if thread.is_alive():
+                logger.info("%s hangs and is left behind", thread.name)

@@ -1,0 +1,49 @@
+"""Short-lived threads beside a stage, with an owner that ends them and waits for them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+
+class BackgroundTasks:
+    """Starts threads, and waits for them when it is closed.
+
+    Attributes:
+        ending: set when the owner closes: work that takes several steps looks at it between them.
+    """
+
+    def __init__(self) -> None:
+        self.ending = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.RLock()  # a signal's handler may start a thread while one starts
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        """Do work in a new thread; nothing once the owner has closed."""
+        thread = threading.Thread(target=work, name=f"vidbg-{name}", daemon=True)
+        with self._lock:
+            if self.ending.is_set():
+                return
+            self._threads = [each for each in self._threads if each.is_alive()]
+            thread.start()
+            self._threads.append(thread)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any work is under way."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def close(self, patience_s: float) -> bool:
+        """Start nothing more, and wait for what is under way; whether all of it is over."""
+        with self._lock:
+            self.ending.set()
+        deadline = time.monotonic() + patience_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                logger.info("%s is left behind", thread.name)
+        return not self.busy

@@ -1,0 +1,41 @@
+"""Where a live run's frames go."""
+
+from __future__ import annotations
+
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.backgrounds import check_background
+from vidbg.errors import ConfigError
+from vidbg.pipeline.files.jobs import PIPE
+from vidbg.sinks import find_output
+
+NO_OUTPUT = "none"
+"""Output name for a preview alone."""
+
+
+def check_live(compositing: CompositingConfig) -> None:
+    """Refuse what no camera can show, before anything is opened.
+
+    Raises:
+        ConfigError: the background is transparent, or a file that does not exist.
+    """
+    check_background(compositing.background)
+    if compositing.background.transparent:
+        raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
+
+
+def check_output(output: str | None, *, preview: bool) -> None:
+    """Refuse an output that cannot be, and a run that nobody would see.
+
+    Raises:
+        ConfigError: no such output, a malformed address, or neither output nor preview.
+    """
+    find_output(output)
+    if output == NO_OUTPUT and not preview:
+        raise ConfigError(
+            "nothing would be shown; give an output, or --show or --panel for a preview"
+        )
+
+
+def reopens(output: str | None) -> bool:
+    """Whether an output that failed may work when it is opened again: not a pipe."""
+    return output != PIPE

@@ -1,0 +1,94 @@
+"""The window on what viewers see, and what its keys do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from vidbg.compositing import BackgroundSpec
+from vidbg.compositing.backgrounds import PassthroughSpec
+from vidbg.errors import VidbgError
+from vidbg.frame import Frame
+from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.status import LiveStatus
+from vidbg.sinks.preview.overlay import PreviewStatus
+from vidbg.sinks.preview.preview_keys import Action
+from vidbg.sinks.preview.window import WindowSink
+
+logger = logging.getLogger(__name__)
+
+
+class Run(Protocol):
+    """What the keys act on: a Supervisor."""
+
+    @property
+    def look(self) -> Appearance: ...
+
+    def change(self, look: Appearance) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class LivePreview:
+    """Draws what viewers see and does what the keys say; a Preview.
+
+    Args:
+        window: to draw in.
+        backgrounds: those that keys choose from, at least one, the present one first; never
+            passthrough, which has a key of its own.
+    """
+
+    smooth = True
+    watches = True
+
+    def __init__(self, window: WindowSink, backgrounds: Sequence[BackgroundSpec]) -> None:
+        self._window, self._backgrounds = window, list(backgrounds)
+        self._chosen = 0
+        self._note: str | None = None
+        self.run: Run | None = None
+        """Set once there is one."""
+
+    def show(self, frame: Frame, status: LiveStatus) -> None:
+        if self.run is None:
+            return
+        self._window.passthrough = self.run.look.shows_room
+        note = status.reason or self._note or status.reduced
+        self._window.status = PreviewStatus(status.state.words, status.fps, status.latency_ms, note)
+        if not self._window.closed:
+            self._window.write(frame)
+        for action in self._window.take_keys():
+            self._act(action, self.run)
+
+    def close(self) -> None:
+        self._window.close()
+
+    def _act(self, action: Action, run: Run) -> None:
+        match action:
+            case Action.QUIT:
+                run.stop()
+            case Action.PASSTHROUGH:
+                self._take(run, PassthroughSpec())
+            case Action.BACKGROUND:
+                self._take(run, self._backgrounds[self._chosen])
+            case Action.NEXT_BACKGROUND | Action.PREVIOUS_BACKGROUND:
+                self._step(run, 1 if action is Action.NEXT_BACKGROUND else -1)
+
+    def _step(self, run: Run, step: int) -> None:
+        """The next background that can be read."""
+        for _ in self._backgrounds:
+            self._chosen = (self._chosen + step) % len(self._backgrounds)
+            if self._take(run, self._backgrounds[self._chosen]):
+                return
+
+    def _take(self, run: Run, background: BackgroundSpec) -> bool:
+        look = run.look
+        try:
+            run.change(replace(look, compositing=replace(look.compositing, background=background)))
+        except VidbgError as error:
+            logger.warning("%s", error)
+            self._note = str(error)
+            return False
+        self._note = None
+        return True

@@ -1,0 +1,246 @@
+"""The live road's first step: a frame of the output's size and its alpha, or all in one step."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Event
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from vidbg.compositing.scaling import fill
+from vidbg.errors import VidbgError
+from vidbg.frame import Alpha, Frame
+from vidbg.matting.video_matting import VideoMatting
+from vidbg.pipeline.gpu.full_frame import Composite
+from vidbg.pipeline.live import stage
+from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
+from vidbg.pipeline.live.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.governor import Governor, Level
+from vidbg.pipeline.live.live_full_frame import LiveFullFrame
+from vidbg.pipeline.live.network_loader import Networks
+from vidbg.pipeline.live.pacing import Backoff
+from vidbg.pipeline.live.replaceable_thread import Deadline
+from vidbg.pipeline.live.stage import StageWorker
+from vidbg.util.timing import StageClock
+
+logger = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+
+LOAD_PATIENCE_S = 120.0
+"""Building a TensorRT engine takes a minute on some machines."""
+
+COMPILE_PATIENCE_S = 30.0
+"""How long the end of this thread waits for what compiles beside it: nobody can break that off."""
+
+WHOLE = 0.99
+"""A matte that calls more of the picture a person shows the room."""
+
+PART = "network"
+
+
+class MattingWorker(StageWorker[Arrived, Matted | Composited]):
+    """A matter, loaded anew when it fails twice in a row; its device composites where it can.
+
+    Args:
+        networks: where the network comes from.
+        look: tells the look that is wanted now.
+        width, height: of the output; frames of another size are fitted into it first, with bars
+            that are background to the network.
+        faults: is told what fails and when it works again.
+        clock: of the stages.
+        governor: makes the frame rate hold; None asks the network for every frame at full size.
+        ready: set once a network has run; until then its failure is raised.
+        watch: is told of each call that may hang.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        look: Callable[[], Appearance],
+        width: int,
+        height: int,
+        faults: Faults,
+        clock: StageClock,
+        governor: Governor | None,
+        ready: Event,
+        watch: Deadline,
+    ) -> None:
+        self._networks, self._look, self._faults = networks, look, faults
+        self._width, self._height = width, height
+        self._clock, self._ready, self._watch = clock, ready, watch
+        self._governor, self._level = governor, None if governor is None else governor.level
+        self._wanted: Level | None = None
+        self._next_level: Level | None = None
+        self._helpers = BackgroundTasks()
+        self._missed, self._last_index = 0, -1
+        self._matter: VideoMatting | None = None
+        self._whole = LiveFullFrame(height, width)
+        self._failures = 0
+        self._retry_s = 0.0
+        self._backoff = Backoff(0.1, 5.0)
+        self._allowed_s: dict[str, float] = {}
+
+    def prepare(self) -> None:
+        """Load and compile.
+
+        Raises:
+            VidbgError: no network ever ran, and none can be loaded.
+        """
+        if self._look().shows_room:
+            return
+        try:
+            matter = self._require_matter()
+            if not self._whole.takes(self._look()):
+                black = np.zeros((self._height, self._width, 3), np.uint8)
+                self._timed("network", lambda: matter(black, 0.0))
+                matter.reset()
+            self._ready.set()
+        except Exception as error:
+            if not self._ready.is_set() and isinstance(error, VidbgError):
+                raise
+            self._failed(error)
+
+    def __call__(self, arrived: Arrived) -> Matted | Composited | None:
+        index = arrived.frame.index
+        self._missed, self._last_index = index - self._last_index - 1, index
+        if time.monotonic() < self._retry_s:
+            return None
+        look = self._look()  # once: alpha and background belong together
+        frame = self._fitted(arrived.frame, look.mirror)
+        if look.shows_room:
+            return Matted(frame, np.ones(frame.image.shape[:2], np.float32), look, arrived.at_s)
+        try:
+            return self._worked_on(frame, look, arrived.at_s)
+        except Exception as error:
+            self._failed(error)
+            return None
+
+    def _fitted(self, frame: Frame, mirror: bool) -> Frame:
+        image = fill(frame.image, self._height, self._width, "contain", (0, 0, 0))
+        if mirror:
+            image = np.asarray(cv2.flip(image, 1), np.uint8)
+        return replace(frame, image=image)
+
+    def _worked_on(self, frame: Frame, look: Appearance, at_s: float) -> Matted | Composited | None:
+        """None where all of the picture is called a person, which nobody should see."""
+        matter = self._require_matter()
+        composite = self._composite(frame, look)
+        if composite is not None:
+            done = Composited(Arrived(replace(frame, image=composite.image), at_s), look)
+            return done if self._believed(composite.person_share) else None
+        alpha = self._alpha(matter, frame)
+        share = float(alpha[::8, ::8].mean())
+        return Matted(frame, alpha, look, at_s) if self._believed(share) else None
+
+    def _composite(self, frame: Frame, look: Appearance) -> Composite | None:
+        if not self._whole.takes(look):
+            return None
+        with self._clock.stage("device"):
+            return self._timed("device", lambda: self._whole.composite(frame, look))
+
+    def _alpha(self, matter: VideoMatting, frame: Frame) -> Alpha:
+        self._take_level(matter)
+        start = time.monotonic()
+        carries = self._level is not None and frame.index % self._level.every
+        work = matter.carry if carries else matter
+        alpha = self._timed("network", lambda: work(frame.image, frame.pts))
+        self._govern(matter, time.monotonic() - start)
+        return alpha
+
+    def _believed(self, person_share: float) -> bool:
+        """Note that the network works; whether its answer may be shown."""
+        self._failures = 0
+        self._backoff.worked()
+        if person_share > WHOLE:
+            self._faults.raised(PART, "it calls the whole picture a person")
+            return False
+        self._faults.cleared(PART)
+        return True
+
+    def _govern(self, matter: VideoMatting, busy_s: float) -> None:
+        """Tell the governor of a frame, and get ready for what it says."""
+        governor = self._governor
+        if governor is not None and governor.frame(busy_s, self._missed, time.monotonic()):
+            self._wanted = governor.level
+        if self._wanted is not None and not self._helpers.busy:
+            level, self._wanted = self._wanted, None
+            self._helpers.start("compile", lambda: self._prepare(matter, level))
+
+    def _prepare(self, matter: VideoMatting, level: Level) -> None:
+        """Compile for a level beside the frames, then have it taken."""
+        try:
+            matter.prepare(self._height, self._width, level.step)
+        except VidbgError as error:
+            if matter is self._matter and not self._helpers.ending.is_set():
+                logger.warning("the network stays as it is: %s", error)
+            return
+        if matter is self._matter:
+            self._next_level = level
+
+    def _take_level(self, matter: VideoMatting) -> None:
+        level, self._next_level = self._next_level, None
+        if level is not None:
+            matter.use(level.step)
+            self._level = level
+
+    def _timed(self, what: str, work: Callable[[], Made]) -> Made:
+        """Do what may hang; the first time it may take longer."""
+        start = time.monotonic()
+        with self._watch.over(self._allowed_s.get(what, stage.FIRST_PATIENCE_S)):
+            made = work()
+        taken_s = time.monotonic() - start
+        self._allowed_s[what] = max(stage.PATIENCE_S, stage.SLOWNESS * taken_s)
+        return made
+
+    def _require_matter(self) -> VideoMatting:
+        if self._matter is not None and self._networks.better():
+            self._drop()
+        if self._matter is None:
+            with self._watch.over(LOAD_PATIENCE_S):
+                self._matter = self._networks.load()
+            with self._watch.over(stage.FIRST_PATIENCE_S):
+                self._whole.attach(self._matter)
+            self._matter.clock = self._clock
+            if self._governor is not None:
+                self._level = self._governor.reset(self._matter.step, time.monotonic())
+                self._next_level = self._wanted = None
+            self._allowed_s.clear()
+        return self._matter
+
+    def _failed(self, error: Exception) -> None:
+        """Once may be chance; the second time in a row the network is loaded anew."""
+        self._faults.raised(PART, error)
+        if self._governor is not None:
+            self._governor.restart(time.monotonic())
+        self._failures += 1
+        if self._matter is not None and self._failures == 1:
+            self._matter.reset()
+            self._whole.reset()
+            return
+        if self._whole.takes(self._look()):
+            self._whole.give_up(error)
+            self._failures = 0
+            return
+        if self._matter is not None:
+            self._drop()
+            self._networks.blame()
+            self._failures = 0
+        self._retry_s = time.monotonic() + self._backoff.next_s()
+
+    def _drop(self) -> None:
+        """Close the matter; another is loaded for the next frame."""
+        self._whole.close()
+        if self._matter is not None:
+            matter, self._matter = self._matter, None
+            matter.close()
+
+    def close(self) -> None:
+        self._drop()
+        self._helpers.close(COMPILE_PATIENCE_S)

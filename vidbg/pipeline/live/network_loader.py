@@ -1,0 +1,327 @@
+"""Loads the network: on the best device, or the next while that one is built or fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol, cast
+
+from vidbg.config import MattingConfig
+from vidbg.errors import VidbgError
+from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_first
+from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
+from vidbg.matting.backends.switchable import SwitchableBackend
+from vidbg.matting.engines import NetworkName
+from vidbg.matting.ladder import Step, file_step, live_steps
+from vidbg.matting.preprocess import plan_geometry
+from vidbg.matting.video_matting import VideoMatting
+from vidbg.pipeline.gpu.frame_inputs import frame_plan
+from vidbg.pipeline.live.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.speeds import SHARES, Speeds
+from vidbg.util.choices import Device
+
+logger = logging.getLogger(__name__)
+
+
+CPU_DEVICES = ("cpu", "torch-cpu")
+"""Where the ladder is climbed; other devices begin with its top."""
+
+FORGIVEN_S, MOST_FORGIVEN_S = 3.0, 300.0
+"""After so long a device that was blamed is tried again, beside the one that serves; doubled each
+time that it is blamed, up to the second."""
+
+
+class Networks(Protocol):
+    """Where a live run gets its network from."""
+
+    def load(self) -> VideoMatting:
+        """A new matter.
+
+        Raises:
+            VidbgError: there is none to be had.
+        """
+        ...
+
+    def blame(self) -> None:
+        """The matter loaded last keeps failing or hangs."""
+        ...
+
+    def better(self) -> bool:
+        """Whether load() would give a better one than it did; True once."""
+        ...
+
+    def close(self, patience_s: float) -> None:
+        """Load no more, and wait for what is being built."""
+        ...
+
+
+class Blame:
+    """Which devices failed, how often, and until when they are left alone."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._until_s: dict[str, float] = {}
+
+    def add(self, device: str) -> None:
+        count = self._counts[device] = self._counts.get(device, 0) + 1
+        wait_s = min(FORGIVEN_S * 2 ** (count - 1), MOST_FORGIVEN_S)
+        self._until_s[device] = time.monotonic() + wait_s
+
+    def holds(self, device: str) -> bool:
+        """Whether the device is not to be tried now."""
+        return time.monotonic() < self._until_s.get(device, 0.0)
+
+    def ever(self, device: str) -> bool:
+        """Whether the device has been blamed at all."""
+        return device in self._counts
+
+    def mildest_first(self) -> list[str]:
+        """Every device that was blamed, those least often first."""
+        return sorted(self._counts, key=lambda name: (self._counts[name], _RANK[name]))
+
+
+_RANK = {name: rank for rank, name in enumerate(CANDIDATES)}
+
+
+class DeviceNetworks:
+    """The devices of a config: with "auto" one after the other, else the one that is named.
+
+    Where the best device has to build an engine first, "auto" takes the next while it builds. While
+    the engine of the full frame is built, the device runs the network alone. A device that was
+    blamed is tried again after a while, beside the one that serves, and takes its place if it
+    computes; where all that can be used were blamed, the one blamed least often serves.
+
+    Args:
+        height, width: of the frames.
+        announce: is told what runs the network each time that it is loaded.
+        rate: frames a second that are to be held: on a CPU the run begins at the step of the ladder
+            that this machine is known to hold. None: the step for files.
+    Raises:
+        ConfigError: a device or precision that is not known.
+    """
+
+    def __init__(
+        self,
+        config: MattingConfig,
+        height: int,
+        width: int,
+        announce: Callable[[str], None] = lambda _: None,
+        *,
+        rate: float | None = None,
+    ) -> None:
+        check_choices(config.device, config.precision)
+        self._config, self._announce = config, announce
+        self._steps = live_steps(config) if rate is not None else (file_step(config),)
+        self._budget_s = None if rate is None else SHARES[config.quality] / rate
+        plan = plan_geometry(height, width, self._steps[-1].pixels)
+        self._size = plan.height, plan.width
+        self._frame_size = height, width
+        self._wants_graph = config.allows_full_frame
+        self._auto = config.device == "auto"
+        self._blame = Blame()
+        self._left_out: set[str] = set()
+        self._device: str = config.device
+        self._built = threading.Event()
+        self._spare: tuple[str, Backend] | None = None
+        self._lock = threading.Lock()
+        self._helpers = BackgroundTasks()
+
+    def load(self) -> VideoMatting:
+        spare = self._taken_spare()
+        if spare is not None:
+            self._device, backend = spare
+        elif not self._auto:
+            self._device, backend = self._first([self._config.device])
+        else:
+            self._device, backend = self._best()
+        if self._auto and not backend.ready(*self._size):
+            backend = self._meanwhile(backend)
+        else:
+            self._build_beside(backend)
+        backend, step = self._at_start(backend)
+        self._announce(f"{backend.name}, {backend.precision}, {step}")
+        config = replace(
+            self._config,
+            device=cast(Device, self._device),
+            network=step.network,
+            network_pixels=step.pixels,
+        )
+        return VideoMatting(config=config, backend=backend)
+
+    def _at_start(self, backend: Backend) -> tuple[Backend, Step]:
+        """The step to begin with, and the backend with the step's network running.
+
+        Raises:
+            BackendError: the step's network cannot be opened.
+        """
+        top = self._steps[-1]
+        if self._budget_s is None or self._device not in CPU_DEVICES or len(self._steps) == 1:
+            return backend, top
+        cheapest = self._steps[0]
+        speeds = Speeds(self._device, backend.precision)
+        switchable = SwitchableBackend(cheapest.network, backend, self._other)
+        step = speeds.best(self._steps, self._budget_s)
+        while True:
+            plan = plan_geometry(*self._frame_size, step.pixels)
+            switchable.prepare_network(step.network, plan.height, plan.width)
+            switchable.use(step.network)
+            if speeds.get(step) is not None:
+                return switchable, step
+            speeds.measure(step, switchable, plan.height, plan.width)
+            step = speeds.best(self._steps, self._budget_s)
+
+    def _other(self, network: NetworkName) -> Backend:
+        """Another network on the device that serves."""
+        config = self._config
+        device = [self._device]
+        return load_first(device, config.precision, network, config.threads, lambda _: None)[1]
+
+    def _best(self) -> tuple[str, Backend]:
+        """The first device that nobody blames now, or else the one blamed least often."""
+        blamed = [name for name in self._blame.mildest_first() if self._blame.holds(name)]
+        left = [name for name in self._allowed() if name not in blamed]
+        try:
+            return self._first(left)
+        except VidbgError as error:
+            if not blamed:
+                raise
+            logger.info("nothing else runs the network: %s", error)
+        return self._first(blamed)
+
+    def _allowed(self) -> list[str]:
+        return [name for name in CANDIDATES if name not in self._left_out]
+
+    def _first(self, devices: list[str]) -> tuple[str, Backend]:
+        """The first of the devices that computes, with the network that it begins with."""
+        gpus = [name for name in devices if name not in CPU_DEVICES]
+        cpus = [name for name in devices if name in CPU_DEVICES]
+        if gpus:
+            try:
+                return self._open(gpus, self._steps[-1])
+            except VidbgError as error:
+                if not cpus:
+                    raise
+                logger.info("no GPU runs the network: %s", error)
+        return self._open(cpus, self._steps[0])
+
+    def _open(self, devices: list[str], step: Step) -> tuple[str, Backend]:
+        config = self._config
+        plan = plan_geometry(*self._frame_size, step.pixels)
+
+        def trial(backend: Backend) -> None:
+            """Have the network look at an empty picture; a full frame's graph is tried later."""
+            device = graph_backend(backend)
+            whole = device is not None and self._wants_graph and device.graph_ready(self._graph())
+            if not whole and backend.ready(plan.height, plan.width):
+                try_out(backend, plan.height, plan.width)
+
+        return load_first(devices, config.precision, step.network, config.threads, trial)
+
+    def _meanwhile(self, best: Backend) -> Backend:
+        """Another device's backend while the best one builds; that itself where there is none."""
+        rank = _RANK[self._device]
+        after = [name for name in self._allowed() if _RANK[name] > rank]
+        try:
+            device, backend = self._first([name for name in after if not self._blame.holds(name)])
+        except VidbgError as error:
+            logger.info("nothing else runs the network while it is built: %s", error)
+            return best
+        building, self._device = self._device, device
+        self._helpers.start("build", lambda: self._build(building, best))
+        return backend
+
+    def _build(self, device: str, best: Backend) -> None:
+        self._announce(f"{best.name} is being built, once for this size")
+        try:
+            best.prepare(*self._size)
+            if not self._helpers.ending.is_set():
+                self._build_graph(graph_backend(best))
+        except VidbgError as error:
+            logger.warning("%s cannot be built and is left out: %s", best.name, error)
+            self._left_out.add(device)
+        else:
+            self._built.set()
+        finally:
+            best.close()
+
+    def _build_beside(self, backend: Backend) -> None:
+        """Build the full frame's engine while the network's serves."""
+        device = graph_backend(backend)
+        if device is None or not self._wants_graph or device.graph_ready(self._graph()):
+            return
+
+        def build() -> None:
+            if self._build_graph(device):
+                self._built.set()
+
+        self._helpers.start("build", build)
+
+    def _build_graph(self, device: GraphBackend | None) -> bool:
+        """Whether the engine is there now; where it cannot be built, it is not tried again."""
+        if device is None or not self._wants_graph:
+            return False
+        try:
+            device.prepare_graph(self._graph())
+        except VidbgError as error:
+            logger.warning("%s runs the network alone: %s", device.name, error)
+            self._wants_graph = False
+            return False
+        return True
+
+    def _graph(self) -> GraphPlan:
+        return frame_plan(*self._frame_size, self._steps[-1].pixels)
+
+    def better(self) -> bool:
+        if self._built.is_set():
+            self._built.clear()
+            return True
+        if self._auto:
+            self._try_again()
+        return self._spare is not None
+
+    def _try_again(self) -> None:
+        """Try the devices before the present one whose blame is over, beside it."""
+        if self._spare is not None or self._helpers.busy:
+            return
+        rank = _RANK[self._device]
+        before = [name for name in self._allowed() if _RANK[name] < rank]
+        again = [name for name in before if self._blame.ever(name) and not self._blame.holds(name)]
+        if again:
+            self._helpers.start("retry", lambda: self._retry(again))
+
+    def _retry(self, devices: list[str]) -> None:
+        try:
+            device, backend = self._first(devices)
+        except VidbgError as error:
+            logger.info("not yet: %s", error)
+            for name in devices:
+                self._blame.add(name)
+            return
+        with self._lock:
+            wanted = backend.ready(*self._size) and not self._helpers.ending.is_set()
+            if wanted:
+                self._spare = device, backend
+        if not wanted:
+            self._blame.add(device)
+            backend.close()
+
+    def _taken_spare(self) -> tuple[str, Backend] | None:
+        with self._lock:
+            spare, self._spare = self._spare, None
+        return spare
+
+    def blame(self) -> None:
+        if not self._auto:
+            return
+        self._blame.add(self._device)
+        logger.warning("the device %s keeps failing; the next is tried", self._device)
+
+    def close(self, patience_s: float) -> None:
+        self._helpers.close(patience_s)
+        spare = self._taken_spare()
+        if spare is not None:
+            spare[1].close()

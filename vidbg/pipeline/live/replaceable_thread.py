@@ -1,0 +1,110 @@
+"""Threads that can be replaced when they hang."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger(__name__)
+
+MOST_STEP_S = 0.5
+"""Longer than this nobody waits between two looks at a watch, unless the process stands still."""
+
+
+class ReplaceableThread:
+    """Runs a function in a thread; a thread that hangs is left behind and another takes its turn.
+
+    Python cannot end a thread, so one left behind must ask `current` after every call that may
+    hang, and go without touching anything if it is not.
+
+    Args:
+        name: of the threads.
+        work: is given the number of its turn.
+        most_left: threads left behind and still hanging, above which no other is started.
+    """
+
+    def __init__(self, name: str, work: Callable[[int], None], most_left: int) -> None:
+        self._name, self._work, self._most_left = name, work, most_left
+        self._turn = 0
+        self._thread: threading.Thread | None = None
+        self._left: list[threading.Thread] = []
+
+    def start(self) -> None:
+        self._thread = threading.Thread(
+            target=self._work, args=(self._turn,), name=f"vidbg-{self._name}", daemon=True
+        )
+        self._thread.start()
+
+    def current(self, turn: int) -> bool:
+        """Whether this turn has not been taken away."""
+        return turn == self._turn
+
+    def replace(self) -> bool:
+        """Leave the thread behind and start another; False if too many hang already."""
+        if self._thread is not None:
+            self._left.append(self._thread)
+            self._thread = None
+        self._turn += 1
+        return self.revive()
+
+    def revive(self) -> bool:
+        """Start a thread if there is none and not too many hang; whether there is one now."""
+        self._left = [thread for thread in self._left if thread.is_alive()]
+        if self._thread is None and len(self._left) <= self._most_left:
+            self.start()
+        return self._thread is not None
+
+    def end(self, patience_s: float) -> bool:
+        """Take the turn away and wait; whether every thread has ended."""
+        self._turn += 1
+        deadline = time.monotonic() + patience_s
+        for thread in [*self._left, self._thread]:
+            if thread is not None and thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+                if thread.is_alive():
+                    logger.info("%s is left behind", thread.name)
+                    return False
+        return True
+
+
+class Deadline:
+    """How long a call that may hang has been going on.
+
+    Time counts only while somebody looks, and no more than MOST_STEP_S from one look to the next:
+    while the whole process stands still (stopped, frozen, starved, a laptop that sleeps), no call
+    in it can go on, and none is to blame.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._allowed_s = 0.0
+        self._seen: float | None = None
+        self._looked_s = self._taken_s = 0.0
+
+    @contextmanager
+    def over(self, allowed_s: float) -> Iterator[None]:
+        """Watch over a call, which is allowed so many seconds."""
+        self._allowed_s, self._since = allowed_s, time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def overdue_s(self) -> float | None:
+        """How long the call has taken, in seconds, if that is more than allowed; else None.
+
+        To be called a few times a second, by one thread.
+        """
+        since, now = self._since, time.monotonic()
+        if since != self._seen:
+            self._seen, self._looked_s, self._taken_s = since, now, 0.0
+            if since is not None:
+                self._taken_s = min(now - since, MOST_STEP_S)
+        if since is None:
+            return None
+        self._taken_s += min(now - self._looked_s, MOST_STEP_S)
+        self._looked_s = now
+        return self._taken_s if self._taken_s > self._allowed_s else None

@@ -1,0 +1,80 @@
+"""How vidbg itself was installed, and so which command adds one of its extras."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+NAME = "vidbg"
+
+
+def install_command(extra: str = "", *options: str) -> str:
+    """Return the command that installs vidbg again the way it was, with one of its extras.
+
+    A checkout or a local folder is named by its path, or "." in that folder; a package from a
+    repository or an archive by its address. Only what came from an index is called by its name.
+
+    Args:
+        extra: such as "web"; "" for none.
+        options: of pip, such as "--force-reinstall".
+    """
+    origin, installer = _origin(), _recorded("INSTALLER").strip()
+    folder = _checkout() or _local_folder(origin)
+    if folder is not None:
+        target = "." if folder == Path.cwd() else str(folder)
+        if origin.get("dir_info", {}).get("editable"):
+            options = (*options, "-e")
+    else:
+        target = NAME
+    what = f"{target}[{extra}]" if extra else target
+    if folder is None and "url" in origin:
+        what += f" @ {_address(origin)}"
+    quoted = f"'{what}'" if set(what) & set("[ @'") else what
+    return " ".join([_program(installer), "install", *options, quoted])
+
+
+def _program(installer: str) -> str:
+    if Path(sys.prefix).parent.parts[-2:] == ("pipx", "venvs"):
+        return f"pipx runpip {Path(sys.prefix).name}"
+    return "uv pip" if installer == "uv" else "pip"
+
+
+def _checkout() -> Path | None:
+    """The source folder that this very module runs from, if it does."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "pyproject.toml").is_file() else None
+
+
+def _local_folder(origin: dict[str, Any]) -> Path | None:
+    """The folder that was installed from, if it is still there."""
+    if "dir_info" not in origin:
+        return None
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    folder = Path(url2pathname(urlsplit(origin["url"]).path))
+    return folder if folder.is_dir() else None
+
+
+def _address(origin: dict[str, Any]) -> str:
+    source = origin.get("vcs_info", {}).get("vcs")
+    return f"{source}+{origin['url']}" if source else str(origin["url"])
+
+
+def _origin() -> dict[str, Any]:
+    """What pip noted of where it took the package from (PEP 610); empty for an index."""
+    try:
+        found = json.loads(_recorded("direct_url.json") or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _recorded(file: str) -> str:
+    try:
+        return metadata.distribution(NAME).read_text(file) or ""
+    except metadata.PackageNotFoundError:
+        return ""

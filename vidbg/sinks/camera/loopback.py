@@ -1,0 +1,245 @@
+"""v4l2loopback, the kernel module behind virtual cameras on Linux: its state and the next step."""
+
+from __future__ import annotations
+
+import errno
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vidbg.platform.video_nodes import Capability, OpenNode, VideoNode, capability, content, holders
+from vidbg.sinks.camera.loopback_node import keeps_format
+
+MODPROBE = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=vidbg video_nr=10"
+"""Loads the module as browsers want it: a device that shows as a camera while it is written to."""
+
+RELOAD = f"sudo modprobe -r v4l2loopback && {MODPROBE}"
+
+_RELOAD_WITH_TWO = (
+    "sudo modprobe -r v4l2loopback && sudo modprobe v4l2loopback exclusive_caps=1,1 "
+    "card_label=vidbg,vidbg2 video_nr=10,11"
+)
+
+NodeState = Literal["free", "written", "locked", "used up", "forbidden", "absent"]
+ModuleState = Literal["missing", "not built", "installed", "loaded"]
+
+_INSTALL = {
+    "debian": "sudo apt install v4l2loopback-dkms linux-headers-$(uname -r)",
+    "ubuntu": "sudo apt install v4l2loopback-dkms linux-headers-$(uname -r)",
+    "fedora": "sudo dnf install akmod-v4l2loopback (from RPM Fusion)",
+    "arch": "sudo pacman -S v4l2loopback-dkms linux-headers",
+    "suse": "sudo zypper install v4l2loopback-kmp-default",
+    "nixos": "add config.boot.kernelPackages.v4l2loopback to boot.extraModulePackages",
+    "gentoo": "sudo emerge media-video/v4l2loopback",
+}
+_INSTALL_OTHERWISE = "install your distribution's v4l2loopback package"
+_STATES: dict[NodeState, str] = {
+    "free": "free",
+    "written": "in use by another program",
+    "locked": "its format is locked by keep_format",
+    "used up": "left by its last writer, to be freed when it is opened",
+    "forbidden": "no permission to write",
+    "absent": "known to the kernel, but not in /dev",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackNode:
+    """A device of v4l2loopback.
+
+    Attributes:
+        state: "used up" is module 0.12's after a writer that left without ceremony; see
+            loopback_node.claim_output.
+        holders: the programs that have it open, as far as we may see; of a free one unasked.
+    """
+
+    device: str
+    name: str
+    state: NodeState
+    holders: tuple[str, ...] = ()
+
+    @property
+    def situation(self) -> str:
+        """The state in words, with who holds the device."""
+        held = f"; open in {', '.join(self.holders)}" if self.holders else ""
+        return _STATES[self.state] + held
+
+    def __str__(self) -> str:
+        return f"{self.device} ({self.name}): {self.situation}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackFacts:
+    """What this computer tells of v4l2loopback.
+
+    Attributes:
+        module: "not built" where its source is here, but nothing built for the running kernel.
+        version: of the loaded module; "" where unknown: 0.12 and older do not tell.
+        distribution: the system's ID and the IDs it is like, from /etc/os-release.
+        nodes: its devices, by number.
+        max_buffers: how many pictures each device holds; None where unknown.
+    """
+
+    module: ModuleState
+    version: str
+    distribution: tuple[str, ...]
+    nodes: tuple[LoopbackNode, ...]
+    max_buffers: int | None = None
+
+    def free_device(self) -> str | None:
+        """The first device that can be written to; one that is used up if there is no other."""
+        for state in ("free", "used up"):
+            for node in self.nodes:
+                if node.state == state:
+                    return node.device
+        return None
+
+    def node(self, device: str) -> LoopbackNode | None:
+        """The device with this path, be it a link."""
+        target = str(Path(device).resolve())
+        return next((node for node in self.nodes if node.device == target), None)
+
+    @property
+    def old(self) -> bool:
+        """Whether it is 0.12 or older, and loaded."""
+        return self.module == "loaded" and (not self.version or self.version.startswith("0.12."))
+
+
+def gather_facts(
+    root: Path = Path("/"), kernel: str | None = None, open_node: OpenNode = VideoNode
+) -> LoopbackFacts:
+    """Read the facts from the file systems under `root`, and ask each device."""
+    loaded = root / "sys/module/v4l2loopback"
+    module = "loaded" if loaded.is_dir() else _module_on_disk(root, kernel or platform.release())
+    buffers = content(loaded / "parameters/max_buffers")
+    return LoopbackFacts(
+        module=module,
+        version=content(loaded / "version"),
+        distribution=_distribution(content(root / "etc/os-release")),
+        nodes=tuple(_node(folder, root, open_node) for folder in _folders(root)),
+        max_buffers=int(buffers) if buffers.isdecimal() else None,
+    )
+
+
+def loopback_devices(root: Path = Path("/")) -> list[str]:
+    """The paths of v4l2loopback's devices, by number."""
+    return [f"/dev/{folder.name}" for folder in _folders(root)]
+
+
+def _folders(root: Path) -> list[Path]:
+    found = (root / "sys/devices/virtual/video4linux").glob("video*")
+    ours = (folder for folder in found if (folder / "max_openers").exists())
+    return sorted(ours, key=lambda folder: int(folder.name[5:]))
+
+
+def _module_on_disk(root: Path, kernel: str) -> ModuleState:
+    modules = root / "lib/modules"
+    if "v4l2loopback.ko" in content(modules / kernel / "modules.dep"):
+        return "installed"
+    sources = any((root / "usr/src").glob("v4l2loopback-*"))
+    other_kernels = modules.glob("*/modules.dep")
+    if sources or any("v4l2loopback.ko" in content(file) for file in other_kernels):
+        return "not built"
+    return "missing"
+
+
+def _node(folder: Path, root: Path, open_node: OpenNode) -> LoopbackNode:
+    device = f"/dev/{folder.name}"
+    state = _state(folder, root / "dev" / folder.name, open_node)
+    held = holders(device, root / "proc") if state in ("written", "locked") else []
+    return LoopbackNode(device, content(folder / "name") or folder.name, state, tuple(held))
+
+
+def _state(folder: Path, path: Path, open_node: OpenNode) -> NodeState:
+    if not path.exists():
+        return "absent"
+    try:
+        with open_node(str(path)) as node:
+            told = capability(node)
+            locked = keeps_format(node)
+    except PermissionError:
+        return "forbidden"
+    except OSError as error:  # EBUSY: as many programs as max_openers allows have it open
+        return "written" if error.errno == errno.EBUSY else "absent"
+    return _told_state(told, locked, content(folder / "state"))
+
+
+def _told_state(told: Capability, locked: bool, state: str) -> NodeState:
+    """From what the device announces.
+
+    With exclusive_caps=1 it announces an output while it waits for a writer, a capture while it
+    has one, both on module 0.12 while only readers are left, and nothing on 0.12 after a writer
+    that left without STREAMON. With exclusive_caps=0 it always announces both, and only the file
+    `state` of newer modules tells: "output" waits for a writer, "capture" has one or is locked.
+    """
+    if told.outputs:
+        return "written" if told.captures and state == "capture" and not locked else "free"
+    if told.captures:
+        return "locked" if locked else "written"
+    return "used up"
+
+
+def _distribution(os_release: str) -> tuple[str, ...]:
+    pairs = (line.split("=", 1) for line in os_release.splitlines() if "=" in line)
+    fields = {key: value.strip("\"'") for key, value in pairs}
+    return tuple(f"{fields.get('ID', '')} {fields.get('ID_LIKE', '')}".split())
+
+
+def next_step(facts: LoopbackFacts) -> str | None:
+    """What to do so that vidbg gets a virtual camera; None if a device is free."""
+    if facts.free_device() is not None:
+        return None
+    if facts.module == "missing":
+        return f"v4l2loopback is not installed: `{_install(facts.distribution)}`, then `{MODPROBE}`"
+    if facts.module == "not built":
+        return (
+            "v4l2loopback is not built for the running kernel: install that kernel's headers "
+            f"(linux-headers-$(uname -r)) and run `sudo dkms autoinstall`, then `{MODPROBE}`"
+        )
+    if facts.module == "installed":
+        return f"v4l2loopback is not loaded: `{MODPROBE}`"
+    for state in ("forbidden", "locked", "written", "absent"):
+        for node in facts.nodes:
+            if node.state == state:
+                return node_step(node)
+    return f"v4l2loopback is loaded but has no device: `{RELOAD}`"
+
+
+def node_step(node: LoopbackNode) -> str:
+    """What to do about a device that could not be opened for writing."""
+    steps: dict[NodeState, str] = {
+        "forbidden": f"no permission to write to {node.device}: "
+        "`sudo usermod -aG video $USER`, then log out and in",
+        "used up": f"{node.device} was used once and this version of v4l2loopback does not free "
+        f"it: close the programs that read it, then `{RELOAD}`",
+        "written": f"{node.device} is taken: close the program that uses it "
+        f"({_suspects(node)}), or make a second device by `{_RELOAD_WITH_TWO}`",
+        "locked": f"the format of {node.device} is locked: unlock it by "
+        f"`v4l2-ctl -d {node.device} -c keep_format=0`",
+        "absent": f"{node.device} is missing from /dev: reload the module by `{RELOAD}` (in a "
+        "container, hand the device in)",
+        "free": f"{node.device} looks free: close the programs that read it, for they may lock "
+        f"its format, or `{RELOAD}`",
+    }
+    return steps[node.state]
+
+
+def _suspects(node: LoopbackNode) -> str:
+    return f"open in {', '.join(node.holders)}" if node.holders else "another vidbg, OBS, ffmpeg"
+
+
+def warnings(facts: LoopbackFacts) -> Iterator[str]:
+    """What works, but not safely, each with the next step."""
+    if facts.old and facts.max_buffers is not None and facts.max_buffers > 2:
+        yield (
+            f"v4l2loopback {facts.version or '0.12'} is loaded with max_buffers="
+            f"{facts.max_buffers}: a reader that asks for fewer crashes the kernel. Keep to 2: "
+            f"`{RELOAD}`, and take max_buffers out of /etc/modprobe.d"
+        )
+
+
+def _install(distribution: tuple[str, ...]) -> str:
+    known = (_INSTALL[name] for name in distribution if name in _INSTALL)
+    return next(known, _INSTALL_OTHERWISE)

@@ -1,0 +1,152 @@
+"""A camera for PipeWire's programs (browsers, OBS), without a kernel module."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.platform.packages import install_step
+from vidbg.sinks.stream.child_process import ChildProcessSink
+from vidbg.sinks.web.newest_image import STALL_S
+
+_PACKAGES = {
+    "debian": "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-pipewire",
+    "fedora": "gstreamer1 gstreamer1-plugins-base pipewire-gstreamer",
+    "arch": "gstreamer gst-plugins-base gst-plugin-pipewire",
+}
+_ELEMENTS = ("rawvideoparse", "videoconvert", "pipewiresink")
+_INSPECT_S = 20.0  # the first call after an installation looks through every plugin
+
+
+class PipeWireSink(ChildProcessSink):
+    """Shows frames to other programs as a camera, through gst-launch and PipeWire.
+
+    Readers come and go as they like; frames that none takes are thrown away.
+
+    Args:
+        info: of the frames; 30 frames per second where it gives no rate.
+        name: of the camera in other programs.
+    Raises:
+        ConfigError: a name that PipeWire cannot be given.
+        SinkError: GStreamer, its plugin or PipeWire is missing, with the next step; or, while
+            writing, PipeWire has gone.
+    """
+
+    def __init__(self, info: StreamInfo, name: str = "vidbg") -> None:
+        if not name.isprintable() or any(character in name for character in '"\\'):
+            raise ConfigError(
+                f"{name!r} cannot be a camera's name; allowed are letters, digits, blanks and "
+                "signs, but no quotes and backslashes"
+            )
+        problem = pipewire_problem()
+        if problem is not None:
+            raise SinkError(f"the PipeWire camera cannot be opened: {problem}")
+        self._daemon = _connection()
+        try:
+            super().__init__(
+                f"the PipeWire camera {name}",
+                info,
+                _command(info, name),
+                advice="`systemctl --user status pipewire wireplumber` tells whether PipeWire runs",
+                stall_s=STALL_S,
+            )
+        except BaseException:
+            self._daemon.close()
+            raise
+
+    def _show(self, frame: Frame) -> None:
+        if self._failure is None and _has_ended(self._daemon):
+            self._failure = ConnectionResetError("PipeWire has ended")
+        super()._show(frame)
+
+    def _release(self) -> None:
+        self._daemon.close()
+        super()._release()
+
+    def _summary(self, lines: Sequence[str]) -> str:
+        """gst-launch names the reason first, then what it does about it."""
+        return next((line for line in lines if "ERROR" in line or "WARNING" in line), "")
+
+
+def pipewire_problem() -> str | None:
+    """Why there can be no PipeWire camera here, with the next step; None where there can."""
+    if sys.platform != "linux":
+        return "PipeWire is for Linux alone; leave --output out for a virtual camera"
+    if shutil.which("gst-launch-1.0") is None:
+        return f"gst-launch-1.0 is not installed: {install_step(_PACKAGES)}"
+    missing = [element for element in _ELEMENTS if not _has(element)]
+    if missing:
+        return f"GStreamer has no {' and no '.join(missing)}: {install_step(_PACKAGES)}"
+    try:
+        _connection().close()
+    except SinkError as error:
+        return str(error)
+    return None
+
+
+def _has(element: str) -> bool:
+    # Without a version it asks for GStreamer's own, which PipeWire's plugin never has.
+    command = ["gst-inspect-1.0", "--exists", "--atleast-version=0.0", element]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_INSPECT_S).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _connection() -> socket.socket:
+    """A connection to PipeWire on which nothing is said.
+
+    It ends when PipeWire does, and gst-launch goes on as if nothing were (seen with 0.3.65).
+    """
+    folder = os.environ.get("PIPEWIRE_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR")
+    if not folder:
+        raise SinkError(
+            "XDG_RUNTIME_DIR is not set, so PipeWire cannot be found: run vidbg as the user of the "
+            "desktop, without sudo"
+        )
+    path = Path(folder) / (os.environ.get("PIPEWIRE_REMOTE") or "pipewire-0")
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(path))
+    except OSError as error:
+        connection.close()
+        raise SinkError(
+            f"no PipeWire answers at {path} ({error.strerror or error}): "
+            "`systemctl --user start pipewire wireplumber`, as the user of the desktop"
+        ) from None
+    connection.setblocking(False)
+    return connection
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _command(info: StreamInfo, name: str) -> list[str]:
+    rate = info.frame_rate or Fraction(30)
+    properties = f'p,media.class=Video/Source,media.role=Camera,node.name=\\"{name}\\"'
+    properties += f',node.description=\\"{name}\\"'
+    pipeline = (
+        "fdsrc fd=0 do-timestamp=true",
+        f"rawvideoparse format=bgr width={info.width} height={info.height} "
+        f"framerate={rate.numerator}/{rate.denominator}",
+        "videoconvert",
+        "video/x-raw,format=YUY2",
+        "identity drop-allocation=true",  # or the sink stalls with PipeWire 0.3.65
+    )
+    elements = " ! ".join(pipeline).split()
+    sink = ["pipewiresink", "mode=provide", f'stream-properties="{properties}"']
+    return ["gst-launch-1.0", "-q", *elements, "!", *sink]

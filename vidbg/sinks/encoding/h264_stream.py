@@ -1,0 +1,90 @@
+"""H.264 with little delay in MPEG-TS to a network address, through PyAV."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange
+from av.video.stream import VideoStream
+
+from vidbg.frame import Colour, Frame, StreamInfo
+from vidbg.sinks.encoding.formats import OutputKind
+from vidbg.sinks.encoding.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
+from vidbg.sinks.encoding.pixel_conversion import EncoderPictures
+from vidbg.util.lifecycle import Closeable
+
+_CLOCK = Fraction(1, 90_000)
+_COLOUR = Colour(matrix=1, primaries=1, transfer=1)
+"""BT.709 at every size, and said so: receivers guess differently where nothing is said."""
+
+_CONTAINER_OPTIONS = {"flush_packets": "1"}
+
+
+class H264Stream(Closeable):
+    """Encodes frames with their own times, the first at 0, and sends each at once.
+
+    Blocks while it connects and while the network takes nothing.
+
+    Args:
+        url: where FFmpeg connects to.
+        info: of the frames; 30 frames per second where it gives no rate.
+    Raises:
+        av.FFmpegError, OSError: it cannot connect; or, while sending, the connection is broken.
+    """
+
+    def __init__(self, url: str, info: StreamInfo) -> None:
+        self._pictures = EncoderPictures(replace(info, colour=_COLOUR), OutputKind.H264, "opaque")
+        self._first_pts: float | None = None
+        self._last_tick = -1
+        self._next_keyframe_s = 0.0
+        self._container = av.open(url, "w", format="mpegts", container_options=_CONTAINER_OPTIONS)
+        try:
+            rate = info.frame_rate or Fraction(30)
+            self._stream = self._add_stream(rate)
+            self._container.start_encoding()
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, frame: Frame) -> None:
+        """Encode a frame and send it; one that is not later than the last is left out."""
+        if self._first_pts is None:
+            self._first_pts = frame.pts
+        elapsed_s = frame.pts - self._first_pts
+        tick = round(elapsed_s / _CLOCK)
+        if tick <= self._last_tick:
+            return
+        self._last_tick = tick
+        picture = self._pictures.convert(frame)
+        picture.pts, picture.time_base = tick, _CLOCK
+        if elapsed_s >= self._next_keyframe_s:
+            picture.pict_type = PictureType.I
+            self._next_keyframe_s = elapsed_s + KEYFRAME_S
+        self._container.mux(self._stream.encode(picture))
+
+    def finish(self) -> None:
+        """Send what the encoder still holds."""
+        self._container.mux(self._stream.encode(None))
+
+    def close(self) -> None:
+        with suppress(av.FFmpegError, OSError):  # the other end may have gone
+            self._container.close()
+
+    def _add_stream(self, rate: Fraction) -> VideoStream:
+        pictures = self._pictures
+        options = {**x264_options(pictures.width, pictures.height, rate), "forced-idr": "1"}
+        stream = self._container.add_stream("libx264", rate=rate, options=options)
+        context = stream.codec_context
+        context.width, context.height = pictures.width, pictures.height
+        context.pix_fmt = pictures.pixel_format
+        context.colorspace, context.color_primaries = _COLOUR.matrix, _COLOUR.primaries
+        context.color_trc, context.color_range = _COLOUR.transfer, ColorRange.MPEG
+        context.time_base = stream.time_base = _CLOCK
+        # Keyframes are asked for by time; this holds where the source is faster than it says.
+        context.gop_size = keyframe_interval(rate)
+        context.thread_count = 0
+        return stream

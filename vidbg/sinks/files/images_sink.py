@@ -1,0 +1,205 @@
+"""Pictures: one, a numbered sequence, or one for each input picture."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Frame
+from vidbg.sinks.encoding.formats import PICTURE_SUFFIXES, OutputKind, output_kind
+from vidbg.sinks.files.partial_file import PartialFile
+from vidbg.sinks.watching import Unwatched
+from vidbg.util.lifecycle import Abortable
+
+_LONGEST_SIDE_PX = {".jpeg": 65_500, ".jpg": 65_500, ".webp": 16_383}
+"""What libjpeg and libwebp write at most."""
+_NUMBER = re.compile(r"(%%|%[0-9]*[diu])")
+
+
+class ImagesSink(Unwatched, Abortable):
+    """Writes every frame as a picture of its own, each complete before it takes its name.
+
+    Aborting leaves the pictures that are complete; there is never a part of one. Closing a numbered
+    sequence that may overwrite removes those with higher numbers, which an older, longer run left.
+
+    Args:
+        target: a picture's name, for one frame; a name with a number in it such as
+            `person%05d.png`, which counts by `Frame.index`; or a folder, made if it is missing.
+        names: for a folder, the pictures' names by `Frame.index`, without suffix; None numbers
+            them 00000, 00001 ...
+        suffix: for a folder, the pictures' suffix: .png, .jpg or .webp.
+        alpha: keep transparency (.png, .webp); frames without alpha become opaque.
+        quality: 1 to 100, of .jpg and .webp; .png loses nothing, nor does .webp with alpha.
+        overwrite: replace existing pictures.
+    Raises:
+        ConfigError: no picture suffix, or one without transparency where it is asked for.
+        SinkError: a picture exists, cannot be written, or is larger than its format can be; a
+            second frame for a single picture.
+    """
+
+    def __init__(
+        self,
+        target: str | Path,
+        *,
+        names: Sequence[str] | None = None,
+        suffix: str = ".png",
+        alpha: bool = False,
+        quality: int = 95,
+        overwrite: bool = False,
+    ) -> None:
+        _check(target, suffix, alpha, quality)
+        self._folder = Path(target).suffix.lower() not in PICTURE_SUFFIXES
+        self._target = Path(target)
+        self._names = names
+        self._suffix = suffix if self._folder else self._target.suffix
+        self._alpha = alpha
+        self._quality = quality
+        self._overwrite = overwrite
+        self._written: set[Path] = set()
+        self._state: Literal["open", "closed", "aborted"] = "open"
+        if self._folder:
+            self._make_folder()
+        elif "%" not in self._target.name:
+            PartialFile(self._target, overwrite=overwrite).discard()  # refuses now, not at the end
+
+    def write(self, frame: Frame) -> None:
+        if self._state != "open":
+            raise SinkError(f"{self._target} was written to after it was {self._state}")
+        path = self._path(frame.index)
+        if path in self._written:
+            raise SinkError(
+                f"{path} was just written, and now comes frame {frame.index}; give a folder, or a "
+                f"name with a number: {path.stem}%05d{path.suffix}"
+            )
+        self._check_size(path, frame)
+        file = PartialFile(path, overwrite=self._overwrite)
+        try:
+            file.temporary.write_bytes(self._encoded(path, frame))
+        except OSError as error:
+            file.discard()
+            raise SinkError(
+                f"{path} cannot be written: {error.strerror}; is the disk full?"
+            ) from error
+        except BaseException:
+            file.discard()
+            raise
+        file.commit()
+        self._written.add(path)
+
+    def close(self) -> None:
+        if self._state == "open":
+            self._state = "closed"
+            if self._overwrite and self._written:
+                self._remove_surplus()
+
+    def abort(self) -> None:
+        if self._state == "open":
+            self._state = "aborted"
+
+    def _remove_surplus(self) -> None:
+        if self._folder:
+            return
+        old = numbered_pictures(self._target)
+        last = max((number for number, path in old.items() if path in self._written), default=None)
+        for number, path in old.items():
+            if last is not None and number > last:
+                path.unlink(missing_ok=True)
+
+    def _path(self, index: int) -> Path:
+        if not self._folder:
+            name = self._target.name
+            return self._target.with_name(name % index) if "%" in name else self._target
+        name = f"{index:05d}" if self._names is None else self._names[index]
+        return self._target / f"{name}{self._suffix}"
+
+    def _check_size(self, path: Path, frame: Frame) -> None:
+        most = _LONGEST_SIDE_PX.get(self._suffix.lower())
+        if most is not None and max(frame.height, frame.width) > most:
+            raise SinkError(
+                f"{path} would have {frame.width}x{frame.height} pixels; {self._suffix} holds at "
+                f"most {most} a side: give a name that ends in .png"
+            )
+
+    def _encoded(self, path: Path, frame: Frame) -> Any:
+        pixels = _with_alpha(frame) if self._alpha else frame.image
+        try:
+            done, data = cv2.imencode(self._suffix, pixels, self._parameters())
+        except cv2.error as error:
+            done, reason = False, " ".join(str(error).split())
+        else:
+            reason = "OpenCV gives no reason"
+        if not done:
+            raise SinkError(
+                f"{path} of {frame.width}x{frame.height} pixels cannot be encoded: {reason}; "
+                "try another format, such as .png"
+            )
+        return data
+
+    def _parameters(self) -> list[int]:
+        if self._suffix.lower() == ".webp":  # beyond 100, OpenCV writes it without loss
+            return [cv2.IMWRITE_WEBP_QUALITY, 101 if self._alpha else self._quality]
+        if self._suffix.lower() == ".png":
+            return [cv2.IMWRITE_PNG_COMPRESSION, 3]
+        return [cv2.IMWRITE_JPEG_QUALITY, self._quality]
+
+    def _make_folder(self) -> None:
+        try:
+            self._target.mkdir(exist_ok=True)
+        except OSError as error:
+            raise SinkError(
+                f"the folder {self._target} cannot be made: {error.strerror}; "
+                f"does {os.fspath(self._target.absolute().parent)} exist?"
+            ) from error
+
+
+def _check(target: str | Path, suffix: str, alpha: bool, quality: int) -> None:
+    if output_kind(target, alpha=alpha) is not OutputKind.PICTURES:
+        raise ConfigError(f"{target} is no picture; allowed are {', '.join(PICTURE_SUFFIXES)}")
+    if suffix.lower() not in PICTURE_SUFFIXES:
+        raise ConfigError(f"suffix {suffix!r}; allowed are {', '.join(PICTURE_SUFFIXES)}")
+    output_kind(f"picture{suffix}", alpha=alpha)
+    if not 1 <= quality <= 100:
+        raise ConfigError(f"quality = {quality}; allowed are 1 to 100")
+    _check_number(Path(target).name)
+
+
+def numbered_pictures(target: Path) -> dict[int, Path]:
+    """The existing files of a numbered sequence such as `person%05d.png`, by their numbers.
+
+    Returns:
+        In the order of the numbers; empty where the name has no decimal number in it.
+    """
+    pieces = _NUMBER.split(target.name)  # text and codes in turn
+    codes = [code for code in pieces[1::2] if code != "%%"]
+    if len(codes) != 1 or "%" in "".join(pieces[::2]) or not target.parent.is_dir():
+        return {}
+    parts = ["%" if p == "%%" else " *([0-9]+)" if p in codes else re.escape(p) for p in pieces]
+    pattern = re.compile("".join(parts))
+    found = {}
+    for path in target.parent.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match is not None and target.name % int(match[1]) == path.name and path.is_file():
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))
+
+
+def _check_number(name: str) -> None:
+    try:
+        numbered = "%" not in name or name % 1 != name % 2
+    except (TypeError, ValueError):
+        numbered = False
+    if not numbered:
+        raise ConfigError(f"{name!r} does not count; give one number, such as name%05d.png")
+
+
+def _with_alpha(frame: Frame) -> Any:
+    """BGRA, uint8, not multiplied by alpha."""
+    alpha = frame.alpha if frame.alpha is not None else np.ones(frame.image.shape[:2], np.float32)
+    return cv2.merge([*cv2.split(frame.image), np.rint(alpha * 255).astype(np.uint8)])

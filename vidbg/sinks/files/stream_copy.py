@@ -1,0 +1,178 @@
+"""Audio and subtitles on their way into the output file, packet for packet where it holds them."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
+
+import av
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
+
+from vidbg.sinks.files.stream_conversion import (
+    SOUND_CODECS,
+    TEXT_CODECS,
+    ConvertedText,
+    EncodedSound,
+    is_text,
+)
+from vidbg.util.packets import PacketRelay
+
+log = logging.getLogger(__name__)
+
+_SPEAKERS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+_TAGS = ("language", "title", "handler_name")
+
+
+class CopiedStreams:
+    """Takes packets from a relay and puts them, unread, into a container.
+
+    Payloads and times stay as they are; the container puts them in order among the video's. Sound
+    that the container cannot hold is encoded anew, subtitles that are text are converted, and a
+    message says so. What is left out is named by a warning.
+
+    Args:
+        container: the output, before its header is written.
+        relay: where the packets come from; None for no streams.
+        suffix: the output's.
+    """
+
+    def __init__(self, container: OutputContainer, relay: PacketRelay | None, suffix: str) -> None:
+        self._container = container
+        self._relay = relay
+        self._routes: dict[int, _Route] = {}
+        self._last_dts: dict[int, int] = {}
+        for stream in relay.streams if relay is not None else []:
+            self._add(stream, suffix.lower())
+
+    def mux(self) -> None:
+        """Puts in what has arrived."""
+        while self._relay is not None and (packet := self._relay.pop()) is not None:
+            index = packet.stream_index  # not packet.stream, which ends with the input's container
+            route = self._routes.get(index)
+            if route is not None:
+                self._put_in_time(packet, index)
+                self._mux(route, route.packets(packet))
+
+    def finish(self) -> None:
+        """Puts in what has arrived, and what encoders still hold."""
+        self.mux()
+        for route in self._routes.values():
+            self._mux(route, route.rest())
+
+    def _mux(self, route: _Route, packets: list[Any]) -> None:
+        for packet in packets:
+            packet.stream = route.output
+            self._container.mux(packet)
+
+    def _add(self, stream: Stream, suffix: str) -> None:
+        route = self._route(stream, suffix)
+        if route is None:
+            log.warning("%s is left out: %s cannot hold it", _describe(stream), suffix)
+            return
+        tags = {key: value for key, value in stream.metadata.items() if key in _TAGS}
+        route.output.metadata.update(tags)
+        route.output.disposition = stream.disposition
+        self._routes[stream.index] = route
+
+    def _route(self, stream: Stream, suffix: str) -> _Route | None:
+        name = self._container.format.name
+        if _holds(name, lambda container: _Copy(container, stream)) and not _is_misread(
+            stream, name
+        ):
+            return _Copy(self._container, stream)
+        if stream.codec_context is None:
+            return None
+        convert: Callable[[OutputContainer], _Route]
+        if isinstance(stream, AudioStream):
+            codec = SOUND_CODECS[suffix]
+            convert = partial(EncodedSound, stream=stream, codec=codec)
+            told = "%s becomes %s, which %s files hold"
+            if suffix != ".mkv":
+                told += "; .mkv keeps more kinds as they are"
+        elif isinstance(stream, SubtitleStream) and is_text(stream):
+            codec = TEXT_CODECS[suffix]
+            convert = partial(ConvertedText, stream=stream, codec=codec)
+            told = "%s becomes %s, which %s files hold"
+        else:
+            return None
+        if not _holds(name, convert):
+            return None
+        log.warning(told, _describe(stream), codec, suffix)
+        return convert(self._container)
+
+    def _put_in_time(self, packet: Any, index: int) -> None:
+        """Gives a packet the times it lacks: no container takes one without, or out of order."""
+        last = self._last_dts.get(index)
+        if not packet.duration and last is not None and packet.dts is not None:
+            packet.duration = max(0, packet.dts - last)
+        if packet.dts is None:
+            packet.dts = packet.pts if packet.pts is not None else (last or 0) + packet.duration
+        if last is not None and packet.dts <= last:
+            packet.dts = last + 1
+        if packet.pts is None or packet.pts < packet.dts:
+            packet.pts = packet.dts
+        self._last_dts[index] = packet.dts
+
+
+class _Route(Protocol):
+    """What becomes of a stream's packets on their way into `output`."""
+
+    @property
+    def output(self) -> Any: ...
+
+    def packets(self, packet: Any) -> list[Any]: ...
+
+    def rest(self) -> list[Any]: ...
+
+
+class _Copy:
+    """Nothing."""
+
+    def __init__(self, container: OutputContainer, stream: Stream) -> None:
+        self.output = _add_copy(container, stream)
+
+    def packets(self, packet: Any) -> list[Any]:
+        return [packet]
+
+    def rest(self) -> list[Any]:
+        return []
+
+
+def _holds(format_name: str, add: Callable[[OutputContainer], _Route]) -> bool:
+    """Tried, because FFmpeg's tables say yes to codecs that the header's writer then refuses."""
+    try:
+        with av.open(io.BytesIO(), "w", format=format_name) as trial:
+            add(trial)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError, NotImplementedError):
+        return False
+    return True
+
+
+def _is_misread(stream: Stream, format_name: str) -> bool:
+    """PCM of other than 16 bits in MP4, which many players take for 16: loud noise."""
+    codec = "" if stream.codec_context is None else stream.codec_context.codec.canonical_name
+    return format_name == "mp4" and codec.startswith("pcm_") and "16" not in codec
+
+
+def _add_copy(container: OutputContainer, stream: Stream) -> Stream:
+    output = container.add_stream_from_template(stream)
+    if isinstance(output, AudioStream) and output.codec_context.layout.name.endswith(" channels"):
+        # Matroska names no speakers for PCM, and MP4 demands them
+        with suppress(KeyError):
+            output.codec_context.layout = _SPEAKERS[output.codec_context.layout.nb_channels]
+    return output
+
+
+def _describe(stream: Stream) -> str:
+    known = stream.codec_context is not None
+    codec = stream.codec_context.codec.canonical_name if known else "unknown codec"
+    language = stream.metadata.get("language", "und")
+    return f"{stream.type} stream {stream.index} ({codec}, {language})"

@@ -1,0 +1,267 @@
+"""Video files: H.264, or with transparency ProRes 4444 and VP9; audio and subtitles copied."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, cast
+
+import av
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.sinks.encoding.formats import CONTAINERS, Encoding, OutputKind, codec_for, output_kind
+from vidbg.sinks.encoding.pixel_conversion import Content, EncoderPictures
+from vidbg.sinks.files.partial_file import PartialFile
+from vidbg.sinks.files.stream_copy import CopiedStreams
+from vidbg.sinks.watching import Unwatched
+from vidbg.util.lifecycle import Abortable
+from vidbg.util.packets import PacketRelay
+
+log = logging.getLogger(__name__)
+
+_MP4 = (".mp4", ".m4v", ".mov")
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENODEV)
+_FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AV_FIELD_PROGRESSIVE, _TT, _BB
+_CLOCK = Fraction(1, 90_000)  # time unit for frames that carry a clock's time
+
+
+class VideoFileSink(Unwatched, Abortable):
+    """Encodes frames with their own times, and copies audio and subtitles beside them.
+
+    Tags and chapters go along. .mp4 and .mov keep every pts exactly; .mkv and .webm count in
+    milliseconds and, where audio starts before 0, move everything by that much. Frames with a
+    clock's time (`info.time_base` None) start at 0. A frame is encoded when the next one has come,
+    for only then its duration is known. Sizes may change, see EncoderPictures.
+
+    The file is written under a hidden name in the same folder, and takes its own when it is
+    complete.
+
+    Args:
+        path: ending in .mp4, .m4v, .mov, .mkv or .webm.
+        info: of the frames: size, time unit, colour, pixel aspect ratio.
+        content: "opaque" for the pictures; "transparent" for pictures with alpha (.mov or .webm);
+            "mask" for the alpha alone, as a grey video. Frames without alpha count as opaque.
+        encoding: quality and speed.
+        relay: the packets to copy.
+        overwrite: replace an existing file.
+    Raises:
+        ConfigError: the suffix, the content or the encoding do not go together.
+        SinkError: the file cannot be written; or, while writing, a frame has another size than
+            `info`, its time does not grow, the disk is full, or the encoder fails.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: StreamInfo,
+        *,
+        content: Content = "opaque",
+        encoding: Encoding | None = None,
+        relay: PacketRelay | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        kind = output_kind(path, alpha=content == "transparent")
+        if kind is OutputKind.PICTURES:
+            raise ConfigError(f"{path} is no video; allowed are {', '.join(CONTAINERS)}")
+        codec = codec_for(kind, encoding or Encoding())
+        self._info = info
+        self._pictures = EncoderPictures(info, kind, content)
+        self._time_base = info.time_base or _CLOCK
+        self._first_pts: float | None = None
+        self._last_tick: int | None = None
+        self._held: VideoFrame | None = None
+        self._held_s: float | None = None
+        self._durations: dict[int, int] = {}
+        self._state: Literal["open", "closed", "aborted"] = "open"
+        self._file = PartialFile(path, overwrite=overwrite)
+        self._container = _container(self._file, self._time_base, relay)
+        with self._failing("opened"):
+            rate = info.frame_rate or Fraction(30)
+            options = {**codec.options, **self._pictures.options}
+            stream = self._container.add_stream(codec.name, rate=rate, options=options)
+            self._stream = cast(VideoStream, stream)
+            self._describe(self._stream, codec.threads)
+            self._describe_file(relay)
+            self._copied = CopiedStreams(self._container, relay, self._file.path.suffix)
+            self._container.start_encoding()
+        self._tell_of_changes(kind)
+
+    def write(self, frame: Frame) -> None:
+        if self._state != "open":
+            raise SinkError(f"{self._file.path} was written to after it was {self._state}")
+        self._check_shape(frame)
+        tick = self._tick(frame.pts)
+        with self._failing("written"):
+            picture = self._pictures.convert(frame)
+            picture.pts, picture.time_base = tick, self._time_base
+            self._encode_held(tick)
+            self._held, self._held_s = picture, frame.duration_s
+            self._copied.mux()
+
+    def close(self) -> None:
+        if self._state != "open":
+            return
+        if self._last_tick is None:
+            self.abort()
+            raise SinkError(f"{self._file.path}: no frame came, so there is no video to write")
+        with self._failing("completed"):
+            self._encode_held(None)
+            self._mux(self._stream.encode(None))
+            self._copied.finish()
+            self._container.close()
+        self._state = "closed"
+        self._file.commit()
+
+    def abort(self) -> None:
+        if self._state != "open":
+            return
+        self._state = "aborted"
+        self._held = None
+        self._file.discard()
+        with suppress(av.FFmpegError, OSError):  # PyAV writes the file's end: into nothing
+            self._container.close()
+        self._file.discard()
+
+    def _encode_held(self, next_tick: int | None) -> None:
+        """Encode the frame before, now that it is known how long it lasts.
+
+        The last frame lasts as long as its source says. One that outlasts a period by far becomes
+        a key frame, so that no other frame is stored behind it, whose duration players would take.
+        """
+        picture, self._held = self._held, None
+        if picture is None:
+            return
+        start = picture.pts or 0
+        period = max(1, round(1 / (self._info.frame_rate or 30) / self._time_base))
+        if next_tick is not None:
+            picture.duration = next_tick - start
+        else:
+            said = round((self._held_s or 0) / self._time_base)
+            usual = abs(said - period) <= period / 20  # which containers round
+            picture.duration = period if usual or not said else said
+            if said > 1.5 * period:
+                picture.pict_type = PictureType.I
+        self._durations[start] = picture.duration
+        self._mux(self._stream.encode(picture))
+
+    def _mux(self, packets: list[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts or 0, packet.duration)
+            self._container.mux(packet)
+
+    def _describe_file(self, relay: PacketRelay | None) -> None:
+        """Sets the tags and chapters that go along."""
+        if relay is not None:
+            self._container.metadata.update(relay.tags)
+            self._stream.metadata.update(relay.video_tags)
+            self._container.set_chapters(relay.chapters)
+
+    def _describe(self, stream: VideoStream, threads: int) -> None:
+        """Sets what the encoder and the container's header say of the pictures."""
+        context, colour = stream.codec_context, self._pictures.colour
+        context.width, context.height = self._pictures.width, self._pictures.height
+        context.pix_fmt = self._pictures.pixel_format
+        context.time_base = stream.time_base = self._time_base
+        context.sample_aspect_ratio = self._pictures.sample_aspect_ratio
+        context.flags |= self._pictures.encoder_flags
+        context.field_order = _FIELD_ORDERS[self._info.field_order]
+        context.thread_count = threads
+        context.colorspace = colour.matrix
+        context.color_primaries = colour.primaries
+        context.color_trc = colour.transfer
+        context.color_range = 2 if colour.full_range else 1
+
+    def _tell_of_changes(self, kind: OutputKind) -> None:
+        info, pictures = self._info, self._pictures
+        if kind is OutputKind.VP9 and info.field_order != "progressive":
+            log.warning(
+                "%s: .webm cannot say that its frames are interlaced, so players will show combs; "
+                ".mp4, .mkv and .mov can",
+                self._file.path,
+            )
+        if (pictures.width, pictures.height) == (info.width, info.height):
+            return
+        if info.sample_aspect_ratio != 1 and pictures.sample_aspect_ratio == 1:
+            log.info(
+                "%s is %dx%d instead of %dx%d: .webm does not mark pixels that are no squares",
+                *(self._file.path, pictures.width, pictures.height, info.width, info.height),
+            )
+        else:
+            log.info(
+                "%s is %dx%d instead of %dx%d: H.264 needs even sides; the last one is doubled",
+                *(self._file.path, pictures.width, pictures.height, info.width, info.height),
+            )
+
+    def _check_shape(self, frame: Frame) -> None:
+        expected = (self._info.height, self._info.width, 3)
+        if frame.image.shape != expected:
+            self.abort()
+            raise SinkError(
+                f"{self._file.path}: unexpected frame shape {frame.image.shape}; all frames of "
+                f"this video are {expected}"
+            )
+
+    def _tick(self, pts: float) -> int:
+        if self._first_pts is None:
+            self._first_pts = pts
+        elapsed = pts if self._info.time_base is not None else pts - self._first_pts
+        tick = round(elapsed * self._time_base.denominator / self._time_base.numerator)
+        if self._last_tick is not None and tick <= self._last_tick:
+            self.abort()
+            raise SinkError(
+                f"{self._file.path}: a frame at {pts} s came after one at "
+                f"{float(self._last_tick * self._time_base)} s; times must grow by at least "
+                f"{float(self._time_base)} s"
+            )
+        self._last_tick = tick
+        return tick
+
+    @contextmanager
+    def _failing(self, action: str) -> Iterator[None]:
+        """Removes the temporary file and raises SinkError where FFmpeg or the disk fails."""
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self.abort()
+            raise SinkError(
+                f"{self._file.path} cannot be {action}: {reason}{_advice(error)}; what was written "
+                "is removed"
+            ) from error
+
+
+def _advice(error: Exception) -> str:
+    if getattr(error, "errno", None) in _DISK_ERRORS:
+        return "; is the disk full, or has it gone?"
+    return "; another kind of file (-o NAME.mkv) may take what this one does not"
+
+
+def _container(
+    file: PartialFile, time_base: Fraction, relay: PacketRelay | None
+) -> OutputContainer:
+    """A container for the temporary file, which is opened when the header is written."""
+    suffix = file.path.suffix.lower()
+    return av.open(
+        str(file.temporary.absolute()),
+        "w",
+        format=CONTAINERS[suffix],
+        container_options=_mp4_options(time_base, relay) if suffix in _MP4 else {},
+    )
+
+
+def _mp4_options(time_base: Fraction, relay: PacketRelay | None) -> dict[str, str]:
+    """The index in front, and a clock on which the first pts of every stream is a whole number."""
+    units = [Fraction(s.time_base or 1) for s in (relay.streams if relay is not None else [])]
+    exact = math.lcm(time_base.denominator, *(unit.denominator for unit in units))
+    timescale = exact if exact < 2**31 else time_base.denominator
+    return {"movflags": "+faststart", "movie_timescale": str(timescale)}

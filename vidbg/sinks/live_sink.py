@@ -1,0 +1,62 @@
+"""What sinks have in common that show frames at once and have nothing to complete."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from vidbg.errors import SinkError
+from vidbg.frame import Frame
+from vidbg.sinks.watching import Unwatched
+from vidbg.util.lifecycle import Closeable
+
+
+class LiveSink(Unwatched, Closeable):
+    """Opaque frames of one size, shown as they come; closing and aborting are the same.
+
+    A frame with alpha is refused, for its image still holds the room that the alpha hides.
+
+    Args:
+        name: of this sink in messages ("the preview window").
+        width, height: of the frames, in pixels.
+    """
+
+    def __init__(self, name: str, width: int, height: int) -> None:
+        self._name = name
+        self._shape = (height, width, 3)
+        self._open = True
+
+    def write(self, frame: Frame) -> None:
+        if not self._open:
+            raise SinkError(f"{self._name} was written to after it was closed")
+        self._check(frame)
+        self._show(frame)
+
+    def _check(self, frame: Frame) -> None:
+        if frame.alpha is not None:
+            raise SinkError(
+                f"{self._name} cannot show transparent frames: choose another background, or "
+                "write to a file that keeps alpha (.mov, .webm, .png)"
+            )
+        if frame.image.shape != self._shape or frame.image.dtype != np.uint8:
+            raise SinkError(
+                f"{self._name} got a frame of {frame.image.dtype} {frame.image.shape}, but takes "
+                f"uint8 {self._shape} (height, width, BGR) only"
+            )
+
+    @abstractmethod
+    def _show(self, frame: Frame) -> None:
+        """Show a frame that has been checked."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Free what the sink holds; called once."""
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._release()
+
+    def abort(self) -> None:
+        self.close()

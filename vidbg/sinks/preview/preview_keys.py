@@ -1,0 +1,134 @@
+"""What the preview window's keys do; without a window, so that it is tested without one."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+from vidbg.sinks.preview.overlay import PreviewStatus, View
+
+ANSWER_S = 5.0
+"""How long the question whether to show the room stands."""
+
+EARLIEST_ANSWER_S = 0.5
+"""A y before that was not meant as an answer: whoever types "easy" into the wrong window presses s
+and y some 0.2 s apart."""
+
+HINT_S = 6.0
+"""How long the window tells at its start that there is help."""
+
+_ESCAPE = "\x1b"
+_WITH_NEXT_PICTURE = math.inf
+"""Time of a question that nobody has seen yet, and so nobody has answered."""
+
+
+class Action(StrEnum):
+    """What the user asks for.
+
+    MIRROR, FPS and HELP have been done by the window; the others are for the program.
+    """
+
+    QUIT = "quit"
+    NEXT_BACKGROUND = "next_background"
+    PREVIOUS_BACKGROUND = "previous_background"
+    PASSTHROUGH = "passthrough"
+    """Show the real room; the user has said yes to that."""
+    BACKGROUND = "background"
+    """End passthrough. Not the same as PASSTHROUGH again: two quick presses must not show the
+    room unasked."""
+    MIRROR = "mirror"
+    FPS = "fps"
+    HELP = "help"
+
+
+_ACTIONS = {
+    "q": Action.QUIT,
+    _ESCAPE: Action.QUIT,
+    "b": Action.NEXT_BACKGROUND,
+    "n": Action.NEXT_BACKGROUND,
+    "p": Action.PREVIOUS_BACKGROUND,
+    "m": Action.MIRROR,
+    "f": Action.FPS,
+    "h": Action.HELP,
+    "?": Action.HELP,
+}
+
+
+class PreviewKeys:
+    """Keys to actions, and how the picture is to be shown after them.
+
+    To show the room is asked first, for ANSWER_S from the first picture with the question on; any
+    other key but y takes the question back.
+
+    Attributes:
+        passthrough: the real room is on air.
+
+    Args:
+        mirror: show the picture mirrored at first.
+        now: the time in seconds, of the clock that the methods are given.
+    """
+
+    def __init__(self, *, mirror: bool, now: float) -> None:
+        self.passthrough = False
+        self._mirror = mirror
+        self._figures = False
+        self._help = False
+        self._hint_until = now + HINT_S
+        self._asked: float | None = None
+
+    def press(self, key: str, now: float) -> Action | None:
+        """What a key asks for; None for nothing, or nothing yet."""
+        key = key.lower()
+        if self._answer_s(now) is not None:
+            if key == "s":  # held down, it repeats
+                return None
+            if key == "y":
+                return self._answered(now)
+            self._asked = None
+            if key in ("n", _ESCAPE):
+                return None
+        elif key == "s":
+            return self._ask()
+        action = _ACTIONS.get(key)
+        self._toggle(action)
+        return action
+
+    def view(self, status: PreviewStatus | None, now: float) -> View:
+        """How the next picture is to be shown; for each one that is."""
+        if self._asked == _WITH_NEXT_PICTURE:
+            self._asked = now
+        return View(
+            status=status,
+            mirror=self._mirror,
+            figures=self._figures,
+            room_visible=self.passthrough,
+            answer_s=self._answer_s(now),
+            help=self._help,
+            hint=now < self._hint_until,
+        )
+
+    def _answer_s(self, now: float) -> float | None:
+        """Seconds left to answer; None where nothing is asked, or no longer."""
+        left = 0.0 if self._asked is None else self._asked + ANSWER_S - now
+        return left if left > 0 else None
+
+    def _ask(self) -> Action | None:
+        if self.passthrough:
+            return Action.BACKGROUND
+        self._asked = _WITH_NEXT_PICTURE
+        return None
+
+    def _answered(self, now: float) -> Action | None:
+        if self._asked is None or now - self._asked < EARLIEST_ANSWER_S:
+            return None
+        self._asked = None
+        return Action.PASSTHROUGH
+
+    def _toggle(self, action: Action | None) -> None:
+        match action:
+            case Action.MIRROR:
+                self._mirror = not self._mirror
+            case Action.FPS:
+                self._figures = not self._figures
+            case Action.HELP:
+                self._help = not self._help

@@ -1,0 +1,207 @@
+"""The preview window, through OpenCV."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+
+from vidbg.errors import SinkError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.sinks.live_sink import LiveSink
+from vidbg.sinks.preview.overlay import PreviewStatus, draw_view
+from vidbg.sinks.preview.preview_keys import Action, PreviewKeys
+
+_X11_ESCAPE = 0xFF1B
+_KEYS_A_FRAME = 8
+"""Keys taken after a frame at most: each costs up to a millisecond."""
+
+
+class WindowSink(LiveSink):
+    """Shows frames in a window until the user closes it with q, Esc or its button.
+
+    From then on `closed` is True and frames are ignored. The window belongs to the thread that
+    writes; closed from another thread, the sink leaves it to that thread's or the process's end.
+
+    Keys are read while a frame is written, and what they ask for waits in take_keys(). Overlays are
+    drawn on a copy of the frame.
+
+    Attributes:
+        status: what the overlays tell; to be set anew whenever it changes.
+
+    Args:
+        info: of the frames.
+        title: of the window, unlike that of any other.
+        mirror: show the picture as a mirror would; m changes it. What other sinks get is not
+            mirrored, and text never is.
+    Raises:
+        SinkError: there is no display, OpenCV was built without windows, or on macOS, which draws
+            from the main thread only, another thread writes.
+    """
+
+    def __init__(self, info: StreamInfo, *, title: str = "vidbg", mirror: bool = True) -> None:
+        super().__init__("the preview window", info.width, info.height)
+        problem = display_problem(os.environ, sys.platform)
+        if problem is not None:
+            raise SinkError(problem)
+        self._title = title
+        self._drawer: threading.Thread | None = None
+        self._dismissed = False
+        self.status: PreviewStatus | None = None
+        self._keys = PreviewKeys(mirror=mirror, now=time.monotonic())
+        self._actions: list[Action] = []
+
+    @property
+    def passthrough(self) -> bool:
+        """Whether the frames show the real room, which the window then says in red."""
+        return self._keys.passthrough
+
+    @passthrough.setter
+    def passthrough(self, on: bool) -> None:
+        self._keys.passthrough = on
+
+    def take_keys(self) -> list[Action]:
+        """What the user has asked for since the last call, in order; closing the window is QUIT."""
+        actions, self._actions = self._actions, []
+        return actions
+
+    @property
+    def closed(self) -> bool:
+        """The user has closed the window, or the sink was closed."""
+        return self._dismissed or not self._open
+
+    def _show(self, frame: Frame) -> None:
+        if not self._dismissed:
+            import cv2
+
+            try:
+                self._draw(frame)
+            except cv2.error as error:
+                raise SinkError(_no_windows(error)) from error
+
+    def _draw(self, frame: Frame) -> None:
+        import cv2
+
+        if self._drawer is None:
+            _require_thread(sys.platform)
+            # Qt adds a tool bar and a status line unless told otherwise.
+            cv2.namedWindow(
+                self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            )
+            cv2.resizeWindow(self._title, frame.width, frame.height)
+            self._drawer = threading.current_thread()
+        cv2.imshow(
+            self._title, draw_view(frame.image, self._keys.view(self.status, time.monotonic()))
+        )
+        if not self._read_keys():
+            self._actions.append(Action.QUIT)
+        if Action.QUIT in self._actions:
+            self._dismissed = True
+            self._destroy()
+
+    def _read_keys(self) -> bool:
+        """Take the keys that wait; whether the window is still there."""
+        import cv2
+
+        try:
+            for _ in range(_KEYS_A_FRAME):
+                code = cv2.waitKeyEx(1)  # it lets the window system draw, too
+                if code == -1:
+                    break
+                self._press(_character(code))
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:  # OpenCV 5 with Qt has nothing to ask once the last window is closed
+            return False
+
+    def _press(self, character: str) -> None:
+        action = self._keys.press(character, time.monotonic()) if character else None
+        if action is not None:
+            self._actions.append(action)
+
+    def _destroy(self) -> None:
+        import cv2
+
+        if self._drawer is threading.current_thread():
+            self._drawer = None
+            try:
+                cv2.destroyWindow(self._title)
+                cv2.waitKey(1)  # lets the window system take it down
+            except cv2.error:  # the user's click was first
+                return
+
+    def _release(self) -> None:
+        self._destroy()
+
+
+def _character(code: int) -> str:
+    """The character of a key, "" where it has none.
+
+    Qt and GTK give X11's key symbols, GTK with modifiers above bit 16: the left arrow is 0xFF51,
+    of which waitKey(), which keeps 8 bits, makes a Q.
+    """
+    symbol = code & 0xFFFF
+    if symbol == _X11_ESCAPE:
+        return "\x1b"
+    return chr(symbol) if symbol < 0x80 else ""
+
+
+def _require_thread(platform: str) -> None:
+    if platform == "darwin" and threading.current_thread() is not threading.main_thread():
+        raise SinkError(
+            "macOS draws windows from a program's main thread only, and the preview is written "
+            "from another: run without --show"
+        )
+
+
+def _no_windows(error: Exception) -> str:
+    return (
+        f"OpenCV cannot open a window ({str(error).strip().splitlines()[-1]}). If "
+        "opencv-python-headless is installed, `pip uninstall opencv-python-headless` and "
+        "`pip install --force-reinstall opencv-python`; or run without --show"
+    )
+
+
+def display_problem(environ: Mapping[str, str], platform: str) -> str | None:
+    """Why no window can be opened here, with the next step; None if one can.
+
+    Asked beforehand, because OpenCV's Qt ends the whole process where it finds no display.
+    """
+    if platform in ("win32", "darwin"):
+        return None
+    display = environ.get("DISPLAY", "")
+    if not display:
+        return (
+            "there is no display for the preview window (DISPLAY is not set): run without --show, "
+            "or from a desktop session (on Wayland with XWayland)"
+        )
+    if not _answers(display):
+        return (
+            f"the display {display} (DISPLAY) does not answer, so there is no preview window: "
+            "run without --show, or set DISPLAY to a running X server"
+        )
+    return None
+
+
+def _answers(display: str) -> bool:
+    """Whether an X server listens at "host:number.screen"; without a host, on this machine."""
+    host, _, rest = display.rpartition(":")
+    number = rest.split(".")[0]
+    if not number.isdecimal():
+        return False
+    if host in ("", "unix"):
+        path = f"/tmp/.X11-unix/X{number}"
+        return _connects(socket.AF_UNIX, path) or _connects(socket.AF_UNIX, "\0" + path)
+    return _connects(socket.AF_INET, (host, 6000 + int(number)))
+
+
+def _connects(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2.0)
+        try:
+            probe.connect(address)
+        except OSError:
+            return False
+    return True

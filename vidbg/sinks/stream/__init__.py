@@ -1,0 +1,1 @@
+"""Pipes and streams over the network."""

@@ -1,0 +1,137 @@
+"""Live video to services and servers by RTMP and SRT, through the ffmpeg program."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from fractions import Fraction
+from urllib.parse import parse_qs, urlsplit
+
+from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Colour, StreamInfo
+from vidbg.platform.packages import install_step
+from vidbg.sinks.encoding.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
+from vidbg.sinks.stream.addresses import is_broadcast
+from vidbg.sinks.stream.child_process import ChildProcessSink
+from vidbg.sinks.web.newest_image import STALL_S
+from vidbg.util.urls import concealed, public_name
+
+_PACKAGES = {
+    "debian": "ffmpeg",
+    "fedora": "ffmpeg # from RPM Fusion",  # Fedora's own, ffmpeg-free, has no libx264
+    "arch": "ffmpeg",
+    "darwin": "ffmpeg",
+    "win32": "Gyan.FFmpeg",
+}
+_LIST_S = 20.0
+_SOURCE_OF_LINE = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] ")
+
+
+class BroadcastSink(ChildProcessSink):
+    """Streams frames as H.264: by RTMP in FLV with a silent track, or by SRT in MPEG-TS.
+
+    PyAV's FFmpeg has no SRT, and holds up Python while it connects by RTMP: hence the program.
+    It connects when it has the first frame. Messages name host and port alone, for the rest of
+    the URL may hold a stream key.
+
+    Args:
+        info: of the frames; 30 frames per second where it gives no rate.
+        url: `rtmp://HOST/APP/KEY`, `rtmps://...`, or `srt://HOST:PORT` with options behind a `?`.
+    Raises:
+        ConfigError: the URL is not like that.
+        SinkError: ffmpeg is missing or cannot do it, with the next step; or, while writing, the
+            connection failed, broke, or took nothing for STALL_S.
+    """
+
+    def __init__(self, info: StreamInfo, url: str) -> None:
+        if not is_broadcast(url):
+            raise ConfigError(f"{public_name(url)} is none of rtmp://, rtmps:// and srt://")
+        self._url = url
+        parts = urlsplit(url)
+        problem = broadcast_problem(parts.scheme)
+        if problem is not None:
+            raise SinkError(f"{public_name(url)} cannot be streamed to: {problem}")
+        waits_for_a_caller = parse_qs(parts.query).get("mode") == ["listener"]
+        super().__init__(
+            f"the stream to {public_name(url)}",
+            info,
+            _command(info, url, parts.scheme),
+            advice="Check the address, the key and that the network is up, then start again",
+            stall_s=None if waits_for_a_caller else STALL_S,
+        )
+
+    def _summary(self, lines: Sequence[str]) -> str:
+        """The last and the third last, where the reason often is that the last has no more."""
+        telling = [*lines[-3:][:1], *lines[-1:]]
+        return "; ".join(dict.fromkeys(_SOURCE_OF_LINE.sub("", line) for line in telling))
+
+    def _concealed(self, line: str) -> str:
+        return concealed(line, self._url)
+
+
+def broadcast_problem(protocol: str) -> str | None:
+    """Why there can be no stream by "rtmp", "rtmps" or "srt" here, with the next step; or None."""
+    if shutil.which("ffmpeg") is None:
+        return f"the program ffmpeg is not installed: {install_step(_PACKAGES)}"
+    _, _, outputs = _listed("-protocols").partition("Output:")
+    if protocol not in outputs.split():
+        return f"the ffmpeg here cannot do {protocol}: {install_step(_PACKAGES)} has one that can"
+    if " libx264 " not in _listed("-encoders"):
+        return f"the ffmpeg here has no libx264: {install_step(_PACKAGES)} has one with it"
+    return None
+
+
+def _listed(what: str) -> str:
+    command = ["ffmpeg", "-hide_banner", "-loglevel", "error", what]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_LIST_S
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _command(info: StreamInfo, url: str, protocol: str) -> list[str]:
+    rate = info.frame_rate or Fraction(30)
+    frames = {
+        "use_wallclock_as_timestamps": "1",  # frames may be dropped, and time goes on
+        "f": "rawvideo",
+        "pixel_format": "bgr24",
+        "video_size": f"{info.width}x{info.height}",
+        "framerate": str(rate),
+        "i": "pipe:0",
+    }
+    # Some services, YouTube among them, take no stream without a sound track.
+    silence = {"f": "lavfi", "i": "anullsrc=sample_rate=44100:channel_layout=stereo"}
+    audio = {"c:a": "aac", "b:a": "128k", "shortest": None}  # silence has no end of its own
+    matrix = "bt709" if Colour().matrix_at(info.height) == 1 else "smpte170m"
+    video = {
+        # 4:2:0 has even sides only; chroma is averaged as in EncoderPictures.
+        "vf": f"scale=ceil(iw/2)*2:ceil(ih/2)*2:out_color_matrix={matrix}:out_range=tv"
+        ":flags=bicubic+accurate_rnd+full_chroma_inp",
+        "pix_fmt": "yuv420p",
+        "c:v": "libx264",
+        **x264_options(info.width, info.height, rate),
+        # By time where frames come slower than announced, by their number where faster.
+        "force_key_frames": f"expr:gte(t,n_forced*{KEYFRAME_S:g})",
+        "g": str(keyframe_interval(rate)),
+        "colorspace": matrix,
+        "color_range": "tv",
+    }
+    rtmp = protocol != "srt"
+    return [
+        *("ffmpeg", "-hide_banner", "-nostats", "-loglevel", "error"),
+        *_arguments(frames),
+        *(_arguments(silence) if rtmp else ()),
+        *_arguments(video),
+        *(_arguments(audio) if rtmp else ()),
+        *("-flush_packets", "1", "-f", "flv" if rtmp else "mpegts", url),
+    ]
+
+
+def _arguments(options: dict[str, str] | dict[str, str | None]) -> list[str]:
+    """Options as ffmpeg takes them; None for one without a value."""
+    pairs = ((f"-{name}", value) for name, value in options.items())
+    return [word for pair in pairs for word in pair if word is not None]

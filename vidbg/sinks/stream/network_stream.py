@@ -1,0 +1,96 @@
+"""Live video to another program or machine: MPEG-TS over UDP."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from vidbg.errors import ConfigError, SinkError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.sinks.encoding.h264_stream import H264Stream
+from vidbg.sinks.stream.addresses import is_stream
+from vidbg.sinks.web.newest_image import PATIENCE_S, STALL_S, NewestFrameSink
+from vidbg.util.urls import public_name
+
+_log = logging.getLogger(__name__)
+
+CONNECT_S = 10.0
+"""How long opening may take, in seconds."""
+
+
+class NetworkStreamSink(NewestFrameSink):
+    """Streams frames as H.264 in MPEG-TS over UDP, whether anybody receives or not. No sound.
+
+    Messages name host and port alone.
+
+    Args:
+        info: of the frames.
+        url: `udp://host:port`, with FFmpeg's options behind a `?`.
+    Raises:
+        ConfigError: the URL is not like that.
+        SinkError: it cannot be opened within CONNECT_S; or, while writing, the network failed or
+            took nothing for STALL_S.
+    """
+
+    def __init__(self, info: StreamInfo, url: str) -> None:
+        if not is_stream(url):
+            raise ConfigError(f"{url} is no URL; allowed is udp://HOST:PORT")
+        self._address = public_name(url)
+        super().__init__(f"the stream to {self._address}", info, stall_s=STALL_S)
+        self._url, self._info = _with_packet_size(url), info
+        self._answered = threading.Event()
+        self._reported = False
+        self._thread.start()
+        self._connect()
+
+    def _connect(self) -> None:
+        answered = self._answered.wait(CONNECT_S)
+        if answered and self._failure is None:
+            _log.info("streaming to %s", self._address)
+            return
+        self._open = False
+        self._newest.close()
+        if self._failure is None:
+            self._failure = TimeoutError(f"no answer within {CONNECT_S:g} s")
+        raise self._error("cannot be opened") from self._failure
+
+    def _run(self) -> None:
+        super()._run()
+        self._answered.set()  # if only with a failure
+
+    def _deliver(self, frames: Iterator[Frame]) -> None:
+        host = urlsplit(self._url)
+        socket.getaddrinfo(host.hostname, host.port)  # FFmpeg calls a wrong name an I/O error
+        with H264Stream(self._url, self._info) as stream:
+            self._answered.set()
+            for frame in frames:
+                stream.send(frame)
+            stream.finish()
+
+    def _release(self) -> None:
+        self._newest.close()
+        self._thread.join(PATIENCE_S)
+        if self._thread.is_alive():
+            _log.info("the connection to %s hangs and is left behind", self._address)
+        elif self._failure is not None and not self._reported:
+            _log.warning("the stream to %s did not end well: %s", self._address, self._failure)
+        if self.dropped:
+            _log.info("%d frames were not streamed to %s", self.dropped, self._address)
+
+    def _error(self, what: str) -> SinkError:
+        self._reported = True
+        reason = getattr(self._failure, "strerror", None) or str(self._failure)
+        return SinkError(
+            f"the stream to {self._address} {what}: {reason}. Check the host, the port and that "
+            "the network is up, then start again"
+        )
+
+
+def _with_packet_size(url: str) -> str:
+    """Packets of seven MPEG-TS packets, which fit a network's frames and every reader."""
+    if "pkt_size=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}pkt_size=1316"

@@ -1,0 +1,176 @@
+"""Uncompressed video into a pipe, for programs that read it from there: `ffmpeg -i -`, `mpv -`."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vidbg.errors import SinkError
+from vidbg.frame import Colour, Frame, Image, StreamInfo
+from vidbg.sinks.live_sink import LiveSink
+from vidbg.util.choices import RawFormat as RawFormat
+
+MOST_REPEATED_S = 1.0
+"""Longest gap of a live stream that is filled by repeating a frame: after a longer one, such as a
+stopped process, the reader would be behind for as long."""
+
+HELD_UP = 0.5
+"""Share of a period that a write takes when the reader is the one who is late."""
+
+
+class RawPipeSink(LiveSink):
+    """Writes frames to a binary stream at a constant rate.
+
+    No format has times of its own, so a frame is repeated while the next one is late, and
+    left out where two fall into one period: what comes out lasts as long as what went in.
+
+    Live, a reader that takes frames late gets none of them twice: the time that it held a write up
+    is left out, and so is a gap of more than MOST_REPEATED_S.
+
+    Args:
+        info: of the frames; 30 frames per second where it gives no rate.
+        stream: None takes standard output.
+        raw_format: "y4m" describes itself, in 4:2:0 and limited range, BT.709 from 720 lines and
+            BT.601 below; "i420" is the same planes (Y, U, V) and "bgr24" the pixels, both bare:
+            their size and rate the reader must be told.
+    Raises:
+        SinkError: standard output is a terminal; or, while writing, the reader has gone.
+    """
+
+    def __init__(
+        self, info: StreamInfo, stream: BinaryIO | None = None, *, raw_format: RawFormat = "y4m"
+    ) -> None:
+        super().__init__("the raw pipe", info.width, info.height)
+        self._stream = _standard_output() if stream is None else stream
+        self._rate = info.frame_rate or Fraction(30)
+        self._live = info.live
+        self._start = math.nan
+        self._periods = 0
+        self._held_up = False
+        self._last: tuple[bytes | memoryview, float] | None = None  # and the pts at which it ends
+        self._encode = _encoder(raw_format, info.height)
+        if raw_format == "y4m":
+            self._send(_header(info, self._rate))
+
+    def _show(self, frame: Frame) -> None:
+        if math.isnan(self._start):
+            self._start = frame.pts
+        missing = round((frame.pts - self._start) * self._rate) + 1 - self._periods
+        if missing <= 0:
+            return
+        if self._live and (self._held_up or missing > MOST_REPEATED_S * self._rate):
+            self._leave_out(missing - 1)
+            missing = 1
+        data = self._encode(frame.image)
+        self._repeat(data, missing)
+        if frame.duration_s is not None:
+            self._last = data, frame.pts + frame.duration_s
+
+    def _repeat(self, data: bytes | memoryview, count: int) -> None:
+        for number in range(1, count + 1):
+            self._send(data)
+            self._periods += 1
+            if self._live and self._held_up:
+                self._leave_out(count - number)
+                return
+
+    def _leave_out(self, periods: int) -> None:
+        """Go on as if so many periods had not been."""
+        self._start += float(periods / self._rate)
+
+    def _send(self, data: bytes | memoryview) -> None:
+        begun_s = time.monotonic()
+        try:
+            self._stream.write(data)
+            self._stream.flush()
+        except (OSError, ValueError) as error:  # ValueError: the stream is closed
+            self._abandon()
+            raise SinkError(
+                f"the program that reads the raw pipe has gone ({error}) after {self._periods} "
+                "frames: keep it running for as long as vidbg writes"
+            ) from error
+        self._held_up = time.monotonic() - begun_s > HELD_UP * float(1 / self._rate)
+
+    def abort(self) -> None:
+        self._last = None
+        super().abort()
+
+    def _release(self) -> None:
+        """Repeat the last frame for as long as its source says. The stream stays open: it is the
+        caller's, and every frame was flushed."""
+        if self._last is not None:
+            data, end_s = self._last
+            self._repeat(data, round((end_s - self._start) * self._rate) - self._periods)
+
+    def _abandon(self) -> None:
+        """Let Python's own flush at exit find an open stream, or it would complain once more."""
+        if sys.stdout is not None and self._stream is sys.stdout.buffer:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise SinkError(
+            "standard output is closed: pipe raw video into a program, as in "
+            "`vidbg run -o - | mpv -`"
+        )
+    if sys.stdout.isatty():
+        raise SinkError(
+            "raw video would go to this terminal: pipe it into a program, as in "
+            "`vidbg run -o - | mpv -`"
+        )
+    return sys.stdout.buffer
+
+
+def _header(info: StreamInfo, rate: Fraction) -> bytes:
+    pixel = info.sample_aspect_ratio
+    size = f"W{info.width} H{info.height} A{pixel.numerator}:{pixel.denominator}"
+    speed = f"F{rate.numerator}:{rate.denominator}"
+    return f"YUV4MPEG2 {size} {speed} Ip C420mpeg2 XCOLORRANGE=LIMITED\n".encode()
+
+
+def _encoder(raw_format: RawFormat, height: int) -> Callable[[Image], bytes | memoryview]:
+    """What makes a frame's bytes of its image."""
+    if raw_format == "bgr24":
+        return lambda image: np.ascontiguousarray(image).data
+    return _Planes(height, heading=b"FRAME\n" if raw_format == "y4m" else b"")
+
+
+class _Planes:
+    """Turns BGR images into a heading and the planes Y, U and V in 4:2:0, limited range."""
+
+    def __init__(self, height: int, heading: bytes) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        from vidbg.sinks.encoding.pixel_conversion import ACCURATE
+
+        self._reformatter = VideoReformatter()
+        self._matrix = Colour().matrix_at(height)  # the format has no word for it
+        self._accurate = ACCURATE
+        self._heading = heading
+
+    def __call__(self, image: Image) -> bytes:
+        import av
+
+        bgr = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="bgr24")
+        yuv = self._reformatter.reformat(
+            bgr,
+            format="yuv420p",
+            dst_colorspace=self._matrix,
+            interpolation=self._accurate,
+            threads=1,
+        )
+        return b"".join([self._heading, *map(_plane, yuv.planes)])
+
+
+def _plane(plane: Any) -> memoryview:
+    """The samples of a PyAV plane without the padding of its rows."""
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    return np.ascontiguousarray(rows[:, : plane.width]).data

@@ -1,0 +1,1 @@
+"""The web output and the panel: one HTTP service each."""

@@ -1,0 +1,78 @@
+"""What sinks have in common that deliver the newest frame from a thread of their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+
+from vidbg.errors import SinkError
+from vidbg.frame import Frame, StreamInfo
+from vidbg.sinks.live_sink import LiveSink
+from vidbg.util.mailbox import Mailbox
+
+STALL_S = 10.0
+"""What takes no frame for so many seconds is broken."""
+
+PATIENCE_S = 3.0
+"""How long closing waits for the last frame, in seconds."""
+
+
+class NewestFrameSink(LiveSink):
+    """A thread delivers the newest frame, so that write() never waits.
+
+    Frames that came while it was busy are dropped and counted. Who inherits starts `_thread`
+    once it is ready to deliver.
+
+    Args:
+        name: of this sink in messages, and of its thread.
+        info: of the frames.
+        stall_s: delivering one frame for longer than so many seconds is a failure; None never.
+    """
+
+    def __init__(self, name: str, info: StreamInfo, *, stall_s: float | None) -> None:
+        super().__init__(name, info.width, info.height)
+        self._newest: Mailbox[Frame] = Mailbox(1, newest=True)
+        self._failure: Exception | None = None
+        self._stall_s = stall_s
+        self._busy_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"vidbg: {name}", daemon=True)
+
+    @property
+    def dropped(self) -> int:
+        """Frames left out because delivering was slower than they came."""
+        return self._newest.dropped
+
+    @abstractmethod
+    def _deliver(self, frames: Iterator[Frame]) -> None:
+        """Deliver frames until there are no more; runs in the thread."""
+
+    @abstractmethod
+    def _error(self, what: str) -> SinkError:
+        """What the caller of write() is told of `_failure`; `what` happened: "failed"."""
+
+    def _run(self) -> None:
+        try:
+            self._deliver(self._taken())
+        except Exception as error:  # raised in the writer's thread
+            self._failure = error
+
+    def _taken(self) -> Iterator[Frame]:
+        for frame in self._newest:
+            self._busy_since = time.monotonic()
+            yield frame
+            self._busy_since = None
+
+    def _show(self, frame: Frame) -> None:
+        if self._failure is None and self._stalled():
+            self._failure = TimeoutError(f"it took nothing for {self._stall_s:g} s")
+        if self._failure is not None:
+            raise self._error("failed") from self._failure
+        self._newest.put(frame)
+
+    def _stalled(self) -> bool:
+        since = self._busy_since
+        if since is None or self._stall_s is None:
+            return False
+        return time.monotonic() - since > self._stall_s

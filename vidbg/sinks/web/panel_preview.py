@@ -1,0 +1,33 @@
+"""A control panel for a run: a page on this machine with its picture, state and settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vidbg.sinks.web.web_service import WebService
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+    from vidbg.sinks.web.panel_server import Control
+    from vidbg.sinks.web.web_server import NewestJpeg
+
+HOST = "127.0.0.1"
+"""Never another: whoever reaches the panel sees the output and changes it."""
+
+
+def serve_panel(control: Control, port: int) -> WebService:
+    """Serve the panel at HOST until it is closed.
+
+    Args:
+        port: 0 takes any that is free.
+    Raises:
+        SinkError: aiohttp is missing, or the port cannot be listened at.
+    """
+
+    def make(newest: NewestJpeg, token: str) -> Application:
+        from vidbg.sinks.web.panel_server import panel_application
+
+        return panel_application(control, newest, HOST, token)
+
+    return WebService("the panel", make, HOST, port, hint="--panel 8092")

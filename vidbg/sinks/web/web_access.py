@@ -1,0 +1,128 @@
+"""Who may ask the web output and the panel for anything: the owner, and no other site's page."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import socket
+from ipaddress import ip_address
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from vidbg.sinks.web.web_peer import is_own_account
+
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Forbid browsers to frame, keep or hand on any answer; for `on_response_prepare`."""
+    response.headers.update(_HEADERS)
+
+
+def guard(host: str, token: str) -> Middleware:
+    """Answers only what comes from this server's own pages, the address bar or a program, and
+    knows the token.
+
+    The token is taken from `?token=` or from `Authorization: Bearer`. There is no cookie: browsers
+    send the cookies of 127.0.0.1 to every port there, and other accounts serve pages, too. On
+    Linux programs of the same account need no token for this machine's own address.
+
+    Args:
+        host: the name or address that is served.
+    """
+    names = _names_of(host)
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = _asked_name(request)
+        if name not in names and (host in _LOOPBACK or not _is_address(name)):
+            raise web.HTTPForbidden(text=f"this server is not called {name}")
+        _refuse_other_sites(request)
+        if not (_knows(request, token) or (name in _LOOPBACK and _is_trusted(request))):
+            raise web.HTTPUnauthorized(
+                text="open the whole address that vidbg printed: it ends in ?token=...",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return await handler(request)
+
+    return check
+
+
+def _names_of(host: str) -> frozenset[str]:
+    """What the server may be called: another name could be made to lead here by another site."""
+    if host in _LOOPBACK:
+        return _LOOPBACK
+    own = socket.gethostname().lower()
+    return _LOOPBACK | {host.lower(), own, f"{own}.local"}
+
+
+def _is_address(name: str) -> bool:
+    """Whether it is the address of a machine, which no other site can take for a name of its own.
+
+    Not 0.0.0.0: it leads to this machine, but browsers take it for another site than 127.0.0.1.
+    """
+    try:
+        return not ip_address(name).is_unspecified
+    except ValueError:
+        return False
+
+
+def _asked_name(request: web.Request) -> str:
+    """The host that a request names.
+
+    Raises:
+        HTTPBadRequest: it names none, two, or something else.
+    """
+    hosts = request.headers.getall("Host", [])
+    found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if found is None or not request.raw_path.startswith("/"):
+        raise web.HTTPBadRequest(text="the request has no valid Host, or a URL in place of a path")
+    return found["name"].strip("[]").lower()
+
+
+def _refuse_other_sites(request: web.Request) -> None:
+    """Refuse what another page asks for, be it by an image, a frame, a form, a link or a script.
+
+    Raises:
+        HTTPForbidden: the browser says by its Fetch metadata or by Origin that it is one.
+    """
+    own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
+    foreign = any(origin.lower() not in own for origin in request.headers.getall("Origin", []))
+    sites = request.headers.getall("Sec-Fetch-Site", [])
+    if foreign or any(site not in ("same-origin", "none") for site in sites):
+        raise web.HTTPForbidden(
+            text="vidbg answers no other page: paste the address that it printed into a new tab"
+        )
+
+
+def _knows(request: web.Request, token: str) -> bool:
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    given = [request.query.get("token", ""), bearer if scheme.lower() == "bearer" else ""]
+    return any(hmac.compare_digest(text.encode(errors="replace"), token.encode()) for text in given)
+
+
+def _is_trusted(request: web.Request) -> bool:
+    """Whether a program of this account asks.
+
+    A browser is one only if it has told that no other page made it ask, by its Fetch metadata or,
+    for a WebSocket, by Origin.
+    """
+    silent = not {"Sec-Fetch-Site", "Origin"} & request.headers.keys()
+    if silent and request.headers.get("User-Agent", "").startswith("Mozilla/"):
+        return False
+    return request.transport is not None and is_own_account(request.transport)

@@ -1,0 +1,147 @@
+"""The newest picture, and what else an aiohttp application serves, by a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from vidbg.errors import SinkError
+from vidbg.frame import Image
+from vidbg.platform.installation import install_command
+from vidbg.sinks.web.web_token import access_token
+from vidbg.util.lifecycle import Closeable
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from vidbg.sinks.web.web_server import NewestJpeg
+
+_START_S, _STOP_S = 10.0, 5.0
+_IDLE_S = 10.0  # a connection without a whole request for so long is closed
+_LINGER_S = 2.0  # that an answered client may take to send the rest of what it announced
+
+
+class WebService(Closeable):
+    """Serves from its construction until it is closed; a slow client misses pictures.
+
+    Args:
+        name: in messages ("the web output").
+        make: makes the application around the newest picture, for who knows the token; called by
+            the thread that serves.
+        host: name or address to listen at.
+        port: 0 takes any that is free.
+        hint: how another port is chosen, for the message.
+    Attributes:
+        port: where it listens.
+        url: the page's address, with the token that opens it: a secret.
+    Raises:
+        SinkError: aiohttp is missing, or the address cannot be listened at.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[NewestJpeg, str], web.Application],
+        host: str,
+        port: int,
+        hint: str,
+    ) -> None:
+        try:
+            from vidbg.sinks.web.web_server import NewestJpeg
+        except ImportError as error:
+            step = install_command("web")
+            raise SinkError(f"{name} needs aiohttp ({error}): `{step}`") from None
+        self._newest, token = NewestJpeg(), access_token(name)
+        self._make: Callable[[], web.Application] = lambda: make(self._newest, token)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        started: Future[int] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(host, port, started), name="vidbg-web", daemon=True
+        )
+        self._thread.start()
+        try:
+            self.port = started.result(_START_S)
+        except (OSError, TimeoutError) as error:
+            raise SinkError(
+                f"port {port} of {host} cannot be served: {error}. Choose another, as in {hint}"
+            ) from error
+        self.url = f"http://{_reachable(host)}:{self.port}/?token={token}"
+
+    @property
+    def watched(self) -> bool:
+        """Whether any client is being shown the picture."""
+        return self._newest.watchers > 0
+
+    def offer(self, image: Image) -> None:
+        """Replace the picture; never waits.
+
+        Raises:
+            SinkError: the server has ended.
+        """
+        self._newest.offer(image)
+        try:
+            self._loop.call_soon_threadsafe(self._newest.wake)
+        except RuntimeError as error:
+            raise SinkError(f"the web server has ended ({error}): start again") from error
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_STOP_S)
+
+    def _run(self, host: str, port: int, started: Future[int]) -> None:
+        try:
+            self._loop.run_until_complete(self._serve(host, port, started))
+        except Exception as error:  # raised in the caller of the constructor
+            if not started.done():
+                started.set_exception(error)
+        finally:
+            self._loop.close()
+
+    async def _serve(self, host: str, port: int, started: Future[int]) -> None:
+        from aiohttp import web
+
+        runner = web.AppRunner(
+            self._make(),
+            shutdown_timeout=1.0,
+            keepalive_timeout=_IDLE_S,
+            lingering_time=_LINGER_S,
+            auto_decompress=False,  # no page compresses what it sends
+            access_log=None,  # addresses hold the token
+            logger=_quiet_logger(),
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+            started.set_result(int(runner.addresses[0][1]))
+            await self._stop.wait()
+        finally:
+            self._newest.close()
+            await runner.cleanup()
+
+
+def _reachable(host: str) -> str:
+    """A host as it stands in a URL; for all of this machine's addresses the loopback's."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _quiet_logger() -> logging.Logger:
+    """For the server: what a client sends wrongly, or breaks off, is no event of this program."""
+    from aiohttp.http_exceptions import HttpProcessingError
+    from aiohttp.web import RequestPayloadError
+
+    theirs = HttpProcessingError, RequestPayloadError, ConnectionError
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return record.exc_info is None or not isinstance(record.exc_info[1], theirs)
+
+    logger = logging.getLogger(f"{__name__}.requests")
+    if not logger.filters:
+        logger.addFilter(is_ours)
+    return logger

@@ -1,0 +1,62 @@
+"""Frames for browsers and OBS browser sources: a page, MJPEG and a WebSocket over HTTP."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from vidbg.frame import Frame, StreamInfo
+from vidbg.sinks.live_sink import LiveSink
+from vidbg.sinks.web.web_service import WebService
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+    from vidbg.sinks.web.web_server import NewestJpeg
+
+_log = logging.getLogger(__name__)
+
+
+class WebSink(LiveSink):
+    """Serves the newest frame to any number of clients; a slow one misses frames.
+
+    A thread of its own serves; write() never waits, and nothing is encoded while nobody watches.
+
+    Args:
+        info: of the frames.
+        host: name or address to listen at; other than this machine's own, it is warned of.
+        port: 0 takes any that is free.
+    Attributes:
+        port: where it listens.
+        url: the page's address, with the token that opens it.
+    Raises:
+        SinkError: aiohttp is missing, or the address cannot be listened at.
+    """
+
+    def __init__(self, info: StreamInfo, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__("the web output", info.width, info.height)
+
+        def make(newest: NewestJpeg, token: str) -> Application:
+            from vidbg.sinks.web.web_server import application
+
+            return application(newest, host, token)
+
+        self._service = WebService(self._name, make, host, port, hint="web:8091")
+        self.port, self.url = self._service.port, self._service.url
+        if host not in ("localhost", "127.0.0.1", "::1"):
+            _log.warning(
+                "whoever reaches %s port %d and knows the token can watch the picture; it travels "
+                "unencrypted",
+                host,
+                self.port,
+            )
+
+    def watched(self) -> bool | None:
+        """Whether any client has been taking frames for half a second, by MJPEG or WebSocket."""
+        return self._service.watched
+
+    def _show(self, frame: Frame) -> None:
+        self._service.offer(frame.image)
+
+    def _release(self) -> None:
+        self._service.close()

@@ -1,0 +1,1 @@
+"""Cameras: devices, looped files and network streams."""

@@ -1,0 +1,166 @@
+"""Which camera is meant by a number, a path or a name, and finding it again after it was away."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from vidbg.errors import SourceError
+from vidbg.platform.video_nodes import opened_by_us
+from vidbg.sources.camera import v4l2
+from vidbg.sources.camera.camera_mode import PixelFormat
+from vidbg.sources.camera.camera_source import READ_TIMEOUT_S, CameraSource, list_cameras
+from vidbg.sources.camera.v4l2 import CameraInfo
+
+OUR_LABEL = "vidbg"
+"""How the virtual camera is labelled that vidbg's own advice makes (see sinks.loopback)."""
+
+_log = logging.getLogger(__name__)
+
+
+class CameraChoice:
+    """A camera as the user named it, to be opened again and again as the same device.
+
+    What the first successful opening found is kept: should its number be gone or another device's
+    later, the camera of the same name in the same plug is taken, or one of the same name that was
+    not there in the beginning.
+
+    Args:
+        device: the camera's number; on Linux also its path, its name, or a part of its name that
+            fits no other (capitals do not matter).
+        cameras: lists the cameras of this computer.
+    """
+
+    def __init__(
+        self, device: int | str, cameras: Callable[[], Sequence[CameraInfo]] = list_cameras
+    ) -> None:
+        self._device = device
+        self._cameras = cameras
+        self._known: CameraInfo | None = None
+        self._beside: frozenset[str] = frozenset()
+
+    def open(
+        self,
+        *,
+        width: int = 1280,
+        height: int = 720,
+        frame_rate: Fraction = Fraction(30),
+        pixel_format: PixelFormat = "auto",
+        read_timeout_s: float = READ_TIMEOUT_S,
+    ) -> CameraSource:
+        """Open the camera; the arguments are CameraSource's.
+
+        Raises:
+            SourceError: no camera or several are meant (the message lists what there is), the
+                camera is away, or it does not open.
+        """
+        linux = sys.platform == "linux"  # elsewhere numbers alone are to be had
+        cameras = self._cameras() if linux else []
+        camera = self._find(cameras) if linux else None
+        if camera is not None and camera.virtual and opened_by_us([camera.device]):
+            raise SourceError(_ours(camera))
+        source = CameraSource(
+            self._device if camera is None else camera.device,
+            width=width,
+            height=height,
+            frame_rate=frame_rate,
+            pixel_format=pixel_format,
+            read_timeout_s=read_timeout_s,
+        )
+        if camera is not None:
+            self._remember(camera, cameras)
+        return source
+
+    def _find(self, cameras: Sequence[CameraInfo]) -> CameraInfo:
+        if self._known is None or _is_link(self._device):
+            return find_camera(self._device, cameras)
+        return self._again(self._known, cameras)
+
+    def _again(self, known: CameraInfo, cameras: Sequence[CameraInfo]) -> CameraInfo:
+        """The camera that was opened before, under whatever number it has now."""
+        namesakes = [camera for camera in cameras if camera.name == known.name]
+        same_plug = [camera for camera in namesakes if camera.bus == known.bus]
+        same_node = [camera for camera in same_plug if camera.device == known.device]
+        new = [camera for camera in namesakes if camera.bus not in self._beside]
+        for found in (same_node, same_plug, new):
+            if len(found) == 1:
+                return found[0]
+        raise SourceError(f"camera {known} is away: plug it in again. {_what_there_is(cameras)}")
+
+    def _remember(self, camera: CameraInfo, cameras: Sequence[CameraInfo]) -> None:
+        if self._known is None:
+            self._beside = frozenset(other.bus for other in cameras if other.bus != camera.bus)
+            if camera.virtual:
+                _log.warning("%s is a virtual camera: it shows what another program writes", camera)
+        elif self._known.device != camera.device:
+            _log.warning("camera %s is back as %s", self._known, camera.device)
+        self._known = camera
+
+
+def _is_link(device: int | str) -> bool:
+    """Whether it is a path such as /dev/v4l/by-id/..., which stays with the camera."""
+    return isinstance(device, str) and Path(device).is_symlink()
+
+
+def find_camera(device: int | str, cameras: Sequence[CameraInfo]) -> CameraInfo:
+    """The camera that is meant, on Linux.
+
+    A virtual camera is not meant by a part of a name that fits a real one; vidbg's own is meant by
+    its path or whole name alone.
+
+    Raises:
+        SourceError: none is meant, or several; the message lists what there is.
+    """
+    wanted = str(device)
+    if wanted.isdecimal():
+        return _not_ours(_at(f"/dev/video{wanted}", cameras))
+    if "/" in wanted:
+        return _at(wanted, cameras)
+    exact = [camera for camera in cameras if camera.name == wanted]
+    part = [camera for camera in cameras if wanted.casefold() in camera.name.casefold()]
+    real = [camera for camera in part if not camera.virtual]
+    found = exact or real or [camera for camera in part if camera.name != OUR_LABEL]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise SourceError(
+            f"{wanted!r} fits several cameras: {_listed(found)}. Give more of the name, or a path"
+        )
+    raise SourceError(f"there is no camera named {wanted!r}. {_what_there_is(cameras)}")
+
+
+def _at(path: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
+    target = str(Path(path).resolve())  # /dev/v4l/by-id/... are links
+    for camera in cameras:
+        if camera.device == target:
+            return camera
+    if Path(target).exists() and (reason := v4l2.refusal(target)) is not None:
+        raise SourceError(reason)
+    raise SourceError(f"there is no camera {path}. {_what_there_is(cameras)}")
+
+
+def _not_ours(camera: CameraInfo) -> CameraInfo:
+    if camera.virtual and camera.name == OUR_LABEL:
+        raise SourceError(
+            f"{_ours(camera)}; to read what another vidbg writes, give its path, {camera.device}"
+        )
+    return camera
+
+
+def _ours(camera: CameraInfo) -> str:
+    return (
+        f"{camera} is what vidbg writes to, not a camera to read from: choose another by --camera"
+    )
+
+
+def _what_there_is(cameras: Sequence[CameraInfo]) -> str:
+    if not cameras:
+        return "This computer has no camera now"
+    return f"This computer has {_listed(cameras)}"
+
+
+def _listed(cameras: Sequence[CameraInfo]) -> str:
+    return ", ".join(map(str, cameras))

@@ -1,0 +1,275 @@
+"""Cameras, through OpenCV: V4L2 on Linux, DirectShow on Windows, AVFoundation on macOS."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidbg.errors import SourceError
+from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.platform.video_nodes import holders
+from vidbg.sources.camera import v4l2
+from vidbg.sources.camera.camera_mode import CameraMode, PixelFormat, read_back, request, wanted
+from vidbg.sources.camera.v4l2 import CameraInfo
+from vidbg.util.lifecycle import Closeable
+
+READ_TIMEOUT_S = 2.0
+"""A camera is frozen that gives nothing for so long; the slowest modes give 5 pictures a second."""
+
+_log = logging.getLogger(__name__)
+
+_WAIT_S = 0.2  # after so long at most, a reader sees that its camera was closed
+_APIS = {
+    "linux": ("CAP_V4L2",),
+    "win32": ("CAP_DSHOW", "CAP_MSMF"),
+    "darwin": ("CAP_AVFOUNDATION",),
+}
+_BUSY = {
+    "linux": "close the other program that uses it (browser tab, meeting, OBS)",
+    "win32": "close the other program that uses it, and allow desktop apps the camera under "
+    "Settings > Privacy & security > Camera",
+    "darwin": "allow your terminal the camera under System Settings > Privacy & Security > Camera, "
+    "then start it again",
+}
+_MOST_CAMERAS = 10
+
+
+class CameraSource(Closeable):
+    """Gives a camera's frames as they come.
+
+    pts is the monotonic clock's time since the first frame, taken when a frame has arrived.
+    Cameras grant what they can: `mode` tells what, and a warning what differs from the request.
+    Should the size change later, the frames, `mode` and `info` follow it.
+
+    Args:
+        device: the camera's number, or on Linux its path.
+        width, height: size to ask for, in pixels.
+        frame_rate: frames per second to ask for.
+        pixel_format: how the camera is to send its pictures; "auto" takes MJPG above 640x480,
+            where USB 2 has no room for uncompressed pictures, and YUYV up to there.
+        read_timeout_s: on Linux, a camera that gives nothing for so long has frozen: SourceError.
+            The first picture may take OpenCV's 10 s; on other systems OpenCV alone decides.
+    Raises:
+        SourceError: no such camera, no permission, held by another program, or no picture comes.
+    """
+
+    def __init__(
+        self,
+        device: int | str = 0,
+        *,
+        width: int = 1280,
+        height: int = 720,
+        frame_rate: Fraction = Fraction(30),
+        pixel_format: PixelFormat = "auto",
+        read_timeout_s: float = READ_TIMEOUT_S,
+    ) -> None:
+        self._name, target = _resolve(device, sys.platform)
+        self._closed = threading.Event()
+        self._using = threading.Lock()
+        self._index, self._epoch = 0, 0.0
+        asked = CameraMode(width, height, frame_rate, wanted(pixel_format, width, height))
+        self._asked_rate = frame_rate
+        self._timeout_s = read_timeout_s if sys.platform == "linux" else None
+        self._capture = _open(target, self._name, sys.platform)
+        try:
+            request(self._capture, asked)
+            self._mode = self._granted(asked)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def info(self) -> StreamInfo:
+        rate = self._mode.frame_rate or self._asked_rate
+        return StreamInfo(self._mode.width, self._mode.height, frame_rate=rate, live=True)
+
+    @property
+    def mode(self) -> CameraMode:
+        """What the camera granted."""
+        return self._mode
+
+    def _granted(self, asked: CameraMode) -> CameraMode:
+        """The mode that is read back; size as a first picture shows it, for drivers err."""
+        picture = self._read()
+        if picture is None:
+            raise SourceError(f"camera {self._name} was closed while it opened")
+        told = read_back(self._capture)
+        mode = replace(told, width=picture.shape[1], height=picture.shape[0])
+        if mode.serves(asked):
+            _log.info("camera %s: %s", self._name, mode)
+        else:
+            _log.warning("camera %s gives %s, not the requested %s", self._name, mode, asked)
+        return mode
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (picture := self._read(self._timeout_s)) is not None:
+            now = time.monotonic()
+            if self._index == 0:
+                self._epoch = now
+            self._follow_size(picture)
+            yield Frame(picture, now - self._epoch, self._index)
+            self._index += 1
+
+    def _read(self, timeout_s: float | None = None) -> Image | None:
+        """The next picture, a new array; None once closed."""
+        picture = None
+        try:
+            with self._using:
+                if not self._closed.is_set():
+                    picture = self._next_picture(timeout_s)
+        except SourceError:
+            if not self._closed.is_set():
+                raise
+        if self._closed.is_set():
+            self.close()  # close() came while this thread was reading: the device is ours to free
+            return None
+        return picture
+
+    def _next_picture(self, timeout_s: float | None) -> Image | None:
+        import cv2
+
+        try:
+            if timeout_s is not None and not self._wait(timeout_s):
+                raise SourceError(_frozen(self._name, timeout_s))
+            given, picture = self._capture.read()
+        except cv2.error as error:
+            raise SourceError(_no_picture(self._name, sys.platform)) from error
+        if not given or picture is None:
+            raise SourceError(_no_picture(self._name, sys.platform))
+        return picture  # type: ignore[no-any-return]
+
+    def _wait(self, timeout_s: float) -> bool:
+        """Wait for a picture; False if none came, or the camera was closed meanwhile.
+
+        V4L2 heeds neither CAP_PROP_READ_TIMEOUT_MSEC nor any other time than 10 s in read().
+        """
+        import cv2
+
+        deadline = time.monotonic() + timeout_s
+        while not self._closed.is_set() and (left := deadline - time.monotonic()) > 0:
+            nanoseconds = max(1, int(min(left, _WAIT_S) * 1e9))  # 0 would be for ever
+            _, ready = cv2.VideoCapture.waitAny([self._capture], nanoseconds)
+            if len(ready) > 0:  # a tuple, or an array in OpenCV 5
+                return True
+        return False
+
+    def _follow_size(self, picture: Image) -> None:
+        height, width = picture.shape[:2]
+        if (width, height) != (self._mode.width, self._mode.height):
+            mode = replace(self._mode, width=width, height=height)
+            _log.warning("camera %s changed from %s to %s", self._name, self._mode, mode)
+            self._mode = mode
+
+    def close(self) -> None:
+        """Free the camera; if another thread is reading, it does so after that picture."""
+        self._closed.set()
+        if self._using.acquire(blocking=False):
+            try:
+                with _silent_opencv():  # which complains of a camera that was unplugged
+                    self._capture.release()
+            finally:
+                self._using.release()
+
+
+def list_cameras() -> list[CameraInfo]:
+    """The cameras of this computer.
+
+    On Linux from the kernel's list, without opening a stream. Elsewhere each number is opened in
+    turn, which takes a second each and lights the cameras' lamps.
+    """
+    if sys.platform == "linux":
+        return list(v4l2.cameras())
+    return list(_probed(sys.platform))
+
+
+def _probed(platform: str) -> Iterator[CameraInfo]:
+    for index in range(_MOST_CAMERAS):
+        capture = _try_open(index, platform)
+        if capture is None:
+            return
+        capture.release()
+        yield CameraInfo(index, str(index), f"camera {index}")
+
+
+def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:
+    """The camera's name in messages, and what OpenCV opens."""
+    if platform == "linux":
+        number = isinstance(device, int) or device.isdecimal()
+        path = f"/dev/video{device}" if number else str(device)
+        return path, str(Path(path).resolve())  # /dev/v4l/by-id/... are links
+    if isinstance(device, int) or device.isdecimal():
+        return str(device), int(device)
+    raise SourceError(
+        f"there is no camera {device!r}: give its number, 0 for the first. "
+        "`vidbg devices` lists the cameras"
+    )
+
+
+def _open(target: int | str, name: str, platform: str) -> Any:
+    """An open cv2.VideoCapture."""
+    reason = v4l2.refusal(str(target)) if platform == "linux" else None
+    if reason is not None:
+        raise SourceError(reason)
+    capture = _try_open(target, platform)
+    if capture is None:
+        raise SourceError(_busy(name, target, platform))
+    return capture
+
+
+def _try_open(target: int | str, platform: str) -> Any | None:
+    import cv2
+
+    with _silent_opencv():
+        for api in _APIS.get(platform, ("CAP_ANY",)):
+            capture = cv2.VideoCapture(target, getattr(cv2, api))
+            if capture.isOpened():
+                return capture
+    return None
+
+
+@contextmanager
+def _silent_opencv() -> Iterator[None]:
+    """Without OpenCV's own lines on the terminal: what went wrong, we say ourselves."""
+    import cv2
+
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
+def _busy(name: str, target: int | str, platform: str) -> str:
+    others = holders(str(target)) if platform == "linux" else []
+    if others:
+        return f"camera {name} is in use by {', '.join(others)}: close that program first"
+    hint = _BUSY.get(platform, "close the other program that uses it")
+    return (
+        f"camera {name} does not open: it is busy, forbidden or absent. Next: {hint}; "
+        "`vidbg devices` lists the cameras"
+    )
+
+
+def _no_picture(name: str, platform: str) -> str:
+    others = holders(name) if platform == "linux" else []
+    rival = f" ({', '.join(others)} has it open too)" if others else ""
+    return (
+        f"camera {name} gave no picture{rival}: it was unplugged, sleeps, or another program "
+        "took it. Check its cable, close other programs, and see `vidbg devices`"
+    )
+
+
+def _frozen(name: str, timeout_s: float) -> str:
+    return (
+        f"camera {name} has frozen: no picture for {timeout_s:g} s. Should it stay so, unplug it "
+        "and plug it in again, at the computer itself rather than at a hub"
+    )

@@ -1,0 +1,119 @@
+"""What `vidbg run --camera` names: a camera, a file, a network stream or the synthetic person."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+from vidbg.errors import ConfigError, SourceError
+from vidbg.frame import StreamInfo
+from vidbg.sources import Source, open_frames
+from vidbg.sources.camera.camera_mode import PixelFormat
+from vidbg.util.choices import closest, refusal, suggestion
+from vidbg.util.paths import exists, is_file, is_folder
+from vidbg.util.urls import public_name
+
+SYNTHETIC = "synthetic"
+
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtp", "rtmp", "rtmps")
+
+
+def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Callable[[], Source]:
+    """What opens the source that is meant, the same one each time.
+
+    Args:
+        name: a camera's number, path, name or a part of it; the path of a video or picture, which
+            is looped; a stream's URL; or "synthetic".
+        asked: size and rate to ask for, which a camera may not have.
+        pixel_format: to ask a camera for.
+    Raises:
+        ConfigError: it can be none of these; also from what is returned, where a file is no video.
+    """
+    rate = asked.frame_rate or Fraction(30)
+    if name == SYNTHETIC:
+        from vidbg.sources.synthetic import SyntheticSource
+
+        return lambda: SyntheticSource(asked.width, asked.height, rate, live=True)
+    if "://" in name:
+        return _stream(name, rate)
+    if is_file(Path(name).expanduser()):
+        return _file(Path(name).expanduser(), rate)
+    _refuse_nonsense(name)
+    from vidbg.sources.camera.camera_choice import CameraChoice
+
+    choice = CameraChoice(name)
+    return lambda: choice.open(
+        width=asked.width, height=asked.height, frame_rate=rate, pixel_format=pixel_format
+    )
+
+
+def camera_name(name: str) -> str:
+    """How messages call a camera: of a URL what is not secret."""
+    return public_name(name) if "://" in name else name
+
+
+def _stream(url: str, rate: Fraction) -> Callable[[], Source]:
+    scheme = url.partition("://")[0]
+    if scheme not in STREAM_SCHEMES:
+        raise ConfigError(refusal("kind of stream", scheme, STREAM_SCHEMES))
+    if scheme != "udp" and not public_name(url).partition("://")[2]:
+        raise ConfigError(f"the address {scheme}:// of --camera names no host")
+    from vidbg.sources.camera.network_camera import open_stream
+
+    return lambda: open_stream(url, rate)
+
+
+def _file(path: Path, rate: Fraction) -> Callable[[], Source]:
+    """Opens a file; that it is no video or picture is a wrong value the first time only."""
+    from vidbg.sources.camera.played_file import PlayedSource
+
+    opened = False
+
+    def open_file() -> Source:
+        nonlocal opened
+        try:
+            source = PlayedSource(lambda: open_frames(path), rate)
+        except SourceError as error:
+            if opened:
+                raise
+            raise ConfigError(f"the file cannot be the camera: {error}") from error
+        opened = True
+        return source
+
+    return open_file
+
+
+def _refuse_nonsense(name: str) -> None:
+    """Refuse what no camera will ever be called, so that nobody waits for it."""
+    if not name.strip() or name == "-" or re.fullmatch(r"-\d+", name):
+        raise ConfigError(
+            f"there is no camera {name!r}; give a number from 0, a path, a name or a part of it, "
+            "a file or a stream's URL (`vidbg devices` lists the cameras)"
+        )
+    path = Path(name).expanduser()
+    if is_folder(path):
+        raise ConfigError(f"camera {name!r} is a folder; give a video or a picture in it")
+    if _looks_like_a_file(name):
+        raise ConfigError(f"the file {name!r} for the camera does not exist{_beside(path)}")
+    if sys.platform != "linux" and not name.isdecimal():
+        raise ConfigError(
+            f"there is no camera {name!r};{suggestion(name, [SYNTHETIC])} give its number, 0 for "
+            "the first (`vidbg devices` lists the cameras), a file or a stream's URL"
+        )
+
+
+def _looks_like_a_file(name: str) -> bool:
+    if name.startswith("/dev/") or (sys.platform == "linux" and exists(name)):
+        return False  # another kind of node than a file
+    return "/" in name or "\\" in name or re.fullmatch(r".+\.[a-zA-Z0-9]{2,4}", name) is not None
+
+
+def _beside(path: Path) -> str:
+    try:
+        close = closest(path.name, [file.name for file in path.parent.iterdir()])
+    except OSError:
+        close = None
+    return "" if close is None else f"; did you mean {str(path.with_name(close))!r}?"

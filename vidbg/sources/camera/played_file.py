@@ -1,0 +1,133 @@
+"""A file in place of a camera: looped, at its own speed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from vidbg.errors import SourceError, SourceIncomplete
+from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.sources import Source
+from vidbg.util.lifecycle import Closeable
+
+log = logging.getLogger(__name__)
+
+_LONGEST_S = 0.5
+"""A picture that is shown for longer is given again: a camera that gives nothing has frozen."""
+
+_LATE_S = 0.5
+"""Who is later than this goes on from there, without catching up."""
+
+_MOST_FPS = 120
+"""A file with a higher nominal rate has none in truth, only a fine clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedMode:
+    """Size and rate of what is played, for people."""
+
+    info: StreamInfo
+    looped: bool = True
+
+    def __str__(self) -> str:
+        rate = self.info.frame_rate
+        at = "" if rate is None else f" at {float(rate):.4g} FPS"
+        return f"{self.info.width}x{self.info.height}{at}{', looped' if self.looped else ''}"
+
+
+class PlayedSource(Closeable):
+    """Gives a file's frames when their time has come, and begins anew at the end.
+
+    A picture is given again and again. Where a file is transparent, what it hides is black. Damaged
+    places are told once, and what can be read is played.
+
+    Args:
+        open_source: opens the file from its start.
+        frame_rate: of the output where the file has none, and of pictures.
+    Raises:
+        SourceError: it cannot be opened; while reading: not opened again, or nothing is in it.
+    """
+
+    def __init__(self, open_source: Callable[[], Source], frame_rate: Fraction) -> None:
+        self._open_source = open_source
+        self._closed = threading.Event()
+        self._source = open_source()
+        info = self._source.info
+        rate = info.frame_rate if info.frame_rate and info.frame_rate <= _MOST_FPS else frame_rate
+        self._period_s = 1 / float(rate)
+        self._info = StreamInfo(info.width, info.height, frame_rate=rate, live=True)
+        self._told = False
+
+    @property
+    def info(self) -> StreamInfo:
+        return self._info
+
+    @property
+    def mode(self) -> PlayedMode:
+        return PlayedMode(self._info)
+
+    def __iter__(self) -> Iterator[Frame]:
+        start = time.monotonic()
+        for index, image in enumerate(self._paced()):
+            yield Frame(image, time.monotonic() - start, index)
+
+    def _paced(self) -> Iterator[Image]:
+        """Every picture when it is due, and long ones several times."""
+        due, shown = time.monotonic(), None
+        for image, lasts_s in self._looped():
+            while shown is not None and due - time.monotonic() > _LONGEST_S:
+                if self._closed.wait(_LONGEST_S):
+                    return
+                yield shown
+            if self._closed.wait(max(0.0, due - time.monotonic())):
+                return
+            yield image
+            now = time.monotonic()
+            due = (now if now - due > _LATE_S else due) + lasts_s
+            shown = image
+
+    def _looped(self) -> Iterator[tuple[Image, float]]:
+        """Every picture and how long it lasts, over and over."""
+        while not self._closed.is_set():
+            last, count, lasts_s = None, 0, self._period_s
+            for frame in self._once():
+                if last is not None:
+                    lasts_s = max(0.0, frame.pts - last.pts)
+                    yield _visible(last), lasts_s
+                last, count = frame, count + 1
+            if last is None:
+                if self._closed.is_set():
+                    return
+                raise SourceError("the file for the camera holds no frames")
+            yield _visible(last), lasts_s
+            while count == 1 and not self._closed.is_set():
+                yield _visible(last), self._period_s
+            if not self._closed.is_set():
+                self._source = self._open_source()
+
+    def _once(self) -> Iterator[Frame]:
+        with self._source as source:
+            try:
+                yield from source
+            except SourceIncomplete as error:
+                if not self._told:
+                    log.warning("%s", error)
+                    self._told = True
+
+    def close(self) -> None:
+        self._closed.set()
+        self._source.close()
+
+
+def _visible(frame: Frame) -> Image:
+    """A frame's picture without the colours that its alpha hides."""
+    if frame.alpha is None:
+        return frame.image
+    visible = np.rint(frame.image * frame.alpha[..., np.newaxis])
+    return np.asarray(visible, np.uint8)

@@ -1,0 +1,90 @@
+"""What Linux says of its cameras: which there are, what they offer, and why one does not open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidbg.platform.video_nodes import OpenNode, VideoNode, capability, content
+from vidbg.sources.camera.camera_formats import CameraFormat, formats
+
+
+@dataclass(frozen=True, slots=True)
+class CameraInfo:
+    """A camera that this computer has.
+
+    Attributes:
+        index: the number by which it is opened.
+        device: its path ("/dev/video0") on Linux, elsewhere the number as text.
+        name: as people know it; "camera 0" where the system does not tell.
+        virtual: another program feeds it (v4l2loopback).
+        problem: why it cannot be opened now, with the next step; None if it can.
+        bus: where it is plugged in ("usb-0000:00:14.0-1"); "" where the system does not tell.
+        formats: what it offers; empty where the system does not tell.
+    """
+
+    index: int
+    device: str
+    name: str
+    virtual: bool = False
+    problem: str | None = None
+    bus: str = ""
+    formats: tuple[CameraFormat, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.device} ({self.name}{', virtual' if self.virtual else ''})"
+
+
+def cameras(root: Path = Path("/"), open_node: OpenNode = VideoNode) -> Iterator[CameraInfo]:
+    """The capturing nodes of /sys/class/video4linux, by number."""
+    nodes = (root / "sys/class/video4linux").glob("video*")
+    for node in sorted(nodes, key=lambda node: int(node.name[5:])):
+        camera = _camera(node, open_node)
+        if camera is not None:
+            yield camera
+
+
+def _camera(entry: Path, open_node: OpenNode) -> CameraInfo | None:
+    """What is known of one node; None if it is no camera."""
+    index, device = int(entry.name[5:]), f"/dev/{entry.name}"
+    name = content(entry / "name") or f"camera {index}"
+    try:
+        with open_node(device) as node:
+            told = capability(node)
+            offer = formats(node, told) if told.captures else ()
+    except PermissionError:
+        # Without asking, only the first of a device's nodes can be taken for its camera.
+        first = content(entry / "index") in ("", "0")
+        return CameraInfo(index, device, name, problem=_no_permission(device)) if first else None
+    except OSError as error:
+        return CameraInfo(index, device, name, problem=f"{device} does not answer: {error}")
+    if not told.captures:
+        return None
+    return CameraInfo(index, device, name, told.virtual, bus=told.bus, formats=offer)
+
+
+def refusal(device: str, open_node: OpenNode = VideoNode) -> str | None:
+    """Why this node will not open as a camera, with the next step; None if nothing forbids it."""
+    if not Path(device).exists():
+        return f"there is no camera {device}. Plug it in, or choose one that `vidbg devices` lists"
+    try:
+        with open_node(device) as node:
+            told = capability(node)
+    except PermissionError:
+        return _no_permission(device)
+    except OSError as error:
+        return f"{device} is no camera ({error.strerror}). `vidbg devices` lists the cameras"
+    if not told.captures:
+        return (
+            f"{device} ({told.card}) gives no pictures: it is a metadata or an output "
+            "node. `vidbg devices` lists the cameras"
+        )
+    return None
+
+
+def _no_permission(device: str) -> str:
+    return (
+        f"no permission to open the camera {device}. Add yourself to its group with "
+        "`sudo usermod -aG video $USER`, then log out and in"
+    )

@@ -1,0 +1,138 @@
+"""Opens what is meant to be a video, and says in one line why it cannot be read."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from vidbg.errors import SourceError
+from vidbg.util.paths import exists, has_long_name
+from vidbg.util.photo_file import is_animated_webp
+
+_ALLOWED = "any video that FFmpeg reads (.mp4, .mov, .mkv, .webm, .avi, .ts, .y4m, .gif ...)"
+_TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg draws text files as if on a terminal
+_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
+def source_name(file: str | Path | BinaryIO) -> str:
+    """How messages call the input."""
+    if isinstance(file, str | Path):
+        return "standard input" if str(file) == "-" else str(file)
+    return str(getattr(file, "name", "the input stream"))
+
+
+def open_container(file: str | Path | BinaryIO, name: str) -> InputContainer:
+    """Opens the input and reads its header.
+
+    Raises:
+        SourceError: missing, a folder, empty, not readable, or no container that FFmpeg knows.
+    """
+    readable = _readable(file, name)
+    try:
+        container = av.open(readable, "r", metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise SourceError(_why_refused(file, name, error)) from error
+    if container.format.name in _TEXT_ART:
+        container.close()
+        raise SourceError(f"{name} is a text file, not a video; allowed is {_ALLOWED}")
+    return container
+
+
+def video_stream(container: InputContainer, name: str) -> VideoStream:
+    """The stream to read: FFmpeg's best one that is not a cover picture.
+
+    Raises:
+        SourceError: there is none, or FFmpeg has no decoder for it.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & _PICTURE]
+    if not streams:
+        kinds = {"cover picture" if s.type == "video" else s.type for s in container.streams}
+        seen = ", ".join(sorted(kinds)) or "nothing"
+        raise SourceError(f"{name} has no video stream, only {seen}; give a file with a video")
+    best = container.streams.best("video")
+    stream = best if best in streams else streams[0]
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264")
+    return stream
+
+
+def _readable(file: str | Path | BinaryIO, name: str) -> object:
+    """What av.open takes: a path, an URL, or an object with read()."""
+    if isinstance(file, str | Path):
+        if str(file) == "-":
+            return _standard_input()
+        return str(file) if "://" in str(file) else _checked_path(Path(file), name)
+    seekable = getattr(file, "seekable", None)
+    return file if seekable is not None and seekable() else _PipeReader(file)
+
+
+def _standard_input() -> object:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise SourceError("standard input is no pipe; pipe a video into it, or give a file's name")
+    # unbuffered: Python cannot end while a thread that hangs in read() holds the buffer's lock
+    return _PipeReader(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+
+
+def _checked_path(path: Path, name: str) -> object:
+    if has_long_name(path):
+        raise SourceError(f"the name {name} is too long for any file here; check it")
+    if not exists(path):
+        raise SourceError(f"there is no file {name}; check the spelling and the folder")
+    if path.is_dir():
+        raise SourceError(f"{name} is a folder, not a video; name the file in it")
+    if path.is_file() and path.stat().st_size == 0:
+        raise SourceError(f"{name} is empty (0 bytes); allowed is {_ALLOWED}")
+    if path.is_file() and is_animated_webp(path):
+        return _repacked_webp(path, name)
+    return str(path.absolute())  # absolute: a colon in the name must not look like a protocol
+
+
+def _repacked_webp(path: Path, name: str) -> object:
+    """An animated WebP as an animated PNG in memory: OpenCV decodes the one, FFmpeg the other."""
+    done, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
+    if not done:
+        raise SourceError(f"{name}: this animated WebP cannot be decoded; convert it to GIF or MP4")
+    return io.BytesIO(cv2.imencodeanimation(".png", animation)[1].tobytes())
+
+
+def _why_refused(file: str | Path | BinaryIO, name: str, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return f"{name} may not be read: permission denied; check its rights (ls -l)"
+    if isinstance(error, av.error.InvalidDataError):
+        if not isinstance(file, str | Path) or str(file) == "-":
+            return (
+                f"{name} is no video that can be read from a pipe; allowed are y4m, Matroska, "
+                "MPEG-TS, MJPEG and MP4 with its index in front: else give the file's name"
+            )
+        if _starts_like_mp4(Path(file)):
+            return (
+                f"{name} is an MP4 or MOV file without its index (moov): the recording or the "
+                "download broke off; get the file anew, or repair it with a tool such as untrunc"
+            )
+        return f"{name} is not a video, or broken from the start; allowed is {_ALLOWED}"
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"{name} cannot be read: {reason}; allowed is {_ALLOWED}"
+
+
+def _starts_like_mp4(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(12)[4:8] in (b"ftyp", b"mdat", b"wide")
+    except OSError:
+        return False
+
+
+class _PipeReader:
+    """Gives av.open what is there now, instead of waiting until its whole buffer can be filled."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read = getattr(stream, "read1", stream.read)

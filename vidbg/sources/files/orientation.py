@@ -1,0 +1,176 @@
+"""From a decoder's picture to upright BGR pixels in SDR: colour, rotation, mirroring."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from vidbg.frame import Alpha, Colour, Image
+from vidbg.sources.files.colour_mapping import mapped_colour, mapper_of
+
+log = logging.getLogger(__name__)
+
+# Planar RGB, merged by OpenCV. On flat 720p patches, with chroma interpolated: at most 0.5 code
+# off, 1.9 ms; packed bgr24 with the same accuracy takes 2.8 ms, and FFmpeg's fast path (0.3 ms)
+# darkens by 1.1 codes on average, by up to 2.7, and does not interpolate chroma.
+_ACCURATE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How stored pixels become upright: transposed first, then mirrored."""
+
+    transposed: bool = False
+    mirrored_x: bool = False
+    mirrored_y: bool = False
+
+    def apply(self, image: Image) -> Image:
+        """`image` upright: the same array where nothing is to be done, else a new one."""
+        if self.transposed:
+            image = _uint8(cv2.transpose(image))
+        if self.mirrored_x or self.mirrored_y:
+            code = -1 if self.mirrored_x and self.mirrored_y else int(self.mirrored_x)
+            image = _uint8(cv2.flip(image, code))
+        return image
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """The orientation that a frame's display matrix asks for, to the nearest right angle."""
+    (a, b), (c, d) = _display_matrix(frame)
+    if abs(b) > abs(a):
+        return Orientation(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
+    return Orientation(mirrored_x=a < 0, mirrored_y=d < 0)
+
+
+def _display_matrix(frame: VideoFrame) -> NDArray[np.float64]:
+    """(2, 2): a stored (x, y) is shown at (x, y) @ matrix, up to a shift; y grows downwards."""
+    try:
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # the frame has side data of a kind that PyAV has no name for
+        turn = np.deg2rad(frame.rotation)
+        return np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    if data is None:
+        return np.eye(2)
+    return np.frombuffer(memoryview(data), "=i4").reshape(3, 3)[:2, :2].astype(np.float64)
+
+
+class UprightReader:
+    """Turns the frames of one stream into BGR, at the size and orientation of its first frame.
+
+    HDR and wide gamuts become BT.709, see ColourMapper.
+
+    Args:
+        first: the stream's first frame.
+        colour: how the stream's samples are to be read.
+        tell: takes what the user should know.
+
+    Attributes:
+        width, height: size of the upright pictures.
+        orientation: what makes them upright.
+    Raises:
+        av.FFmpegError: the colours cannot be mapped.
+    """
+
+    def __init__(
+        self, first: VideoFrame, colour: Colour, tell: Callable[..., None] = log.warning
+    ) -> None:
+        self._tell = tell
+        self._stored_size = (first.width, first.height)
+        self._matrix = colour.matrix_at(first.height)
+        self._range = ColorRange.JPEG if colour.full_range else ColorRange.MPEG
+        self._reformatter = VideoReformatter()
+        self._colour = colour
+        self._mapped = mapped_colour(colour) != colour
+        if self._mapped:
+            mapper_of(*self._stored_size, colour)
+        self._told = False
+        self.orientation = orientation_of(first)
+        turned = self.orientation.transposed
+        self.width, self.height = self._stored_size[::-1] if turned else self._stored_size
+
+    def read(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
+        """The image, and the alpha where the picture is transparent anywhere; new arrays."""
+        self._tell_of_other_size(frame)
+        transparent = has_alpha(frame.format)
+        if self._mapped:
+            return self._read_mapped(frame, transparent)
+        green, blue, red, *alpha = self._planes(frame, "gbrap" if transparent else "gbrp")
+        image = self.orientation.apply(_uint8(cv2.merge([blue, green, red])))
+        if not alpha or int(alpha[0].min()) == 255:
+            return image, None
+        return image, self.orientation.apply(alpha[0]).astype(np.float32) / np.float32(255)
+
+    def _read_mapped(self, frame: VideoFrame, transparent: bool) -> tuple[Image, Alpha | None]:
+        mapper = mapper_of(*self._inner_size(frame), self._colour)
+        deep = _between_bars(mapper(self._reformatted(frame, "rgba64le")), *self._stored_size)
+        eight = cv2.convertScaleAbs(deep, alpha=1 / 257)  # rounds
+        image = self.orientation.apply(_uint8(cv2.cvtColor(eight, cv2.COLOR_RGBA2BGR)))
+        if not transparent or int(deep[..., 3].min()) == 0xFFFF:
+            return image, None
+        alpha = self.orientation.apply(np.ascontiguousarray(eight[..., 3]))
+        return image, alpha.astype(np.float32) / np.float32(255)
+
+    def _tell_of_other_size(self, frame: VideoFrame) -> None:
+        if self._told or (frame.width, frame.height) == self._stored_size:
+            return
+        self._told = True
+        self._tell(
+            "the video's size changes to %dx%d midway; it is fitted into %dx%d, its first",
+            *(frame.width, frame.height, *self._stored_size),
+        )
+
+    def _reformatted(self, frame: VideoFrame, pixel_format: str) -> VideoFrame:
+        """The frame as large as it fits into the stored size."""
+        yuv = not frame.format.is_rgb and not frame.format.has_palette
+        return self._reformatter.reformat(
+            frame,
+            *self._inner_size(frame),
+            format=pixel_format,
+            src_colorspace=self._matrix if yuv else None,
+            src_color_range=self._range if yuv else None,
+            interpolation=_ACCURATE,
+            threads=1,
+        )
+
+    def _planes(self, frame: VideoFrame, pixel_format: str) -> list[NDArray[np.uint8]]:
+        """The planes at the stored size; a frame of another shape is fitted in, between bars."""
+        planes = [
+            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+                :, : plane.width
+            ]
+            for plane in self._reformatted(frame, pixel_format).planes
+        ]
+        return [_uint8(_between_bars(plane, *self._stored_size)) for plane in planes]
+
+    def _inner_size(self, frame: VideoFrame) -> tuple[int, int]:
+        """Width and height of a frame fitted into the stored size."""
+        width, height = self._stored_size
+        scale = min(width / frame.width, height / frame.height)
+        return max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+
+
+def _between_bars(picture: NDArray[Any], width: int, height: int) -> NDArray[Any]:
+    """The picture in the middle of one of that size, 0 around it."""
+    above, beside = height - picture.shape[0], width - picture.shape[1]
+    if not above and not beside:
+        return picture
+    sides = (above // 2, above - above // 2, beside // 2, beside - beside // 2)
+    return np.asarray(cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT, value=0))
+
+
+def _uint8(array: Any) -> Image:
+    """OpenCV types its results as of any number; from uint8 it makes uint8."""
+    return cast(Image, array)
+
+
+def has_alpha(pixel_format: VideoFormat) -> bool:
+    return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)

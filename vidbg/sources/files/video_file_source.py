@@ -1,0 +1,340 @@
+"""Video files and streams, read by FFmpeg's libraries: any container, any codec, animations."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
+from av.video.stream import VideoStream
+
+from vidbg.errors import SourceError, SourceIncomplete
+from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, Interlaced, StreamInfo
+from vidbg.sources.files.colour_mapping import HDR_NAMES, mapped_colour
+from vidbg.sources.files.container import open_container, source_name, video_stream
+from vidbg.sources.files.decoders import decoder_of
+from vidbg.sources.files.deinterlacing import Deinterlacer
+from vidbg.sources.files.lengths import clock_breaks, origin_s, stored_end_s, stream_end_s
+from vidbg.sources.files.orientation import UprightReader, has_alpha
+from vidbg.sources.files.tags import kept_tags, moved_chapters
+from vidbg.sources.files.timeline import SETTLING_S, Clock, Health, Tell, Timeline
+from vidbg.util.lifecycle import Closeable
+from vidbg.util.packets import PacketRelay
+
+log = logging.getLogger(__name__)
+
+_RGB_MATRIX = 0
+_UNSPECIFIED = 2
+_SHORTEST_S = 0.001  # of a frame that a container's end leaves time to
+_FIELD_ORDERS: dict[int, FieldOrder] = {2: "top", 5: "top", 3: "bottom", 4: "bottom"}
+
+
+class VideoFileSource(Closeable):
+    """Gives every frame of a video, upright, in BGR, with its own time.
+
+    The first frame is decoded when the source is opened. Time is counted from where the file
+    starts, whatever its clock says there; where the clock jumps (files joined end to end, gaps in
+    a transport stream) it runs on. Every pts is a whole multiple of `info.time_base`. The last
+    frame's duration is the file's own. Iterating again goes on where the last iteration stopped.
+    The images are new arrays.
+
+    A frame of another size than the first is fitted into it, between bars. HDR (PQ, HLG) and wide
+    gamuts are mapped to SDR in BT.709, and `info.colour` is what they are then. Damaged places and
+    a file that breaks off do not end the reading: what can be decoded is given, and
+    SourceIncomplete is raised after the last frame.
+
+    Args:
+        file: a path, an URL that FFmpeg knows, "-" for standard input, or a binary stream.
+        copy_streams: hand the packets of the audio and subtitle streams, the tags and the chapters
+            to `relay`.
+        interlaced: make whole pictures of interlaced ones, or keep them as they are.
+        again: it was read before in this run, so what is odd about it was told.
+
+    Attributes:
+        relay: where those packets go; None if they are not wanted.
+    Raises:
+        SourceError: there is no such file, it is not a video, or nothing in it can be decoded.
+    """
+
+    def __init__(
+        self,
+        file: str | Path | BinaryIO,
+        *,
+        copy_streams: bool = True,
+        interlaced: Interlaced = "deinterlace",
+        again: bool = False,
+    ) -> None:
+        self._name = source_name(file)
+        self._tell: Tell = log.info if again else log.warning
+        self._lock = threading.Lock()  # FFmpeg's contexts are used by one thread at a time
+        self._closed = threading.Event()
+        self._container = open_container(file, self._name)
+        try:
+            self._stream = video_stream(self._container, self._name)
+            self._stream.thread_type = "AUTO"
+            self._breaks = clock_breaks(self._container)
+            self._origin_s = origin_s(self._container)
+            self._clock = Clock(self._name, self._origin_s, breaks=self._breaks, tell=self._tell)
+            self._decoder = decoder_of(self._stream)
+            self.relay = self._relay_of_copies() if copy_streams else None
+            self._health = Health(self._name)
+            self._intact_seen = False  # a whole frame has come
+            self._told_of_fields = False
+            self._by_dts = self._container.format.name == "avi"  # which stores no other times
+            self._deinterlacer = Deinterlacer() if interlaced == "deinterlace" else None
+            self._decoded = self._decode()
+            first = self._first_frame()
+            colour = _colour(first, self._stream)
+            _tell_of_mapping(self._tell, self._name, colour)
+            self._pixels = self._reader(first, colour)
+            self._info = self._describe(first, mapped_colour(colour))
+            self._timeline = Timeline(
+                self._name, self._info.time_base, self._info.frame_rate, self._tell
+            )
+            self._frames = self._give(first)
+        except BaseException:
+            self._container.close()
+            raise
+
+    @property
+    def info(self) -> StreamInfo:
+        """`frame_count` and `duration_s` are the container's word, which an edit list can cut."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (frame := self._next()) is not None:
+            yield frame
+
+    def close(self) -> None:
+        """Ends reading; does not wait for a read that hangs in a pipe, which cleans up later."""
+        self._closed.set()
+        if self._lock.acquire(timeout=1.0):
+            try:
+                self._release()
+            finally:
+                self._lock.release()
+
+    def _next(self) -> Frame | None:
+        with self._lock:
+            frame = None if self._closed.is_set() else next(self._frames, None)
+            if self._closed.is_set():
+                self._release()
+                return None
+            return frame
+
+    def _release(self) -> None:
+        self._frames.close()
+        self._decoded.close()
+        self._container.close()
+
+    def _relay_of_copies(self) -> PacketRelay:
+        relay = PacketRelay(
+            [s for s in self._container.streams if s.type in ("audio", "subtitle")],
+            tags=kept_tags(self._container.metadata),
+            video_tags=kept_tags(self._stream.metadata),
+            chapters=moved_chapters(self._container.chapters(), self._origin_s),
+        )
+        lost = [
+            s
+            for s in self._container.streams
+            if s not in (self._stream, *relay.streams) and not (relay.chapters and s.type == "data")
+        ]
+        if lost:
+            names = ", ".join(f"{s.type} stream {s.index}" for s in lost)
+            log.warning("%s: audio and subtitles are copied, %s not", self._name, names)
+        return relay
+
+    def _first_frame(self) -> VideoFrame:
+        first = next(self._decoded, None)
+        if first is None:
+            raise SourceError(
+                f"{self._name}: no frame of its {self._stream.codec_context.name} video can be "
+                f"decoded ({self._health.first or 'the stream is empty'}); is it complete? An MP4 "
+                "that comes through a pipe needs its index in front: else give the file's name"
+            )
+        self._health.forget()  # a stream that is joined midway starts with what it cannot decode
+        return first
+
+    def _give(self, first: VideoFrame) -> Generator[Frame]:
+        """Every frame; each is held back until the next one is there, for the last lasts longer."""
+        held = self._frame(first, 0)
+        for index, decoded in enumerate(self._decoded, 1):
+            frame = self._frame(decoded, index)
+            yield held
+            held = frame
+        incomplete = self._whats_amiss()
+        yield held if incomplete else self._lasting(held)
+        if incomplete:
+            raise incomplete
+
+    def _frame(self, decoded: VideoFrame, index: int) -> Frame:
+        image, alpha = self._upright(decoded)
+        duration_s = float(decoded.duration * (decoded.time_base or 0)) or None
+        aspect = self._info.sample_aspect_ratio
+        return Frame(image, self._timeline.pts(decoded), index, alpha, duration_s, aspect)
+
+    def _whats_amiss(self) -> SourceIncomplete | None:
+        try:
+            self._health.check_end(stored_end_s(self._container, self._origin_s))
+        except SourceIncomplete as incomplete:
+            return incomplete
+        return None
+
+    def _lasting(self, frame: Frame) -> Frame:
+        """The last frame, with the time that the container leaves to it. Its packet's own duration
+        may be that of another frame: MP4 stores them in the order of decoding."""
+        end_s = stream_end_s(self._container, self._stream, self._origin_s)
+        if end_s is None or end_s - frame.pts < _SHORTEST_S:
+            return frame
+        return replace(frame, duration_s=end_s - frame.pts)
+
+    def _reader(self, first: VideoFrame, colour: Colour) -> UprightReader:
+        try:
+            return UprightReader(first, colour, self._tell)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"{self._name}: its colours cannot be brought to SDR by this FFmpeg "
+                f"({error.strerror}); convert the video to SDR first"
+            ) from error
+
+    def _upright(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
+        try:
+            return self._pixels.read(frame)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"{self._name}: {frame.format.name} pixels of {frame.width}x{frame.height} cannot "
+                f"be converted: {error.strerror}; convert the video to H.264 first"
+            ) from error
+
+    def _decode(self) -> Generator[VideoFrame]:
+        for packet in self._packets():
+            if packet is None or packet.stream.index == self._stream.index:
+                for frame in self._decode_packet(packet):
+                    yield from self._whole(frame)
+            elif self.relay is not None and self._is_copied(packet):
+                self.relay.push(packet)
+        if self._deinterlacer is not None:
+            yield from self._deinterlacer.rest()
+
+    def _is_copied(self, packet: Packet[Any]) -> bool:
+        wanted = self.relay is not None and packet.stream in self.relay.streams
+        if not wanted or not packet.size:
+            return False
+        return packet.stream.type != "subtitle" or _begins_at_0(packet)
+
+    def _packets(self) -> Iterator[Any]:
+        """All packets, then empty ones, with which PyAV flushes decoders; None in their place."""
+        try:
+            for packet in self._container.demux():
+                self._clock.set(packet)
+                self._health.reach(packet)
+                yield packet
+        except (av.FFmpegError, OSError, ValueError) as error:  # or what a Python stream raises
+            self._health.note(None, error)
+            yield None
+
+    def _decode_packet(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        if packet is not None and packet.is_corrupt and not self._breaks:
+            self._health.note(packet, ValueError("the packet is cut off"))
+            return []
+        try:
+            return self._decoder.decode(packet)
+        except av.FFmpegError as error:
+            if packet is None or not self._settles(packet.pts, packet.time_base):
+                self._health.note(packet, error)
+            return []
+
+    def _whole(self, frame: VideoFrame) -> list[VideoFrame]:
+        """The frame with its time, as one picture; none or several while a filter looks ahead."""
+        if self._by_dts and frame.dts is not None:
+            frame.pts = frame.dts
+        if not frame.is_corrupt:
+            self._intact_seen = True
+        elif not self._settles(frame.pts, frame.time_base):
+            self._health.note_guessed(frame)
+        if self._deinterlacer is None:
+            return [frame]
+        if frame.interlaced_frame and not self._told_of_fields:
+            self._told_of_fields = True
+            self._tell("%s is interlaced: whole pictures are made of its fields", self._name)
+        return self._deinterlacer.through(frame)
+
+    def _settles(self, pts: int | None, time_base: Fraction | None) -> bool:
+        """Whether a broadcast was joined just before, where pictures lack those they refer to."""
+        if not self._breaks or pts is None or time_base is None:
+            return False
+        return not self._intact_seen or 0 <= pts * time_base - self._clock.joined_s < SETTLING_S
+
+    def _describe(self, first: VideoFrame, colour: Colour) -> StreamInfo:
+        stream, container = self._stream, self._container
+        duration_s = None
+        if stream.duration and stream.time_base:
+            duration_s = float(stream.duration * stream.time_base)
+        elif container.duration:
+            duration_s = container.duration / av.time_base
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        order: FieldOrder = "progressive"
+        if first.interlaced_frame:  # then they are kept
+            order = _FIELD_ORDERS.get(stream.codec_context.field_order, "top")
+        return StreamInfo(
+            width=self._pixels.width,
+            height=self._pixels.height,
+            frame_rate=stream.average_rate or stream.guessed_rate or None,
+            time_base=stream.time_base,
+            frame_count=stream.frames or None,
+            duration_s=duration_s,
+            colour=colour,
+            sample_aspect_ratio=1 / aspect if self._pixels.orientation.transposed else aspect,
+            field_order=order,
+            has_alpha=has_alpha(first.format),
+        )
+
+
+def _begins_at_0(packet: Packet[Any]) -> bool:
+    """Whether a subtitle is shown after the start of sound and picture; cut off there if need be.
+
+    One that begins before would move all that starts at 0 to a later time.
+    """
+    if packet.pts is None or packet.pts >= 0:
+        return True
+    packet.duration = max(0, (packet.duration or 0) + packet.pts)
+    packet.pts = packet.dts = 0
+    return packet.duration > 0
+
+
+def _colour(first: VideoFrame, stream: VideoStream) -> Colour:
+    """The colour of the first frame, or else what the container says."""
+    said = stream.codec_context
+
+    def known(own: int, other: int) -> int:
+        return int(own if own != _UNSPECIFIED else other)
+
+    matrix = known(first.colorspace, said.colorspace)
+    full = first.format.name.startswith("yuvj") or first.color_range == ColorRange.JPEG
+    yuv = not first.format.is_rgb and not first.format.has_palette
+    return Colour(
+        matrix=_UNSPECIFIED if matrix == _RGB_MATRIX else matrix,
+        primaries=known(first.color_primaries, said.color_primaries),
+        transfer=known(first.color_trc, said.color_trc),
+        full_range=full and yuv,
+    )
+
+
+def _tell_of_mapping(tell: Tell, name: str, colour: Colour) -> None:
+    if colour.transfer in HDR_NAMES:
+        tell(
+            "%s is HDR (%s): it is mapped to SDR (BT.709), and what is brighter than SDR white is "
+            "clipped",
+            name,
+            HDR_NAMES[colour.transfer],
+        )
+    elif mapped_colour(colour) != colour:
+        log.info("%s has a wide gamut: it is mapped to BT.709", name)
