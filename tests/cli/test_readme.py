@@ -16,7 +16,7 @@ from vidbg.cli.app import app
 from vidbg.cli.settings import default_file
 from vidbg.sinks import OUTPUTS, LiveOutput
 
-ROOT = Path(tools.__file__).resolve().parents[2]
+ROOT = Path(tools.__file__).resolve().parents[1]
 OUTSIDE_DOCS = ("README.md", "CONTRIBUTING.md", "training/README.md")
 PAGES = [*(ROOT / name for name in OUTSIDE_DOCS), *sorted((ROOT / "docs").glob("*.md"))]
 GENERATED = {"options.md", "commands.md"}
