@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha
 from vidbg.matting import backends
-from vidbg.matting import matter as matter_module
+from vidbg.matting import video_matting as matter_module
 from vidbg.matting.backends import lifetime, load_backend, load_first, measure, openvino
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.constant import ConstantBackend
