@@ -23,6 +23,7 @@ from vidbg.errors import BackendError
 from vidbg.frame import Alpha
 from vidbg.matting import backends
 from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.ladder import Step
 from vidbg.pipeline.live import DeviceNetworks, stage
 from vidbg.pipeline.live import network_loader as networks
 from vidbg.pipeline.live import replaceable_thread as turns
@@ -305,7 +306,7 @@ def test_a_run_leaves_no_thread() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConstantBackend, "prepare", prepare)
-        with Rig(network_pixels=256 * 256) as rig:
+        with Rig(steps=[Step("resnet50", 256 * 256)]) as rig:
             rig.backend.fault = slowly
             assert compiling.wait(20)
     assert rig.report is not None

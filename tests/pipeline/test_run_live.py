@@ -225,7 +225,7 @@ MISTAKES = {
 
 def test_a_users_program_is_type_checked(tmp_path: Path) -> None:
     """py.typed is in the package, and mypy --strict sees what is right and what is wrong."""
-    root = Path(vidbg.__file__).parents[2]
+    root = Path(vidbg.__file__).parents[1]
     assert (root / "vidbg" / "py.typed").is_file()
     (tmp_path / "right.py").write_text(PROGRAM)
     wrong = PROGRAM

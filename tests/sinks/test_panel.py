@@ -267,7 +267,8 @@ def test_the_page_knows_the_limits_and_the_first_look(panel: LivePanel) -> None:
     assert post(panel, {"offset_px": 3, "mirror": True})[0] == 200
     state = panel.state()
     assert state["at_start"] == first != state["look"]
-    assert state["strength"] == (20, 100)
+    (blur,) = (kind for kind in state["kinds"] if kind["kind"] == "blur")
+    assert blur["setting"]["limits"] == (20, 100)
     numbers = {c["name"]: c["range"] for c in state["controls"] if c["kind"] == "number"}
     assert set(numbers) == {"offset_px", "feather_px", "light_wrap"}
     for name, (minimum, maximum) in numbers.items():

@@ -28,7 +28,7 @@ Plan = Annotated[str, typer.Option(help="full, or train: nothing but training, o
 @app.command("pack")
 def _pack(
     data: Annotated[Path, typer.Option(help="Folder with the picture sets train/ and val/.")],
-    light: Annotated[Path | None, typer.Option(help="The light network's weights.")] = None,
+    light: Annotated[Path | None, typer.Option(help="Other weights of the light network.")] = None,
     clip: Annotated[
         Path | None, typer.Option(help="Video whose 60 first frames to compare.")
     ] = None,

@@ -27,7 +27,7 @@ SPARE_BYTES = 256 * 1024
 CLIP_FRAMES, CLIP_QUALITY = 60, 80
 """WebP: both sides read the same files, so the codec's loss is no difference between them."""
 
-LIGHT = "light.safetensors"
+LIGHT = "vidbg-light.safetensors"
 TENSORRT_PACKAGES = ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings")
 TENSORRT_VERSION = "1.7.1.116"
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64")
@@ -53,7 +53,8 @@ def pack(
         carry: the folder for the parts, emptied first.
         limit: bytes of a part; see `room`.
         data: a folder with `train` and `val`, picture sets each.
-        light: weights of the light network to measure and to go on from; None: it is left out.
+        light: weights of the light network to measure and to go on from, in place of those that
+            ship.
         clip: a video whose first frames are the test pictures; None: drawn ones are.
         wheels: a folder with TensorRT's wheels for the machine's Python; None: it is left out.
     Returns:

@@ -110,8 +110,7 @@ def rehearse(
         if carry is None:
             carry = here / "carry"
             draw_data(here / "data")
-            save_light(here / "light.safetensors")
-            pack(carry, room(root), here / "data", light=here / "light.safetensors")
+            pack(carry, room(root), here / "data")
         copy_lean(root, here / "checkout")
         calls = planned(plan, carry)
         minutes = minutes_of(calls)
@@ -270,11 +269,3 @@ def draw_data(folder: Path) -> None:
                 image[mask > 0] = (90, 120, 180)
                 cv2.imwrite(str(folder / name / "masks" / f"{index}.png"), mask)
             cv2.imwrite(str(folder / name / "images" / f"{index}.webp"), image)
-
-
-def save_light(path: Path) -> None:
-    """Weights of a light network that has learnt nothing."""
-    from training.checkpoint import save_weights
-    from vidbg.matting.light_network import LightNetwork
-
-    save_weights(LightNetwork(), path)

@@ -43,7 +43,11 @@ SHARED_MEMORY = Path("/dev/shm")
 SHARED_MEMORY_BYTES = 8 * 2**30
 """Sixteen processes hand over some batches of 27 MB each."""
 
-MARKED_TESTS = ("tests/test_backends.py", "tests/test_tensorrt.py", "tests/test_full_frame.py")
+MARKED_TESTS = (
+    "tests/matting/test_backends.py",
+    "tests/matting/test_tensorrt.py",
+    "tests/pipeline/test_full_frame.py",
+)
 
 
 class StepFailed(RuntimeError):
