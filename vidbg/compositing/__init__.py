@@ -1,4 +1,4 @@
-"""Compositing: laying the person over another background."""
+"""Compositing: blend the person over another background."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MODULES = {
     "composite_foreground": "foreground",
     "estimate_foreground": "foreground",
 }
-"""Where the names are that need NumPy and OpenCV; the others are in `backgrounds`."""
+"""Modules of the names that need NumPy and OpenCV; the other names are in `backgrounds`."""
 
 
 def __getattr__(name: str) -> object:

@@ -35,13 +35,13 @@ PRELOADED = (BlurredRoom, ImageBackground, VideoBackground, read_picture)
 
 @dataclass(frozen=True, slots=True)
 class CompositingConfig:
-    """The background, and how the person is laid over it.
+    """Settings of the background and of the person's edge.
 
     Attributes:
         background: see `parse_background`.
-        fit: "cover" fills the frame with the background and crops what is left over; "contain"
+        fit: "cover" fills the frame with the background and crops the rest; "contain"
             (or its older name, "fit") shows all of it between bars.
-        bars: BGR of the bars beside a fitted background and behind a transparent picture.
+        bars: BGR of the bars around a fitted background and behind a transparent image.
         offset_px: moves the matte's edge, in pixels of the frame; above 0 the person grows.
         feather_px: softens the matte's edge: a Gaussian's sigma, in pixels of the frame.
         light_wrap: 0 to 1, how much of the background's light falls on the person's edge; without
@@ -49,7 +49,7 @@ class CompositingConfig:
         keep_alpha: opaque frames carry the alpha they were made with, for a sink that writes it.
 
     Raises:
-        ConfigError: a number is out of range, or `fit` is no choice.
+        ConfigError: a number is out of range, or `fit` is not one of the choices.
     """
 
     background: BackgroundSpec
@@ -84,7 +84,7 @@ def as_compositing(background: StrPath | BackgroundSpec | CompositingConfig) -> 
 
 
 class Compositor:
-    """Replaces the background of frames according to a config.
+    """Replacement of the background of frames, according to a config.
 
     Raises:
         ConfigError: the background cannot be read.
@@ -99,8 +99,8 @@ class Compositor:
     def __call__(self, frame: Frame, alpha: Alpha) -> Frame:
         """Replace one frame's background.
 
-        A frame that has an alpha of its own and is a person cut out already keeps its alpha, and
-        the given one is not used; for other frames with an alpha, the smaller of both counts.
+        If a frame has its own alpha and is a person already cut out, that alpha is kept and the
+        given one is ignored. For other frames with an alpha, the smaller of the two is used.
 
         Args:
             frame: the camera's frame.

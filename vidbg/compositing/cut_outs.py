@@ -5,17 +5,17 @@ from __future__ import annotations
 from vidbg.frame import Alpha
 
 MIN_CLEAR = 0.05
-"""A cut-out is clear over at least this share of the frame."""
+"""Minimum share of the frame that is clear in a cut-out."""
 
 MIN_PERSON = 0.8
-"""The network takes at least this share of what is not clear for people."""
+"""Minimum share of the visible pixels that the network classifies as people."""
 
 
 def is_cut_out(own: Alpha, network: Alpha) -> bool:
-    """Tell a person who is cut out already from a room with clear corners.
+    """Return whether a frame is a person already cut out, not a room with clear corners.
 
-    The network takes 0.99 of a cut-out for a person, but 0.3 of a window that shows somebody in a
-    room and has a transparent frame or shadow.
+    The network classifies 0.99 of a cut-out as a person, but only 0.3 of a window that shows
+    somebody in a room and has a transparent frame or shadow.
 
     Args:
         own: float32 (H, W) in [0, 1], the frame's own alpha.

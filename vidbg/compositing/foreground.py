@@ -14,7 +14,7 @@ from vidbg.compositing.scaling import resize, shrink
 from vidbg.frame import Alpha, Image
 from vidbg.util.blocks import Blocks, blocks_of, runs_of
 
-OPAQUE = 0.99  # from this alpha on, a pixel belongs to the person and stays as it is
+OPAQUE = 0.99  # from this alpha on, a pixel belongs to the person and is not changed
 CLEAR = 0.01  # up to this alpha, a pixel shows nothing of the person
 
 # The mean colours of foreground and background are smooth, so they are computed on a grid of 90 to

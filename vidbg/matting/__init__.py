@@ -1,1 +1,1 @@
-"""From a frame to the person's alpha: network, backends, temporal smoothing, upsampling."""
+"""Matting: compute a person's alpha (network, backends, temporal smoothing, upsampling)."""

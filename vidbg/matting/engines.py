@@ -1,7 +1,7 @@
-"""What ships in engines/: the weights and the networks made of them, each with its card.
+"""The files shipped in engines/: weights and the networks made from them, each with a card.
 
-A card is a JSON file beside what it describes: `files` maps each file's name to its `sha256` and
-`bytes`; the rest says how it was made and what it scores.
+A card is a JSON file next to what it describes: `files` maps each file's name to its `sha256` and
+`bytes`; the other keys say how it was made and what it scores.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Cards:
     """The cards of one network, by name.
 
     Attributes:
-        weights: of the weights (fp16 safetensors) and the ONNX graph that points into them.
-        typed: of the graphs for TensorRT, strongly typed in fp16, that point into the weights: the
+        weights: card of the weights (fp16 safetensors) and the ONNX graph that points into them.
+        typed: card of the TensorRT graphs, strongly typed in fp16, that point into the weights: the
             network alone and the full frame.
-        typed_int8: of the same two graphs with convolutions in INT8, explicitly quantised (Q/DQ).
-        quantised: of the INT8 network for OpenVINO.
+        typed_int8: card of the same two graphs with INT8 convolutions, explicitly quantised (Q/DQ).
+        quantised: card of the INT8 network for OpenVINO.
     """
 
     weights: str
@@ -43,12 +43,12 @@ def _cards(stem: str) -> Cards:
 
 
 CARDS: dict[NetworkName, Cards] = {"resnet50": _cards("vidbg-r50"), "light": _cards("vidbg-light")}
-"""By the network's name."""
+"""Cards by the network's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """Whether the files of one card are what the card says."""
+    """Report on whether one card's files match the card."""
 
     name: str
     path: Path
@@ -57,17 +57,17 @@ class EngineReport:
 
 
 def engine_folder() -> Path:
-    """Inside the installed package, or at the top of a checkout."""
+    """Return the folder in the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "engines"
     return installed if installed.is_dir() else package.parent / "engines"
 
 
 def engine_file(card: str, suffix: str) -> Path:
-    """The file of a card with this suffix, its hash checked against the card.
+    """Return the card's file with this suffix after checking its hash against the card.
 
     Raises:
-        EngineMismatch: card or file is missing, unreadable or not what the card says.
+        EngineMismatch: card or file is missing or unreadable, or they do not match.
     """
     folder = engine_folder()
     entries = _read_card(folder, card)["files"]
@@ -118,6 +118,6 @@ def _check(path: Path, entry: dict[str, Any]) -> None:
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
+    """Compute the sha256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Which network runs at which input size: one ladder, in the order of measured quality.
+"""Networks and input sizes as one ladder of steps, in order of measured quality.
 
-The light network is for processors that ResNet-50 is too slow for. Where both hold the frame rate,
-ResNet-50's masks are better: docs/masks.md has the scores of every step.
+The light network is for processors that are too slow for ResNet-50. Where both keep up with the
+frame rate, ResNet-50's masks are better: docs/masks.md has the scores of every step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vidbg.util.choices import Quality
 USUAL_PIXELS = 224 * 384
 
 RELATIVE_COST: dict[NetworkName, float] = {"light": 1.0, "resnet50": 6.0}
-"""Time for a pixel of the input, INT8 on a CPU."""
+"""Relative time per input pixel, INT8 on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Step:
     """A network at an input size.
 
     Attributes:
-        pixels: of the network's input, shared between the sides by the frame's aspect.
+        pixels: height x width of the network's input; the frame's aspect determines the sides.
     """
 
     network: NetworkName
@@ -31,7 +31,7 @@ class Step:
 
     @property
     def cost(self) -> float:
-        """The network's time, in units of the light network's at the usual size."""
+        """Time of the network relative to the light network at the usual size."""
         return RELATIVE_COST[self.network] * self.pixels / USUAL_PIXELS
 
     def __str__(self) -> str:
@@ -51,17 +51,17 @@ _BEST: dict[NetworkName, dict[Quality, Step]] = {
     "light": {"fast": LADDER[1], "balanced": LADDER[2], "best": Step("light", 262144)},
     "resnet50": {"fast": LADDER[3], "balanced": LADDER[4], "best": LADDER[5]},
 }
-"""The largest size that each quality asks of a network."""
+"""Largest size of each network for each quality."""
 
 _LIVE: dict[Quality, Step] = {"fast": LADDER[1], "balanced": LADDER[4], "best": LADDER[5]}
-"""The best step that a live run climbs to."""
+"""Best step that a live run can reach."""
 
 _FILES: dict[Quality, Step] = {"fast": LADDER[2], "balanced": LADDER[3], "best": LADDER[5]}
-"""What is used where no frame rate has to be held."""
+"""Steps for work without a frame rate to keep up with."""
 
 
 def file_step(config: MattingConfig) -> Step:
-    """The network and its size where quality leads: files, pictures, the Python API."""
+    """Choose network and size for the best quality: for files, still images and the Python API."""
     if config.network_pixels is not None:
         return Step(_named(config), config.network_pixels)
     if config.network == "auto":
@@ -70,7 +70,7 @@ def file_step(config: MattingConfig) -> Step:
 
 
 def live_steps(config: MattingConfig) -> tuple[Step, ...]:
-    """The steps that a live run may take, from the cheapest to the best; at least one."""
+    """Return the steps that a live run may use, from the cheapest to the best; at least one."""
     if config.network_pixels is not None:
         top = Step(_named(config), config.network_pixels)
         return (*(s for s in _of(config) if s.pixels < top.pixels and s.cost < top.cost), top)
@@ -80,7 +80,7 @@ def live_steps(config: MattingConfig) -> tuple[Step, ...]:
 
 
 def _named(config: MattingConfig) -> NetworkName:
-    """The network for a size that is given: auto takes the one that its quality starts from."""
+    """Return the network for a given size; for auto, the one that its quality starts from."""
     return _FILES[config.quality].network if config.network == "auto" else config.network
 
 

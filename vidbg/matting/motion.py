@@ -1,4 +1,4 @@
-"""Carrying an alpha along with the motion of the picture: what stands in for the network."""
+"""Motion compensation of alpha, for frames on which the network does not run."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Luma = NDArray[np.uint8]
 
 
 class Motion:
-    """Follows the motion between two pictures, by dense inverse search.
+    """Optical flow between two images, by dense inverse search.
 
-    After Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016, as OpenCV has it.
-    A 384 x 216 picture takes about 2 ms.
+    See Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016; this is OpenCV's
+    implementation. A 384 x 216 image takes about 2 ms.
     """
 
     def __init__(self) -> None:
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def carry(self, alpha: Alpha, before: Luma, now: Luma) -> Alpha:
-        """The alpha of `before` as it lies in `now`.
+        """Warp the alpha of `before` to `now`.
 
         Args:
             alpha: float32 (h, w) in [0, 1].

@@ -5,8 +5,8 @@ The encoder keeps torchvision's parameter names, so public ImageNet weights load
 Residual Learning for Image Recognition, 2015): in the first block of layer2, layer3 and layer4
 the stride sits on the first 1x1 convolution, where torchvision ("v1.5") puts it on the 3x3.
 
-torch is needed for training, export and the PyTorch backend only; import this module where one
-of them is used.
+torch is needed only for training, export and the PyTorch backend, so import this module only in
+code that serves one of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEAD_CHANNELS = 16
 def conv_bn_relu(
     in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1
 ) -> nn.Sequential:
-    """Convolution that keeps the picture's size, batch norm, ReLU."""
+    """Make a convolution that keeps the image size, with batch norm and ReLU."""
     padding = dilation * (kernel_size // 2)
     return nn.Sequential(
         nn.Conv2d(
@@ -49,11 +49,11 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Take public ImageNet weights; the prior's channel starts at zero."""
+        """Load public ImageNet weights; the prior's channel starts at zero."""
         raise NotImplementedError
 
     def first_layers(self) -> list[nn.Module]:
-        """The layers at 1/2 and 1/4 of the size, which training may leave as they are."""
+        """Return the layers at 1/2 and 1/4 of the size, which training may freeze."""
         raise NotImplementedError
 
 
@@ -83,7 +83,7 @@ class ResNet50Encoder(Encoder):
         return features
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Take ImageNet weights by torchvision's names; the prior's channel starts at zero."""
+        """Load ImageNet weights by torchvision's names; the prior's channel starts at zero."""
         state = {
             name: value.float() for name, value in weights.items() if not name.startswith("fc.")
         }
@@ -98,7 +98,7 @@ class ResNet50Encoder(Encoder):
 
 
 def load_by_name(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """load_state_dict, without asking for the counters that torch's batch norm carries along."""
+    """Load weights by name; torch's batch norm counters may be missing."""
     counters = {n: v for n, v in module.state_dict().items() if n.endswith("num_batches_tracked")}
     module.load_state_dict({**counters, **weights})
 
@@ -116,10 +116,11 @@ def _layer(in_channels: int, width: int, blocks: int, stride: int) -> nn.Sequent
 
 
 class Context(nn.Module):
-    """What the deepest features see around them: atrous, average, max and global pooling.
+    """Context of the deepest features: atrous, average, max and global pooling.
 
-    After ASPP (Chen et al., Rethinking Atrous Convolution, 2017), with pooled branches beside the
-    atrous ones. The global branch is added, not concatenated, so that any input size exports.
+    Based on ASPP (Chen et al., Rethinking Atrous Convolution, 2017), with pooled branches next to
+    the atrous ones. The global branch is added, not concatenated, so any input size can be
+    exported.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -146,7 +147,7 @@ class Context(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Twice the size, joined with the encoder's features of that size, two convolutions."""
+    """Upsampling by 2, concatenation with the encoder's features, two convolutions."""
 
     def __init__(
         self, in_channels: int, encoder_channels: int, skip_channels: int, out_channels: int
@@ -177,14 +178,14 @@ class AlphaNetwork(nn.Module):
     encoder: Encoder
 
     def logits(self, x: Tensor) -> Tensor:
-        """Alpha before the sigmoid, float (N, 1, H, W)."""
+        """Compute alpha before the sigmoid, float (N, 1, H, W)."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.logits(x))
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the whole network's weights by name, in any floating type."""
+        """Load the whole network's weights by name, in any floating type."""
         load_by_name(self, {name: value.float() for name, value in weights.items()})
 
 

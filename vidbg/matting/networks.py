@@ -1,4 +1,4 @@
-"""The networks that ship, by name, and which one a file of weights belongs to."""
+"""The shipped networks by name, and which of them a weights file belongs to."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _FIRST_CONVOLUTION: dict[str, NetworkName] = {
 
 
 def network_name(parameters: Iterable[str]) -> NetworkName:
-    """The network that has these parameters, by its name in NETWORKS.
+    """Return the name in NETWORKS of the network that has these parameters.
 
     Raises:
-        ConfigError: none of them has.
+        ConfigError: no network has them.
     """
     for parameter in parameters:
         if parameter in _FIRST_CONVOLUTION:

@@ -1,6 +1,6 @@
-"""One person of several: the largest, who stays the one until another is clearly larger.
+"""Selection of the main person: the largest, until another is clearly larger.
 
-Works on alpha at the network's size. People who touch each other in the picture are one.
+It works on alpha at the network's size. People who touch each other in the image count as one.
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ from numpy.typing import NDArray
 from vidbg.frame import Alpha
 
 PERSON = 0.3
-"""Alpha from which a pixel joins what is beside it to one person."""
+"""Minimum alpha at which adjacent pixels count as one person."""
 
 HOLD = 1.5
-"""Somebody else must be so many times larger to take the place of who was there before."""
+"""How many times larger another person must be to replace the main person."""
 
 PART_SHARE, PART_REACH = 0.2, 0.05
-"""What is smaller than this share of the person, and nearer than this share of the picture's
-height, is a part: a hand that the frame's edge or a cup cuts off."""
+"""A region that is smaller than this share of the person and nearer than this share of the image's
+height is part of the person: a hand cut off by the frame's edge or a cup."""
 
 Mask = NDArray[np.bool_]
 
 
 class MainPerson:
-    """Keeps the main person of a stream and leaves the others out."""
+    """Filter that keeps the main person of a stream and removes the others."""
 
     def __init__(self) -> None:
         self._before: Mask | None = None
 
     def reset(self) -> None:
-        """Forget who it was: at a seek, a scene cut, another stream."""
+        """Forget the main person. Call it at a seek, a scene cut or another stream."""
         self._before = None
 
     def __call__(self, alpha: Alpha) -> Alpha:
-        """Alpha of the main person alone.
+        """Return the alpha of the main person only.
 
         Args:
-            alpha: float32 (h, w) in [0, 1], of everybody.
+            alpha: float32 (h, w) in [0, 1], of all people.
         Returns:
-            The same where the main person is nearest, 0 where somebody else is; float32 (h, w).
+            float32 (h, w): `alpha` where the main person is nearest, 0 where somebody else is.
         """
         everybody = alpha > PERSON
         count, found, stats, _ = cv2.connectedComponentsWithStats(
@@ -57,7 +57,7 @@ class MainPerson:
         return _nearest(alpha, kept, everybody & ~kept)
 
     def _holds(self, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
-        """HOLD for those who are where the main person was, 1 for others."""
+        """Return HOLD for people at the main person's last position, 1 for others."""
         if self._before is None:
             return np.ones(count - 1)
         there = np.bincount(labels[self._before], minlength=count)[1:]
@@ -77,7 +77,7 @@ def _parts(labels: NDArray[np.int32], main: int, areas: NDArray[np.float64]) -> 
 
 
 def _nearest(alpha: Alpha, kept: Mask, others: Mask) -> Alpha:
-    """Alpha where what is kept is nearer than the others, so that soft edges go with theirs."""
+    """Keep alpha where `kept` is nearer than `others`: soft edges go with the nearer person."""
     if not others.any():
         return alpha
     to_kept, to_others = (

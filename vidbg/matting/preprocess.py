@@ -23,7 +23,7 @@ from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Of R, G and B in [0, 1]: what the public ResNet-50 weights were trained with."""
+"""Statistics of R, G and B in [0, 1] with which the public ResNet-50 weights were trained."""
 
 SIZE_DIVISOR = 32
 """Both sides of the network's input are multiples of this."""
@@ -34,12 +34,12 @@ BRIGHT_SHARE, BRIGHT_LEVEL, MAX_GAIN = 0.97, 150, 4.0
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How frames of one size lie in the network's input.
+    """Placement of frames of one size in the network's input.
 
     Attributes:
         frame_height, frame_width: the frame's size in pixels.
         height, width: the network input's size, multiples of 32.
-        content_height, content_width: the part of it, at the top left, that the frame fills.
+        content_height, content_width: the part at the top left that the frame fills.
     """
 
     frame_height: int
@@ -51,7 +51,7 @@ class Geometry:
 
 
 def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
-    """The network size of at most `pixels` pixels that shows the frame largest.
+    """Choose the network size of at most `pixels` pixels in which the frame is largest.
 
     Args:
         frame_height, frame_width: in pixels, at least 1.
@@ -83,14 +83,14 @@ def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
 
 
 def shrink(image: Image, geometry: Geometry) -> Image:
-    """The frame at the size of the network's content, uint8 (content_height, content_width, 3)."""
+    """Resize the frame to the content's size, uint8 (content_height, content_width, 3)."""
     for size, method in _stages(geometry):
         image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
     return image
 
 
 def shrinking(geometry: Geometry) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    """`shrink` as matrices: rows @ plane @ columns is the shrunk plane, not rounded.
+    """Return `shrink` as matrices: rows @ plane @ columns is the shrunk plane, not rounded.
 
     Returns:
         rows (height, frame_height) and columns (frame_width, width); they repeat the content's
@@ -110,10 +110,10 @@ def shrinking(geometry: Geometry) -> tuple[NDArray[np.float16], NDArray[np.float
 
 
 def _stages(geometry: Geometry) -> Iterator[tuple[tuple[int, int], int]]:
-    """Sizes (width, height) from the frame's to the content's, each with OpenCV's method."""
+    """Yield sizes (width, height) from the frame's to the content's, with OpenCV's method."""
     height, width = geometry.frame_height, geometry.frame_width
     size = (geometry.content_width, geometry.content_height)
-    # Halving where it is exact: 720 to 216 lines so takes 1.0 ms, at once 2.1
+    # Halve while that is exact: 720 to 216 lines takes 1.0 ms this way, 2.1 ms in one step
     while height % 2 == width % 2 == 0 and width >= 2 * size[0] and height >= 2 * size[1]:
         height, width = height // 2, width // 2
         yield (width, height), cv2.INTER_AREA
@@ -122,7 +122,7 @@ def _stages(geometry: Geometry) -> Iterator[tuple[tuple[int, int], int]]:
 
 
 def counts_up_to(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How many of the values, uint8 (h, w), are at most 0, 1, ... 255. Exact up to 2^24 of them."""
+    """Count the values, uint8 (h, w), that are at most 0, 1, ... 255. Exact up to 2^24 values."""
     return np.cumsum(cv2.calcHist([levels], [0], None, [256], [0, 256]), dtype=np.float32)
 
 
@@ -149,7 +149,7 @@ def network_input(small: Image, prior: Alpha | None, geometry: Geometry) -> NDAr
     """Normalise and pad.
 
     Args:
-        small: uint8 (content_height, content_width, 3), BGR, as `shrink` gives it.
+        small: uint8 (content_height, content_width, 3), BGR, as `shrink` returns it.
         prior: the previous frame's alpha at the same size, float32 in [0, 1]; None when there is
             none.
     Returns:
@@ -174,5 +174,5 @@ def _repeat_border(planes: NDArray[np.float32], height: int, width: int) -> None
 
 
 def content(alpha: Alpha, geometry: Geometry) -> Alpha:
-    """The part of the network's alpha (height, width) that the frame fills; a view."""
+    """Return a view of the part of the network's alpha (height, width) that the frame fills."""
     return alpha[: geometry.content_height, : geometry.content_width]

@@ -1,7 +1,7 @@
-"""What is used again while the picture stands still, so that such a picture costs next to nothing.
+"""Cache for static scenes: skips the network while its input does not change.
 
-The picture is always compared with the one that the network saw, never with the one before: a slow
-change adds up until the network is asked again.
+An image is always compared with the one that the network last ran on, never with the previous one:
+slow changes add up until the network runs again.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import cv2
 from vidbg.frame import Alpha, Image
 
 STILL_LEVELS = 2
-"""Grey levels by which values of the network's view may differ for the picture to stand still.
+"""Maximum difference, in levels, between values of the network's input in a static scene.
 
-Of six clips of people, between two frames the largest difference was never less than 4. What goes
-unseen is fainter than that or smaller than the network's pixels: in a 720p frame 22 levels of one
-pixel, at 1080p 50.
+In six clips of people, the largest difference between two frames was never less than 4. Changes
+that go unnoticed are fainter than that or smaller than the network's pixels: 22 levels of one pixel
+in a 720p frame, 50 at 1080p.
 """
 
 ALPHA_CHANGE = 1 / 512
-"""A change of alpha that no picture shows: half a step of 8 bits."""
+"""Change of alpha that is invisible in an image: half an 8-bit step."""
 
 
 @dataclass(slots=True)
@@ -32,32 +32,32 @@ class _Seen:
 
 
 class StillPicture:
-    """Remembers the network's last answer, and its alpha at the frame's size.
+    """Cache of the network's last alpha, and of that alpha at the frame's size.
 
-    Alphas are kept and given back as they are: neither side may write to them.
+    Alphas are stored and returned without copying: neither side may write to them.
     """
 
     def __init__(self) -> None:
         self._seen: _Seen | None = None
 
     def forget(self) -> None:
-        """At a reset, or another size."""
+        """Clear the cache. Call it at a reset or a change of size."""
         self._seen = None
 
     def learn(self, small: Image, answer: Alpha) -> None:
-        """Remember what the network answered.
+        """Remember the network's alpha for an image.
 
         Args:
-            small: uint8 (h, w, 3), what it saw; copied, for it may be a camera's own buffer.
+            small: uint8 (h, w, 3), the image; copied because it may be a camera's own buffer.
             answer: float32 (h, w).
         """
         self._seen = _Seen(small.copy(), answer)
 
     def answer(self, small: Image) -> Alpha | None:
-        """The network's answer where this is still the picture that it saw, else None.
+        """Return the network's last alpha if the image has not changed, else None.
 
         Args:
-            small: uint8 (h, w, 3), of the size learned.
+            small: uint8 (h, w, 3), of the same size as in `learn`.
         """
         seen = self._seen
         if seen is None or cv2.norm(seen.small, small, cv2.NORM_INF) > STILL_LEVELS:
@@ -65,12 +65,12 @@ class StillPicture:
         return seen.answer
 
     def keep(self, alpha: Alpha, full: Alpha) -> None:
-        """Remember how the last answer was enlarged, from float32 (h, w) to (H, W)."""
+        """Remember the last alpha before and after upsampling, from float32 (h, w) to (H, W)."""
         if self._seen is not None:
             self._seen.enlarged = alpha, full
 
     def enlarged(self, alpha: Alpha) -> Alpha | None:
-        """The enlarged alpha where the coarse one is still what it was made of, else None."""
+        """Return the upsampled alpha if it was made from this coarse one, else None."""
         if self._seen is None or self._seen.enlarged is None:
             return None
         coarse, full = self._seen.enlarged

@@ -26,8 +26,8 @@ CUT_CHANGE, CUT_SHARE = 24, 0.6
 """A scene cut: this share of the pixels changes by this many grey levels."""
 
 NOISE_LEVELS, MAX_NOISE_LEVELS, MOTION_LEVELS = 1.5, 5.0, 6.0
-"""Grey levels: change taken for noise in a clean picture, the most that is taken for noise in a
-grainy one, and how far above it a pixel counts as moving."""
+"""Grey levels: the change that counts as noise in a clean image, the maximum that counts as noise
+in a grainy one, and how far above the noise a pixel counts as moving."""
 
 MOTION_REACH = 5
 """Side in pixels of the square around a moving pixel that counts as moving with it."""
@@ -44,10 +44,10 @@ class _Past:
 
 
 class TemporalFilter:
-    """Smooths the alphas of one stream.
+    """Filter that smooths the alphas of one stream.
 
     Args:
-        time_constant_s: how long a still pixel remembers, in seconds; 0 switches the filter off.
+        time_constant_s: time constant of a still pixel, in seconds; 0 switches the filter off.
     """
 
     def __init__(self, time_constant_s: float) -> None:
@@ -80,7 +80,7 @@ class TemporalFilter:
 
         Args:
             small: uint8 (h, w, 3), BGR, the frame at the alpha's size.
-            pts: seconds.
+            pts: time of the frame in seconds.
         Returns:
             The previous frame's alpha, float32 (h, w) in [0, 1], read-only; None after a seek, a
             scene cut or a reset, when it does not apply.
@@ -97,7 +97,7 @@ class TemporalFilter:
         return past.alpha
 
     def propagate(self, motion: Motion) -> Alpha | None:
-        """Alpha of the frame that `look` took, moved there from the frame before it.
+        """Warp the previous frame's alpha to the frame that `look` took.
 
         Returns:
             float32 (h, w) in [0, 1], a new array; None if the past does not apply.
@@ -125,7 +125,7 @@ class TemporalFilter:
 
 
 def _change(past: _Past, luma: Levels, pts: float) -> Levels | None:
-    """Change of each pixel in grey levels; None if the frame does not follow the past one."""
+    """Compute the change of each pixel in grey levels; None after a gap or at a cut."""
     if past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
         return None
     change = np.asarray(cv2.absdiff(luma, past.luma), np.uint8)
@@ -133,7 +133,7 @@ def _change(past: _Past, luma: Levels, pts: float) -> Levels | None:
 
 
 def stillness(change: Levels, maximum: float = 1.0) -> NDArray[np.float32]:
-    """How still each pixel is: `maximum` if still, 0 if moving.
+    """Rate how still each pixel is: `maximum` if still, 0 if moving.
 
     Args:
         change: of each pixel in grey levels, uint8 (h, w).
@@ -146,7 +146,7 @@ def stillness(change: Levels, maximum: float = 1.0) -> NDArray[np.float32]:
 
 
 def _median(change: Levels) -> float:
-    """Median as numpy computes it, by counting, in a sixth of the time."""
+    """Compute numpy's median by counting, in a sixth of the time."""
     below = counts_up_to(change)
     middles = (change.size - 1) // 2, change.size // 2
     return sum(float(np.searchsorted(below, middle, side="right")) for middle in middles) / 2

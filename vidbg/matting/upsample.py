@@ -7,8 +7,8 @@ Fast guided filter (He and Sun, Fast Guided Filter, 2015): alpha is locally a li
 the image; the function is fitted at the network's size and applied at the frame's. Only the
 band of soft alpha is treated this way; elsewhere the result is bilinear interpolation.
 
-Measured on every second validation picture with a network input of 32768 pixels, half to a third of
-the pictures' length, against bilinear, IoU: street 0.863 to 0.858, portraits equal within 0.0002; a
+Measured on every second validation image with a network input of 32768 pixels, half to a third of
+the images' length, against bilinear, IoU: street 0.863 to 0.858, portraits equal within 0.0002; a
 radius of 2 or 3 and larger epsilons lose up to 0.0015 on portraits.
 """
 
@@ -25,13 +25,13 @@ from vidbg.frame import Alpha, Image
 from vidbg.util.blocks import Blocks, Chosen, blocks_of
 
 RADIUS = 1
-"""Of the window, in pixels at the network's size."""
+"""Radius of the window, in pixels at the network's size."""
 
 EPSILON = 2e-4
-"""Variance of the image (in [0, 1]) below which it is taken as flat and alpha is left as it is."""
+"""Variance of the image (in [0, 1]) below which it counts as flat and alpha is unchanged."""
 
 BAND = (0.02, 0.98)
-"""Alphas from the first to the second are edge."""
+"""Alphas from the first to the second value count as edge."""
 
 GREY = np.array([0.114, 0.587, 0.299], np.float32)
 """Weights of blue, green and red in the guide (ITU-R BT.601)."""
@@ -40,7 +40,7 @@ BLOCK_PX = 8
 """Side of the blocks that are searched for edges, in pixels of the frame."""
 
 FIT_REACH = 2 * RADIUS + 2
-"""How far the fit at a pixel looks, in pixels at the network's size: two means and a bilinear."""
+"""Reach of the fit in pixels at the network's size: two means and bilinear interpolation."""
 
 SAMPLED_ROW = 1024
 
@@ -76,13 +76,13 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
 
 
 def _band(edge: Blocks, full: Alpha) -> NDArray[np.intp]:
-    """Flat indices of the blocks' edge pixels; some of them may occur twice."""
+    """Return flat indices of the blocks' edge pixels; some of them may occur twice."""
     values = edge.take(full)
     return edge.indices()[(values >= BAND[0]) & (values <= BAND[1])]
 
 
 def _around(chosen: Chosen, coarse: Size, fine: Size) -> tuple[slice, slice]:
-    """The part of a coarse picture that determines the fit in all of these blocks."""
+    """Return the part of a coarse image that determines the fit in all of these blocks."""
     sides = []
     for axis in (0, 1):
         found = np.flatnonzero(chosen.any(axis=1 - axis))
@@ -93,10 +93,10 @@ def _around(chosen: Chosen, coarse: Size, fine: Size) -> tuple[slice, slice]:
 
 
 def _edge_blocks(alpha: Alpha, fine: Size) -> Chosen:
-    """Blocks that may hold edge: the coarse pixels around are neither all inside nor all outside.
+    """Find blocks that may contain an edge: nearby coarse pixels are not all inside or all outside.
 
     Args:
-        fine: height and width of the enlarged alpha.
+        fine: height and width of the upsampled alpha.
     """
     middles, sides = [], []
     for coarse, side in zip(alpha.shape, fine, strict=True):
@@ -122,14 +122,14 @@ def _sample(
     where: NDArray[np.intp],
     fine: Size,
 ) -> NDArray[np.float32]:
-    """Bilinear values (C, N) at N flat indices of a fine picture.
+    """Interpolate bilinear values (C, N) at N flat indices of a fine image.
 
     Args:
         picture: float32 (h, w, C), the `part` of the coarse one.
         coarse, fine: heights and widths.
     """
     count = len(where)
-    folded = (-(-count // SAMPLED_ROW), SAMPLED_ROW)  # cv2.remap takes no side above 32767
+    folded = (-(-count // SAMPLED_ROW), SAMPLED_ROW)  # cv2.remap accepts no side above 32767
     maps = np.zeros((2, folded[0] * folded[1]), np.float32)
     rows, columns = np.divmod(where.astype(np.int32), np.int32(fine[1]))
     for axis, positions in enumerate((rows, columns)):
@@ -141,12 +141,12 @@ def _sample(
 
 
 def _centres(coarse: int, fine: int) -> NDArray[np.float32]:
-    """Where the middles of `fine` pixels lie among `coarse` ones."""
+    """Return the positions of `fine` pixel centres in units of `coarse` pixels."""
     return ((np.arange(fine) + 0.5) * (coarse / fine) - 0.5).astype(np.float32)
 
 
 def _fit(alpha: Alpha, small: Image) -> NDArray[np.float32]:
-    """Slope (per grey level) and offset of alpha over the picture, float32 (h, w, 2)."""
+    """Fit slope (per grey level) and offset of alpha over the image, float32 (h, w, 2)."""
     grey = _grey(small) * np.float32(1 / 255)
     mean_grey, mean_alpha = _mean(grey), _mean(alpha)
     variance = _mean(grey * grey) - mean_grey * mean_grey
@@ -157,7 +157,7 @@ def _fit(alpha: Alpha, small: Image) -> NDArray[np.float32]:
 
 
 def _grey(colours: Image) -> NDArray[np.float32]:
-    """Grey levels, not rounded, of (..., 3) BGR."""
+    """Convert (..., 3) BGR to grey levels, not rounded."""
     rows = colours.astype(np.float32).reshape(len(colours), -1, 3)
     return np.asarray(cv2.transform(rows, GREY[np.newaxis]), np.float32).reshape(colours.shape[:-1])
 

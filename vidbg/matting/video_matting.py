@@ -32,11 +32,11 @@ from vidbg.util.timing import StageClock
 NOMINAL_INTERVAL_S = 1 / 30
 
 SETTLED = (0.03, 0.97)
-"""Alphas up to the first become 0, those from the second on become 1."""
+"""Alphas up to the first value become 0, those from the second on become 1."""
 
 
 class VideoMatting(Closeable):
-    """Compute the alpha of a stream of images, in order.
+    """Video matting: computes the alpha of a stream of images, in order.
 
     Temporal state is kept between calls, so one instance serves one stream, from one thread.
     Loading takes about a second, and so does the first call at a new image size.
@@ -72,7 +72,7 @@ class VideoMatting(Closeable):
             config.threads,
         )
         self._filter = TemporalFilter(config.smoothing_s)
-        with under_way():  # OpenCV is a native library, too
+        with under_way():  # OpenCV is also a native library
             self._motion = Motion()
         self._main = MainPerson() if config.people == "main" else None
         self._geometry: Geometry | None = None
@@ -150,7 +150,7 @@ class VideoMatting(Closeable):
 
     @property
     def step(self) -> Step:
-        """The network that runs and the pixels of its input."""
+        """Current network and the pixels of its input."""
         return self._step
 
     def use(self, step: Step) -> None:
@@ -197,7 +197,7 @@ class VideoMatting(Closeable):
         if other_size:
             self.reset()
             return geometry
-        self._still.forget()  # the network alone has changed: what was seen is seen at its size
+        self._still.forget()  # its images have the old network input size
         self._filter.resize(geometry.content_height, geometry.content_width)
         if self._main is not None:
             self._main.reset()
@@ -249,8 +249,8 @@ def apply_levels(alpha: Alpha) -> Alpha:
 
     The twin for GPUs is `vidbg.matting.full_frame.matting_graph.apply_levels`.
 
-    A network is never quite sure; left so, the room would shine through the person by a grey level
-    and later stages would take the whole picture for an edge.
+    A network never returns exactly 0 or 1. Without this step the room would show through the person
+    by a grey level, and later stages would treat the whole image as an edge.
     """
     low, high = SETTLED
     return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)

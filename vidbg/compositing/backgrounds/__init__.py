@@ -61,11 +61,11 @@ BACKGROUNDS: dict[str, type[BackgroundSpec]] = {
         FileSpec,  # the last, because it reads any text as a path
     )
 }
-"""Every kind of background by its name, in the order in which they are asked to read a text."""
+"""Every kind of background by name, in the order in which they try to parse a text."""
 
 
 def background_usage(*, live: bool = False) -> str:
-    """Say which backgrounds there are, for help text and errors.
+    """List the backgrounds, for help text and errors.
 
     Args:
         live: leave out those that a live output cannot show.
@@ -137,7 +137,7 @@ def open_background(
     bars: Bgr = (0, 0, 0),
     open_frames: OpenFrames,
 ) -> Background | None:
-    """Open the background that the user asked for; None if nothing is laid behind the person.
+    """Open the background that the user asked for; None if there is no image behind the person.
 
     Raises:
         ConfigError: its file is missing, empty, a folder, or neither image nor video.

@@ -62,7 +62,7 @@ class OpenOptions:
 
     Attributes:
         fit: how an image of another shape fills the frame.
-        bars: BGR of the bars beside it, and behind its transparent parts.
+        bars: BGR of the bars around it, and behind its transparent parts.
         open_frames: opens a video file.
     """
 
@@ -113,7 +113,7 @@ class BackgroundSpec(ABC):
 
     1. Write `backgrounds/NAME.py` with a subclass: the first four attributes, `parse`, `open` and
        `__str__`. Import NumPy, OpenCV and the like inside `open`. If no `Background` here draws
-       what you need (`ImageBackground` takes any image), write one in a module of its own and
+       what you need (`ImageBackground` takes any image), write one in a separate module and
        add that to `PRELOADED` in compositor.py.
     2. Add the class to `BACKGROUNDS` in `backgrounds/__init__.py`.
     3. Run `pytest tests/test_background_kinds.py`, which names what is missing, and add tests of
@@ -148,7 +148,7 @@ class BackgroundSpec(ABC):
 
     @abstractmethod
     def open(self, options: OpenOptions) -> Background | None:
-        """Open the background; None if nothing is laid behind the person.
+        """Open the background; None if there is no image behind the person.
 
         Raises:
             ConfigError: it cannot be read.
@@ -174,5 +174,5 @@ class BackgroundSpec(ABC):
 
     @property
     def standalone(self) -> bool:
-        """Whether its image is the same whatever the camera sees."""
+        """Whether its image is independent of the camera."""
         return not (self.made_of_frame or self.transparent)

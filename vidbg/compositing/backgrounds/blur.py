@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
 
 BLUR_STRENGTH = Limits(20, 100)
-"""Weaker blur would leave faces and book titles recognisable; see `blur_background`."""
+"""Range of strengths. Weaker blur lets faces and book titles be recognised; see
+`blur_background`.
+"""
 
 DEFAULT_BLUR = 50.0
 
@@ -48,7 +50,7 @@ class BlurSpec(BackgroundSpec):
             return None
         try:
             return cls(float(strength)) if colon else cls()
-        except ValueError as error:  # a ConfigError is one, too
+        except ValueError as error:  # includes ConfigError
             raise ConfigError(_refusal(strength)) from error
 
     def open(self, _options: OpenOptions) -> BlurredRoom:

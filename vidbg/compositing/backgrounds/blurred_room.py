@@ -22,7 +22,7 @@ EMPTY = 1e-6  # keeps a window without any weight from dividing by zero
 
 
 class BlurredRoom(Background):
-    """The camera's own frame, blurred with the person left out.
+    """Background made of the camera's own frame, blurred without the person.
 
     Args:
         strength: 20 to 100.
@@ -36,7 +36,7 @@ class BlurredRoom(Background):
 
 
 def blur_background(image: Image, alpha: Alpha, strength: float) -> Image:
-    """Blur an image with the person left out of it (normalised convolution).
+    """Blur an image without its person (normalised convolution).
 
     Each pixel becomes blur(image * room) / blur(room), where room is 1 - alpha, pulled back a
     little from the person so that their colours do not shine into the room around them (Knutsson
@@ -46,7 +46,7 @@ def blur_background(image: Image, alpha: Alpha, strength: float) -> Image:
 
     The Gaussian is a share of the image's size, so that 720 and 1080 lines hide equally much of a
     room. At strength 20, the lowest that `BlurSpec` accepts, details with a period of 1/20 of the
-    shorter side (a third of a face 1.3 m from a usual webcam, or letters 6 cm high beside it) keep
+    shorter side (a third of a face 1.3 m from a usual webcam, or letters 6 cm high next to it) keep
     4 % of their contrast, and those of 1/30 nothing.
 
     Args:

@@ -17,7 +17,7 @@ class ImageBackground(Background):
     Args:
         image: uint8 (h, w, 3), BGR, of any size.
         fit: how it fills a frame of another shape.
-        bars: BGR of the bars beside it.
+        bars: BGR of the bars around it.
         pixel_aspect: width of one of its pixels over the height.
     """
 

@@ -36,7 +36,7 @@ class VideoBackground(Background):
     Args:
         open_stream: opens it from its start; called with again=True after the first time.
         fit: how it fills a frame of another shape.
-        bars: BGR of the bars beside it, and behind its transparent parts.
+        bars: BGR of the bars around it, and behind its transparent parts.
         name: what log messages call it.
     Raises:
         SourceError: not even its first frame can be read.
@@ -52,7 +52,7 @@ class VideoBackground(Background):
         self._warned = False
         self._start_s: float | None = None  # pts of the camera's frame that showed the beginning
         self._length_s: float | None = (
-            None  # known once the end was reached; inf if it stands still
+            None  # known once the end was reached; inf for a single frame
         )
         self._opener = ThreadPoolExecutor(1, "vidbg-background")
         self._next_round: Future[OpenedStream] | None = None

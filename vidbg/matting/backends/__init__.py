@@ -1,6 +1,6 @@
-"""What runs the network: one interface, one module per library, one factory.
+"""Backends, which run the network: one interface, one module per library, one factory.
 
-`auto` tries CANDIDATES in their order. A device that is named is taken or refused, never replaced.
+`auto` tries CANDIDATES in order. A device given by name is used or refused, never replaced.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Backend(Protocol):
     """Runs the network.
 
     Attributes:
-        name: device and library for people, such as "OpenVINO CPU".
-        precision: what it computes in.
+        name: device and library in readable form, such as "OpenVINO CPU".
+        precision: the precision that it computes in.
     """
 
     @property
@@ -42,9 +42,10 @@ class Backend(Protocol):
     def precision(self) -> str: ...
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (1, 4, h, w), sides multiples of 32, to alpha, float32 (h, w) in [0, 1].
+        """Compute alpha, float32 (h, w) in [0, 1], from float32 (1, 4, h, w).
 
-        The result is a new array that the caller owns. The first call at a size may take seconds.
+        Both sides are multiples of 32. The result is a new array that the caller owns. The first
+        call at a size may take seconds.
 
         Raises:
             BackendError: the device failed.
@@ -52,11 +53,11 @@ class Backend(Protocol):
         ...
 
     def ready(self, height: int, width: int) -> bool:
-        """Whether a call at this size computes soon, with nothing to be built for long."""
+        """Whether a call at this size can compute without a long build first."""
         ...
 
     def prepare(self, height: int, width: int) -> None:
-        """Get ready for inputs of this size; may be called beside a call, from another thread.
+        """Get ready for inputs of this size. May be called during a call, from another thread.
 
         Raises:
             BackendError: the device failed.
@@ -64,7 +65,7 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Free the device; may be called more than once. A call after it is a BackendError."""
+        """Free the device; may be called more than once. Later calls raise BackendError."""
         ...
 
 
@@ -86,20 +87,21 @@ CANDIDATES = {
 """Devices in the order in which `auto` tries them."""
 
 TRIAL_SIZE = 224, 384
-"""Height and width of the network's input for a 16 : 9 picture, at the usual size."""
+"""Height and width of the network's input for a 16:9 image, at the usual size."""
 
 TRIALS_S = 1.0
-"""Pictures are computed for so long, or one; the fastest is what a picture takes."""
+"""Duration of a timing in seconds; at least one image is computed, and the fastest counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendReport:
-    """Whether a device can be used here; `reason` says why not, or what it would run.
+    """Report on whether a device can be used here.
 
     Attributes:
-        chosen: it is what `auto` takes.
-        ms, light_ms: how long ResNet-50 and the light network took for a picture, in milliseconds;
-            None where they were not tried.
+        reason: why the device cannot be used, or what it would run.
+        chosen: whether `auto` picks it.
+        ms, light_ms: how long ResNet-50 and the light network took for an image, in milliseconds;
+            None if they were not tried.
     """
 
     name: str
@@ -116,17 +118,17 @@ def load_backend(
     network: NetworkName = "resnet50",
     threads: int | None = None,
 ) -> Backend:
-    """The backend for a device.
+    """Open the backend for a device.
 
-    Where device or precision is "auto", one that fails at its first picture gives way to the next.
+    If device or precision is "auto", one that fails at its first image is replaced by the next.
 
     Args:
         device: one of `Device`.
-        precision: one of `Precision`; auto is the fastest that the device is good at.
+        precision: one of `Precision`; auto picks the fastest that suits the device.
         network: which of the shipped networks it runs.
-        threads: of the CPU; None for one per physical core.
+        threads: number of CPU threads; None for one per physical core.
     Raises:
-        ConfigError: a name that is not known, or a precision that the device does not have.
+        ConfigError: a name is unknown, or the device does not support the precision.
         BackendError: the named device, or with auto every device, cannot be used; the message
             gives each reason.
     """
@@ -145,13 +147,13 @@ def load_first(
     threads: int | None,
     trial: Callable[[Backend], object],
 ) -> tuple[str, Backend]:
-    """The first of the devices that can be used, and its backend.
+    """Return the first device that can be used, and its backend.
 
     Args:
-        trial: is given each backend that opens; one on which it raises BackendError is closed, and
-            the next precision or device is tried.
+        trial: called with each backend that opens. If it raises BackendError, the backend is closed
+            and the next precision or device is tried.
     Raises:
-        ConfigError: the only device does not have the precision.
+        ConfigError: the only device does not support the precision.
         BackendError: none of them can be used; the message gives each reason.
     """
     refusals: Refusals = []
@@ -176,7 +178,7 @@ def _openings(
     threads: int | None,
     refusals: Refusals,
 ) -> Iterator[tuple[str, Backend]]:
-    """Every device, in every precision that is allowed, that opens; why the others do not."""
+    """Open each device in each allowed precision, and record why the others fail."""
     for name in devices:
         left = [precision]
         while left:
@@ -187,12 +189,12 @@ def _openings(
                 continue
             opened = backend.precision
             yield name, backend
-            if precision == "auto" and not left:  # asked for another: this one has failed
+            if precision == "auto" and not left:  # the caller wants another: this one has failed
                 left = _after(name, opened)
 
 
 def _after(name: str, precision: str) -> list[str]:
-    """The precisions that `auto` tries on a device after this one."""
+    """Return the precisions that `auto` tries on a device after this one."""
     candidate = CANDIDATES[name]
     with under_way():
         offered: Callable[[str], Sequence[str]] = _module(candidate).offered
@@ -203,7 +205,7 @@ def _after(name: str, precision: str) -> list[str]:
 def parse_engine(name: str) -> tuple[Device, Precision, NetworkName]:
     """Read DEVICE, DEVICE:PRECISION or DEVICE:PRECISION:NETWORK.
 
-    Precision is auto and the network resnet50 where none is given.
+    The defaults are precision auto and network resnet50.
 
     Raises:
         ConfigError: there is no such device, precision or network.
@@ -224,9 +226,9 @@ def parse_engine(name: str) -> tuple[Device, Precision, NetworkName]:
 
 
 def engines_here() -> list[str]:
-    """Every engine that computes on this machine, for `parse_engine`, in the order of choice.
+    """List the engines that work on this machine, for `parse_engine`, in order of preference.
 
-    Each DEVICE:PRECISION stands there twice: for ResNet-50, and with ":light".
+    Each DEVICE:PRECISION is listed twice: for ResNet-50, and with ":light".
 
     Raises:
         BackendError: there is none.
@@ -247,18 +249,18 @@ def engines_here() -> list[str]:
 
 
 def survey() -> list[BackendReport]:
-    """Every device in the order of choice, what it would run, and the one that `auto` would take.
+    """Report on every device in order of preference, and on which one `auto` would pick.
 
-    Looks whether the device is there, and does not open it: see `examine`.
+    This checks that a device is present but does not open it; see `examine`.
     """
     return _reports(_probed)
 
 
 def examine() -> list[BackendReport]:
-    """As `survey`, but each device that is there has to compute a few pictures first.
+    """Report as `survey` does, after making each device present compute a few images.
 
-    Each does so in a process of its own, so that one that crashes or hangs hides no other. Takes
-    seconds. A device whose engine would have to be built for long is not tried.
+    Each device runs in its own process, so a crash or hang does not affect the others. This takes
+    seconds. A device whose engine would take long to build is not tried.
     """
     return _reports(_measured_apart)
 
@@ -290,7 +292,7 @@ def _measured_apart(name: str) -> BackendReport:
 
 
 def measure(name: str) -> BackendReport:
-    """Have a device compute a few pictures by each network, in the best precision that does."""
+    """Time each network on a few images, in the best precision that works on the device."""
     probed = _probed(name)
     if not probed.usable:
         return probed
@@ -303,7 +305,7 @@ def measure(name: str) -> BackendReport:
             precision = backend.precision
         with closing(load_first([name], precision, "light", None, _look_once)[1]) as backend:
             light_ms = 1e3 * _time(backend)
-    except Exception as error:  # whatever a library raises is what is to be told
+    except Exception as error:  # report whatever a library raises
         failed = f"{probed.reason}, but it fails at its first picture: {error}"
         return replace(probed, usable=False, reason=failed)
     height, width = TRIAL_SIZE
@@ -318,13 +320,13 @@ def measure(name: str) -> BackendReport:
 
 
 def _look_once(backend: Backend) -> None:
-    """Compute a picture, unless an engine would have to be built first."""
+    """Compute an image, unless an engine would have to be built first."""
     if backend.ready(*TRIAL_SIZE):
         try_out(backend, *TRIAL_SIZE)
 
 
 def _time(backend: Backend) -> float:
-    """Seconds that a picture takes."""
+    """Measure the seconds that an image takes."""
     taken_s: list[float] = []
     while sum(taken_s) < TRIALS_S:
         taken_s.append(try_out(backend, *TRIAL_SIZE))
@@ -343,10 +345,10 @@ def _module(candidate: _Candidate) -> ModuleType:
 
 
 def check_choices(device: str, precision: str) -> None:
-    """Refuse names that are not known.
+    """Check that the names are known.
 
     Raises:
-        ConfigError: the message lists what is.
+        ConfigError: a name is unknown; the message lists the known ones.
     """
     check_choice("device", device, get_args(Device))
     check_choice("precision", precision, get_args(Precision))

@@ -1,4 +1,4 @@
-"""Whether what a device computed is an alpha: one that fails may give anything."""
+"""Checks of network outputs: a failing device may return anything."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def check_alpha(alpha: Alpha) -> None:
-    """Refuse what is not in [0, 1], or no numbers.
+    """Check that all values are numbers in [0, 1].
 
     Raises:
-        BackendError: the message says what the values are.
+        BackendError: they are not; the message gives the range of the values.
     """
     least, most = float(alpha.min()), float(alpha.max())
-    if not (least >= -0.01 and most <= 1.01):  # not a number fails, too
+    if not (least >= -0.01 and most <= 1.01):  # NaN also fails
         raise BackendError(f"the network gave values from {least:g} to {most:g}, not 0 to 1")
 
 
 def trusted(alpha: Alpha, batch: NDArray[np.float32]) -> Alpha:
-    """What a backend gave for a batch, if it is an alpha.
+    """Return what a backend computed for a batch, after checking that it is an alpha.
 
     Raises:
-        BackendError: it is not; the message says what it is.
+        BackendError: it is not an alpha; the message says what it is.
     """
     if getattr(alpha, "shape", None) != batch.shape[2:]:
         shape = getattr(alpha, "shape", type(alpha).__name__)
@@ -40,10 +40,10 @@ def trusted(alpha: Alpha, batch: NDArray[np.float32]) -> Alpha:
 
 
 def try_out(backend: Backend, height: int, width: int) -> float:
-    """Have the network look at an empty picture of its input's size; seconds that it took.
+    """Run the network on an empty image of its input size; returns the seconds it took.
 
     Raises:
-        BackendError: it failed, or gave what is no alpha.
+        BackendError: it failed, or its output is not an alpha.
     """
     batch = np.zeros((1, 4, height, width), np.float32)
     start = time.perf_counter()

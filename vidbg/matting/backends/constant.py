@@ -1,4 +1,4 @@
-"""A backend for tests and examples: the same alpha everywhere, or what a function gives."""
+"""Backend for tests and examples: a constant alpha, or the result of a function."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 
 class ConstantBackend:
-    """Answers without a network.
+    """Backend that returns an alpha without a network.
 
     Args:
-        alpha: the answer everywhere, or a function from the input, float32 (1, 4, h, w), to alpha,
-            float32 (h, w).
+        alpha: the value of every pixel, or a function from the input, float32 (1, 4, h, w), to
+            alpha, float32 (h, w).
     """
 
     name = "constant"
@@ -33,7 +33,7 @@ class ConstantBackend:
         return True
 
     def prepare(self, height: int, width: int) -> None:
-        """Ready for any size."""
+        """Do nothing: any size is ready."""
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""

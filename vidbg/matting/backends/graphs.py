@@ -1,4 +1,4 @@
-"""The shipped ONNX graphs, and the interface of a device that runs one with its state kept there.
+"""The shipped ONNX graphs, and the interface of devices that run them and keep their state.
 
 A recurrent graph keeps its state on the device: outputs of one run are inputs of the next.
 """
@@ -30,7 +30,7 @@ class GraphSpec:
     """A shipped graph at one size.
 
     Attributes:
-        size: for people and file names: the network's, or the frame's and the network's.
+        size: in readable form, for file names too: the network's, or the frame's and the network's.
         shapes: of the graph's inputs, by name.
         precision: of the convolutions.
         network: the network inside the graph.

@@ -1,4 +1,4 @@
-"""A few things by key, of which the one unused for longest makes room for the next."""
+"""Least-recently-used cache that releases what it evicts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
 
 KEPT_SIZES = 4
-"""Networks compiled for different sizes that a backend keeps: OpenVINO takes about 70 MB for each,
-and half a second to compile it. The governor of a live run goes between four sizes."""
+"""Number of compiled input sizes that a backend keeps. OpenVINO needs about 70 MB for each and half
+a second to compile it. The governor of a live run switches between four sizes."""
 
 
 class Kept(Generic[Key, Made]):
-    """Keeps the things that were used last; may be used by several threads.
+    """Thread-safe cache of the most recently used values.
 
     Args:
-        most: things kept.
-        drop: is called with each thing that makes room or is cleared away.
+        most: maximum number of values.
+        drop: called with each value that is evicted or cleared.
     """
 
     def __init__(self, most: int, drop: Callable[[Made], None] = lambda _: None) -> None:
@@ -29,7 +29,7 @@ class Kept(Generic[Key, Made]):
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> Made | None:
-        """What was added under the key, if it is still here; it is now the one used last."""
+        """Return the value of a key and mark it as most recently used; None if it is absent."""
         with self._lock:
             if key in self._made:
                 self._made.move_to_end(key)

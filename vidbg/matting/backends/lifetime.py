@@ -1,6 +1,6 @@
-"""Frees backends when no call is under way in them, and lets Python end only then.
+"""Free backends once no call is running in them, and delay the end of Python until then.
 
-A thread that is inside a native library while the interpreter is taken down crashes the process.
+A thread that is inside a native library while the interpreter shuts down crashes the process.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from vidbg.errors import BackendError
 logger = logging.getLogger(__name__)
 
 EXIT_PATIENCE_S = 20.0
-"""How long the end of Python waits for what is under way in daemon threads."""
+"""How long Python's exit waits for native calls in daemon threads, in seconds."""
 
 
 _INTERRUPTED = re.compile(r"\bKeyboardInterrupt\b|\bSystemExit: (\d+)")
 
 
 class _Gate:
-    """Counts what is under way in native libraries, in any thread, until the gate is shut."""
+    """Counter of the native calls that are running in any thread, until the gate is shut."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -52,7 +52,7 @@ class _Gate:
                 self._changed.notify_all()
 
     def shut(self, patience_s: float) -> bool:
-        """Let nobody pass any more, and wait; whether nothing is under way."""
+        """Block new calls and wait for the running ones; returns whether all have finished."""
         with self._changed:
             self._shut = True
             return self._changed.wait_for(lambda: self._count == 0, patience_s)
@@ -60,19 +60,19 @@ class _Gate:
 
 _gate = _Gate()
 under_way = _gate.passed
-"""Context manager for work in native libraries (loading, computing): Python ends after it.
+"""Context manager for work in native libraries (loading, computing): Python waits for it to end.
 
 Raises:
     BackendError: Python is ending.
-    KeyboardInterrupt, SystemExit: came meanwhile, though a library made another error of it.
+    KeyboardInterrupt, SystemExit: raised during the work, even if a library converted it.
 """
 
 
 def interruption(error: BaseException) -> BaseException | None:
-    """The Ctrl-C or exit that an error stands for; None where it is an error of its own.
+    """Return the Ctrl-C or exit behind an error; None if it is a genuine error.
 
-    A library in C++ that calls Python, or is being imported, makes an ImportError or RuntimeError
-    of whatever is raised there by a signal's handler; in some only the words are left.
+    When a signal handler raises while a C++ library calls Python or is being imported, the library
+    turns the exception into an ImportError or RuntimeError; some keep only the message.
     """
     seen: list[BaseException] = []
     left: list[BaseException | None] = [error]
@@ -91,11 +91,11 @@ def interruption(error: BaseException) -> BaseException | None:
 
 
 class NativeBackend(ABC):
-    """The part of a backend that knows which calls are under way, from whatever thread.
+    """Base of backends that use native libraries: tracks the running calls of all threads.
 
     Args:
-        name: device and library for people.
-        precision: what it computes in.
+        name: device and library in readable form.
+        precision: the precision that it computes in.
     """
 
     def __init__(self, name: str, precision: str) -> None:
@@ -107,7 +107,7 @@ class NativeBackend(ABC):
 
     @contextmanager
     def _using(self) -> Iterator[None]:
-        """Keep what the backend holds for as long as a call takes.
+        """Keep the backend's resources alive during a call.
 
         Raises:
             BackendError: the backend has been closed.
@@ -125,7 +125,7 @@ class NativeBackend(ABC):
                 self._free_if_unused()
 
     def close(self) -> None:
-        """Free the device once the calls under way are over; may be called more than once."""
+        """Free the device once running calls have finished; may be called more than once."""
         with self._lock:
             self._closed = True
             self._free_if_unused()
@@ -137,7 +137,7 @@ class NativeBackend(ABC):
 
     @abstractmethod
     def _free(self) -> None:
-        """Let go of everything that the library made; called once, with no call under way."""
+        """Release all of the library's objects. Called once, when no call is running."""
 
 
 _open: WeakSet[NativeBackend] = WeakSet()

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU or an Intel GPU."""
+"""OpenVINO backend for CPUs and Intel GPUs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vidbg.matting.engines import CARDS, NetworkName, engine_file
 logger = logging.getLogger(__name__)
 
 PRECISIONS = {"int8": "INT8", "bf16": "BF16", "fp16": "FP16", "fp32": "FP32"}
-"""Ours, fastest first, and OpenVINO's names of what a device is good at."""
+"""Our precisions, fastest first, and OpenVINO's names of the matching device capabilities."""
 
 _CV_CPU_AVX2 = 11
 """OpenCV's number for AVX2 in checkHardwareSupport."""
@@ -36,22 +36,22 @@ _ELEMENT = {"bf16": "bf16", "fp16": "f16", "fp32": "f32"}
 
 
 def import_openvino() -> Any:
-    """The module `openvino`, without its telemetry.
+    """Import the module `openvino` without its telemetry.
 
-    Importing it reports the import to Google Analytics and keeps an ID in ~/intel wherever the
-    package openvino_telemetry, which it depends on, can be imported too.
+    Importing it normally reports the import to Google Analytics and stores an ID in ~/intel, if its
+    dependency openvino_telemetry can be imported.
 
     Raises:
         ImportError: OpenVINO is not installed.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # "not there"
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # missing
     import openvino
 
     return openvino
 
 
 def probe(target: str) -> str:
-    """What OpenVINO would run on this device.
+    """Describe what OpenVINO would run on this device.
 
     Raises:
         BackendError: OpenVINO is not installed or does not see the device.
@@ -62,11 +62,11 @@ def probe(target: str) -> str:
 
 
 def load(target: str, precision: str, network: NetworkName, threads: int | None) -> OpenVinoBackend:
-    """The backend on OpenVINO's device `target` ("CPU", "GPU").
+    """Open the backend on OpenVINO's device `target` ("CPU", "GPU").
 
     Raises:
-        BackendError: the device is not there, or a shipped file is damaged.
-        ConfigError: the device does not have the precision.
+        BackendError: the device is missing, or a shipped file is damaged.
+        ConfigError: the device does not support the precision.
     """
     core = _core(target)
     chosen = _choose(core, target, precision)
@@ -75,19 +75,19 @@ def load(target: str, precision: str, network: NetworkName, threads: int | None)
 
 
 def _unusual_processor() -> bool:
-    """Whether OpenVINO may crash here: it is made for AVX2, and for what oneDNN says it has."""
+    """Return whether OpenVINO may crash here: it needs AVX2, and oneDNN without an ISA limit."""
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper() not in ("DEFAULT", "ALL"):
         return True
     x86 = platform.machine().lower() in ("x86_64", "amd64", "i686", "x86")
     return x86 and not cv2.checkHardwareSupport(_CV_CPU_AVX2)
 
 
-@cache  # of what works; an error is raised again by the next trial
+@cache  # successes only: after an error the next call tries again
 def _survives(target: str, precision: str) -> None:
-    """Have another process compute a picture first.
+    """Check in another process that the device can compute an image.
 
     Raises:
-        BackendError: it failed, or crashed.
+        BackendError: that process failed or crashed.
     """
     try:
         error = try_apart("openvino", target, precision)["error"]
@@ -98,7 +98,7 @@ def _survives(target: str, precision: str) -> None:
 
 
 def try_here(target: str, precision: str) -> None:
-    """Compute a small picture, come what may.
+    """Compute a small image in this process, even if that may crash.
 
     Raises:
         BackendError: it failed.
@@ -118,7 +118,7 @@ def _core(target: str) -> Any:
 
 
 def offered(target: str) -> list[str]:
-    """The precisions that the device has, in the order in which `auto` tries them.
+    """Return the device's precisions in the order in which `auto` tries them.
 
     Raises:
         BackendError: OpenVINO is not installed or does not see the device.
@@ -143,10 +143,10 @@ def _choose(core: Any, target: str, precision: str) -> str:
 
 
 class OpenVinoBackend(NativeBackend):
-    """Compiles the network for each input size that it meets, and keeps the last few.
+    """Backend that compiles the network for each input size and keeps the last few.
 
     Args:
-        guarded: another process has to compute a picture before this one does.
+        guarded: whether another process must compute an image before this one does.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class OpenVinoBackend(NativeBackend):
             return alpha
 
     def ready(self, height: int, width: int) -> bool:  # noqa: ARG002  (every backend's)
-        """Always: compiling takes less than a second."""
+        """Return True: compiling takes less than a second."""
         return True
 
     def prepare(self, height: int, width: int) -> None:
@@ -196,7 +196,7 @@ class OpenVinoBackend(NativeBackend):
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turns OpenVINO's errors into BackendError."""
+        """Turn OpenVINO's errors into BackendError."""
         try:
             yield
         except RuntimeError as error:
@@ -214,8 +214,9 @@ def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]
     if precision != "int8":
         options["INFERENCE_PRECISION_HINT"] = _ELEMENT[precision]
     if target == "CPU":
-        # A pinned thread waits for whoever else has its core. Beside one busy process on two cores,
-        # INT8 at 384 x 224, p50 and p99: 34 and 81 ms, pinned 55 and 103; alone both take 13
+        # A pinned thread waits while another process uses its core. INT8 at 384 x 224 on two cores
+        # with one other busy process, p50 and p99: 34 and 81 ms, pinned 55 and 103 ms; on an idle
+        # machine both take 13 ms.
         options["ENABLE_CPU_PINNING"] = False
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads

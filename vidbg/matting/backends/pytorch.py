@@ -1,4 +1,4 @@
-"""PyTorch on CUDA, Apple's GPUs (MPS), Intel's GPUs (XPU) or the CPU: the reference."""
+"""PyTorch backend, the reference: CUDA, Apple GPUs (MPS), Intel GPUs (XPU) or the CPU."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PRECISIONS = {
     "xpu": ("fp16", "bf16", "fp32"),
     "cpu": ("fp32", "bf16"),
 }
-"""By device; the first is what `auto` takes."""
+"""Precisions by device; `auto` picks the first."""
 
 
 def probe(target: str) -> str:
-    """What PyTorch would run on this device.
+    """Describe what PyTorch would run on this device.
 
     Raises:
         BackendError: PyTorch is not installed or does not see the device.
@@ -37,11 +37,11 @@ def probe(target: str) -> str:
 
 
 def load(target: str, precision: str, network: NetworkName, threads: int | None) -> PyTorchBackend:
-    """The backend on torch's device `target` ("cuda", "mps", "xpu", "cpu").
+    """Open the backend on torch's device `target` ("cuda", "mps", "xpu", "cpu").
 
     Raises:
-        BackendError: torch or the device is not there, or the shipped weights are damaged.
-        ConfigError: the device does not have the precision.
+        BackendError: torch or the device is missing, or the shipped weights are damaged.
+        ConfigError: the device does not support the precision.
     """
     torch = _torch(target)
     allowed = PRECISIONS[target]
@@ -55,12 +55,12 @@ def load(target: str, precision: str, network: NetworkName, threads: int | None)
 
 
 def offered(target: str) -> tuple[str, ...]:
-    """The precisions that the device has, in the order in which `auto` tries them."""
+    """Return the device's precisions in the order in which `auto` tries them."""
     return PRECISIONS[target]
 
 
 def _require_hardware(target: str) -> None:
-    """Refuse what cannot be there before torch is imported, which takes seconds and 600 MB."""
+    """Refuse impossible devices before importing torch, which takes seconds and 600 MB."""
     if target == "cuda" and not has_driver():
         raise BackendError("there is no NVIDIA driver here, so PyTorch can use no cuda device")
     if target == "mps" and sys.platform != "darwin":
@@ -90,13 +90,13 @@ def _torch(target: str) -> Any:
 
 
 class PyTorchBackend(NativeBackend):
-    """The network as a torch module, channels last, without gradients.
+    """Backend that runs the network as a torch module, channels last, without gradients.
 
     Args:
         target: torch's device, one of PRECISIONS.
-        precision: one of that device's.
-        network: which of the shipped networks.
-        weights: a safetensors file in place of the shipped one; it says which network it is for.
+        precision: one of the device's precisions.
+        network: which of the shipped networks to run.
+        weights: a safetensors file that replaces the shipped one and determines the network.
     """
 
     def __init__(
@@ -148,13 +148,13 @@ class PyTorchBackend(NativeBackend):
         return True
 
     def prepare(self, height: int, width: int) -> None:
-        """Nothing is compiled for a size."""
+        """Do nothing: no size needs compiling."""
 
     def graph_ready(self, plan: GraphPlan) -> bool:  # noqa: ARG002  (every graph backend's)
         return True
 
     def prepare_graph(self, plan: GraphPlan) -> None:
-        """Nothing is built ahead."""
+        """Do nothing: graphs need no building ahead."""
 
     def open_graph(self, plan: GraphPlan, slots: int) -> Runner:
         from vidbg.matting.backends.torch_runner import TorchRunner

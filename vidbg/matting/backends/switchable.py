@@ -1,4 +1,4 @@
-"""One device with several networks on it, of which one runs."""
+"""Backend that can switch between networks on one device."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from vidbg.matting.engines import NetworkName
 
 
 class SwitchableBackend:
-    """Runs one of the networks; the others are opened when they are first prepared.
+    """Backend that runs one of several networks; others are opened when first prepared.
 
     Args:
-        network: the one that runs at first.
-        backend: runs it.
+        network: the initial network.
+        backend: the backend that runs it.
         open_backend: opens another network on the same device.
 
     Attributes:
-        network: the one that runs.
+        network: the current network.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class SwitchableBackend:
 
     @property
     def chosen(self) -> Backend:
-        """The backend of the network that runs."""
+        """The current network's backend."""
         return self._backends[self.network]
 
     @property
@@ -56,7 +56,7 @@ class SwitchableBackend:
         self.chosen.prepare(height, width)
 
     def prepare_network(self, network: NetworkName, height: int, width: int) -> None:
-        """Open a network and get it ready for inputs of this size; may be called beside a call.
+        """Open a network and get it ready for inputs of this size. May be called during a call.
 
         Raises:
             BackendError: it cannot be opened, or the device failed.
@@ -66,7 +66,7 @@ class SwitchableBackend:
         self._backends[network].prepare(height, width)
 
     def use(self, network: NetworkName) -> None:
-        """Run a network that has been prepared, from the next call on."""
+        """Switch to a prepared network with the next call."""
         if network not in self._backends:
             raise ValueError(f"the network {network} was never prepared")
         self.network = network

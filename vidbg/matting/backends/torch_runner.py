@@ -18,16 +18,16 @@ from vidbg.matting.backends.graphs import Arrays, GraphPlan
 from vidbg.util.lifecycle import Closeable
 
 WARM_UP_RUNS = 3
-"""Before the capture: cuDNN picks its algorithms, and memory is allocated."""
+"""Runs before the capture, in which cuDNN picks its algorithms and memory is allocated."""
 
 
 class TorchRunner(Closeable):
-    """Runs a graph's module; see graphs.Runner.
+    """Runner of a graph's torch module; see graphs.Runner.
 
     Args:
         plan: the graph and its size.
         network: an AlphaNetwork in fp32 on the CPU, for the graph alone.
-        device: torch's.
+        device: the torch device.
         slots: runs that may be in flight.
     Raises:
         BackendError: the device failed.
@@ -133,7 +133,7 @@ class TorchRunner(Closeable):
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """Turns torch's errors into BackendError."""
+    """Turn torch's errors into BackendError."""
     try:
         yield
     except RuntimeError as error:

@@ -1,9 +1,9 @@
-"""Trials of a device in a process of its own, for a library may crash there or never come back.
+"""Trials of a device in a separate process, because a library may crash or hang.
 
     python -m vidbg.matting.backends.trial report DEVICE
     python -m vidbg.matting.backends.trial openvino TARGET PRECISION
 
-print one JSON object: a BackendReport, or {"error": ...}, null where there is none.
+print one JSON object: a BackendReport, or {"error": ...}, null if there was no error.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 from vidbg.errors import BackendError
 
 PATIENCE_S = 120.0
-"""Importing a library, loading and compiling for a device take so long on no machine."""
+"""Longer than any machine needs to import a library and to load and compile for a device."""
 
 
 def try_apart(*arguments: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
-    """What such a process finds.
+    """Run this module in another process and return the JSON object that it prints.
 
     Raises:
-        BackendError: it crashed or hung.
+        BackendError: the process crashed or hung.
     """
     command = [sys.executable, "-m", __name__, *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -55,7 +55,7 @@ def _main(kind: str, *arguments: str) -> None:
     from vidbg.matting.backends import openvino
 
     if kind == "report":
-        print(json.dumps(asdict(backends.measure(*arguments))))  # noqa: T201  (for the other side)
+        print(json.dumps(asdict(backends.measure(*arguments))))  # noqa: T201  (for the parent)
         return
     error = None
     try:

@@ -1,4 +1,4 @@
-"""A backend that goes on to the next device or precision if one fails at its first picture."""
+"""Backend that tries the next device or precision if one fails at its first image."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Refusals = list[tuple[str, Exception]]
-"""Names of devices, and why they were left out."""
+"""Names of devices and the errors that ruled them out."""
 
 
 class TriedBackend:
-    """The first of some backends that computes a picture.
+    """Backend that uses the first of several backends that can compute an image.
 
-    Some libraries open a device, and compile for it, and fail when they compute: on a processor
-    that is too old, or with too little memory. After its first picture a backend stays.
+    Some libraries open a device and compile for it, but fail when they compute, for example on an
+    old processor or with too little memory. Once a backend has computed an image, it is kept.
 
     Args:
-        openings: opens them one after the other, each with its device's name.
-        refusals: is added to by `openings` and by this.
+        openings: yields each device's name and its opened backend, in order.
+        refusals: list of failures; both `openings` and this object add to it.
     Raises:
         BackendError: none of them opens.
-        ConfigError: the only device does not have the precision.
+        ConfigError: the only device does not support the precision.
 
     Attributes:
-        chosen: the backend that is used now.
+        chosen: the current backend.
     """
 
     def __init__(self, openings: Iterator[tuple[str, Backend]], refusals: Refusals) -> None:
@@ -69,7 +69,7 @@ class TriedBackend:
         self.chosen.prepare(height, width)
 
     def close(self) -> None:
-        self._works = True  # a call afterwards tries no other
+        self._works = True  # later calls do not try another
         self.chosen.close()
 
     def _pass_over(self, error: BackendError) -> None:
@@ -85,7 +85,7 @@ class TriedBackend:
 
 
 def no_backend(refusals: Refusals) -> Exception:
-    """What to raise when every device was refused."""
+    """Return the exception to raise when every device was refused."""
     if len(refusals) == 1:
         return refusals[0][1]
     reasons = "; ".join(f"{device}: {error}" for device, error in refusals)

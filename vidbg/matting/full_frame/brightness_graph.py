@@ -25,7 +25,7 @@ def apply_gain(padded: Tensor, small: Tensor) -> Tensor:
 
 
 def bright_level(levels: Tensor) -> Tensor:
-    """Lowest level in 0..255 that BRIGHT_SHARE of these whole numbers do not exceed; (1,).
+    """Find the lowest level in 0..255 that BRIGHT_SHARE of the whole numbers do not exceed; (1,).
 
     Found by bisection: eight passes over a small image instead of sorting it.
     """

@@ -42,7 +42,7 @@ class TypedNetwork(nn.Module):
 
 
 class MattingGraph(nn.Module):
-    """Compute a frame's alpha and the new state from the frame and the state.
+    """Module that computes a frame's alpha and the new state from the frame and the state.
 
     Args of the call:
         frame: float32 (1, H, W, 3), BGR, whole numbers in 0..255.

@@ -16,11 +16,11 @@ from vidbg.matting.full_frame.upsampling_graph import grey
 from vidbg.util.tensor_ops import blur
 
 NOISE_COUNTED = math.ceil(temporal.MAX_NOISE_LEVELS - temporal.NOISE_LEVELS)
-"""Changes counted to find the median: a larger one means the most noise all the same."""
+"""Changes counted to find the median: a larger median means maximum noise in any case."""
 
 
 def blurred_luma(small: Tensor) -> Tensor:
-    """Grey levels as `TemporalFilter.look` compares them, whole numbers (1, 1, h, w)."""
+    """Return the grey levels that `TemporalFilter.look` compares, whole numbers (1, 1, h, w)."""
     return blur(grey(small).round(), 3).round()
 
 

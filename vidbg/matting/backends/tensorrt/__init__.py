@@ -1,4 +1,4 @@
-"""TensorRT on an NVIDIA GPU, FP16 or INT8: NVIDIA's `tensorrt` or `tensorrt_rtx`."""
+"""TensorRT backend for NVIDIA GPUs, FP16 or INT8: NVIDIA's `tensorrt` or `tensorrt_rtx`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.engines import NetworkName
 
 PRECISIONS: tuple[TypedPrecision, ...] = get_args(TypedPrecision)
-"""`auto` takes the first."""
+"""Supported precisions; `auto` picks the first."""
 
 
-def probe(target: str) -> str:  # noqa: ARG001  (every library's module has it; here is one device)
+def probe(target: str) -> str:  # noqa: ARG001  (part of the interface; there is only one device)
     """Describe what TensorRT would run.
 
     Raises:
@@ -45,7 +45,7 @@ def load(
 
     Raises:
         BackendError: there is no GPU, or no TensorRT that runs on it.
-        ConfigError: a precision that is not one of PRECISIONS.
+        ConfigError: the precision is not one of PRECISIONS.
     """
     chosen = PRECISIONS[0] if precision == "auto" else precision
     if chosen not in PRECISIONS:
@@ -56,12 +56,12 @@ def load(
 
 
 def offered(target: str) -> tuple[str, ...]:  # noqa: ARG001  (as probe)
-    """Precisions that `auto` tries. INT8 is not among them because building takes a minute."""
+    """Return the precisions that `auto` tries: not INT8, because building takes a minute."""
     return PRECISIONS[:1]
 
 
 class TensorRtBackend(NativeBackend):
-    """Opens an engine for each input size, and keeps the last few open.
+    """Backend that opens an engine for each input size and keeps the last few open.
 
     An engine that is not in the cache is built first, which takes seconds.
     """

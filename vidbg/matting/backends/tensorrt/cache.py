@@ -81,7 +81,7 @@ def cached_engine(package: TensorRtPackage, spec: GraphSpec, target: str) -> Pat
 
 
 def is_cached(package: TensorRtPackage, spec: GraphSpec, target: str) -> bool:
-    """Whether the cache has an engine that fits.
+    """Return whether the cache has an engine that fits.
 
     Raises:
         EngineMismatch: a shipped file is damaged.
@@ -114,7 +114,7 @@ def keep_engine(path: Path, origin: Origin, build: Callable[[], bytes]) -> None:
 
 
 def why_stale(path: Path, origin: Origin) -> str | None:
-    """Reason why an engine's file cannot be used, None if it can."""
+    """Return why an engine's file cannot be used, None if it can."""
     try:
         card: dict[str, Any] = json.loads(card_path(path).read_text(encoding="utf-8"))
         content = path.read_bytes()
@@ -133,7 +133,7 @@ def card_path(path: Path) -> Path:
 
 
 def runtime_cache_path(path: Path) -> Path:
-    """File of the kernels compiled for the local GPU, for an engine without its own."""
+    """Return the file of the kernels compiled for the local GPU, for engines without kernels."""
     return path.with_suffix(".kernels")
 
 

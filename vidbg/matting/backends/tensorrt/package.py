@@ -20,7 +20,7 @@ from vidbg.util.choices import check_choice
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
-"""In order of preference."""
+"""Package names in order of preference."""
 
 TARGETS = ("ampere+", "sm75")
 """GPU families that `tensorrt_rtx` builds for: compute capability 8.0 and up, and 7.5."""
@@ -68,7 +68,7 @@ class TensorRtPackage:
             config.set_compute_capability(self.api.ComputeCapability.SM75, 0)
 
     def network_flags(self) -> int:
-        """Flags for strongly typed networks, which 10.x needs and 11.x implies."""
+        """Return the flags for strongly typed networks, which 10.x needs and 11.x implies."""
         return 1 << int(self.api.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
 
