@@ -1,4 +1,4 @@
-"""Where frames go: one interface, one module per kind, one factory for live outputs."""
+"""Sinks, the destinations of frames: the interface, and the factory for live outputs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from vidbg.errors import ConfigError
 from vidbg.sinks.stream.addresses import is_broadcast, is_stream, pipewire_name, web_address
 from vidbg.util.choices import closest, suggestion
 
-if TYPE_CHECKING:  # for the command line's help: it shall not load numpy
+if TYPE_CHECKING:  # the command line's help must not load numpy
     from vidbg.frame import Frame, StreamInfo
     from vidbg.sinks.stream.raw_pipe import RawFormat
 
 
 class Sink(Protocol):
-    """Takes frames in order of time.
+    """A destination for frames, which are written in order of time.
 
-    close() completes what was written; abort() throws away what is incomplete. Both may be called
-    more than once, and the first of them decides. Leaving a `with` block by an exception aborts,
-    otherwise closes. A failure raises SinkError.
+    close() completes the output; abort() discards whatever is incomplete. Both may be called more
+    than once, and the first call decides. Leaving a `with` block with an exception aborts the sink;
+    otherwise it is closed. Failures raise SinkError.
 
-    watched() tells at once whether anybody looks at what is written: True, False, or None where
-    that cannot be told. Only False is a reason to stop working.
+    watched() returns at once: True if there are viewers, False if there are none, None if unknown.
+    Only False is a reason to stop working.
     """
 
     def write(self, frame: Frame) -> None: ...
@@ -48,15 +48,15 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveOutput:
-    """A kind of output of `vidbg run`: all that help, errors, doctor and README say of it.
+    """A kind of output of `vidbg run`, as used by help, errors, doctor and README.
 
     Attributes:
-        usage: how it is written after `--output`.
-        purpose: who takes the frames.
-        open: given what was written, the frames' info and the format of "-", opens the sink. It
-            raises SinkError where it cannot, with the next step.
-        check: given what was written, refuses a malformed address by ConfigError.
-        problem: why it cannot be used on this computer, with the next step; None where it can.
+        usage: its syntax after `--output`.
+        purpose: who receives the frames.
+        open: opens the sink, given the output as typed, the frames' info and the format of "-".
+            Raises SinkError, with the next step, if that fails.
+        check: raises ConfigError if the output as typed has a malformed address.
+        problem: returns why it cannot be used on this computer, with the next step, or None.
     """
 
     usage: str
@@ -67,11 +67,11 @@ class LiveOutput:
 
     @property
     def optional(self) -> bool:
-        """Whether its word can stand alone."""
+        """Whether the word alone is a valid output."""
         return "[" in self.usage
 
     def begins(self, output: str) -> bool:
-        """Whether an output has the sign after its word: a colon, of URLs two slashes as well."""
+        """Return whether an output starts with this kind's word and a colon (`://` for URLs)."""
         word, colon, _ = self.usage.replace("[", "").partition(":")
         return bool(colon) and output.startswith(
             f"{word}://" if "://" in self.usage else f"{word}:"
@@ -204,14 +204,14 @@ OUTPUTS = {
     "-": LiveOutput("-", "raw video on standard output", _open_pipe),
     "none": LiveOutput("none", "nobody: a preview alone", _open_nothing),
 }
-"""By the word or the URL scheme that an output begins with."""
+"""The kinds of output, by the word or URL scheme that an output starts with."""
 
 
 def find_output(output: str | None) -> LiveOutput:
-    """The kind of output that is meant; None or a device's name means a virtual camera.
+    """Return the kind of an output; None or a device name is a virtual camera.
 
     Raises:
-        ConfigError: it is none, or its address is malformed; the message suggests what was meant.
+        ConfigError: the output is unknown or its address is malformed; the message suggests a fix.
     """
     if output is None:
         return VIRTUAL_CAMERA
@@ -246,9 +246,9 @@ def open_output(
     """Open an output of a live run.
 
     Args:
-        output: as in OUTPUTS; None for the first virtual camera that is free.
+        output: as in OUTPUTS; None for the first free virtual camera.
         raw_format: of "-".
-        on_address: is given the URL of a page that is served, with the token that opens it.
+        on_address: called with the URL of a served page, including its access token.
     Raises:
         ConfigError: there is no such output.
         SinkError: it cannot be opened; the message says what to do on this system.
@@ -266,7 +266,7 @@ def _choose() -> str:
 
 
 def _may_be_a_camera(output: str) -> bool:
-    """Whether it could be a device; other systems than Linux call theirs by any name."""
+    """Return whether an output could be a device; outside Linux, devices can have any name."""
     if sys.platform == "linux":
         return output.startswith("/dev/")
     return not _looks_like_a_file(output) and closest(output.partition(":")[0], OUTPUTS) is None

@@ -1,4 +1,4 @@
-"""One sink that writes to several: the virtual camera and a preview, for example."""
+"""A sink that writes to several others, such as the virtual camera and a preview."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from vidbg.util.lifecycle import Abortable
 
 
 class FanOutSink(Abortable):
-    """Hands each frame to every sink, in their order.
+    """A sink that passes each frame to several sinks, in order.
 
-    The first that fails ends the write with its error; the sinks behind it do not get that frame.
-    Closing and aborting reach all of them, then raise the first error.
+    If a sink fails, write() raises its error and the sinks after it do not get that frame.
+    close() and abort() are called on every sink; then the first error is raised.
     """
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
@@ -24,7 +24,7 @@ class FanOutSink(Abortable):
             sink.write(frame)
 
     def watched(self) -> bool | None:
-        """True if any of them is, None if one cannot tell, else False."""
+        """Return True if any sink is watched, None if any cannot tell, otherwise False."""
         told = {sink.watched() for sink in self._sinks}
         if True in told:
             return True
@@ -38,7 +38,7 @@ class FanOutSink(Abortable):
 
 
 def _all(calls: Sequence[Callable[[], None]]) -> None:
-    """Make every call, then raise the first error of them."""
+    """Make every call, then raise the first error."""
     errors: list[Exception] = []
     for call in calls:
         try:

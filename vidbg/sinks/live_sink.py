@@ -1,4 +1,4 @@
-"""What sinks have in common that show frames at once and have nothing to complete."""
+"""Base class of sinks that show frames at once and have nothing to complete."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from vidbg.util.lifecycle import Closeable
 
 
 class LiveSink(Unwatched, Closeable):
-    """Opaque frames of one size, shown as they come; closing and aborting are the same.
+    """Base class of sinks that show opaque frames of one size as they arrive.
 
-    A frame with alpha is refused, for its image still holds the room that the alpha hides.
+    close() and abort() do the same. Frames with alpha are refused because their image still
+    contains the room that the alpha hides.
 
     Args:
         name: of this sink in messages ("the preview window").

@@ -1,4 +1,4 @@
-"""A sink that keeps frames in memory: for tests, and for programs that want the frames."""
+"""A sink that keeps frames in memory, for tests and for programs that need the frames."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vidbg.util.lifecycle import Abortable
 
 
 class MemorySink(Unwatched, Abortable):
-    """Keeps the frames it is given, of any size, with or without alpha.
+    """A sink that keeps the frames written to it, of any size, with or without alpha.
 
     Args:
-        max_frames: keep only the newest so many; None keeps all.
+        max_frames: keep only this many of the newest frames; None keeps all.
 
     Attributes:
         frames: the frames kept, oldest first, not copied.
-        written: how many frames came in all.
+        written: the total number of frames written.
         state: "open", "closed" or "aborted".
     """
 

@@ -1,11 +1,11 @@
-"""Whether anybody looks at what a sink shows, for those that cannot tell."""
+"""Mix-in for sinks that cannot report viewers."""
 
 from __future__ import annotations
 
 
 class Unwatched:
-    """A sink that does not know its viewers: a file, a pipe, a window."""
+    """A sink that cannot report viewers, such as a file, a pipe or a window."""
 
     def watched(self) -> bool | None:
-        """None: it cannot be told."""
+        """Return None: unknown."""
         return None

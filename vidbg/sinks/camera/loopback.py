@@ -1,4 +1,4 @@
-"""v4l2loopback, the kernel module behind virtual cameras on Linux: its state and the next step."""
+"""State and next step of v4l2loopback, the kernel module for virtual cameras on Linux."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidbg.platform.video_nodes import Capability, OpenNode, VideoNode, capabili
 from vidbg.sinks.camera.loopback_node import keeps_format
 
 MODPROBE = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=vidbg video_nr=10"
-"""Loads the module as browsers want it: a device that shows as a camera while it is written to."""
+"""Loads the module as browsers need it: the device is shown as a camera only while written to."""
 
 RELOAD = f"sudo modprobe -r v4l2loopback && {MODPROBE}"
 
@@ -47,12 +47,12 @@ _STATES: dict[NodeState, str] = {
 
 @dataclass(frozen=True, slots=True)
 class LoopbackNode:
-    """A device of v4l2loopback.
+    """A v4l2loopback device.
 
     Attributes:
-        state: "used up" is module 0.12's after a writer that left without ceremony; see
+        state: "used up" occurs with module 0.12, after a writer that left without STREAMON; see
             loopback_node.claim_output.
-        holders: the programs that have it open, as far as we may see; of a free one unasked.
+        holders: the visible programs that have it open; not looked up for a free device.
     """
 
     device: str
@@ -62,7 +62,7 @@ class LoopbackNode:
 
     @property
     def situation(self) -> str:
-        """The state in words, with who holds the device."""
+        """A description of the state, with the programs that hold the device."""
         held = f"; open in {', '.join(self.holders)}" if self.holders else ""
         return _STATES[self.state] + held
 
@@ -72,14 +72,14 @@ class LoopbackNode:
 
 @dataclass(frozen=True, slots=True)
 class LoopbackFacts:
-    """What this computer tells of v4l2loopback.
+    """The facts about v4l2loopback on this computer.
 
     Attributes:
-        module: "not built" where its source is here, but nothing built for the running kernel.
-        version: of the loaded module; "" where unknown: 0.12 and older do not tell.
+        module: "not built" if its source is installed but not built for the running kernel.
+        version: of the loaded module; "" if unknown: 0.12 and older do not report it.
         distribution: the system's ID and the IDs it is like, from /etc/os-release.
         nodes: its devices, by number.
-        max_buffers: how many pictures each device holds; None where unknown.
+        max_buffers: how many images each device holds; None if unknown.
     """
 
     module: ModuleState
@@ -89,7 +89,7 @@ class LoopbackFacts:
     max_buffers: int | None = None
 
     def free_device(self) -> str | None:
-        """The first device that can be written to; one that is used up if there is no other."""
+        """Return the first free device, or a used-up one if there is no other."""
         for state in ("free", "used up"):
             for node in self.nodes:
                 if node.state == state:
@@ -97,13 +97,13 @@ class LoopbackFacts:
         return None
 
     def node(self, device: str) -> LoopbackNode | None:
-        """The device with this path, be it a link."""
+        """Return the device at this path, which may be a link."""
         target = str(Path(device).resolve())
         return next((node for node in self.nodes if node.device == target), None)
 
     @property
     def old(self) -> bool:
-        """Whether it is 0.12 or older, and loaded."""
+        """Whether the module is loaded and is version 0.12 or older."""
         return self.module == "loaded" and (not self.version or self.version.startswith("0.12."))
 
 
@@ -124,7 +124,7 @@ def gather_facts(
 
 
 def loopback_devices(root: Path = Path("/")) -> list[str]:
-    """The paths of v4l2loopback's devices, by number."""
+    """Return the paths of v4l2loopback's devices, ordered by number."""
     return [f"/dev/{folder.name}" for folder in _folders(root)]
 
 
@@ -167,7 +167,7 @@ def _state(folder: Path, path: Path, open_node: OpenNode) -> NodeState:
 
 
 def _told_state(told: Capability, locked: bool, state: str) -> NodeState:
-    """From what the device announces.
+    """Return the state that follows from the capabilities the device announces.
 
     With exclusive_caps=1 it announces an output while it waits for a writer, a capture while it
     has one, both on module 0.12 while only readers are left, and nothing on 0.12 after a writer
@@ -188,7 +188,7 @@ def _distribution(os_release: str) -> tuple[str, ...]:
 
 
 def next_step(facts: LoopbackFacts) -> str | None:
-    """What to do so that vidbg gets a virtual camera; None if a device is free."""
+    """Return what to do to get a virtual camera; None if a device is free."""
     if facts.free_device() is not None:
         return None
     if facts.module == "missing":
@@ -208,7 +208,7 @@ def next_step(facts: LoopbackFacts) -> str | None:
 
 
 def node_step(node: LoopbackNode) -> str:
-    """What to do about a device that could not be opened for writing."""
+    """Return what to do about a device that could not be opened for writing."""
     steps: dict[NodeState, str] = {
         "forbidden": f"no permission to write to {node.device}: "
         "`sudo usermod -aG video $USER`, then log out and in",
@@ -231,7 +231,7 @@ def _suspects(node: LoopbackNode) -> str:
 
 
 def warnings(facts: LoopbackFacts) -> Iterator[str]:
-    """What works, but not safely, each with the next step."""
+    """Yield a warning, with the next step, for each thing that works but is not safe."""
     if facts.old and facts.max_buffers is not None and facts.max_buffers > 2:
         yield (
             f"v4l2loopback {facts.version or '0.12'} is loaded with max_buffers="

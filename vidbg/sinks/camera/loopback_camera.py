@@ -1,4 +1,4 @@
-"""Writing to a v4l2loopback device through pyvirtualcam, with what pyvirtualcam leaves undone."""
+"""Writing to a v4l2loopback device through pyvirtualcam, with fixes for what it lacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidbg.sinks.camera.loopback_watch import Audience
 from vidbg.util.lifecycle import Closeable
 
 Writer = Any
-"""pyvirtualcam.Camera, which has no types."""
+"""A pyvirtualcam.Camera, which has no type hints."""
 
 OpenWriter = Callable[[int, int, str], Writer]
 """Opens pyvirtualcam for a width, a height and the name of a pyvirtualcam.PixelFormat."""
@@ -31,9 +31,9 @@ _CONVERSIONS = {"YUYV": "COLOR_BGR2YUV_YUYV", "UYVY": "COLOR_BGR2YUV_UYVY"}
 class LoopbackCamera(Closeable):
     """A v4l2loopback device that takes BGR images of one size.
 
-    Where somebody reads from the device, or its format is locked, it keeps the size it has and
-    pyvirtualcam does not notice: images are then scaled to it, between bars that keep their shape.
-    On module 0.12 the device is free again when this is closed, and after a SIGKILL.
+    If a program reads from the device, or its format is locked, the device keeps its size and
+    pyvirtualcam does not notice. Images are then scaled to that size, with bars to keep the aspect
+    ratio. On module 0.12 the device is free again when this is closed, and after a SIGKILL.
 
     Args:
         device: "/dev/video10".
@@ -68,7 +68,7 @@ class LoopbackCamera(Closeable):
             opened.pop_all()
 
     def _adopt(self, asked: DeviceFormat, open_writer: OpenWriter) -> None:
-        """Open pyvirtualcam again, for the format that the device keeps."""
+        """Reopen pyvirtualcam with the format that the device keeps."""
         kept = self._format
         if kept.pixel_format not in (_NATIVE, *_CONVERSIONS):
             raise SinkError(_unwritable(self.device, kept))
@@ -112,7 +112,7 @@ class LoopbackCamera(Closeable):
             )
 
     def watched(self) -> bool | None:
-        """Whether somebody reads from the device; None if it cannot be told."""
+        """Return whether a program reads from the device; None if unknown."""
         return self._audience.watched()
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class LoopbackCamera(Closeable):
 
 
 def revive(device: str, open_node: OpenNode = VideoNode) -> bool:
-    """Free a device of module 0.12 that its last writer left used up; whether that helped.
+    """Free a used-up device of module 0.12 and return whether that worked.
 
     Raises:
         OSError: it cannot be opened.
@@ -133,7 +133,7 @@ def revive(device: str, open_node: OpenNode = VideoNode) -> bool:
 
 
 def fit(image: Image, width: int, height: int) -> Image:
-    """Scale an image into a size, keeping its shape between black bars; the image itself if equal.
+    """Scale an image to a size with black bars; return the image itself if it has that size.
 
     Args:
         image: uint8 (H, W, 3), BGR.
@@ -156,7 +156,7 @@ def fit(image: Image, width: int, height: int) -> Image:
 
 
 def _converted(image: Image, pixel_format: str) -> Image:
-    """What pyvirtualcam is to be sent for the device's format; BGR it converts itself."""
+    """Convert an image as the device's format needs; pyvirtualcam converts BGR itself."""
     if pixel_format == _NATIVE:
         return image
     import cv2

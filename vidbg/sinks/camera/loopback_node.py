@@ -1,6 +1,6 @@
-"""What vidbg asks of an open v4l2loopback device: its format, its lock, its stream, its readers.
+"""Queries on an open v4l2loopback device: its format, format lock, stream and readers.
 
-Layouts as in linux/videodev2.h on 64-bit Linux; what is the module's own is named so.
+Layouts are those of linux/videodev2.h on 64-bit Linux, unless marked as the module's own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SEND_INITIAL = 1  # V4L2_EVENT_SUB_FL_SEND_INITIAL
 
 @dataclass(frozen=True, slots=True)
 class DeviceFormat:
-    """The pictures that a device takes: size in pixels, and FOURCC ("YU12", "YUYV")."""
+    """The image format of a device: size in pixels, and FOURCC ("YU12", "YUYV")."""
 
     width: int
     height: int
@@ -44,9 +44,9 @@ class DeviceFormat:
 
 
 def device_format(node: VideoNode) -> DeviceFormat | None:
-    """The format that a device has now; None if it does not tell.
+    """Return a device's current format; None if the device does not report one.
 
-    Module 0.15 tells it as an output's before a writer's first frame, as a capture's from there.
+    Module 0.15 reports it as an output format until a writer's first frame, then as a capture one.
     """
     for kind in (OUTPUT, CAPTURE):
         answer = bytearray(FORMAT.pack(kind, 0, 0, bytes(4)))
@@ -60,7 +60,7 @@ def device_format(node: VideoNode) -> DeviceFormat | None:
 
 
 def keeps_format(node: VideoNode) -> bool:
-    """Whether the user locked the device's format (`v4l2-ctl -c keep_format=1`)."""
+    """Return whether the user locked the device's format (`v4l2-ctl -c keep_format=1`)."""
     answer = bytearray(CONTROL.pack(KEEP_FORMAT, 0))
     try:
         node.ioctl(G_CTRL, answer)
@@ -70,18 +70,18 @@ def keeps_format(node: VideoNode) -> bool:
 
 
 def claim_output(node: VideoNode) -> None:
-    """Start an output stream, so that module 0.12 gives the device free when the node is closed.
+    """Start an output stream so that module 0.12 frees the device when the node is closed.
 
-    That module counts a writer who never asked for a stream, such as pyvirtualcam, as there for
-    ever: "is not a video output device" is what the next one hears (v4l2loopback #442, #470).
-    Newer modules need no such thing and refuse it (0.15: EINVAL), which does no harm.
+    Module 0.12 never releases a writer that did not start a stream, such as pyvirtualcam: the next
+    writer gets "is not a video output device" (v4l2loopback #442, #470). Newer modules do not need
+    this and refuse it (0.15: EINVAL), which does no harm.
     """
     with suppress(OSError):
         node.ioctl(STREAMON, bytearray(BUFFER_TYPE.pack(OUTPUT)))
 
 
 def subscribe_to_usage(node: VideoNode) -> bool:
-    """Ask for an event whenever a reader comes or goes; False where the module has none (0.12)."""
+    """Subscribe to reader events; return False if the module has none (0.12)."""
     try:
         node.ioctl(SUBSCRIBE_EVENT, bytearray(SUBSCRIPTION.pack(CLIENT_USAGE, 0, _SEND_INITIAL)))
     except OSError:
@@ -90,7 +90,7 @@ def subscribe_to_usage(node: VideoNode) -> bool:
 
 
 def next_usage(node: VideoNode) -> int | None:
-    """The count of readers (0 or 1) in the next event; None if there is no event yet.
+    """Return the count of readers (0 or 1) in the next event; None if there is no event yet.
 
     Raises:
         OSError: the device is gone.

@@ -1,4 +1,4 @@
-"""Whether a program reads from a v4l2loopback device: by the module's events, or by open files."""
+"""Detection of a v4l2loopback device's readers, by the module's events or by open files."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from vidbg.sinks.camera.loopback import loopback_devices
 from vidbg.sinks.camera.loopback_node import next_usage, subscribe_to_usage
 
 POLL_INTERVAL_S = 1.0
-"""Between two looks at /proc, which take some 10 ms among 300 processes."""
+"""Seconds between scans of /proc; a scan takes about 10 ms with 300 processes."""
 
 
 class Audience:
-    """Tells whether anybody reads from a device, without waiting.
+    """A check for readers of a device that does not wait.
 
     Args:
         device: "/dev/video10".
-        node: that device, open for as long as this is asked.
-        poll, clock: in place of /proc and the time, for tests.
+        node: that device, which must stay open while this object is used.
+        poll, clock: replace /proc and the time in tests.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Audience:
         self._polled_at: float | None = None
 
     def watched(self) -> bool | None:
-        """True if somebody reads, False if nobody does, None if it cannot be told."""
+        """Return True if a program reads from the device, False if none does, None if unknown."""
         told = self._usage.watched()
         if told is not None:
             return told
@@ -50,9 +50,9 @@ class Audience:
 
 
 class ClientUsage:
-    """Follows the events by which v4l2loopback (0.13 and newer) tells of its readers.
+    """The reader events of v4l2loopback 0.13 and newer.
 
-    Who streams counts, by whatever interface; who merely has the device open does not.
+    Programs that stream count as readers; programs that only have the device open do not.
 
     Args:
         node: an open device; never pyvirtualcam's own, which is out of reach.
@@ -64,7 +64,7 @@ class ClientUsage:
         self._count: int | None = None
 
     def watched(self) -> bool | None:
-        """Whether somebody reads; None where the module does not tell, or has not yet."""
+        """Return whether a program reads; None if the module has not reported it or cannot."""
         try:
             while self._subscribed and (count := next_usage(self._node)) is not None:
                 self._count = count
@@ -74,13 +74,13 @@ class ClientUsage:
 
 
 def opened_elsewhere(device: str, devices: Collection[str], root: Path = Path("/")) -> bool | None:
-    """Whether another process has the device open; None if it cannot be told.
+    """Return whether another process has the device open; None if unknown.
 
-    The processes of other users hide what they have open. "Nobody" is therefore only said where
-    the module's own count of open files, which all may read, is made up of files that we see.
+    The open files of other users' processes are hidden. The result is therefore False only if the
+    visible files account for the module's own count of open files, which every user can read.
 
     Args:
-        devices: all of v4l2loopback's, for that count is of them together.
+        devices: all v4l2loopback devices, because that count covers all of them.
     """
     seen = opened_by_others(devices, root / "proc")
     if seen[device]:

@@ -1,4 +1,4 @@
-"""A sink for finished pictures that carry their alpha for another sink."""
+"""A sink that drops the alpha of composited frames; the alpha is meant for another sink."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vidbg.util.lifecycle import Abortable
 
 
 class OpaqueSink(Abortable):
-    """Hands frames on without their alpha; only for frames that hold no room (see Compositor)."""
+    """A sink that passes frames on without alpha; only for frames without the room (Compositor)."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink

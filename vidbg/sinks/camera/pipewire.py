@@ -1,4 +1,4 @@
-"""A camera for PipeWire's programs (browsers, OBS), without a kernel module."""
+"""A camera for programs that use PipeWire (browsers, OBS), without a kernel module."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _PACKAGES = {
     "arch": "gstreamer gst-plugins-base gst-plugin-pipewire",
 }
 _ELEMENTS = ("rawvideoparse", "videoconvert", "pipewiresink")
-_INSPECT_S = 20.0  # the first call after an installation looks through every plugin
+_INSPECT_S = 20.0  # the first call after an installation scans every plugin
 
 
 class PipeWireSink(ChildProcessSink):
-    """Shows frames to other programs as a camera, through gst-launch and PipeWire.
+    """A camera for other programs, provided through gst-launch and PipeWire.
 
-    Readers come and go as they like; frames that none takes are thrown away.
+    Readers may connect and disconnect at any time; frames without a reader are discarded.
 
     Args:
-        info: of the frames; 30 frames per second where it gives no rate.
+        info: of the frames; 30 frames per second if it has no rate.
         name: of the camera in other programs.
     Raises:
-        ConfigError: a name that PipeWire cannot be given.
+        ConfigError: PipeWire does not accept the name.
         SinkError: GStreamer, its plugin or PipeWire is missing, with the next step; or, while
             writing, PipeWire has gone.
     """
@@ -72,12 +72,12 @@ class PipeWireSink(ChildProcessSink):
         super()._release()
 
     def _summary(self, lines: Sequence[str]) -> str:
-        """gst-launch names the reason first, then what it does about it."""
+        """Return the first error or warning: gst-launch prints the reason before its reaction."""
         return next((line for line in lines if "ERROR" in line or "WARNING" in line), "")
 
 
 def pipewire_problem() -> str | None:
-    """Why there can be no PipeWire camera here, with the next step; None where there can."""
+    """Return why PipeWire cannot be used here, with the next step; None if it can."""
     if sys.platform != "linux":
         return "PipeWire is for Linux alone; leave --output out for a virtual camera"
     if shutil.which("gst-launch-1.0") is None:
@@ -93,7 +93,7 @@ def pipewire_problem() -> str | None:
 
 
 def _has(element: str) -> bool:
-    # Without a version it asks for GStreamer's own, which PipeWire's plugin never has.
+    # By default it requires GStreamer's own version, which PipeWire's plugin never has.
     command = ["gst-inspect-1.0", "--exists", "--atleast-version=0.0", element]
     try:
         return subprocess.run(command, capture_output=True, timeout=_INSPECT_S).returncode == 0
@@ -102,9 +102,9 @@ def _has(element: str) -> bool:
 
 
 def _connection() -> socket.socket:
-    """A connection to PipeWire on which nothing is said.
+    """Open an idle connection to PipeWire.
 
-    It ends when PipeWire does, and gst-launch goes on as if nothing were (seen with 0.3.65).
+    It closes when PipeWire exits; gst-launch does not notice that (seen with 0.3.65).
     """
     folder = os.environ.get("PIPEWIRE_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR")
     if not folder:

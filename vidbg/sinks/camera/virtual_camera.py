@@ -41,16 +41,16 @@ _SETUP_OTHERWISE = (
 
 
 class VirtualCameraSink(LiveSink):
-    """Shows frames to other programs as a webcam.
+    """A virtual webcam for other programs.
 
-    Live frames go out at once. Frames of a file are held back until their pts is due, so that the
-    file plays at its own speed; the first frame starts that clock.
+    Live frames are sent at once. Frames of a file are held until their pts is due, so the file
+    plays at its own speed; the first frame starts the clock.
 
     Args:
-        info: of the frames; 30 frames per second are announced where it gives no rate.
+        info: of the frames; 30 frames per second are announced if it has no rate.
         device: "/dev/video10" on Linux, the camera's name on Windows; None takes the first free.
     Raises:
-        SinkError: no virtual camera can be had, with what to do on this operating system; or the
+        SinkError: no virtual camera is available, with what to do on this system; or the
             frames' width or height is odd (the devices take 4:2:0 only).
     """
 
@@ -69,7 +69,7 @@ class VirtualCameraSink(LiveSink):
 
     @property
     def device(self) -> str:
-        """The device's path, or its name where it has none: what to choose in the other program."""
+        """The device's path, or its name if it has no path, to choose in the other program."""
         return str(self._camera.device)
 
     def _show(self, frame: Frame) -> None:
@@ -84,7 +84,7 @@ class VirtualCameraSink(LiveSink):
             ) from error
 
     def watched(self) -> bool | None:
-        """Whether a program reads from the camera; None where that cannot be told."""
+        """Return whether a program reads from the camera; None if unknown."""
         return self._camera.watched() if isinstance(self._camera, LoopbackCamera) else None
 
     def _release(self) -> None:
@@ -94,7 +94,7 @@ class VirtualCameraSink(LiveSink):
 
 
 class _Pace:
-    """Holds a thread back until a pts is due; one who is late catches up without waiting."""
+    """A clock that makes a thread wait until a pts is due; late frames are not delayed."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
@@ -113,10 +113,10 @@ class _Pace:
 def open_camera(
     width: int, height: int, frame_rate: Fraction, device: str | None, platform: str
 ) -> Any:
-    """An open LoopbackCamera on Linux, elsewhere an open pyvirtualcam.Camera that takes BGR.
+    """Open a LoopbackCamera on Linux, or a pyvirtualcam.Camera that takes BGR elsewhere.
 
     Raises:
-        SinkError: none can be had; the message says why and what to do.
+        SinkError: no camera can be opened; the message says why and what to do.
     """
     if platform == "linux":
         return _open_loopback(width, height, frame_rate, device)
@@ -142,8 +142,8 @@ def _open_loopback(
 ) -> LoopbackCamera:
     """Open a device of v4l2loopback, the first free one if none is named.
 
-    The choice is never pyvirtualcam's: its search stops at the first node without permission, be
-    it a real camera's, and it leaves a node open that it refuses.
+    pyvirtualcam never chooses the device: its search stops at the first node without permission,
+    even a real camera's, and it leaves nodes open that it rejects.
     """
     facts = gather_facts()
     node = _writable(device or facts.free_device(), facts)
@@ -158,10 +158,10 @@ def _open_loopback(
 
 
 def _writable(device: str | None, facts: LoopbackFacts) -> LoopbackNode:
-    """The device, free to be written to.
+    """Return a device that is free to write to, and free a used-up one first.
 
     Raises:
-        SinkError: it is not, or is none of v4l2loopback's.
+        SinkError: it cannot be, or is not a v4l2loopback device.
     """
     if device is None:
         raise SinkError(explain("there is none that is free", None, facts, "linux"))
@@ -186,7 +186,7 @@ def _revived(node: LoopbackNode) -> bool:
 
 
 def explain(refusal: str, device: str | None, facts: LoopbackFacts | None, platform: str) -> str:
-    """One message from pyvirtualcam's refusal and the facts: what happened and the next step."""
+    """Explain pyvirtualcam's error by the facts: what happened and the next step."""
     wanted = f"the virtual camera {device}" if device else "a virtual camera"
     advice = _advice(device, facts, platform)
     return f"{wanted} cannot be opened ({_one_line(refusal)}). Next: {advice}"
@@ -210,13 +210,13 @@ def _one_line(refusal: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VirtualCameraReport:
-    """Whether vidbg could show itself as a webcam now.
+    """A report on whether vidbg can provide a webcam now.
 
     Attributes:
-        usable: yes.
+        usable: whether it can.
         found: devices and modules, one line each.
-        next_step: what to do where it could not; None where it could.
-        warnings: what is to be changed all the same, each with its next step.
+        next_step: what to do if it cannot; None if it can.
+        warnings: what should be changed anyway, each with its next step.
     """
 
     usable: bool
@@ -226,9 +226,9 @@ class VirtualCameraReport:
 
 
 def virtual_camera_report() -> VirtualCameraReport:
-    """Look, without writing a frame.
+    """Check the virtual camera without writing a frame.
 
-    On Linux the devices are asked what they are; elsewhere the camera is opened for a moment,
+    On Linux the devices are queried; elsewhere the camera is opened briefly,
     because only pyvirtualcam knows whether it is there.
     """
     if sys.platform == "linux":

@@ -1,1 +1,1 @@
-"""Formats, and what encoders need."""
+"""File formats and video encoding."""

@@ -1,4 +1,4 @@
-"""What kind of file an output name asks for, and how it is encoded."""
+"""The file format that an output name stands for, and its encoder settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONTAINERS = {
 
 
 class OutputKind(Enum):
-    """What is written; the value names it in messages."""
+    """The kind of file that is written; the value names it in messages."""
 
     H264 = "H.264 video"
     VP9 = "VP9 video"
@@ -35,14 +35,14 @@ class OutputKind(Enum):
 
 
 def output_kind(path: str | Path, *, alpha: bool = False) -> OutputKind:
-    """What an output name means: a video by its suffix, a folder or picture name pictures.
+    """Return the kind of an output name: a video by its suffix; images for a folder or image name.
 
     Args:
         path: `name.mp4`, `.mov`, `.mkv`, `.m4v` or `.webm`; `name.png`, `.jpg` or `.webp`, with
             a number such as %05d for a sequence; a folder.
         alpha: transparency is wanted: ProRes 4444 in .mov, VP9 in .webm, .png or .webp pictures.
     Raises:
-        ConfigError: the suffix is not known, or cannot hold transparency.
+        ConfigError: the suffix is unknown, or cannot hold transparency.
     """
     suffix = Path(path).suffix.lower()
     if suffix in PICTURE_SUFFIXES or _is_folder(path):
@@ -73,7 +73,7 @@ def _is_folder(path: str | Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How hard the video encoder tries.
+    """The quality and speed of the video encoder.
 
     Attributes:
         crf: constant quality, lower is better: 0-51 for H.264 (None: 18, hard to tell from the
@@ -100,7 +100,7 @@ class Codec:
 
 
 def codec_for(kind: OutputKind, encoding: Encoding) -> Codec:
-    """The encoder of a kind of video.
+    """Return the encoder for a kind of video.
 
     Raises:
         ConfigError: a setting is out of range, or one that this encoder does not have.

@@ -19,19 +19,19 @@ from vidbg.util.lifecycle import Closeable
 
 _CLOCK = Fraction(1, 90_000)
 _COLOUR = Colour(matrix=1, primaries=1, transfer=1)
-"""BT.709 at every size, and said so: receivers guess differently where nothing is said."""
+"""BT.709 at every size, and marked as such: receivers guess differently if it is unmarked."""
 
 _CONTAINER_OPTIONS = {"flush_packets": "1"}
 
 
 class H264Stream(Closeable):
-    """Encodes frames with their own times, the first at 0, and sends each at once.
+    """An H.264 stream: frames keep their own times, from 0 for the first, and are sent at once.
 
-    Blocks while it connects and while the network takes nothing.
+    Blocks while it connects and while the network accepts no data.
 
     Args:
         url: where FFmpeg connects to.
-        info: of the frames; 30 frames per second where it gives no rate.
+        info: of the frames; 30 frames per second if it has no rate.
     Raises:
         av.FFmpegError, OSError: it cannot connect; or, while sending, the connection is broken.
     """
@@ -51,7 +51,7 @@ class H264Stream(Closeable):
             raise
 
     def send(self, frame: Frame) -> None:
-        """Encode a frame and send it; one that is not later than the last is left out."""
+        """Encode and send a frame; skip it if it is not later than the last."""
         if self._first_pts is None:
             self._first_pts = frame.pts
         elapsed_s = frame.pts - self._first_pts
@@ -67,7 +67,7 @@ class H264Stream(Closeable):
         self._container.mux(self._stream.encode(picture))
 
     def finish(self) -> None:
-        """Send what the encoder still holds."""
+        """Send the packets that the encoder still holds."""
         self._container.mux(self._stream.encode(None))
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class H264Stream(Closeable):
         context.colorspace, context.color_primaries = _COLOUR.matrix, _COLOUR.primaries
         context.color_trc, context.color_range = _COLOUR.transfer, ColorRange.MPEG
         context.time_base = stream.time_base = _CLOCK
-        # Keyframes are asked for by time; this holds where the source is faster than it says.
+        # Keyframes are requested by time; this limit applies if the source is faster than stated.
         context.gop_size = keyframe_interval(rate)
         context.thread_count = 0
         return stream

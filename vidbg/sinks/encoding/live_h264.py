@@ -1,4 +1,4 @@
-"""How live frames are encoded as H.264, in this process and in ffmpeg's."""
+"""H.264 settings for live frames, encoded in this process or by ffmpeg."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BITS_PER_PIXEL = 0.1  # at most: 2.8 Mbit/s at 720p30, 6.2 at 1080p30, as servi
 
 
 def x264_options(width: int, height: int, rate: Fraction) -> dict[str, str]:
-    """libx264's options for little delay and a bounded bit rate.
+    """Return libx264's options for low latency and a bounded bit rate.
 
     Args:
         width, height: of the pictures, in pixels.
@@ -28,5 +28,5 @@ def x264_options(width: int, height: int, rate: Fraction) -> dict[str, str]:
 
 
 def keyframe_interval(rate: Fraction) -> int:
-    """KEYFRAME_S in pictures."""
+    """Return KEYFRAME_S as a number of frames."""
     return max(1, round(KEYFRAME_S * rate))

@@ -1,4 +1,4 @@
-"""From BGR frames to the pictures that a video encoder takes."""
+"""Conversion of BGR frames to the pictures that a video encoder takes."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _MATRICES = (1, 2, 4, 5, 6, 7, 9)
 
 
 class EncoderPictures:
-    """Converts the frames of one stream.
+    """The converter for the frames of one stream.
 
     H.264 players need even sizes in 4:2:0: an odd side grows by one repeated row or column. VP9 and
-    WebM as FFmpeg writes it mark no pixels that are not square: there the picture is resized to
-    square ones, the side that is too short. Frames that are interlaced are marked so. A mask
-    is the luma of a limited-range picture, 16 + 219 * alpha, with no colour: a reader that ignores
-    range flags reads it as limited, too, at half a step (1 / 438) off at most.
+    WebM as FFmpeg writes it cannot mark non-square pixels, so the side that is too short is
+    enlarged to make them square. Interlaced frames are marked as such. A mask is the luma of a
+    limited-range picture without colour, 16 + 219 * alpha: readers that ignore range flags also
+    read it as limited, with an error of at most half a step (1 / 438).
 
     Args:
         info: of the frames.
         kind: the video to write.
-        content: what of the frames to write.
+        content: which part of the frames to write.
 
     Attributes:
         width, height: size of the pictures.
         pixel_format: FFmpeg's name.
-        colour: how the pixels are converted, and what the file should say of it.
+        colour: how the pixels are converted, as the file should state it.
         sample_aspect_ratio: width over height of the pixels written.
         options, encoder_flags: FFmpeg's, for the encoder.
     """
@@ -67,7 +67,7 @@ class EncoderPictures:
         self._marks = _marking_graph(self, info) if fields else None
 
     def convert(self, frame: Frame) -> VideoFrame:
-        """The frame's picture, without a time; a new one."""
+        """Convert a frame to a new picture without a time."""
         if self._content == "mask":
             picture = self._mask(self._alpha(frame))
         else:
@@ -114,7 +114,7 @@ class EncoderPictures:
 
 
 def _square_size(info: StreamInfo) -> tuple[int, int]:
-    """The size at which the frames look the same with square pixels."""
+    """Return the size at which the frames look the same with square pixels."""
     aspect = info.sample_aspect_ratio
     if aspect >= 1:
         return round(info.width * aspect), info.height
@@ -122,7 +122,7 @@ def _square_size(info: StreamInfo) -> tuple[int, int]:
 
 
 def _marking_graph(pictures: EncoderPictures, info: StreamInfo) -> Graph:
-    """A filter that says of each picture which of its fields is the earlier one."""
+    """Create a filter that marks which field of each picture is the earlier one."""
     graph = Graph()
     source = graph.add_buffer(
         width=pictures.width,
@@ -147,7 +147,7 @@ def _pixel_format(kind: OutputKind, content: Content) -> str:
 
 
 def _writable(colour: Colour, kind: OutputKind, content: Content) -> Colour:
-    """The colour as this kind of file can say it; ProRes calls BT.601 6, and has no full range."""
+    """Return the colour as the format stores it; ProRes uses 6 for BT.601 and has no full range."""
     limited = kind is OutputKind.PRORES_4444 or content == "mask"
     matrix = colour.matrix if colour.matrix in _MATRICES else 2
     if kind is OutputKind.PRORES_4444 and matrix == 5:
@@ -156,13 +156,13 @@ def _writable(colour: Colour, kind: OutputKind, content: Content) -> Colour:
 
 
 def _write_alpha(picture: VideoFrame, alpha: Alpha) -> None:
-    """Fills the alpha plane at its own depth; alpha has no limited range."""
+    """Fill the alpha plane at its own bit depth; alpha has no limited range."""
     deep = picture.format.components[3].bits > 8
     plane = _samples(picture.planes[3], np.uint16 if deep else np.uint8)
     plane[:] = np.rint(alpha * np.float32(1023 if deep else 255))
 
 
 def _samples(plane: Any, kind: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
-    """A plane's samples, (height, width), to be written to."""
+    """Return a plane's samples as a writable array, (height, width)."""
     rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
     return rows[:, : plane.width]

@@ -1,4 +1,4 @@
-"""Pictures: one, a numbered sequence, or one for each input picture."""
+"""A sink for image files: one file, a numbered sequence, or one file for each input image."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from vidbg.sinks.watching import Unwatched
 from vidbg.util.lifecycle import Abortable
 
 _LONGEST_SIDE_PX = {".jpeg": 65_500, ".jpg": 65_500, ".webp": 16_383}
-"""What libjpeg and libwebp write at most."""
+"""The longest side that libjpeg and libwebp can write."""
 _NUMBER = re.compile(r"(%%|%[0-9]*[diu])")
 
 
 class ImagesSink(Unwatched, Abortable):
-    """Writes every frame as a picture of its own, each complete before it takes its name.
+    """A sink that writes each frame as an image file, which gets its name once it is complete.
 
-    Aborting leaves the pictures that are complete; there is never a part of one. Closing a numbered
-    sequence that may overwrite removes those with higher numbers, which an older, longer run left.
+    abort() keeps the images that are complete; there is never a partial one. If overwriting is
+    allowed, closing a numbered sequence removes higher numbers left by an older, longer run.
 
     Args:
         target: a picture's name, for one frame; a name with a number in it such as
@@ -36,10 +36,10 @@ class ImagesSink(Unwatched, Abortable):
             them 00000, 00001 ...
         suffix: for a folder, the pictures' suffix: .png, .jpg or .webp.
         alpha: keep transparency (.png, .webp); frames without alpha become opaque.
-        quality: 1 to 100, of .jpg and .webp; .png loses nothing, nor does .webp with alpha.
-        overwrite: replace existing pictures.
+        quality: 1 to 100, for .jpg and .webp; .png and .webp with alpha are lossless.
+        overwrite: replace existing images.
     Raises:
-        ConfigError: no picture suffix, or one without transparency where it is asked for.
+        ConfigError: not an image suffix, or one without transparency although alpha is requested.
         SinkError: a picture exists, cannot be written, or is larger than its format can be; a
             second frame for a single picture.
     """
@@ -67,7 +67,7 @@ class ImagesSink(Unwatched, Abortable):
         if self._folder:
             self._make_folder()
         elif "%" not in self._target.name:
-            PartialFile(self._target, overwrite=overwrite).discard()  # refuses now, not at the end
+            PartialFile(self._target, overwrite=overwrite).discard()  # fails now, not at the end
 
     def write(self, frame: Frame) -> None:
         if self._state != "open":
@@ -143,7 +143,7 @@ class ImagesSink(Unwatched, Abortable):
         return data
 
     def _parameters(self) -> list[int]:
-        if self._suffix.lower() == ".webp":  # beyond 100, OpenCV writes it without loss
+        if self._suffix.lower() == ".webp":  # above 100, OpenCV writes it losslessly
             return [cv2.IMWRITE_WEBP_QUALITY, 101 if self._alpha else self._quality]
         if self._suffix.lower() == ".png":
             return [cv2.IMWRITE_PNG_COMPRESSION, 3]
@@ -171,7 +171,7 @@ def _check(target: str | Path, suffix: str, alpha: bool, quality: int) -> None:
 
 
 def numbered_pictures(target: Path) -> dict[int, Path]:
-    """The existing files of a numbered sequence such as `person%05d.png`, by their numbers.
+    """Return the existing files of a sequence such as `person%05d.png`, by their numbers.
 
     Returns:
         In the order of the numbers; empty where the name has no decimal number in it.
@@ -200,6 +200,6 @@ def _check_number(name: str) -> None:
 
 
 def _with_alpha(frame: Frame) -> Any:
-    """BGRA, uint8, not multiplied by alpha."""
+    """Return the frame as BGRA, uint8, not premultiplied."""
     alpha = frame.alpha if frame.alpha is not None else np.ones(frame.image.shape[:2], np.float32)
     return cv2.merge([*cv2.split(frame.image), np.rint(alpha * 255).astype(np.uint8)])

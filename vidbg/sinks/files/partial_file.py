@@ -1,4 +1,4 @@
-"""A file that appears under its name only when it is complete."""
+"""A file that gets its name only once it is complete."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _NAME = re.compile(r"\..{0,40}\.[0-9a-f]{8}\.partial(\.\w+)?")
 
 
 class PartialFile:
-    """Reserves a hidden name beside the wanted one, and takes the wanted one at the end.
+    """A file with a hidden temporary name that gets its final name when it is complete.
 
-    While it is written the file is locked (POSIX), so that others can tell it from what a killed
-    run left behind; see `remove_left_behind`.
+    The file is locked while it is written (POSIX), so other processes can tell it from files that
+    a killed run left behind; see `remove_left_behind`.
 
     Args:
-        path: the wanted name.
+        path: the final name.
         overwrite: an existing file of that name is replaced, once the new one is complete.
 
     Attributes:
-        path: the wanted name.
+        path: the final name.
         temporary: the hidden name to write to, with the same suffix; the file exists, empty.
     Raises:
         SinkError: the file exists and may not be overwritten, or its folder is missing or cannot
@@ -43,7 +43,7 @@ class PartialFile:
         self._overwrite = overwrite
         try:
             self._check()
-        except OSError as error:  # a name too long for the file system, or a folder locked away
+        except OSError as error:  # a name too long for the file system, or an inaccessible folder
             name = self.path.name if len(self.path.name) <= 60 else f"{self.path.name[:57]}..."
             raise SinkError(
                 f"{name} ({len(os.fsencode(self.path.name))} bytes) cannot be written to: "
@@ -64,11 +64,11 @@ class PartialFile:
             os.close(handle)
 
     def commit(self) -> None:
-        """Gives the complete file its name.
+        """Give the complete file its name.
 
         Raises:
-            SinkError: a file of that name came up meanwhile, or it cannot be had; the new one
-                has another name then.
+            SinkError: a file of that name has appeared, or the name cannot be used; the new file
+                then has another name.
         """
         try:
             self._take_name()
@@ -90,7 +90,7 @@ class PartialFile:
             ) from error
 
     def _set_aside(self) -> Path:
-        """Give the complete file a name that is not hidden, which no later run takes for a rest."""
+        """Give the complete file a visible name that no later run treats as left over."""
         aside = self.temporary.with_name(
             self.temporary.name.removeprefix(".").replace(".partial", "", 1)
         )
@@ -100,7 +100,7 @@ class PartialFile:
             return self.temporary
 
     def discard(self) -> None:
-        """Removes what was written, as far as the operating system lets it go."""
+        """Remove what was written, as far as the operating system allows."""
         self._unlock()
         try:
             self.temporary.unlink(missing_ok=True)
@@ -128,12 +128,12 @@ class PartialFile:
 def remove_left_behind(folder: Path) -> None:
     """Remove the hidden files that killed runs left in a folder, and log each.
 
-    A file that another run is writing is locked, or open on Windows, and stays; so does what
-    belongs to other accounts, and everything on file systems without locks.
+    Files that another run is writing are locked (on Windows, open) and are kept. So are files of
+    other accounts, and all files on file systems without locks.
     """
     try:
         found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
-    except OSError:  # whoever writes there says what is wrong with the folder
+    except OSError:  # writing to the folder will report what is wrong with it
         return
     for path in found:
         if _is_left_behind(path):
@@ -141,7 +141,7 @@ def remove_left_behind(folder: Path) -> None:
 
 
 def _is_left_behind(path: Path) -> bool:
-    """Whether nobody wrote to it any more; then it is gone."""
+    """Remove a file that no process is writing; return whether it was removed."""
     try:
         if fcntl is None:
             path.unlink()
@@ -159,7 +159,7 @@ def _is_left_behind(path: Path) -> bool:
 
 
 def _locked(handle: int) -> bool:
-    """Lock an open file for as long as it is open; False where another has it, or nobody can."""
+    """Lock a file until it is closed; return False if it is locked or locks are unsupported."""
     if fcntl is None:
         return False
     try:

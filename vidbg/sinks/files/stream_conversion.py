@@ -1,4 +1,4 @@
-"""Sound and text that a container does not hold as they are, in a form that it does."""
+"""Conversion of audio and subtitles that a container cannot hold as they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOUND_CODECS = {
     ".mkv": "flac",
     ".webm": "libopus",
 }
-"""The encoder of sound for each suffix: what nearly every player of such files knows."""
+"""The audio encoder for each suffix, which nearly every player of such files supports."""
 
 TEXT_CODECS = {
     ".mp4": "mov_text",
@@ -30,7 +30,7 @@ TEXT_CODECS = {
     ".mkv": "subrip",
     ".webm": "webvtt",
 }
-"""The encoder of subtitles that are text."""
+"""The encoder of text subtitles for each suffix."""
 
 _TEXTS = ("ass", "mov_text", "srt", "ssa", "subrip", "text", "webvtt")
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
@@ -39,12 +39,12 @@ _GAP_S = 0.1
 
 
 def is_text(stream: SubtitleStream) -> bool:
-    """Whether subtitles are text, not pictures."""
+    """Return whether subtitles are text, not images."""
     return stream.codec_context.codec.canonical_name in _TEXTS
 
 
 class EncodedSound:
-    """Decodes the packets of a sound stream and encodes them anew.
+    """An audio stream that is decoded and encoded again.
 
     More than six channels are mixed down to 5.1.
 
@@ -69,11 +69,11 @@ class EncodedSound:
         self._due: int | None = None
 
     def packets(self, packet: Any) -> list[Any]:
-        """What this packet's sound has become, as far as the encoder has enough of it."""
+        """Encode a packet's audio; return the packets that the encoder has completed."""
         return [encoded for frame in self._decoded(packet) for encoded in self._encoded(frame)]
 
     def rest(self) -> list[Any]:
-        """What the decoder and the encoder still hold, at the end."""
+        """Return what the decoder and the encoder still hold at the end."""
         last = [encoded for frame in self._decoded(None) for encoded in self._encoded(frame)]
         return last + self.output.encode(None)
 
@@ -85,8 +85,10 @@ class EncodedSound:
             return []
 
     def _encoded(self, frame: AudioFrame) -> list[Any]:
-        """Encodes a frame at the time at which the one before it ends, but for real gaps: of
-        several frames in a packet only the first has a time, and containers round times."""
+        """Encode a frame at the time at which the previous one ends, unless there is a real gap.
+
+        Only the first of several frames in a packet has a time, and containers round times.
+        """
         rate = frame.sample_rate
         stored = frame.pts is not None and frame.time_base is not None
         own = round((frame.pts or 0) * (frame.time_base or 0) * rate) if stored else None
@@ -98,14 +100,14 @@ class EncodedSound:
 
 
 def _rate(codec: str, wanted: int) -> int:
-    """The encoder's least sample rate that loses nothing."""
+    """Return the encoder's lowest sample rate that loses nothing."""
     wanted = wanted or 48_000  # unknown until the first packet
     rates = sorted(av.Codec(codec, "w").audio_rates or [wanted])
     return next((rate for rate in rates if rate >= wanted), rates[-1])
 
 
 class ConvertedText:
-    """Turns subtitles that are text into those of another kind; their times stay.
+    """A text subtitle stream that is converted to another format; times do not change.
 
     Args:
         container: the output, before its header is written.
@@ -126,7 +128,7 @@ class ConvertedText:
         self.output.codec_context.time_base = stream.time_base or Fraction(1, 1000)
 
     def packets(self, packet: Any) -> list[Any]:
-        """The packet's text in the new form; nothing where it holds none."""
+        """Return the packet's text in the new format; empty if the packet has none."""
         try:
             text = self._decoder.decode2(packet)
             if text is None or not len(text):

@@ -1,4 +1,4 @@
-"""Audio and subtitles on their way into the output file, packet for packet where it holds them."""
+"""Audio and subtitles for the output file, copied packet by packet if it can hold them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _TAGS = ("language", "title", "handler_name")
 
 
 class CopiedStreams:
-    """Takes packets from a relay and puts them, unread, into a container.
+    """Streams whose packets are copied from a relay to a container without decoding.
 
-    Payloads and times stay as they are; the container puts them in order among the video's. Sound
-    that the container cannot hold is encoded anew, subtitles that are text are converted, and a
-    message says so. What is left out is named by a warning.
+    Payloads and times do not change; the container interleaves the packets with the video's. Audio
+    that the container cannot hold is encoded again and text subtitles are converted, with a log
+    message. A warning names the streams that are left out.
 
     Args:
         container: the output, before its header is written.
-        relay: where the packets come from; None for no streams.
+        relay: the source of the packets; None for no streams.
         suffix: the output's.
     """
 
@@ -52,16 +52,18 @@ class CopiedStreams:
             self._add(stream, suffix.lower())
 
     def mux(self) -> None:
-        """Puts in what has arrived."""
+        """Write the packets that have arrived."""
         while self._relay is not None and (packet := self._relay.pop()) is not None:
-            index = packet.stream_index  # not packet.stream, which ends with the input's container
+            index = (
+                packet.stream_index
+            )  # not packet.stream, which is invalid once the input is closed
             route = self._routes.get(index)
             if route is not None:
                 self._put_in_time(packet, index)
                 self._mux(route, route.packets(packet))
 
     def finish(self) -> None:
-        """Puts in what has arrived, and what encoders still hold."""
+        """Write the packets that have arrived and those that encoders still hold."""
         self.mux()
         for route in self._routes.values():
             self._mux(route, route.rest())
@@ -108,7 +110,7 @@ class CopiedStreams:
         return convert(self._container)
 
     def _put_in_time(self, packet: Any, index: int) -> None:
-        """Gives a packet the times it lacks: no container takes one without, or out of order."""
+        """Set a packet's missing times: containers refuse packets without times or out of order."""
         last = self._last_dts.get(index)
         if not packet.duration and last is not None and packet.dts is not None:
             packet.duration = max(0, packet.dts - last)
@@ -122,7 +124,7 @@ class CopiedStreams:
 
 
 class _Route(Protocol):
-    """What becomes of a stream's packets on their way into `output`."""
+    """The processing of a stream's packets on the way to `output`."""
 
     @property
     def output(self) -> Any: ...
@@ -133,7 +135,7 @@ class _Route(Protocol):
 
 
 class _Copy:
-    """Nothing."""
+    """A stream whose packets are copied unchanged."""
 
     def __init__(self, container: OutputContainer, stream: Stream) -> None:
         self.output = _add_copy(container, stream)
@@ -146,7 +148,10 @@ class _Copy:
 
 
 def _holds(format_name: str, add: Callable[[OutputContainer], _Route]) -> bool:
-    """Tried, because FFmpeg's tables say yes to codecs that the header's writer then refuses."""
+    """Test whether a container takes a stream.
+
+    A header is written because FFmpeg's tables list codecs that the header's writer then refuses.
+    """
     try:
         with av.open(io.BytesIO(), "w", format=format_name) as trial:
             add(trial)
@@ -157,7 +162,7 @@ def _holds(format_name: str, add: Callable[[OutputContainer], _Route]) -> bool:
 
 
 def _is_misread(stream: Stream, format_name: str) -> bool:
-    """PCM of other than 16 bits in MP4, which many players take for 16: loud noise."""
+    """Return whether it is PCM in MP4 of other than 16 bits; many players play it as loud noise."""
     codec = "" if stream.codec_context is None else stream.codec_context.codec.canonical_name
     return format_name == "mp4" and codec.startswith("pcm_") and "16" not in codec
 
@@ -165,7 +170,7 @@ def _is_misread(stream: Stream, format_name: str) -> bool:
 def _add_copy(container: OutputContainer, stream: Stream) -> Stream:
     output = container.add_stream_from_template(stream)
     if isinstance(output, AudioStream) and output.codec_context.layout.name.endswith(" channels"):
-        # Matroska names no speakers for PCM, and MP4 demands them
+        # Matroska has no channel layout for PCM, but MP4 requires one
         with suppress(KeyError):
             output.codec_context.layout = _SPEAKERS[output.codec_context.layout.nb_channels]
     return output

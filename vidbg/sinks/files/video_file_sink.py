@@ -36,14 +36,14 @@ _CLOCK = Fraction(1, 90_000)  # time unit for frames that carry a clock's time
 
 
 class VideoFileSink(Unwatched, Abortable):
-    """Encodes frames with their own times, and copies audio and subtitles beside them.
+    """A sink that encodes frames with their own times, and copies audio and subtitles.
 
-    Tags and chapters go along. .mp4 and .mov keep every pts exactly; .mkv and .webm count in
-    milliseconds and, where audio starts before 0, move everything by that much. Frames with a
-    clock's time (`info.time_base` None) start at 0. A frame is encoded when the next one has come,
-    for only then its duration is known. Sizes may change, see EncoderPictures.
+    Tags and chapters are copied. .mp4 and .mov keep every pts exactly; .mkv and .webm count in
+    milliseconds and, if audio starts before 0, shift everything by that much. Frames with a
+    clock's time (`info.time_base` None) start at 0. A frame is encoded when the next one arrives,
+    because only then is its duration known. Sizes may change, see EncoderPictures.
 
-    The file is written under a hidden name in the same folder, and takes its own when it is
+    The file is written under a hidden name in the same folder and is renamed once it is
     complete.
 
     Args:
@@ -55,7 +55,7 @@ class VideoFileSink(Unwatched, Abortable):
         relay: the packets to copy.
         overwrite: replace an existing file.
     Raises:
-        ConfigError: the suffix, the content or the encoding do not go together.
+        ConfigError: the suffix, the content and the encoding are not compatible.
         SinkError: the file cannot be written; or, while writing, a frame has another size than
             `info`, its time does not grow, the disk is full, or the encoder fails.
     """
@@ -133,10 +133,11 @@ class VideoFileSink(Unwatched, Abortable):
         self._file.discard()
 
     def _encode_held(self, next_tick: int | None) -> None:
-        """Encode the frame before, now that it is known how long it lasts.
+        """Encode the previous frame, whose duration is now known.
 
-        The last frame lasts as long as its source says. One that outlasts a period by far becomes
-        a key frame, so that no other frame is stored behind it, whose duration players would take.
+        The last frame's duration is the one its source gives. If it is far longer than a period,
+        it becomes a key frame: no other frame is then stored after it, whose duration players
+        would use.
         """
         picture, self._held = self._held, None
         if picture is None:
@@ -160,14 +161,14 @@ class VideoFileSink(Unwatched, Abortable):
             self._container.mux(packet)
 
     def _describe_file(self, relay: PacketRelay | None) -> None:
-        """Sets the tags and chapters that go along."""
+        """Copy the tags and chapters."""
         if relay is not None:
             self._container.metadata.update(relay.tags)
             self._stream.metadata.update(relay.video_tags)
             self._container.set_chapters(relay.chapters)
 
     def _describe(self, stream: VideoStream, threads: int) -> None:
-        """Sets what the encoder and the container's header say of the pictures."""
+        """Set how the encoder and the container's header describe the video."""
         context, colour = stream.codec_context, self._pictures.colour
         context.width, context.height = self._pictures.width, self._pictures.height
         context.pix_fmt = self._pictures.pixel_format
@@ -228,7 +229,7 @@ class VideoFileSink(Unwatched, Abortable):
 
     @contextmanager
     def _failing(self, action: str) -> Iterator[None]:
-        """Removes the temporary file and raises SinkError where FFmpeg or the disk fails."""
+        """Remove the temporary file and raise SinkError if FFmpeg or the disk fails."""
         try:
             yield
         except (av.FFmpegError, OSError) as error:
@@ -249,7 +250,7 @@ def _advice(error: Exception) -> str:
 def _container(
     file: PartialFile, time_base: Fraction, relay: PacketRelay | None
 ) -> OutputContainer:
-    """A container for the temporary file, which is opened when the header is written."""
+    """Create a container for the temporary file, which is opened when the header is written."""
     suffix = file.path.suffix.lower()
     return av.open(
         str(file.temporary.absolute()),
@@ -260,7 +261,7 @@ def _container(
 
 
 def _mp4_options(time_base: Fraction, relay: PacketRelay | None) -> dict[str, str]:
-    """The index in front, and a clock on which the first pts of every stream is a whole number."""
+    """Put the index first, and choose a clock that makes each stream's first pts an integer."""
     units = [Fraction(s.time_base or 1) for s in (relay.streams if relay is not None else [])]
     exact = math.lcm(time_base.denominator, *(unit.denominator for unit in units))
     timescale = exact if exact < 2**31 else time_base.denominator

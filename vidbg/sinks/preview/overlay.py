@@ -1,4 +1,4 @@
-"""What the preview window shows over its picture, as functions from picture to picture."""
+"""Overlays of the preview window, drawn by functions that take and return images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ KEYS = (
 )
 
 LIVE = "live"
-"""The state in which all is well."""
+"""The state when everything works."""
 
 Rows = Sequence[Sequence[str]]
-"""Of one length each: lines of columns."""
+"""Rows of columns; every row has the same length."""
 
 _FONT = 0  # cv2.FONT_HERSHEY_SIMPLEX, without importing OpenCV
 _WHITE, _RED = (255, 255, 255), (30, 30, 215)
@@ -37,12 +37,12 @@ _SHADE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class PreviewStatus:
-    """How the program is doing.
+    """The program's status.
 
     Attributes:
         state: in a word, LIVE or another, which is shown even where figures are not.
-        fps: frames per second that go out; None where not known.
-        latency_ms: from camera to output; None where not known.
+        fps: output frames per second; None if unknown.
+        latency_ms: from camera to output; None if unknown.
         note: what the user should know, in a sentence; always shown.
     """
 
@@ -54,15 +54,15 @@ class PreviewStatus:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a picture is to be shown.
+    """Options for showing an image.
 
     Attributes:
-        mirror: left and right change sides; text does not.
+        mirror: swap left and right, except for text.
         figures: show the status's frame rate, latency and state.
-        room_visible: the picture is the real room, and all who watch see it.
-        answer_s: seconds left to answer whether the room is to be shown; None asks nothing.
+        room_visible: the image is the real room, and every viewer sees it.
+        answer_s: seconds left to answer whether to show the room; None: no question.
         help: show the keys.
-        hint: tell that there is help.
+        hint: mention the help key.
     """
 
     status: PreviewStatus | None = None
@@ -75,7 +75,7 @@ class View:
 
 
 def draw_view(image: Image, view: View) -> Image:
-    """The picture as the window shows it: a new array of the same size.
+    """Draw the image as the window shows it, in a new array of the same size.
 
     Args:
         image: uint8 (H, W, 3), BGR; it is not written to.
@@ -100,7 +100,7 @@ def draw_view(image: Image, view: View) -> Image:
 
 
 def _corner(view: View) -> str:
-    """What stands in the upper left corner."""
+    """Return the text for the upper left corner."""
     status = view.status
     if status is None:
         return ""
@@ -112,19 +112,19 @@ def _corner(view: View) -> str:
 
 
 def _foot(view: View) -> str:
-    """What stands at the bottom."""
+    """Return the text for the bottom."""
     if view.status is not None and view.status.note:
         return view.status.note
     return "h: keys" if view.hint and not view.help else ""
 
 
 def _unit(canvas: Image) -> float:
-    """What sizes go by, in pixels: the shorter side."""
+    """Return the shorter side in pixels, which all sizes are based on."""
     return float(min(canvas.shape[:2]))
 
 
 def _font_scale(canvas: Image) -> float:
-    """Capitals of 14 pixels in 640 x 360, 33 in 1920 x 1080."""
+    """Return a font scale: capitals of 14 pixels at 640 x 360, 33 at 1920 x 1080."""
     return 0.15 + _unit(canvas) / 1000
 
 
@@ -144,7 +144,7 @@ def _draw_panel(
     top: int = 0,
     fill: tuple[int, int, int] | None = None,
 ) -> int:
-    """Draw rows of columns on a shaded rectangle, made to fit.
+    """Draw rows of columns on a shaded rectangle, scaled to fit.
 
     Args:
         x_share, y_share: where it stands: 0 left or top, 1 right or bottom.
@@ -215,12 +215,12 @@ def _text_width(text: str, scale: float, stroke: int) -> int:
 
 
 def _ascii(text: str) -> str:
-    """OpenCV 4's fonts have no other characters."""
+    """Replace non-ASCII characters, which OpenCV 4's fonts lack."""
     return text.encode("ascii", "replace").decode()
 
 
 def _wrapped(text: str, canvas: Image) -> list[str]:
-    """Lines that fit into the picture's width at the usual size of the font."""
+    """Wrap text to the image's width at the default font size."""
     scale = _font_scale(canvas)
     letter = _text_width("n" * 20, scale, 1) / 20
     return textwrap.wrap(text, max(10, int(canvas.shape[1] * 0.85 / letter)))

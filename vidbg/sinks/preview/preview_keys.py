@@ -1,4 +1,4 @@
-"""What the preview window's keys do; without a window, so that it is tested without one."""
+"""Key handling of the preview window, separate from the window so that it can be tested."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from enum import StrEnum
 from vidbg.sinks.preview.overlay import PreviewStatus, View
 
 ANSWER_S = 5.0
-"""How long the question whether to show the room stands."""
+"""How long the user can answer whether to show the room, in seconds."""
 
 EARLIEST_ANSWER_S = 0.5
 """A y before that was not meant as an answer: whoever types "easy" into the wrong window presses s
 and y some 0.2 s apart."""
 
 HINT_S = 6.0
-"""How long the window tells at its start that there is help."""
+"""How long the window mentions the help key at its start, in seconds."""
 
 _ESCAPE = "\x1b"
 _WITH_NEXT_PICTURE = math.inf
-"""Time of a question that nobody has seen yet, and so nobody has answered."""
+"""Time of a question that has not been shown yet."""
 
 
 class Action(StrEnum):
-    """What the user asks for.
+    """An action that the user requests.
 
-    MIRROR, FPS and HELP have been done by the window; the others are for the program.
+    The window handles MIRROR, FPS and HELP itself; the program handles the others.
     """
 
     QUIT = "quit"
@@ -55,10 +55,10 @@ _ACTIONS = {
 
 
 class PreviewKeys:
-    """Keys to actions, and how the picture is to be shown after them.
+    """The preview's key state: turns keys into actions and decides how to show the image.
 
-    To show the room is asked first, for ANSWER_S from the first picture with the question on; any
-    other key but y takes the question back.
+    Before the room is shown the user is asked, for ANSWER_S from the first image that shows the
+    question. Only y confirms; s is ignored, and any other key cancels the question.
 
     Attributes:
         passthrough: the real room is on air.
@@ -77,7 +77,7 @@ class PreviewKeys:
         self._asked: float | None = None
 
     def press(self, key: str, now: float) -> Action | None:
-        """What a key asks for; None for nothing, or nothing yet."""
+        """Return the action for a key; None if there is none, or none yet."""
         key = key.lower()
         if self._answer_s(now) is not None:
             if key == "s":  # held down, it repeats
@@ -94,7 +94,7 @@ class PreviewKeys:
         return action
 
     def view(self, status: PreviewStatus | None, now: float) -> View:
-        """How the next picture is to be shown; for each one that is."""
+        """Return how to show the next image; call it once for each image shown."""
         if self._asked == _WITH_NEXT_PICTURE:
             self._asked = now
         return View(
@@ -108,7 +108,7 @@ class PreviewKeys:
         )
 
     def _answer_s(self, now: float) -> float | None:
-        """Seconds left to answer; None where nothing is asked, or no longer."""
+        """Return the seconds left to answer; None if there is no question or it has expired."""
         left = 0.0 if self._asked is None else self._asked + ANSWER_S - now
         return left if left > 0 else None
 

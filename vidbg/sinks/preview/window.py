@@ -17,26 +17,27 @@ from vidbg.sinks.preview.preview_keys import Action, PreviewKeys
 
 _X11_ESCAPE = 0xFF1B
 _KEYS_A_FRAME = 8
-"""Keys taken after a frame at most: each costs up to a millisecond."""
+"""Maximum number of keys read after a frame; each costs up to a millisecond."""
 
 
 class WindowSink(LiveSink):
-    """Shows frames in a window until the user closes it with q, Esc or its button.
+    """A window that shows frames until the user closes it with q, Esc or its button.
 
     From then on `closed` is True and frames are ignored. The window belongs to the thread that
-    writes; closed from another thread, the sink leaves it to that thread's or the process's end.
+    writes: if another thread closes the sink, the window stays until the writing thread or the
+    process ends.
 
-    Keys are read while a frame is written, and what they ask for waits in take_keys(). Overlays are
+    Keys are read while a frame is written; take_keys() returns their actions. Overlays are
     drawn on a copy of the frame.
 
     Attributes:
-        status: what the overlays tell; to be set anew whenever it changes.
+        status: shown by the overlays; set it again whenever it changes.
 
     Args:
         info: of the frames.
-        title: of the window, unlike that of any other.
-        mirror: show the picture as a mirror would; m changes it. What other sinks get is not
-            mirrored, and text never is.
+        title: of the window; must be unique.
+        mirror: mirror the image; the m key toggles it. Other sinks' frames and text are never
+            mirrored.
     Raises:
         SinkError: there is no display, OpenCV was built without windows, or on macOS, which draws
             from the main thread only, another thread writes.
@@ -56,7 +57,7 @@ class WindowSink(LiveSink):
 
     @property
     def passthrough(self) -> bool:
-        """Whether the frames show the real room, which the window then says in red."""
+        """Whether the frames show the real room; the window then warns in red."""
         return self._keys.passthrough
 
     @passthrough.setter
@@ -64,13 +65,13 @@ class WindowSink(LiveSink):
         self._keys.passthrough = on
 
     def take_keys(self) -> list[Action]:
-        """What the user has asked for since the last call, in order; closing the window is QUIT."""
+        """Return the user's actions since the last call, in order; closing the window is QUIT."""
         actions, self._actions = self._actions, []
         return actions
 
     @property
     def closed(self) -> bool:
-        """The user has closed the window, or the sink was closed."""
+        """Whether the user closed the window or the sink was closed."""
         return self._dismissed or not self._open
 
     def _show(self, frame: Frame) -> None:
@@ -87,7 +88,7 @@ class WindowSink(LiveSink):
 
         if self._drawer is None:
             _require_thread(sys.platform)
-            # Qt adds a tool bar and a status line unless told otherwise.
+            # Qt adds a tool bar and a status line by default.
             cv2.namedWindow(
                 self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
             )
@@ -103,7 +104,7 @@ class WindowSink(LiveSink):
             self._destroy()
 
     def _read_keys(self) -> bool:
-        """Take the keys that wait; whether the window is still there."""
+        """Read the pending keys and return whether the window still exists."""
         import cv2
 
         try:
@@ -113,7 +114,7 @@ class WindowSink(LiveSink):
                     break
                 self._press(_character(code))
             return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
-        except cv2.error:  # OpenCV 5 with Qt has nothing to ask once the last window is closed
+        except cv2.error:  # OpenCV 5 with Qt fails here once the last window is closed
             return False
 
     def _press(self, character: str) -> None:
@@ -137,10 +138,10 @@ class WindowSink(LiveSink):
 
 
 def _character(code: int) -> str:
-    """The character of a key, "" where it has none.
+    """Return the character of a key, "" if it has none.
 
     Qt and GTK give X11's key symbols, GTK with modifiers above bit 16: the left arrow is 0xFF51,
-    of which waitKey(), which keeps 8 bits, makes a Q.
+    which waitKey(), keeping only 8 bits, turns into Q.
     """
     symbol = code & 0xFFFF
     if symbol == _X11_ESCAPE:
@@ -165,9 +166,9 @@ def _no_windows(error: Exception) -> str:
 
 
 def display_problem(environ: Mapping[str, str], platform: str) -> str | None:
-    """Why no window can be opened here, with the next step; None if one can.
+    """Return why no window can be opened here, with the next step; None if one can.
 
-    Asked beforehand, because OpenCV's Qt ends the whole process where it finds no display.
+    Checked first because OpenCV's Qt ends the whole process if it finds no display.
     """
     if platform in ("win32", "darwin"):
         return None
@@ -186,7 +187,7 @@ def display_problem(environ: Mapping[str, str], platform: str) -> str | None:
 
 
 def _answers(display: str) -> bool:
-    """Whether an X server listens at "host:number.screen"; without a host, on this machine."""
+    """Return whether an X server listens at "host:number.screen" (no host: on this machine)."""
     host, _, rest = display.rpartition(":")
     number = rest.split(".")[0]
     if not number.isdecimal():

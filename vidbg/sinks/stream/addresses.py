@@ -1,4 +1,4 @@
-"""What the network outputs are called on the command line."""
+"""Addresses of the network outputs on the command line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from vidbg.util.urls import public_name, split_url
 
 
 def web_address(output: str) -> tuple[str, int] | None:
-    """Host and port that `web:8090` or `http://127.0.0.1:8090/` mean; None for other outputs.
+    """Return host and port of `web:8090` or `http://127.0.0.1:8090/`; None for other outputs.
 
     Raises:
-        ConfigError: it begins so, but has no host, no port or a path.
+        ConfigError: it has this form, but has no host, no port or a path.
     """
     if output.startswith("web:"):
         output = f"http://127.0.0.1:{output.removeprefix('web:')}/"
@@ -27,7 +27,7 @@ def web_address(output: str) -> tuple[str, int] | None:
 
 
 def pipewire_name(output: str) -> str | None:
-    """The camera's name that `pipewire` or `pipewire:NAME` means; None for other outputs.
+    """Return the camera name of `pipewire` or `pipewire:NAME`; None for other outputs.
 
     Raises:
         ConfigError: it has a colon but no name.
@@ -43,7 +43,7 @@ def pipewire_name(output: str) -> str | None:
 
 
 def is_broadcast(output: str) -> bool:
-    """Whether an output is a URL that BroadcastSink takes.
+    """Return whether an output is a URL for BroadcastSink.
 
     Raises:
         ConfigError: `rtmp://` or `rtmps://` without host or path, `srt://` without host or port.
@@ -61,7 +61,7 @@ def is_broadcast(output: str) -> bool:
 
 
 def is_stream(output: str) -> bool:
-    """Whether an output is a URL that NetworkStreamSink takes: `udp://HOST:PORT`.
+    """Return whether an output is a URL for NetworkStreamSink: `udp://HOST:PORT`.
 
     Raises:
         ConfigError: a URL with another scheme, or without host or port.

@@ -30,19 +30,19 @@ _SOURCE_OF_LINE = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] ")
 
 
 class BroadcastSink(ChildProcessSink):
-    """Streams frames as H.264: by RTMP in FLV with a silent track, or by SRT in MPEG-TS.
+    """An H.264 stream: RTMP in FLV with a silent audio track, or SRT in MPEG-TS.
 
-    PyAV's FFmpeg has no SRT, and holds up Python while it connects by RTMP: hence the program.
-    It connects when it has the first frame. Messages name host and port alone, for the rest of
+    The ffmpeg program is used because PyAV's FFmpeg has no SRT and blocks Python while it connects
+    by RTMP. It connects at the first frame. Messages name only host and port because the rest of
     the URL may hold a stream key.
 
     Args:
-        info: of the frames; 30 frames per second where it gives no rate.
+        info: of the frames; 30 frames per second if it has no rate.
         url: `rtmp://HOST/APP/KEY`, `rtmps://...`, or `srt://HOST:PORT` with options behind a `?`.
     Raises:
-        ConfigError: the URL is not like that.
+        ConfigError: the URL does not have this form.
         SinkError: ffmpeg is missing or cannot do it, with the next step; or, while writing, the
-            connection failed, broke, or took nothing for STALL_S.
+            connection failed, broke, or accepted no data for STALL_S.
     """
 
     def __init__(self, info: StreamInfo, url: str) -> None:
@@ -63,7 +63,7 @@ class BroadcastSink(ChildProcessSink):
         )
 
     def _summary(self, lines: Sequence[str]) -> str:
-        """The last and the third last, where the reason often is that the last has no more."""
+        """Return the last line and the third last, which often gives the actual reason."""
         telling = [*lines[-3:][:1], *lines[-1:]]
         return "; ".join(dict.fromkeys(_SOURCE_OF_LINE.sub("", line) for line in telling))
 
@@ -72,7 +72,7 @@ class BroadcastSink(ChildProcessSink):
 
 
 def broadcast_problem(protocol: str) -> str | None:
-    """Why there can be no stream by "rtmp", "rtmps" or "srt" here, with the next step; or None."""
+    """Return why "rtmp", "rtmps" or "srt" cannot be used, with the next step; None if it can."""
     if shutil.which("ffmpeg") is None:
         return f"the program ffmpeg is not installed: {install_step(_PACKAGES)}"
     _, _, outputs = _listed("-protocols").partition("Output:")
@@ -103,7 +103,7 @@ def _command(info: StreamInfo, url: str, protocol: str) -> list[str]:
         "framerate": str(rate),
         "i": "pipe:0",
     }
-    # Some services, YouTube among them, take no stream without a sound track.
+    # YouTube and some other services reject streams without an audio track.
     silence = {"f": "lavfi", "i": "anullsrc=sample_rate=44100:channel_layout=stereo"}
     audio = {"c:a": "aac", "b:a": "128k", "shortest": None}  # silence has no end of its own
     matrix = "bt709" if Colour().matrix_at(info.height) == 1 else "smpte170m"
@@ -132,6 +132,6 @@ def _command(info: StreamInfo, url: str, protocol: str) -> list[str]:
 
 
 def _arguments(options: dict[str, str] | dict[str, str | None]) -> list[str]:
-    """Options as ffmpeg takes them; None for one without a value."""
+    """Return options as ffmpeg's arguments; the value None means that an option has none."""
     pairs = ((f"-{name}", value) for name, value in options.items())
     return [word for pair in pairs for word in pair if word is not None]

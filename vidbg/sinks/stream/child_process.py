@@ -1,4 +1,4 @@
-"""Frames for another program, through its standard input."""
+"""A sink that feeds frames to another program through its standard input."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from vidbg.sinks.web.newest_image import PATIENCE_S, NewestFrameSink
 _log = logging.getLogger(__name__)
 
 START_S = 0.4
-"""How long opening watches whether the program ends at once, in seconds."""
+"""How long opening waits to see whether the program exits at once, in seconds."""
 
 _WORDS_S = 0.5  # for the last words of a program that has just gone
-_TERMINATE_S = 1.0  # from the polite signal to the other
+_TERMINATE_S = 1.0  # between SIGTERM and SIGKILL
 _LINES = 20  # of standard error that are kept
 
 # Ctrl-C at the terminal is for vidbg alone, which then closes the program.
@@ -30,14 +30,14 @@ _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows'
 
 
 class ChildProcessSink(NewestFrameSink):
-    """Feeds bare BGR frames to a program that runs for as long as the sink is open.
+    """A sink that feeds raw BGR frames to a program, which runs while the sink is open.
 
     Args:
         name: of this sink in messages ("the stream to rtmp://host").
         info: of the frames.
         command: the program and its arguments.
         advice: the next step when it ends by itself, a sentence without its full stop.
-        stall_s: taking no frame for longer than so many seconds is a failure; None never.
+        stall_s: accepting no frame for longer than this, in seconds, is a failure; None: never.
     Raises:
         SinkError: it cannot be started or ends within START_S; or, while writing, it has ended or
             stalled.
@@ -116,7 +116,7 @@ class ChildProcessSink(NewestFrameSink):
         return SinkError(f"{self._name} {what}: {reason}. {self._advice}")
 
     def _last_words(self) -> str:
-        """Why the program ended, as far as it says so."""
+        """Return why the program ended, as far as its output says."""
         ended = "takes no more frames"
         if self._ends_within(_WORDS_S):
             ended = f"ended with exit code {self._process.returncode}"
@@ -125,11 +125,11 @@ class ChildProcessSink(NewestFrameSink):
         return f"{self._program} {ended}" + (f" ({words})" if words else "")
 
     def _summary(self, lines: Sequence[str]) -> str:
-        """What tells most of the program's last lines on standard error, the newest last."""
+        """Return the most useful of the program's last lines on standard error, newest last."""
         return lines[-1] if lines else ""
 
     def _concealed(self, line: str) -> str:
-        """A line of the program's without what is secret in it."""
+        """Return a line of the program's output without secrets."""
         return line
 
     def _release(self) -> None:

@@ -22,17 +22,17 @@ CONNECT_S = 10.0
 
 
 class NetworkStreamSink(NewestFrameSink):
-    """Streams frames as H.264 in MPEG-TS over UDP, whether anybody receives or not. No sound.
+    """An H.264 stream in MPEG-TS over UDP, sent with or without a receiver. No audio.
 
-    Messages name host and port alone.
+    Messages name only host and port.
 
     Args:
         info: of the frames.
         url: `udp://host:port`, with FFmpeg's options behind a `?`.
     Raises:
-        ConfigError: the URL is not like that.
+        ConfigError: the URL does not have this form.
         SinkError: it cannot be opened within CONNECT_S; or, while writing, the network failed or
-            took nothing for STALL_S.
+            accepted no data for STALL_S.
     """
 
     def __init__(self, info: StreamInfo, url: str) -> None:
@@ -90,7 +90,7 @@ class NetworkStreamSink(NewestFrameSink):
 
 
 def _with_packet_size(url: str) -> str:
-    """Packets of seven MPEG-TS packets, which fit a network's frames and every reader."""
+    """Set packets of seven MPEG-TS packets, which suit network frames and every reader."""
     if "pkt_size=" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}pkt_size=1316"

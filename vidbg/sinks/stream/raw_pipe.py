@@ -18,28 +18,28 @@ from vidbg.sinks.live_sink import LiveSink
 from vidbg.util.choices import RawFormat as RawFormat
 
 MOST_REPEATED_S = 1.0
-"""Longest gap of a live stream that is filled by repeating a frame: after a longer one, such as a
-stopped process, the reader would be behind for as long."""
+"""Longest gap in a live stream that is filled by repeating a frame. After a longer one, such as a
+stopped process, the reader would lag by that time."""
 
 HELD_UP = 0.5
-"""Share of a period that a write takes when the reader is the one who is late."""
+"""Share of a period from which on a slow write means that the reader is late."""
 
 
 class RawPipeSink(LiveSink):
-    """Writes frames to a binary stream at a constant rate.
+    """A sink that writes frames to a binary stream at a constant rate.
 
-    No format has times of its own, so a frame is repeated while the next one is late, and
-    left out where two fall into one period: what comes out lasts as long as what went in.
+    The formats have no timestamps, so a frame is repeated while the next one is late, and skipped
+    if two fall into one period: the output lasts as long as the input.
 
-    Live, a reader that takes frames late gets none of them twice: the time that it held a write up
-    is left out, and so is a gap of more than MOST_REPEATED_S.
+    In live streams a slow reader gets no frame twice: the time for which it blocked a write is
+    skipped, and so is a gap longer than MOST_REPEATED_S.
 
     Args:
-        info: of the frames; 30 frames per second where it gives no rate.
+        info: of the frames; 30 frames per second if it has no rate.
         stream: None takes standard output.
         raw_format: "y4m" describes itself, in 4:2:0 and limited range, BT.709 from 720 lines and
-            BT.601 below; "i420" is the same planes (Y, U, V) and "bgr24" the pixels, both bare:
-            their size and rate the reader must be told.
+            BT.601 below; "i420" is the same planes (Y, U, V) and "bgr24" the pixels, both without a
+            header: the reader must be told their size and rate.
     Raises:
         SinkError: standard output is a terminal; or, while writing, the reader has gone.
     """
@@ -82,7 +82,7 @@ class RawPipeSink(LiveSink):
                 return
 
     def _leave_out(self, periods: int) -> None:
-        """Go on as if so many periods had not been."""
+        """Continue as if this many periods had not passed."""
         self._start += float(periods / self._rate)
 
     def _send(self, data: bytes | memoryview) -> None:
@@ -110,7 +110,7 @@ class RawPipeSink(LiveSink):
             self._repeat(data, round((end_s - self._start) * self._rate) - self._periods)
 
     def _abandon(self) -> None:
-        """Let Python's own flush at exit find an open stream, or it would complain once more."""
+        """Point standard output at the null device, so that Python's flush at exit works."""
         if sys.stdout is not None and self._stream is sys.stdout.buffer:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -137,14 +137,14 @@ def _header(info: StreamInfo, rate: Fraction) -> bytes:
 
 
 def _encoder(raw_format: RawFormat, height: int) -> Callable[[Image], bytes | memoryview]:
-    """What makes a frame's bytes of its image."""
+    """Return the function that encodes an image as a frame's bytes."""
     if raw_format == "bgr24":
         return lambda image: np.ascontiguousarray(image).data
     return _Planes(height, heading=b"FRAME\n" if raw_format == "y4m" else b"")
 
 
 class _Planes:
-    """Turns BGR images into a heading and the planes Y, U and V in 4:2:0, limited range."""
+    """An encoder of BGR images as a header and the planes Y, U and V in 4:2:0, limited range."""
 
     def __init__(self, height: int, heading: bytes) -> None:
         from av.video.reformatter import VideoReformatter
@@ -152,7 +152,7 @@ class _Planes:
         from vidbg.sinks.encoding.pixel_conversion import ACCURATE
 
         self._reformatter = VideoReformatter()
-        self._matrix = Colour().matrix_at(height)  # the format has no word for it
+        self._matrix = Colour().matrix_at(height)  # the format cannot state it
         self._accurate = ACCURATE
         self._heading = heading
 
@@ -171,6 +171,6 @@ class _Planes:
 
 
 def _plane(plane: Any) -> memoryview:
-    """The samples of a PyAV plane without the padding of its rows."""
+    """Return the samples of a PyAV plane without row padding."""
     rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
     return np.ascontiguousarray(rows[:, : plane.width]).data

@@ -1,4 +1,4 @@
-"""What sinks have in common that deliver the newest frame from a thread of their own."""
+"""Base class of sinks that deliver the newest frame in their own thread."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from vidbg.sinks.live_sink import LiveSink
 from vidbg.util.mailbox import Mailbox
 
 STALL_S = 10.0
-"""What takes no frame for so many seconds is broken."""
+"""A receiver that accepts no frame for this many seconds is treated as broken."""
 
 PATIENCE_S = 3.0
 """How long closing waits for the last frame, in seconds."""
 
 
 class NewestFrameSink(LiveSink):
-    """A thread delivers the newest frame, so that write() never waits.
+    """A sink whose own thread delivers the newest frame, so that write() never waits.
 
-    Frames that came while it was busy are dropped and counted. Who inherits starts `_thread`
-    once it is ready to deliver.
+    Frames that arrive while it is busy are dropped and counted. Subclasses start `_thread`
+    once they are ready to deliver.
 
     Args:
         name: of this sink in messages, and of its thread.
         info: of the frames.
-        stall_s: delivering one frame for longer than so many seconds is a failure; None never.
+        stall_s: taking longer than this, in seconds, for one frame is a failure; None: never.
     """
 
     def __init__(self, name: str, info: StreamInfo, *, stall_s: float | None) -> None:
@@ -41,7 +41,7 @@ class NewestFrameSink(LiveSink):
 
     @property
     def dropped(self) -> int:
-        """Frames left out because delivering was slower than they came."""
+        """The number of frames dropped because delivery was too slow."""
         return self._newest.dropped
 
     @abstractmethod
@@ -50,7 +50,7 @@ class NewestFrameSink(LiveSink):
 
     @abstractmethod
     def _error(self, what: str) -> SinkError:
-        """What the caller of write() is told of `_failure`; `what` happened: "failed"."""
+        """Return the error for the caller of write(); `what` happened, such as "failed"."""
 
     def _run(self) -> None:
         try:

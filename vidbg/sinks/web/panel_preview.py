@@ -1,4 +1,4 @@
-"""A control panel for a run: a page on this machine with its picture, state and settings."""
+"""A control panel for a run: a local page with its output, state and settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vidbg.sinks.web.web_server import NewestJpeg
 
 HOST = "127.0.0.1"
-"""Never another: whoever reaches the panel sees the output and changes it."""
+"""Never another address: whoever reaches the panel can see and change the output."""
 
 
 def serve_panel(control: Control, port: int) -> WebService:

@@ -1,4 +1,4 @@
-"""The control panel's page and what it asks for, on aiohttp."""
+"""The control panel's page and its requests, served with aiohttp."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _REQUEST_S = 10.0  # that a page may take to send what it wants
 
 
 class Control(Protocol):
-    """What the panel shows and changes. Called by threads of its own."""
+    """The state and settings behind the panel. Its methods are called from the panel's threads."""
 
     def state(self) -> dict[str, Any]:
-        """How it goes and looks, as JSON has it."""
+        """Return the run's state and appearance as JSON values."""
         ...
 
     def change(self, change: Any) -> None:
-        """Take what the page sent, as JSON had it.
+        """Apply the changes that the page sent as JSON values.
 
         Raises:
-            VidbgError: it cannot be; all stays as it was.
+            VidbgError: the change is impossible; nothing was changed.
         """
         ...
 
     def thumbnail(self, number: int) -> bytes | None:
-        """A small JPEG of one of the backgrounds to choose from; None where there is none.
+        """Return a small JPEG of one of the backgrounds to choose from; None if there is none.
 
-        Called once at a time.
+        Never called concurrently.
         """
         ...
 
@@ -73,10 +73,10 @@ def panel_application(
 
 
 async def _json(request: web.Request) -> Any:
-    """What a request holds.
+    """Return the JSON of a request.
 
     Raises:
-        HTTPException: it holds no JSON, too much, or does not come in time.
+        HTTPException: the body is not JSON, is too large, or does not arrive in time.
     """
     if request.content_type != "application/json":  # which other sites' forms cannot send
         raise web.HTTPUnsupportedMediaType(text="send application/json")

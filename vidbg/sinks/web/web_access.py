@@ -1,4 +1,4 @@
-"""Who may ask the web output and the panel for anything: the owner, and no other site's page."""
+"""Access control of the web output and the panel: only the owner, and no other site's pages."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def guard(host: str, token: str) -> Middleware:
-    """Answers only what comes from this server's own pages, the address bar or a program, and
-    knows the token.
+    """Create a middleware that answers only requests with the token.
 
-    The token is taken from `?token=` or from `Authorization: Bearer`. There is no cookie: browsers
-    send the cookies of 127.0.0.1 to every port there, and other accounts serve pages, too. On
-    Linux programs of the same account need no token for this machine's own address.
+    They must come from this server's own pages, the address bar or a program.
+
+    The token is taken from `?token=` or from `Authorization: Bearer`. There is no cookie because
+    browsers send cookies of 127.0.0.1 to every port, where other accounts may serve pages. On
+    Linux, programs of the same account need no token for this machine's own address.
 
     Args:
         host: the name or address that is served.
@@ -64,7 +65,7 @@ def guard(host: str, token: str) -> Middleware:
 
 
 def _names_of(host: str) -> frozenset[str]:
-    """What the server may be called: another name could be made to lead here by another site."""
+    """Return the names allowed for the server; another site could point any other name here."""
     if host in _LOOPBACK:
         return _LOOPBACK
     own = socket.gethostname().lower()
@@ -72,9 +73,9 @@ def _names_of(host: str) -> frozenset[str]:
 
 
 def _is_address(name: str) -> bool:
-    """Whether it is the address of a machine, which no other site can take for a name of its own.
+    """Return whether it is a machine's address, which no other site can use as its own name.
 
-    Not 0.0.0.0: it leads to this machine, but browsers take it for another site than 127.0.0.1.
+    0.0.0.0 is not: it leads to this machine, but browsers treat it as another site.
     """
     try:
         return not ip_address(name).is_unspecified
@@ -83,7 +84,7 @@ def _is_address(name: str) -> bool:
 
 
 def _asked_name(request: web.Request) -> str:
-    """The host that a request names.
+    """Return the host that a request names.
 
     Raises:
         HTTPBadRequest: it names none, two, or something else.
@@ -96,10 +97,10 @@ def _asked_name(request: web.Request) -> str:
 
 
 def _refuse_other_sites(request: web.Request) -> None:
-    """Refuse what another page asks for, be it by an image, a frame, a form, a link or a script.
+    """Refuse requests from other sites' pages: images, frames, forms, links and scripts.
 
     Raises:
-        HTTPForbidden: the browser says by its Fetch metadata or by Origin that it is one.
+        HTTPForbidden: the Fetch metadata or Origin shows that the request is one.
     """
     own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
     foreign = any(origin.lower() not in own for origin in request.headers.getall("Origin", []))
@@ -117,10 +118,10 @@ def _knows(request: web.Request, token: str) -> bool:
 
 
 def _is_trusted(request: web.Request) -> bool:
-    """Whether a program of this account asks.
+    """Return whether the request comes from a program of this account.
 
-    A browser is one only if it has told that no other page made it ask, by its Fetch metadata or,
-    for a WebSocket, by Origin.
+    A browser is trusted only if its Fetch metadata, or Origin for a WebSocket, shows that no other
+    page made the request.
     """
     silent = not {"Sec-Fetch-Site", "Origin"} & request.headers.keys()
     if silent and request.headers.get("User-Agent", "").startswith("Mozilla/"):

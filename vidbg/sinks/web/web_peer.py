@@ -1,4 +1,4 @@
-"""Which account of this machine a connection comes from, on Linux."""
+"""Lookup of the account that a local connection comes from, on Linux."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 _TABLES = Path("/proc/net/tcp"), Path("/proc/net/tcp6")
-_ESTABLISHED = "01"  # in every other state the kernel may name root in place of the owner
+_ESTABLISHED = "01"  # in any other state the kernel may report root instead of the owner
 
 
 def is_own_account(transport: BaseTransport) -> bool:
-    """Whether the other end belongs to this process's account; False where that is not known."""
+    """Return whether the other end belongs to this process's account; False if unknown."""
     if not sys.platform.startswith("linux"):
         return False
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
@@ -36,7 +36,7 @@ def _rows() -> Iterator[list[str]]:
 
 
 def _entries(address: str, port: int) -> tuple[str, str]:
-    """An end as the tables of IPv4 and IPv6 write it: words in the machine's byte order."""
+    """Format an end as the IPv4 and IPv6 tables do: words in the machine's byte order."""
     whole = ip_address(address.partition("%")[0])
     if isinstance(whole, IPv4Address):
         return _entry(whole, port), _entry(IPv6Address(f"::ffff:{whole}"), port)

@@ -18,15 +18,15 @@ from vidbg.sinks.web.web_access import add_headers, guard
 
 _QUALITY = 85  # of JPEG
 _SEND_BUFFER = 256 * 1024  # bytes a client may be behind in the system's buffer
-_SILENCE_S = 20.0  # a client that takes or answers nothing for so long has gone
-_VIEWER_S = 0.5  # who has taken frames for so long is a viewer; a probe is none
+_SILENCE_S = 20.0  # a client that accepts or answers nothing for so long has gone
+_VIEWER_S = 0.5  # a client that has taken frames for so long is a viewer, not a probe
 _MOST_BYTES = 4096  # of what a page sends
 
 
 class NewestJpeg:
-    """The newest frame for any number of clients; encoded once, and only if one asks for it.
+    """The newest frame for any number of clients; encoded once, and only on request.
 
-    offer() is for any one thread, watchers may be read by any; the rest is for the server's.
+    Call offer() from one thread and read watchers from any; the rest is for the server's thread.
 
     Attributes:
         watchers: clients that have been taking frames for half a second.
@@ -53,7 +53,7 @@ class NewestJpeg:
         self.wake()
 
     async def frames(self) -> AsyncGenerator[bytes]:
-        """The newest frame each time, never one twice, for one client, until closed."""
+        """Yield the newest frame for one client, never the same one twice, until closed."""
         clock = asyncio.get_running_loop().time
         seen, viewer_s, counted = 0, None, False
         try:
@@ -71,7 +71,7 @@ class NewestJpeg:
             self.watchers -= counted
 
     async def _wait(self, at_most_s: float | None) -> None:
-        """For another frame, or the end."""
+        """Wait for another frame or the end."""
         with suppress(TimeoutError):
             async with asyncio.timeout(at_most_s):
                 await self._changed.wait()
@@ -84,7 +84,7 @@ class NewestJpeg:
 
 
 def application(newest: NewestJpeg, host: str, token: str) -> web.Application:
-    """The server's pages, for who knows the token; `host` is the name it was asked to serve as."""
+    """Create the server's pages, which need the token; `host` is the name to serve as."""
 
     async def mjpeg(request: web.Request) -> web.StreamResponse:
         kind = "multipart/x-mixed-replace; boundary=frame"
@@ -110,7 +110,7 @@ def application(newest: NewestJpeg, host: str, token: str) -> web.Application:
 
 
 def picture_application(newest: NewestJpeg, host: str, token: str, page: str) -> web.Application:
-    """A page at / that shows the newest frame, which comes over /ws; for who knows the token.
+    """Create a page at / that shows the newest frame, sent over /ws; it needs the token.
 
     Args:
         page: the name of its three files in this folder, without .html, .css and .js.
@@ -126,7 +126,7 @@ def picture_application(newest: NewestJpeg, host: str, token: str, page: str) ->
 
 
 def _picture_socket(newest: NewestJpeg) -> Handler:
-    """Sends the newest frame over a WebSocket."""
+    """Create a handler that sends the newest frame over a WebSocket."""
 
     async def socket(request: web.Request) -> web.StreamResponse:
         response = web.WebSocketResponse(
@@ -148,11 +148,11 @@ def _picture_socket(newest: NewestJpeg) -> Handler:
 
 
 def _page(name: str) -> Handler:
-    """Serves a page of this folder, whose own files are asked for with the same token."""
+    """Create a handler for a page of this folder, which requests its files with the same token."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
         token = request.query.get("token")
-        # quoted: who needs no token may have been sent here with anything in its place
+        # quoted: a client that needs no token may have been sent here with any text as one
         query = "" if token is None else f"?token={quote(token, safe='')}"
         text = _read(name).replace("{query}", query)
         return web.Response(text=text, content_type="text/html")
@@ -161,7 +161,7 @@ def _page(name: str) -> Handler:
 
 
 def _file(name: str, kind: str) -> Handler:
-    """Serves a file of this folder, read anew each time."""
+    """Create a handler for a file of this folder, which is read again for each request."""
 
     async def serve(_: web.Request) -> web.StreamResponse:
         return web.Response(text=_read(name), content_type=kind)
@@ -182,7 +182,7 @@ async def _send(response: web.WebSocketResponse, newest: NewestJpeg) -> None:
 
 
 def _drop(request: web.Request) -> None:
-    """End a connection without waiting for a client that takes nothing."""
+    """Close a connection without waiting for a client that accepts no data."""
     if request.transport is not None:
         request.transport.abort()
 

@@ -1,4 +1,4 @@
-"""The newest picture, and what else an aiohttp application serves, by a thread of its own."""
+"""An aiohttp application that serves the newest image and more in its own thread."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LINGER_S = 2.0  # that an answered client may take to send the rest of what it 
 
 
 class WebService(Closeable):
-    """Serves from its construction until it is closed; a slow client misses pictures.
+    """An HTTP service that runs until it is closed; slow clients miss images.
 
     Args:
         name: in messages ("the web output").
@@ -74,11 +74,11 @@ class WebService(Closeable):
 
     @property
     def watched(self) -> bool:
-        """Whether any client is being shown the picture."""
+        """Whether any client is watching."""
         return self._newest.watchers > 0
 
     def offer(self, image: Image) -> None:
-        """Replace the picture; never waits.
+        """Replace the image without waiting.
 
         Raises:
             SinkError: the server has ended.
@@ -126,13 +126,13 @@ class WebService(Closeable):
 
 
 def _reachable(host: str) -> str:
-    """A host as it stands in a URL; for all of this machine's addresses the loopback's."""
+    """Return a host for use in a URL; the loopback address if it means all of this machine's."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"[{host}]" if ":" in host else host
 
 
 def _quiet_logger() -> logging.Logger:
-    """For the server: what a client sends wrongly, or breaks off, is no event of this program."""
+    """Return a silent logger for the server: clients' errors are not this program's."""
     from aiohttp.http_exceptions import HttpProcessingError
     from aiohttp.web import RequestPayloadError
 

@@ -1,4 +1,4 @@
-"""Frames for browsers and OBS browser sources: a page, MJPEG and a WebSocket over HTTP."""
+"""The web output for browsers and OBS: a page, MJPEG and a WebSocket over HTTP."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _log = logging.getLogger(__name__)
 
 
 class WebSink(LiveSink):
-    """Serves the newest frame to any number of clients; a slow one misses frames.
+    """A sink that serves the newest frame to any number of clients; slow ones miss frames.
 
-    A thread of its own serves; write() never waits, and nothing is encoded while nobody watches.
+    It serves in its own thread: write() never waits. Nothing is encoded without viewers.
 
     Args:
         info: of the frames.
-        host: name or address to listen at; other than this machine's own, it is warned of.
+        host: name or address to listen at; logs a warning unless it is this machine's own.
         port: 0 takes any that is free.
     Attributes:
         port: where it listens.
@@ -52,7 +52,7 @@ class WebSink(LiveSink):
             )
 
     def watched(self) -> bool | None:
-        """Whether any client has been taking frames for half a second, by MJPEG or WebSocket."""
+        """Return whether any client has taken frames for half a second, by MJPEG or WebSocket."""
         return self._service.watched
 
     def _show(self, frame: Frame) -> None:

@@ -15,21 +15,21 @@ _log = logging.getLogger(__name__)
 
 _FILE = "web-secret"
 _LENGTH = 43  # of a secret of 32 bytes in URL-safe base 64
-_PRIVATE = 0o077  # rights that nobody but the owner may have
+_PRIVATE = 0o077  # permissions that only the owner may have
 
 
 def access_token(purpose: str) -> str:
-    """A token that opens one kind of page, and tells nothing about those for other purposes.
+    """Return the token for one kind of page, which reveals nothing about other tokens.
 
-    It is made of a secret in this account's state folder, so that an address stays as it is when
-    vidbg starts again. Where no file can be kept there, it is a new one for each start.
+    It is derived from a secret in this account's state folder, so addresses stay the same when
+    vidbg restarts. If no file can be kept there, each start has a new token.
     """
     secret = _kept_secret()
     return hmac.new(secret.encode(), purpose.encode(), "sha256").hexdigest()[:32]
 
 
 def secret_file() -> Path:
-    """Where the secret is kept; delete it for new addresses.
+    """Return the path of the secret; delete the file to get new addresses.
 
     Raises:
         RuntimeError: this account has no home.
@@ -60,7 +60,7 @@ def _kept_secret() -> str:
 
 
 def _read(file: Path) -> str | None:
-    """The secret in a file; None where there is none that only this account can know."""
+    """Return the secret in a file; None if there is none that only this account can read."""
     try:
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
