@@ -39,7 +39,7 @@ Times = dict[str, float]
 PERCENTILES = (50, 95, 99)
 
 SETTLE_S = 0.3
-"""From the start of a live measurement to its first frame."""
+"""Delay from the start of a live measurement to its first frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ def _measure_live(
         cpu_s = time.process_time() - cpu_s
     if report.frames < 2:
         raise BackendError("no frames came through; -v tells why")
-    seconds = report.seconds * report.frames / (report.frames - 1)  # the last one's, too
+    seconds = report.seconds * report.frames / (report.frames - 1)  # add the last frame's share
     stream = StreamReport(report.frames, report.dropped, seconds, report.latencies_s)
     matter.clock = supervisor.clock
     return _result(plan, matter, measured, stream, report.repeated, cpu_s, matter.reused - reused)

@@ -13,12 +13,12 @@ from vidbg.errors import ConfigError
 from vidbg.util.decoding import decoded
 
 FORMAT = 1
-"""Version of the record, its "format"; docs/bench-json.md tells what changes it."""
+"""Version of the record, its "format"; docs/bench-json.md says when it changes."""
 
 Record = dict[str, Any]
 
 _COMPARED = ("machine.cpu", "machine.cores", "machine.system", "source")
-"""What two records should have in common for their figures to be comparable."""
+"""Fields that should be equal in two records for their figures to be comparable."""
 
 
 def read_record(path: Path) -> Record:

@@ -22,15 +22,15 @@ VIDEO_SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
     ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
 )  # fmt: skip
-"""What is taken for a video in a folder; a file that is named alone is tried whatever its name."""
+"""Suffixes of videos in folders. A file given by name is tried whatever its suffix."""
 
 _SOUND_OF_ALL_KINDS = (".avi", ".ogv", ".vob")
-"""Files whose sound is often of a kind that .mp4 does not hold, but .mkv does."""
+"""Formats whose audio codecs are often supported by .mkv but not by .mp4."""
 
 SUFFIX_ADDED = "_vidbg"
 
 LONGEST_NAME_BYTES = 255
-"""Of a file's name in nearly every file system."""
+"""Maximum length of a file name on nearly every file system."""
 
 
 @dataclass(frozen=True, slots=True)

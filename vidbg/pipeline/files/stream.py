@@ -26,13 +26,13 @@ from vidbg.util.timing import KEPT
 logger = logging.getLogger(__name__)
 
 READ_AHEAD, WRITE_BEHIND = 4, 2
-"""Frames held between the threads: enough to overlap, few enough to be late by little."""
+"""Frames queued between the threads: enough to overlap, few enough for low latency."""
 
 PATIENCE_S = 3.0
-"""How long a failure or Ctrl-C waits for a thread that hangs in a pipe or a camera's driver."""
+"""Wait after a failure or Ctrl-C for a thread that hangs in a pipe or a camera driver."""
 
 MOST_UNDER_WAY = WRITE_BEHIND + 2
-"""Frames between the road's two halves at most: held, going in and coming out."""
+"""Maximum number of frames between matting and compositing: queued, entering and leaving."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,23 +12,24 @@ from vidbg.util.limits import MIN_PIXELS
 logger = logging.getLogger(__name__)
 
 LAST_RESORTS = ((1.0, 2), (0.7, 2), (0.7, 3))
-"""Below the cheapest step of the ladder: share of its pixels, and of how many frames one is given
-to the network; in order of cost."""
+"""Levels below the cheapest ladder step: its share of pixels, and one frame in how many the network
+runs on; in order of cost."""
 
 SMALLER_SHARES = (0.5, 0.7)
-"""Smaller inputs where only one step is allowed, cheapest first."""
+"""Smaller inputs used when only one step is allowed, cheapest first."""
 
 WINDOW_S = 1.0
-"""What is judged at a time."""
+"""Length of one measurement."""
 
 HELD = 0.93
 """Share of the frames that must be done for the rate to count as held."""
 
 ROOM = 0.75
-"""Share of the time that the next larger step may be expected to take."""
+"""Maximum expected load of the next larger step, as a share of the time."""
 
 PATIENCE_S, MOST_PATIENCE_S = 6.0, 96.0
-"""How long all must be well before a larger step is tried; doubled when that proves too much."""
+"""How long the rate must hold before a larger step is tried, and the maximum. The time doubles
+when that step proves too demanding."""
 
 
 @dataclass(frozen=True, slots=True)

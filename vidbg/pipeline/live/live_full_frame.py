@@ -20,7 +20,7 @@ from vidbg.util.lifecycle import Closeable
 logger = logging.getLogger(__name__)
 
 BACKGROUND_RETRY_S = 5.0
-"""After a background failed, frames take the two steps on the CPU for this long."""
+"""How long frames are composited on the CPU after a background failed."""
 
 
 class LiveFullFrame(Closeable):

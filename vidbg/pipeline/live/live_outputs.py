@@ -9,7 +9,7 @@ from vidbg.pipeline.files.jobs import PIPE
 from vidbg.sinks import find_output
 
 NO_OUTPUT = "none"
-"""Output name for a preview alone."""
+"""Output name for a preview only."""
 
 
 def check_live(compositing: CompositingConfig) -> None:

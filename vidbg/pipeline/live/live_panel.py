@@ -20,13 +20,13 @@ from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.web.panel_preview import serve_panel
 
 CONTROLS = {option.config_field: option for option in PANEL_OPTIONS}
-"""What the page has a control for beside the background, by the field that it changes."""
+"""Options with a control on the page, except the background, by config field."""
 
 KINDS = {name: kind for name, kind in BACKGROUNDS.items() if kind.panel_label}
 """The kinds of background that have a button on the panel."""
 
 SETTINGS = {kind.panel_setting.name: kind for kind in KINDS.values() if kind.panel_setting}
-"""The kind that each setting of a background belongs to, such as "strength" to blur."""
+"""The background kind that each setting belongs to, such as blur for "strength"."""
 
 
 class LivePanel:

@@ -48,7 +48,7 @@ class LivePreview:
         self._chosen = 0
         self._note: str | None = None
         self.run: Run | None = None
-        """Set once there is one."""
+        """The run that the keys control, once it is set."""
 
     def show(self, frame: Frame, status: LiveStatus) -> None:
         if self.run is None:

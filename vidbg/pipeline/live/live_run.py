@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
-"""Takes a line of text for people."""
+"""Receives a line of text for the user."""
 
 
 def run_live(

@@ -37,10 +37,10 @@ LOAD_PATIENCE_S = 120.0
 """Building a TensorRT engine takes a minute on some machines."""
 
 COMPILE_PATIENCE_S = 30.0
-"""How long the end of this thread waits for what compiles beside it: nobody can break that off."""
+"""Wait for a background compilation when this thread ends: it cannot be interrupted."""
 
 WHOLE = 0.99
-"""A matte that calls more of the picture a person shows the room."""
+"""A matte with a larger person share than this shows the room."""
 
 PART = "network"
 

@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 
 
 CPU_DEVICES = ("cpu", "torch-cpu")
-"""Where the ladder is climbed; other devices begin with its top."""
+"""Devices that climb the ladder. Others start at its top."""
 
 FORGIVEN_S, MOST_FORGIVEN_S = 3.0, 300.0
-"""After so long a device that was blamed is tried again, beside the one that serves; doubled each
-time that it is blamed, up to the second."""
+"""Delay before a blamed device is retried in the background, and its maximum. The delay doubles
+each time the device is blamed."""
 
 
 class Networks(Protocol):

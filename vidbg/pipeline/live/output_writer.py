@@ -23,23 +23,23 @@ from vidbg.util.timing import KEPT, StageClock
 logger = logging.getLogger(__name__)
 
 HOLD_S = 2.5
-"""How much longer than usual the next composited frame may take before the safe picture is shown.
-The last frame stands still until then: it shows no more of the room than it did, and a busy machine
-would otherwise make the person blink. Two seconds of trouble, and time to get over it."""
+"""How much longer than usual the next composited frame may take before the safe image is shown.
+The last frame is held until then: it shows no more of the room than before, and without it the
+person would flicker on a busy machine. This covers two seconds of trouble and the recovery."""
 
 MOST_INTERVAL_S = 3.0
-"""A longer interval between composited frames is an outage, and no measure of what is usual."""
+"""A longer interval between composited frames is an outage and does not count as usual."""
 
 MOST_STALL_S = 0.5
-"""A tick that is later than this counts as so late: a process that was stopped or starved wrote
-nothing meanwhile, and its frame is not old because of that."""
+"""Maximum lateness counted for a tick: a process that was stopped or starved wrote nothing in the
+meantime, and that does not make its frame old."""
 
 IDLE_PERIOD_S = 0.5
-"""Between two frames while nobody watches."""
+"""Interval between two frames while there are no viewers."""
 
 GRACE = 0.5
-"""How long a tick waits for a frame that is late, as a share of the period. Without it a frame that
-comes just after its tick is dropped for the next one, and the one before it written twice."""
+"""How long a tick waits for a late frame, as a share of the period. Without it, a frame that
+arrives just after its tick is dropped for the next one, and the previous frame is written twice."""
 
 WRITE_PATIENCE_S, MOST_HANGING = 3.0, 3
 

@@ -6,17 +6,17 @@ import math
 import time
 
 MAX_SHIFT = 0.03
-"""Most that one tick moves against the last, as a share of the period: nobody sees it."""
+"""Maximum shift of one tick, as a share of the period. It is too small to notice."""
 
 SLACK = 0.05
-"""How long a new frame may lie before its tick, as a share of the period."""
+"""Target wait of a new frame before its tick, as a share of the period."""
 
 
 GROWTH = 1.5
-"""Of the wait from one failure to the next."""
+"""Growth factor of the wait from one failure to the next."""
 
 SETTLED_S = 5.0
-"""What has not failed for so long works."""
+"""Time without a failure after which a part counts as working."""
 
 
 class Pacer:

@@ -21,10 +21,10 @@ from vidbg.sources import Source
 logger = logging.getLogger(__name__)
 
 READ_PATIENCE_S, PATIENT_INTERVALS = 3.0, 3.0
-"""Longer than this, and than so many of its intervals, no camera takes for a picture."""
+"""A camera hangs if a frame takes longer than both this time and this many of its intervals."""
 
 OPEN_PATIENCE_S = 15.0
-"""OpenCV waits ten seconds for the first picture of a camera."""
+"""OpenCV waits ten seconds for a camera's first frame."""
 
 MOST_HANGING = 3
 
@@ -62,7 +62,7 @@ class Reader:
         self._index = 0
         self._last_pts = 0.0
         self.ended = threading.Event()
-        """Set when a source that is not live has given its last frame."""
+        """Set when a source that is not live has delivered its last frame."""
 
     def start(self) -> None:
         self._turns.start()

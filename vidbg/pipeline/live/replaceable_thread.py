@@ -11,7 +11,7 @@ from contextlib import contextmanager
 logger = logging.getLogger(__name__)
 
 MOST_STEP_S = 0.5
-"""Longer than this nobody waits between two looks at a watch, unless the process stands still."""
+"""Two polls of a deadline are never further apart than this unless the process stands still."""
 
 
 class ReplaceableThread:

@@ -19,12 +19,12 @@ from vidbg.util.choices import Quality
 logger = logging.getLogger(__name__)
 
 SHARES: dict[Quality, float] = {"fast": 0.3, "balanced": 0.55, "best": 0.75}
-"""Of the time between two frames that the network may take at the start, by quality: the rest is
-for what else a frame needs, and for other programs."""
+"""Share of the frame interval that the network may take at the start, by quality. The rest is for
+the other stages and for other programs."""
 
 TRIALS = 4
 KEPT = 32
-"""Entries of the file; the oldest go first."""
+"""Maximum number of entries in the file. The oldest are removed first."""
 
 
 class Speeds:

@@ -17,7 +17,7 @@ Out = TypeVar("Out")
 
 PATIENCE_S = 2.0
 SLOWNESS = 20
-"""A call that takes longer than the first, and than so many of the last, hangs."""
+"""A call hangs if it takes longer than PATIENCE_S and than SLOWNESS times the last call."""
 
 FIRST_PATIENCE_S = 30.0
 """The first call compiles the network for its size, or reads a background."""

@@ -10,13 +10,13 @@ TOO_LATE = (
     "no new picture came in time; this computer is probably too busy: close other programs, or "
     "choose a smaller --size or --fps"
 )
-"""Why viewers see the background where nothing has failed."""
+"""Reason given when viewers see the background although nothing has failed."""
 
 EASED = (
     "This computer is busy, so the edge of your picture is less exact: close other programs, or "
     "choose a smaller --size or --fps"
 )
-"""What the governor's work looks like to the user."""
+"""Message to the user while the governor has lowered the level."""
 
 
 class State(Enum):

@@ -36,17 +36,17 @@ from vidbg.util.timing import StageClock
 logger = logging.getLogger(__name__)
 
 CHECK_PERIOD_S = 0.1
-"""Between two looks at threads, watchers and state."""
+"""Interval between two checks of threads, viewers and state."""
 
 STANDSTILL_S = 1.0
-"""A longer round than this means that the process did not run."""
+"""An iteration longer than this means that the process did not run."""
 
 UNWATCHED_S = 5.0
-"""So long after the last reader has gone the camera is closed: programs probe cameras by opening
-them for a moment, and a meeting's window that is opened anew asks twice."""
+"""Delay before the camera is closed after the last reader leaves: programs probe cameras by opening
+them briefly, and a reopened meeting window does so twice."""
 
 PATIENCE_S = 3.0
-"""How long the end waits for a thread that hangs."""
+"""Wait for a thread that hangs at the end of the run."""
 
 
 class Preview(Protocol):

@@ -23,7 +23,7 @@ from vidbg.util.photo_file import decode_picture, open_picture
 logger = logging.getLogger(__name__)
 
 HEIGHT, WIDTH = 108, 192
-"""Of the small pictures, in pixels."""
+"""Size of the thumbnails, in pixels."""
 
 _MOST_PIXELS = 50_000_000  # for formats decoded in full (not JPEG): 200 MB with alpha
 _KEPT = 1000  # thumbnails of about 8 kB each
