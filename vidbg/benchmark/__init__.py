@@ -1,1 +1,1 @@
-"""Measuring engines: the benchmark, its report and comparisons."""
+"""The benchmark of engines, its report and comparisons."""

@@ -1,4 +1,4 @@
-"""Measures a stream: stage by stage, end to end, with the machine it ran on."""
+"""Measures a stream by stage and end to end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Times = dict[str, float]
 PERCENTILES = (50, 95, 99)
 
 SETTLE_S = 0.3
-"""From the start of a live measurement to its first frame."""
+"""Delay from the start of a live measurement to its first frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class BenchmarkConfig:
     Attributes:
         path: a video; None for a synthetic person of the given size.
         width, height: of the synthetic frames, in pixels.
-        frames: measured; a shorter video is measured whole.
+        frames: number of measured frames; a shorter video is measured in full.
         warm_up: frames before the measurement.
-        live_fps: run live, as `vidbg run` does, with a synthetic camera of so many frames a second,
-            dropping what is late; None for as fast as it goes.
+        live_fps: run live, as `vidbg run` does, with a synthetic camera of this many frames a
+            second, dropping late frames; None for full speed.
         still: the synthetic person does not move.
-        y4m: write the results as raw video, which is thrown away; else they stay in memory.
+        y4m: write the results as raw video, which is discarded; else keep them in memory.
     """
 
     path: Path | None
@@ -102,16 +102,16 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one engine did.
+    """The measurements of one engine.
 
     Attributes:
-        network_ms, network_fps: the network alone, one input after the other.
+        network_ms, network_fps: of the network alone, one input after another.
         latencies_ms: of every frame, in milliseconds.
-        drops: frames that were overtaken by newer ones.
-        repeated: live, output frames for which no new one was there in time.
-        reused: frames that stood still, so that the network rested.
+        drops: frames superseded by newer ones.
+        repeated: in a live run, output frames repeated because no new one was ready in time.
+        reused: static frames for which the network was skipped.
         stages_ms, latency_ms: percentiles p50, p95, p99 in milliseconds; latency is from read to
-            written and holds the time in queues.
+            written and includes the time in queues.
         first_frame_s: from loading the network to the first composited frame.
         cpu_percent: of one core, over the measurement.
         rss_mb: the process's largest resident memory so far; None on Windows.
@@ -189,9 +189,9 @@ def run_benchmark(
 def run_apart(
     config: BenchmarkConfig, matting: MattingConfig, compositing: CompositingConfig
 ) -> Result:
-    """`run_benchmark` in a process of its own, so that no engine pays for another's memory.
+    """Run `run_benchmark` in a separate process, so that engines do not share memory.
 
-    That process ends with this call, also where a signal breaks it off.
+    The process ends with this call, even if a signal interrupts it.
     """
     before = set(multiprocessing.active_children())
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -204,7 +204,7 @@ def run_apart(
 
 
 def _time_network(backend: Backend, frame: Frame, plan: Geometry, count: int) -> list[float]:
-    """Seconds of each call; a call ends when its alpha is in memory."""
+    """Time each call in seconds, until its alpha is in memory."""
     batch = network_input(shrink(frame.image, plan), None, plan)
     clock = StageClock()
     for _ in range(count):
@@ -215,7 +215,7 @@ def _time_network(backend: Backend, frame: Frame, plan: Geometry, count: int) ->
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What is known before the stream runs, in seconds."""
+    """Measurements made before the stream runs, in seconds."""
 
     first_frame_s: float
     network_s: list[float]
@@ -238,7 +238,7 @@ def _measure(
 
 
 class _Loaded:
-    """The network that was warmed up, for a live run."""
+    """Provides the warmed-up network to a live run."""
 
     def __init__(self, matter: VideoMatting) -> None:
         self._matter = matter
@@ -253,7 +253,7 @@ class _Loaded:
         raise BackendError("the network failed while it was measured")
 
     def close(self, patience_s: float) -> None:
-        """The matter is closed by whoever measures."""
+        """Do nothing, because the caller closes the matter."""
 
 
 def _measure_live(
@@ -263,11 +263,11 @@ def _measure_live(
     compositing: CompositingConfig,
     measured: _Measured,
 ) -> Result:
-    """The road of `vidbg run`, every frame with a mask of its own."""
+    """Measure the pipeline of `vidbg run`, with a separate alpha for every frame."""
     reused = matter.reused
 
     def open_source() -> Source:
-        time.sleep(SETTLE_S)  # until the stages are ready: a camera takes longer to open
+        time.sleep(SETTLE_S)  # let the stages get ready: a real camera takes longer to open
         return config.open()
 
     with config.open() as source:
@@ -286,7 +286,7 @@ def _measure_live(
         cpu_s = time.process_time() - cpu_s
     if report.frames < 2:
         raise BackendError("no frames came through; -v tells why")
-    seconds = report.seconds * report.frames / (report.frames - 1)  # the last one's, too
+    seconds = report.seconds * report.frames / (report.frames - 1)  # add the last frame's share
     stream = StreamReport(report.frames, report.dropped, seconds, report.latencies_s)
     matter.clock = supervisor.clock
     return _result(plan, matter, measured, stream, report.repeated, cpu_s, matter.reused - reused)
@@ -328,7 +328,7 @@ def _engine_name(matter: VideoMatting, stages_ms: dict[str, Times]) -> str:
 
 
 def percentiles_ms(seconds: list[float]) -> Times:
-    """p50, p95 and p99 in milliseconds, rounded to microseconds."""
+    """Return p50, p95 and p99 in milliseconds, rounded to microseconds."""
     values = np.percentile(np.array(seconds) * 1e3, PERCENTILES)
     return {f"p{p}": round(float(v), 3) for p, v in zip(PERCENTILES, values, strict=True)}
 

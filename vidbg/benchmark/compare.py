@@ -1,4 +1,4 @@
-"""An older record of `vidbg bench --json`, and what has changed since."""
+"""Comparison with an older record of `vidbg bench --json`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from vidbg.errors import ConfigError
 from vidbg.util.decoding import decoded
 
 FORMAT = 1
-"""Version of the record, its "format"; docs/bench-json.md tells what changes it."""
+"""Version of the record, its "format"; docs/bench-json.md says when it changes."""
 
 Record = dict[str, Any]
 
 _COMPARED = ("machine.cpu", "machine.cores", "machine.system", "source")
-"""What two records should have in common for their figures to be comparable."""
+"""Fields that should be equal in two records for their figures to be comparable."""
 
 
 def read_record(path: Path) -> Record:
     """Read what `vidbg bench` printed, with or without its tables before the JSON line.
 
     Raises:
-        ConfigError: there is no complete record in the file, or one of a newer format.
+        ConfigError: the file has no complete record, or one of a newer format.
     """
     try:
         text = decoded(path.read_bytes()).strip()
@@ -51,7 +51,7 @@ def read_record(path: Path) -> Record:
 
 
 def _parsed(text: str) -> Record:
-    """The whole text as JSON, or else its last line."""
+    """Parse the whole text as JSON, or else its last line."""
     for candidate in (text, text.rpartition("\n")[2]):
         try:
             found = json.loads(candidate)
@@ -63,11 +63,11 @@ def _parsed(text: str) -> Record:
 
 
 def _check(record: Record) -> None:
-    """Refuse what the comparison cannot read.
+    """Refuse records that the comparison cannot read.
 
     Raises:
         KeyError: something is missing; its name is the argument.
-        TypeError, ValueError: something is of another kind; the message names it.
+        TypeError, ValueError: something has the wrong type or value; the message names it.
     """
     engines = record["engines"]
     if not isinstance(engines, list) or not engines:
@@ -83,10 +83,10 @@ def _check(record: Record) -> None:
 
 
 def figures(engine: Mapping[str, Any]) -> dict[str, float]:
-    """The figures of one engine that are compared, by what they are called in the table.
+    """Return the compared figures of one engine by their names in the table.
 
     Raises:
-        KeyError, TypeError: it is no complete record of an engine.
+        KeyError, TypeError: it is not a complete record of an engine.
     """
     whole = engine["end_to_end"]
     found = {
@@ -120,7 +120,7 @@ class Change:
 
 
 def changes(old: Record, new: Record) -> list[Change]:
-    """The figures of every engine that both records hold at the same network size."""
+    """Compare the figures of each engine that both records have at the same network size."""
     earlier = {(e["engine"], e["network_size"]): e for e in old["engines"]}
     found = []
     for engine in new["engines"]:
@@ -133,13 +133,13 @@ def changes(old: Record, new: Record) -> list[Change]:
 
 
 def differences(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:
-    """What makes the figures of two records hard to compare: then and now, by name."""
+    """Return the differing conditions of two records, then and now, by name."""
     pairs = {name: (_looked_up(old, name), _looked_up(new, name)) for name in _COMPARED}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def comparison(old: Record, new: Record) -> Record:
-    """What `--json --against` adds to the new record, as "against"."""
+    """Build the "against" entry that `--json --against` adds to the new record."""
     return {
         "differences": {
             name: {"then": then, "now": now} for name, (then, now) in differences(old, new).items()

@@ -20,7 +20,7 @@ from vidbg.util.paths import is_folder
 
 
 def describe_machine() -> dict[str, Any]:
-    """The machine and the versions of what does the work."""
+    """Describe the machine and the versions of the libraries used."""
     packages = (
         "numpy",
         "opencv-python",
@@ -45,10 +45,10 @@ def describe_machine() -> dict[str, Any]:
 
 
 def record(source: str, results: Sequence[Result]) -> dict[str, Any]:
-    """Everything as one object for scripts; docs/bench-json.md describes it.
+    """Return all results as one object for scripts; see docs/bench-json.md.
 
-    `end_to_end`, `stages` and `first_frame_s` are the first engine's; `engines` holds those of all,
-    and the network alone.
+    `end_to_end`, `stages` and `first_frame_s` are the first engine's; `engines` has them for every
+    engine, along with the network alone.
     """
     engines = [result.as_dict() for result in results]
     first = {key: engines[0][key] for key in ("end_to_end", "stages", "first_frame_s")}
@@ -56,7 +56,7 @@ def record(source: str, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def check_plot(path: Path) -> None:
-    """Refuse a plot that could not be drawn, before anything is measured.
+    """Refuse a plot that cannot be drawn, before anything is measured.
 
     Raises:
         SinkError: matplotlib is not installed, or the folder does not exist.
@@ -76,7 +76,7 @@ def check_plot(path: Path) -> None:
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
-    """The distribution of the latencies and the stages side by side, as a PNG or SVG.
+    """Plot the latency distribution and the stages side by side, as a PNG or SVG.
 
     Raises:
         SinkError: the file cannot be written.

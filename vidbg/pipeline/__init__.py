@@ -1,1 +1,1 @@
-"""Joins the rooms: streams from sources over matting and compositing to sinks."""
+"""Pipelines from sources through matting and compositing to sinks."""

@@ -1,4 +1,4 @@
-"""A sample clip made of a public-domain portrait, for those who have no video at hand."""
+"""A sample clip made from a public-domain portrait, for trying vidbg without a video."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ FRAME_COUNT = 120
 
 
 def write_sample(folder: Path) -> tuple[Path, Path]:
-    """Write `sample.mp4`, filmed as if by hand, and a background picture `background.jpg`.
+    """Write `sample.mp4`, a simulated handheld shot, and a background, `background.jpg`.
 
-    Both are made of pictures that scikit-image ships: NASA's portrait of the astronaut Eileen
+    Both are made from images that scikit-image ships: NASA's portrait of the astronaut Eileen
     Collins (public domain) and the Hubble Deep Field (NASA, public domain).
 
     Returns:
-        The paths of the clip and of the background; existing files are replaced.
+        The paths of the clip and of the background. Existing files are replaced.
     Raises:
         SourceError: scikit-image is not installed.
     """
@@ -53,7 +53,7 @@ def write_sample(folder: Path) -> tuple[Path, Path]:
 
 
 def write_comparison(before: Path, after: Path, target: Path) -> None:
-    """Write the first frames of two clips side by side as one picture."""
+    """Write the first frames of two clips side by side as one image."""
     both = np.hstack([_first_image(before), _first_image(after)])
     cv2.imwrite(str(target), both, [cv2.IMWRITE_JPEG_QUALITY, 88])
 

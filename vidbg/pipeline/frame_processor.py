@@ -1,4 +1,7 @@
-"""From a frame to its composite, in two halves, each of which has a thread of its own."""
+"""Frame processors turn a frame into a composited frame.
+
+`mat` runs in the matting thread, `compose` in the writer thread.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +23,20 @@ from vidbg.util.timing import StageClock
 logger = logging.getLogger(__name__)
 
 Compose = Callable[[Frame, Alpha], Frame]
-"""From a frame and its alpha to what the sink gets."""
+"""Turns a frame and its alpha into the frame that the sink receives."""
 
 
 class FrameProcessor(Protocol):
-    """What a stream's frames go through, one after the other.
+    """Turns each frame of a stream into a composited frame, in order.
 
     Attributes:
-        clock: how long each stage took.
+        clock: records how long each stage took.
     """
 
     clock: StageClock
 
     def mat(self, frame: Frame) -> Any:
-        """The first half; what `compose` needs of it.
+        """Run the matting half and return what `compose` needs.
 
         Raises:
             BackendError: the device failed.
@@ -41,23 +44,23 @@ class FrameProcessor(Protocol):
         ...
 
     def compose(self, frame: Frame, matte: Any) -> Frame:
-        """The second half, for the same frame.
+        """Run the compositing half for the same frame.
 
         Raises:
-            VidbgError: the device failed, or the background cannot be read on.
+            VidbgError: the device failed, or the background can no longer be read.
         """
         ...
 
     def reset(self) -> None:
-        """Forget the past: the next frame does not follow on the last."""
+        """Clear the temporal state before a frame that does not follow the last one."""
         ...
 
 
 class CpuCompositing:
-    """The network's alpha, then whatever is made of it.
+    """Frame processor that runs only the network on the device and composites on the CPU.
 
     Args:
-        matter: None for passthrough, when `compose` does not look at alpha.
+        matter: None for passthrough, where `compose` ignores alpha.
     """
 
     def __init__(self, matter: VideoMatting | None, compose: Compose) -> None:
@@ -79,11 +82,11 @@ class CpuCompositing:
 
 
 class GpuFrame:
-    """Both by the device: a frame is sent there and its composite fetched.
+    """Frame processor that runs matting and compositing on the device.
 
     Args:
-        compositor: for the background alone.
-        clock: of the stages: `send` until the frame is on its way, `fetch` until it is back.
+        compositor: provides the background only.
+        clock: times the stages: `send` uploads the frame, `fetch` waits for its composite.
     """
 
     def __init__(self, whole: FullFrame, compositor: Compositor, clock: StageClock) -> None:
@@ -102,10 +105,10 @@ class GpuFrame:
 
 
 class FrameProcessors(Closeable):
-    """Chooses a road for each stream; the device's graph is kept for streams of the same size.
+    """Chooses a frame processor per stream and reuses the device's graph for the same size.
 
     Args:
-        slots: frames between the two halves of a road at most.
+        slots: maximum number of frames between `mat` and `compose`.
     """
 
     def __init__(self, slots: int) -> None:
@@ -116,7 +119,7 @@ class FrameProcessors(Closeable):
     def choose(
         self, matter: VideoMatting | None, compositor: Compositor, info: StreamInfo
     ) -> FrameProcessor:
-        """The road for a stream that begins: the full frame on the device where that can be."""
+        """Choose the processor for a new stream, on the device where it supports the full frame."""
         whole = None
         one_step = not info.stills and not info.has_alpha and compositor.plain
         if matter is not None and one_step:
@@ -142,7 +145,7 @@ class FrameProcessors(Closeable):
         return self._whole
 
     def close(self) -> None:
-        """Free the device's graph; to be called before the matter is closed."""
+        """Free the device's graph. Call this before closing the matter."""
         whole, self._whole, self._made_for = self._whole, None, None
         if whole is not None:
             whole.close()

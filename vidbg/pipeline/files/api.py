@@ -1,4 +1,4 @@
-"""Processing files from Python in one call."""
+"""Python API that processes files in one call."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def process(
 
     Args:
         source: a file, a folder or a glob pattern, or a sequence of them.
-        output: a file or folder; None puts results beside their inputs.
-        background: as after `vidbg process -b`, the path of a file, or a whole CompositingConfig.
+        output: a file or folder; None puts results next to their inputs.
+        background: a value of `vidbg process -b`, a file's path, or a complete CompositingConfig.
         matting: device, precision, network size and smoothing.
         written: encoding, and whether to replace files that exist (by default not).
-        observer: is told about the progress.
+        observer: receives the progress.
     Returns:
         The files written, in the order of their inputs.
     Raises:

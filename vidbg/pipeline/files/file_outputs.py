@@ -1,4 +1,4 @@
-"""What a job writes: the checks before it starts, and the sinks."""
+"""Outputs of a job: the checks before it starts, and the sinks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OutputConfig:
         encoding: quality and speed of the video encoder.
         overwrite: replace a file that exists (never an input).
         alpha_video: write the matte, too, as a grey video of this name (text is converted).
-        interlaced: what becomes of interlaced input.
+        interlaced: how interlaced input is handled.
     """
 
     encoding: Encoding = field(default_factory=Encoding)
@@ -47,7 +47,7 @@ class OutputConfig:
 
 
 def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:
-    """Refuse what cannot be written, before anything is read.
+    """Refuse outputs that cannot be written, before anything is read.
 
     No input of any job, nor the background, is a target of any other: a batch would replace it
     before its turn comes. Two targets whose names differ in upper and lower case alone count as
@@ -86,7 +86,7 @@ def _check_kinds(job: Job, transparent: bool, alpha_video: Path | None) -> None:
 
 
 class _Inputs:
-    """The files that a run reads, found again under any of their names."""
+    """The files that a run reads, recognized under any of their names."""
 
     def __init__(self, jobs: Sequence[Job], compositing: CompositingConfig) -> None:
         named = [(Path(job.source), "an input of this run") for job in jobs if job.source != PIPE]
@@ -112,7 +112,7 @@ class _Inputs:
         raise ConfigError(f"{target} is {role}; give another name or folder for the output")
 
     def _role_of_sequence(self, target: Path) -> str | None:
-        """The role of an input that is one of a sequence's pictures, such as frame00007.png."""
+        """Return the role of an input that matches the sequence, such as frame00007.png."""
         parts = [re.escape(part) for part in _NUMBER.split(target.name)]
         pattern = re.compile(r"\d+".join(parts), re.IGNORECASE)
         neighbours = self._folders.get(target.absolute().parent.resolve(), [])
@@ -132,7 +132,7 @@ def _twice(target: Path, other: Path) -> str:
 
 
 def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
-    """The files of a job that are there already; of a numbered sequence all of its pictures."""
+    """List the output files of a job that already exist, with every image of a sequence."""
     targets = [] if job.target == PIPE else [Path(job.target)]
     if job.is_sequence:
         from vidbg.sinks.files.images_sink import numbered_pictures
@@ -147,12 +147,12 @@ def is_transparent(compositing: CompositingConfig) -> bool:
 
 
 def wants_streams(job: Job) -> bool:
-    """Whether the output takes sound and subtitles."""
+    """Return whether the output accepts audio and subtitles."""
     return job.target != PIPE and output_kind(job.target) is not OutputKind.PICTURES
 
 
 def open_sink(job: Job, source: Source, *, transparent: bool, output: OutputConfig) -> Sink:
-    """The output of a job, with the alpha video beside it where one is wanted.
+    """Open the output of a job, and the alpha video if one is configured.
 
     Raises:
         ConfigError: this source cannot become such an output.
@@ -201,7 +201,7 @@ def _pictures(job: Job, source: Source, transparent: bool, output: OutputConfig)
         return ImagesSink(path, alpha=transparent, overwrite=output.overwrite)
     if not path.parent.is_dir():
         raise SinkError(f"there is no folder {path.parent} to write {path.name} to; make it")
-    # by folder and name, for a "%" in the name of a picture is no number
+    # by folder and name: a "%" in an image's name is not a number
     return ImagesSink(
         path.parent,
         names=[path.stem],

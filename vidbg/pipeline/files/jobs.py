@@ -1,4 +1,4 @@
-"""Which files are to be processed, and what each result is called."""
+"""Plans which files to process and how to name each result."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ VIDEO_SUFFIXES = (
     ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
     ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
 )  # fmt: skip
-"""What is taken for a video in a folder; a file that is named alone is tried whatever its name."""
+"""Suffixes of videos in folders. A file given by name is tried whatever its suffix."""
 
 _SOUND_OF_ALL_KINDS = (".avi", ".ogv", ".vob")
-"""Files whose sound is often of a kind that .mp4 does not hold, but .mkv does."""
+"""Formats whose audio codecs are often supported by .mkv but not by .mp4."""
 
 SUFFIX_ADDED = "_vidbg"
 
 LONGEST_NAME_BYTES = 255
-"""Of a file's name in nearly every file system."""
+"""Maximum length of a file name on nearly every file system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to be made of another; either may be "-", standard input and output.
+    """One input and its output file; either may be "-" for standard input or output.
 
     Attributes:
-        makes_folder: the folder of the target is made where it is missing.
+        makes_folder: create the target's folder if it does not exist.
     """
 
     source: str
@@ -47,17 +47,17 @@ class Job:
 
     @property
     def is_sequence(self) -> bool:
-        """The target is a sequence of pictures, such as frame%05d.png."""
+        """Whether the target is an image sequence, such as frame%05d.png."""
         written = Path(self.target).suffix.lower() in WRITTEN_PICTURES
         return written and "%" in Path(self.target).name and not is_picture(Path(self.source))
 
 
 def plan_jobs(source: str | Sequence[str], output: str | None, *, transparent: bool) -> list[Job]:
-    """One job for a file, one a file for a folder, a glob pattern or several inputs.
+    """Plan one job per file of an input: a file, a folder, a glob pattern or several of these.
 
-    Without an output the result goes beside its input: `talk.mp4` becomes `talk_vidbg.mp4`, the
+    Without an output, the result goes next to its input: `talk.mp4` becomes `talk_vidbg.mp4`, the
     folder `clips` becomes `clips_vidbg`. An output that exists as a folder, ends in "/" or has no
-    suffix is a folder for results; `%05d.png` is a sequence of pictures.
+    suffix is a folder for results; `%05d.png` is an image sequence.
 
     Args:
         source: a file, a folder, a glob pattern or "-"; or several, without "-".
@@ -81,7 +81,7 @@ def plan_jobs(source: str | Sequence[str], output: str | None, *, transparent: b
 
 
 def _together(sources: list[str], output: str | None, transparent: bool) -> list[Job]:
-    """The jobs of several inputs, each file once."""
+    """Plan the jobs of several inputs, each file once."""
     if output is not None and (output == PIPE or not _is_folder(output)):
         raise ConfigError(
             f"{len(sources)} inputs cannot all become {output}; give a folder, with / at its end"
@@ -98,10 +98,10 @@ def _together(sources: list[str], output: str | None, transparent: bool) -> list
 
 
 def _files_of(source: str) -> list[Path]:
-    """The files that an input means; one that is named is taken whatever it is.
+    """List the files that an input refers to. A file named directly may be of any type.
 
     Raises:
-        SourceError: a folder or pattern has no pictures or videos.
+        SourceError: a folder or pattern has no images or videos.
     """
     path = Path(source)
     if is_folder(path):
@@ -132,7 +132,7 @@ def _pipe_job(output: str | None) -> Job:
 
 
 def visible_in(folder: Path) -> list[Path]:
-    """What a folder holds, by name, without hidden files such as macOS's ._talk.mp4.
+    """List a folder's entries by name, without hidden files such as macOS's ._talk.mp4.
 
     Raises:
         SourceError: it cannot be listed.
@@ -144,10 +144,10 @@ def visible_in(folder: Path) -> list[Path]:
 
 
 def media_in(paths: list[Path], source: str) -> list[Path]:
-    """Those of the paths that are pictures or videos.
+    """Return the paths that are images or videos.
 
     Raises:
-        SourceError: there are none in `source`, where the paths come from.
+        SourceError: there are none; `source` names where the paths came from.
     """
     known = {*PICTURE_SUFFIXES, *VIDEO_SUFFIXES}
     media = [p for p in paths if p.suffix.lower() in known and is_file(p)]
@@ -184,7 +184,7 @@ def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job
 
 
 def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
-    """Names for those that would become one file: a.jpg and a.bmp, or x/a.mp4 and y/a.mp4."""
+    """Rename targets that would collide: a.jpg and a.bmp, or x/a.mp4 and y/a.mp4."""
     counts = Counter(map(folded, wanted))
     named = [
         target
@@ -202,7 +202,7 @@ def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
 
 
 def folded(path: Path) -> str:
-    """A path in a form that is equal for names which some file system takes for one file."""
+    """Normalize a path so that names that some file systems treat as the same compare equal."""
     return unicodedata.normalize("NFC", str(path.parent.resolve() / path.name)).casefold()
 
 
@@ -218,7 +218,7 @@ def _result_name(path: Path, transparent: bool, added: str = "") -> str:
 
 
 def _shortened(stem: str, end: str) -> str:
-    """`stem` and `end` as a name that file systems take; a stem too long for them is cut."""
+    """Join `stem` and `end`, cutting the stem if the name is too long for file systems."""
     stored = os.fsencode(stem)
     room = LONGEST_NAME_BYTES - len(os.fsencode(end))
     if len(stored) > room:

@@ -1,4 +1,4 @@
-"""Files in, files out."""
+"""Processes files into files."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from vidbg.util.lifecycle import Closeable
 
 
 class Observer(Protocol):
-    """Is told how a job goes on."""
+    """Receives the progress of each job."""
 
     def started(self, job: Job, info: StreamInfo) -> None: ...
 
     def advanced(self, frames: int) -> None:
-        """`frames` have been written so far; called in another thread."""
+        """Report the number of frames written so far. Called in another thread."""
         ...
 
 
 class Silent:
-    """Does not listen."""
+    """Observer that ignores progress."""
 
     def started(self, job: Job, info: StreamInfo) -> None:
         """Nothing to do."""
@@ -50,13 +50,13 @@ class Silent:
 
 
 class Processor(Closeable):
-    """Makes files of files, one after the other, with one network for all.
+    """Processes files one after another with a single network.
 
-    The network is loaded when the first input and its output have been opened, so that what
-    cannot be read is told at once; passthrough gets by without one.
+    The network is loaded after the first input and its output have been opened, so that
+    unreadable files are reported at once. Passthrough needs no network.
 
     Args:
-        compositing: what to lay the person over.
+        compositing: the background and how the person is composited over it.
         output: how results are written.
         matting: device, precision, network size, smoothing.
     """
@@ -77,11 +77,11 @@ class Processor(Closeable):
         self._tidied: set[Path] = set()
 
     def __call__(self, job: Job, observer: Observer | None = None) -> StreamReport:
-        """Make one file of another.
+        """Process one input file into one output file.
 
         Raises:
-            VidbgError: what failed; no part of a file is left behind. After SourceIncomplete the
-                result of what could be read has been written.
+            VidbgError: something failed; no partial file is left behind. After SourceIncomplete,
+                the result of the readable part has been written.
         """
         watcher = observer or Silent()
         check_jobs([job], self._compositing, self._output)
@@ -103,7 +103,7 @@ class Processor(Closeable):
         return open_source(job.source, copy_streams=wants_streams(job), interlaced=interlaced)
 
     def _tidy(self, job: Job) -> None:
-        """Remove what killed runs left in the folders that are written to, once for each."""
+        """Remove leftovers of killed runs from each output folder, once per folder."""
         written = [] if job.target == PIPE else [Path(job.target)]
         written += [self._output.alpha_video] if self._output.alpha_video else []
         for folder in {path.absolute().parent for path in written} - self._tidied:
@@ -116,7 +116,7 @@ class Processor(Closeable):
         return self._matter
 
     def close(self) -> None:
-        """Free the device; may be called more than once."""
+        """Free the device. May be called more than once."""
         self._roads.close()
         if self._matter is not None:
             self._matter.close()
@@ -125,7 +125,7 @@ class Processor(Closeable):
 
 @contextmanager
 def _keeping_incomplete(sink: Sink, target: str) -> Iterator[Sink]:
-    """Close the sink also after SourceIncomplete: what could be read is worth keeping."""
+    """Close the sink after SourceIncomplete too, to keep the readable part."""
     try:
         yield sink
     except SourceIncomplete as error:

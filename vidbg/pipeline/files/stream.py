@@ -1,7 +1,7 @@
 """One stream from source to sink: reading, matting and writing overlap in three threads.
 
-Live and file differ in one place only: between reader and matter a live stream keeps the newest
-frame and counts what it dropped, a file drops nothing.
+Live streams and files differ only between reader and matter: a live stream keeps the newest
+frame and counts the dropped ones, a file drops nothing.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from vidbg.util.timing import KEPT
 logger = logging.getLogger(__name__)
 
 READ_AHEAD, WRITE_BEHIND = 4, 2
-"""Frames held between the threads: enough to overlap, few enough to be late by little."""
+"""Frames queued between the threads: enough to overlap, few enough for low latency."""
 
 PATIENCE_S = 3.0
-"""How long a failure or Ctrl-C waits for a thread that hangs in a pipe or a camera's driver."""
+"""Wait after a failure or Ctrl-C for a thread that hangs in a pipe or a camera driver."""
 
 MOST_UNDER_WAY = WRITE_BEHIND + 2
-"""Frames between the road's two halves at most: held, going in and coming out."""
+"""Maximum number of frames between matting and compositing: queued, entering and leaving."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """What a stream did.
+    """Statistics of a finished stream.
 
     Attributes:
-        frames: frames written.
-        dropped: frames that a live stream left out.
+        frames: number of frames written.
+        dropped: number of frames that a live stream skipped.
         seconds: wall time.
         latencies_s: of the last frames, from read to written, in seconds.
     """
@@ -53,14 +53,14 @@ class StreamReport:
 
 
 class Stream:
-    """Reads a source, mats, composes and writes until the source ends or stop() is called.
+    """Reads, mattes, composites and writes frames until the source ends or stop() is called.
 
-    Opens and closes neither end: the caller's `with` blocks do.
+    It does not open or close the source and the sink: the caller's `with` blocks do.
 
     Args:
-        road: what each frame goes through; of a road of devices, with room for MOST_UNDER_WAY.
+        road: processes each frame; one on a device needs MOST_UNDER_WAY slots.
         on_frame: called after each written frame with the number written, in the writer's thread.
-        frame_limit: end after reading so many frames.
+        frame_limit: end after reading this many frames.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Stream:
         self._frames = 0
 
     def stop(self) -> None:
-        """End soon, as if the source had ended; from any thread."""
+        """Stop soon, as if the source had ended. May be called from any thread."""
         self._stopping.set()
 
     def run(self) -> StreamReport:
@@ -134,7 +134,7 @@ class Stream:
             self._inbox.close(error)
 
     def _mat(self) -> SourceIncomplete | None:
-        """The first half for every frame; what was amiss with a source that is worth keeping."""
+        """Run the matting half for every frame; return SourceIncomplete if the source broke off."""
         stills = self._source.info.stills
         try:
             for frame, arrived in self._inbox:
@@ -166,12 +166,12 @@ class Stream:
         self._outbox.abandon()
 
     def _drain(self, writer: threading.Thread) -> None:
-        """Wait as long as writing takes, in slices: Windows does not interrupt a join."""
+        """Wait until writing is done, in slices because Windows does not interrupt a join."""
         while writer.is_alive():
             writer.join(timeout=0.5)
 
     def _join(self, threads: list[threading.Thread]) -> None:
-        """Wait for the threads; a source that blocks while reading is closed to wake it."""
+        """Wait for the threads, closing a source that blocks in a read to wake it."""
         self._stopping.set()
         if self._failure is not None or threads[0].is_alive():
             self._source.close()

@@ -38,7 +38,10 @@ class FrameGraph(nn.Module):
         grid_rows: Tensor,
         grid_columns: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        image, behind = frame.float(), background.float()  # TensorRT does nothing else with uint8
+        image, behind = (
+            frame.float(),
+            background.float(),
+        )  # the only operation TensorRT supports on uint8
         state = past_alpha, past_luma, keep, prior
         alpha, smoothed, luma = self.matting(image, *state, rows, columns)
         composited = self.compositing(image, alpha, behind, grid_rows, grid_columns)

@@ -49,10 +49,10 @@ class Composite:
 
 
 class FullFrame(Closeable):
-    """Computes what VideoMatting and Compositor do, in one run a frame, for frames of one size.
+    """Runs VideoMatting and Compositor as one graph per frame, for frames of one size.
 
     Args:
-        backend: close it after this.
+        backend: runs the graph; close it after this object.
         height, width: of the frames.
         config: the size of the network's input (see `ladder.file_step`), smoothing, prior.
         slots: frames that may be in flight; a second one keeps the GPU busy during a download.
@@ -91,7 +91,7 @@ class FullFrame(Closeable):
         """Wait for a frame and return its composite.
 
         Raises:
-            BackendError: the device failed, or returned an invalid alpha; the past is forgotten.
+            BackendError: the device failed, or returned an invalid alpha; the state is reset.
         """
         outputs = self._runner.wait(ticket.slot)
         smoothed = outputs["smoothed"][0, 0]
@@ -103,7 +103,7 @@ class FullFrame(Closeable):
         return Composite(outputs["composited"][0].copy(), float(smoothed.mean()))
 
     def reset(self) -> None:
-        """Forget the past. Call it at a seek and between streams."""
+        """Reset the temporal state. Call it at a seek and between streams."""
         self._past_s = None
         self._runner.forget()
 

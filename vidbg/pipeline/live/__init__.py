@@ -1,4 +1,4 @@
-"""A camera on another background, live: to a virtual camera, a window, a pipe, the network."""
+"""Live background replacement: a camera to a virtual camera, window, pipe or network stream."""
 
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.live_config import LiveConfig

@@ -1,4 +1,4 @@
-"""What passes between the threads of a live run."""
+"""Data passed between the threads of a live run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from vidbg.frame import Alpha, Frame
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """How the output looks: what may change while a run goes on.
+    """How the output looks; may change during a run.
 
     Attributes:
-        compositing: the background and how the person is laid over it.
-        mirror: frames are mirrored before anything else, so that the background is not.
+        compositing: the background and how the person is composited over it.
+        mirror: mirror frames before anything else, which leaves the background unmirrored.
     """
 
     compositing: CompositingConfig
@@ -22,13 +22,13 @@ class Appearance:
 
     @property
     def shows_room(self) -> bool:
-        """The user asked for the camera's own picture."""
+        """Whether the user asked for the unmodified camera image."""
         return self.compositing.background.shows_room
 
     def may_follow(self, before: Appearance) -> bool:
-        """Whether a frame of the look before may be shown until the first frame of this one.
+        """Return whether frames of the previous look may be shown until the first of this one.
 
-        It may if the background is the same, or in both the room hidden in the same way.
+        They may if the background is the same, or both looks hide the room in the same way.
         """
         old, new = before.compositing.background, self.compositing.background
         both_hide_the_room = type(old) is type(new) and old.made_of_frame
@@ -37,7 +37,7 @@ class Appearance:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A frame, and when the source gave it, in monotonic seconds."""
+    """A frame and its arrival time from the source, in monotonic seconds."""
 
     frame: Frame
     at_s: float
@@ -45,7 +45,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Matted:
-    """A frame at the output's size, its alpha, and the look that both were made for."""
+    """A frame at the output's size with its alpha, and the look used for both."""
 
     frame: Frame
     alpha: Alpha
@@ -55,7 +55,7 @@ class Matted:
 
 @dataclass(frozen=True, slots=True)
 class Composited:
-    """A composited frame with its arrival, and the look that it was made for."""
+    """A composited frame with its arrival time, and the look used for it."""
 
     arrived: Arrived
     look: Appearance

@@ -1,4 +1,4 @@
-"""Short-lived threads beside a stage, with an owner that ends them and waits for them."""
+"""Short-lived threads of a stage, with an owner that stops and joins them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class BackgroundTasks:
     """Starts threads, and waits for them when it is closed.
 
     Attributes:
-        ending: set when the owner closes: work that takes several steps looks at it between them.
+        ending: set when the owner closes; work with several steps checks it between them.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class BackgroundTasks:
         self._lock = threading.RLock()  # a signal's handler may start a thread while one starts
 
     def start(self, name: str, work: Callable[[], None]) -> None:
-        """Do work in a new thread; nothing once the owner has closed."""
+        """Run work in a new thread. Does nothing once the owner has closed."""
         thread = threading.Thread(target=work, name=f"vidbg-{name}", daemon=True)
         with self._lock:
             if self.ending.is_set():
@@ -34,11 +34,11 @@ class BackgroundTasks:
 
     @property
     def busy(self) -> bool:
-        """Whether any work is under way."""
+        """Return whether any work is running."""
         return any(thread.is_alive() for thread in self._threads)
 
     def close(self, patience_s: float) -> bool:
-        """Start nothing more, and wait for what is under way; whether all of it is over."""
+        """Refuse new work, wait for running work, and return whether all of it has ended."""
         with self._lock:
             self.ending.set()
         deadline = time.monotonic() + patience_s

@@ -1,4 +1,4 @@
-"""Opens a camera again and again, the first time before the run begins."""
+"""Opens a camera whenever needed, the first time before the run begins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CameraOpener:
 
     Args:
         open_source: opens the camera.
-        asked: size and rate of the output where the camera does not open yet.
+        asked: size and rate of the output if the camera does not open yet.
 
     Attributes:
         info: of the output.
@@ -43,7 +43,7 @@ class CameraOpener:
         self.info = replace(asked, width=size[0], height=size[1], frame_rate=rate)
 
     def __call__(self) -> Source:
-        """The camera that was opened already, later a new one.
+        """Return the camera opened at the start, or open it again on later calls.
 
         Raises:
             SourceError: it does not open.
@@ -53,7 +53,7 @@ class CameraOpener:
         return opened or self._open_source()
 
     def close(self) -> None:
-        """Close the camera if nobody took it."""
+        """Close the camera if it was not used."""
         with self._lock:
             opened, self._opened = self._opened, None
         if opened is not None:

@@ -1,4 +1,4 @@
-"""The live road's second step: the person over the background."""
+"""Second stage of the live pipeline: composites the person over the background."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PART = "background"
 
 
 class LookCompositor(Closeable):
-    """A compositor for the look that was asked for last, made anew for another."""
+    """Caches the compositor of the last requested look and replaces it for another."""
 
     def __init__(self) -> None:
         self._compositor: Compositor | None = None
         self._made_for: Appearance | None = None
 
     def of(self, look: Appearance) -> Compositor:
-        """The compositor for this look.
+        """Return the compositor for this look.
 
         Raises:
             ConfigError: its background cannot be read.
@@ -44,12 +44,12 @@ class LookCompositor(Closeable):
 
 
 class CompositingWorker(StageWorker[Matted, Composited]):
-    """A compositor, made anew for each look and after each failure.
+    """Composites frames; makes a new compositor for each look and after each failure.
 
     Args:
-        faults: is told what fails and when it works again.
+        faults: receives failures and recoveries.
         clock: of the stages.
-        watch: is told of each call that may hang.
+        watch: times each call that may hang.
     """
 
     def __init__(self, faults: Faults, clock: StageClock, watch: Deadline) -> None:
@@ -60,7 +60,7 @@ class CompositingWorker(StageWorker[Matted, Composited]):
         self._allowed_s = stage.FIRST_PATIENCE_S
 
     def prepare(self) -> None:
-        """Nothing: the first frame says what is needed."""
+        """Do nothing, because the first frame determines what is needed."""
 
     def __call__(self, matted: Matted) -> Composited | None:
         if time.monotonic() < self._retry_s:

@@ -1,4 +1,4 @@
-"""What viewers see while there is no composited frame: the background, or a card."""
+"""Fallback images for when there is no composited frame: the background or a card."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _LINE = (170, 160, 152)
 
 
 def fallback_image(compositing: CompositingConfig, width: int, height: int) -> Image:
-    """The background with nobody before it, of a video its first frame; where the background is
-    the room itself, blurred or not, a card.
+    """Return the background without a person, or a card if it is made from the camera image.
+
+    A video gives its first frame.
 
     Returns:
         uint8 (height, width, 3), BGR; a new array.
@@ -32,7 +33,7 @@ def fallback_image(compositing: CompositingConfig, width: int, height: int) -> I
 
 
 def card(width: int, height: int) -> Image:
-    """A quiet card with a crossed-out camera.
+    """Draw a plain card with a crossed-out camera.
 
     Returns:
         uint8 (height, width, 3), BGR; a new array.
@@ -45,7 +46,7 @@ def card(width: int, height: int) -> Image:
 
 
 def _draw_camera(picture: Image, unit: float) -> None:
-    """A camera's body, its lens hood to the right, and a stroke through both."""
+    """Draw a camera's body, the lens hood to its right, and a stroke through both."""
     height, width = picture.shape[:2]
     thick = max(1, round(unit / 9))
 

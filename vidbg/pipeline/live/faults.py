@@ -1,4 +1,4 @@
-"""What is wrong with each part of a live run, told once."""
+"""Current faults of the parts of a live run, each reported once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 class Faults:
-    """The present fault of each part ("camera", "network", "background", "output").
+    """The current fault of each part ("camera", "network", "background", "output").
 
     A new fault is logged as a warning, its repetition while it lasts at debug level, its end as
     information: a camera that is away all night fills no log.
@@ -21,7 +21,7 @@ class Faults:
         self.count = 0
 
     def raised(self, part: str, error: BaseException | str) -> None:
-        """Something failed. An exception loses its traceback, and so do those it came from."""
+        """Record a failure. Clears the traceback of an exception and of those that caused it."""
         words = _words(error)
         with self._lock:
             known = self._present.get(part)
@@ -36,20 +36,20 @@ class Faults:
             _let_go(error)
 
     def cleared(self, part: str) -> None:
-        """It works."""
+        """Record that the part works again."""
         if part in self._present:
             with self._lock:
                 self._present.pop(part, None)
             logger.info("%s works again", part)
 
     def present(self) -> str | None:
-        """The first fault there is, in words; None if all is well."""
+        """Return the first current fault as text, or None if there is none."""
         with self._lock:
             return next((f"{part}: {words}" for part, words in self._present.items()), None)
 
 
 def _let_go(error: BaseException) -> None:
-    """Drop the frames that an exception holds: pictures and whole networks hang on them.
+    """Drop the stack frames that an exception holds, which keep images and networks alive.
 
     A frame with a variable for the exception is a cycle, which waits for the garbage collector,
     and that counts objects, not megabytes. An exception may be its own cause.

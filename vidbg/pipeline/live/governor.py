@@ -12,32 +12,33 @@ from vidbg.util.limits import MIN_PIXELS
 logger = logging.getLogger(__name__)
 
 LAST_RESORTS = ((1.0, 2), (0.7, 2), (0.7, 3))
-"""Below the cheapest step of the ladder: share of its pixels, and of how many frames one is given
-to the network; in order of cost."""
+"""Levels below the cheapest ladder step: its share of pixels, and one frame in how many the network
+runs on; in order of cost."""
 
 SMALLER_SHARES = (0.5, 0.7)
-"""Smaller inputs where only one step is allowed, cheapest first."""
+"""Smaller inputs used when only one step is allowed, cheapest first."""
 
 WINDOW_S = 1.0
-"""What is judged at a time."""
+"""Length of one measurement."""
 
 HELD = 0.93
 """Share of the frames that must be done for the rate to count as held."""
 
 ROOM = 0.75
-"""Share of the time that the next larger step may be expected to take."""
+"""Maximum expected load of the next larger step, as a share of the time."""
 
 PATIENCE_S, MOST_PATIENCE_S = 6.0, 96.0
-"""How long all must be well before a larger step is tried; doubled when that proves too much."""
+"""How long the rate must hold before a larger step is tried, and the maximum. The time doubles
+when that step proves too demanding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What is asked of the network.
+    """The load put on the network.
 
     Attributes:
         step: the network and its input size.
-        every: it is given one frame of so many; the others' alpha is carried along by motion.
+        every: run on one frame in this many; motion propagates the alpha to the others.
     """
 
     step: Step
@@ -45,7 +46,7 @@ class Level:
 
     @property
     def cost(self) -> float:
-        """Proportional to the network's work a frame."""
+        """A number proportional to the network's work per frame."""
         return self.step.cost / self.every
 
     def __str__(self) -> str:
@@ -53,7 +54,7 @@ class Level:
 
 
 def levels_of(steps: Sequence[Step]) -> list[Level]:
-    """The levels of a ladder's steps, best first, and below them what is left to a slow machine.
+    """List the levels of a ladder's steps, best first, then those for slow machines.
 
     Args:
         steps: from the cheapest to the best, of `live_steps`.
@@ -76,7 +77,7 @@ class Governor:
 
     Args:
         levels: best first.
-        rate: frames a second that are wanted.
+        rate: target frames per second.
         now: monotonic time, in seconds.
     """
 
@@ -88,16 +89,16 @@ class Governor:
 
     @property
     def level(self) -> Level:
-        """What is to be asked of the network now."""
+        """The current level."""
         return self._levels[self._at]
 
     @property
     def reduced(self) -> bool:
-        """Whether less is asked than this run began with."""
+        """Whether the level is lower than at the start of this run."""
         return self._at > self._start
 
     def reset(self, start: Step, now: float) -> Level:
-        """Begin anew, for another network: at a step that this machine should hold."""
+        """Restart for another network, at a step that this machine should sustain."""
         steps = [level.step for level in self._levels]
         self._at = self._start = steps.index(start) if start in steps else 0
         self._patience_s, self._raised_s = PATIENCE_S, float("-inf")
@@ -105,12 +106,12 @@ class Governor:
         return self.level
 
     def restart(self, now: float) -> None:
-        """Judge anew from here: after a failure, at another level."""
+        """Restart the measurement after a failure or a change of level."""
         self._window_s, self._done, self._missed, self._busy_s = now, 0, 0, 0.0
         self._well_s = now
 
     def frame(self, busy_s: float, missed: int, now: float) -> bool:
-        """A frame is done.
+        """Record a finished frame.
 
         Args:
             busy_s: how long it took, in seconds.
@@ -135,7 +136,7 @@ class Governor:
         self._well_s = now
         if self._at + 1 == len(self._levels):
             return False
-        if now - self._raised_s < self._patience_s:  # the last step up was too much
+        if now - self._raised_s < self._patience_s:  # the last step up was too demanding
             self._patience_s = min(2 * self._patience_s, MOST_PATIENCE_S)
         self._move(1, now)
         return True

@@ -1,4 +1,4 @@
-"""What a live run is asked for."""
+"""Configuration of a live run."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class LiveConfig:
     """A camera, an output, and how the output looks.
 
     Attributes:
-        background: in words as after `vidbg run -b`, the path of a file, or a whole
-            CompositingConfig; none that is transparent.
+        background: a value of `vidbg run -b`, the path of a file, or a complete
+            CompositingConfig; must not be transparent.
         mirror: mirror the camera's frames (not the background).
         matting: device, precision, network and smoothing.
         camera: number, path, name or a part of the name; the path of a video or image, played in a
@@ -50,19 +50,19 @@ class LiveConfig:
         size: (width, height) to ask the camera for, in pixels, each from 16 to 8192.
         fps: frame rate to ask the camera for, 0.1 to 240.
         pixel_format: to ask the camera for.
-        on_demand: close the camera while nobody watches, where the output can tell.
-        output: as after `vidbg run -o`; None for the first virtual camera that is free, "none" for
-            a preview alone.
-        pipe_format: of the output "-" alone; None for y4m.
+        on_demand: close the camera while there are no viewers, if the output reports them.
+        output: a value of `vidbg run -o`; None for the first free virtual camera, "none" for a
+            preview only.
+        pipe_format: for the output "-" only; None for y4m.
         show: open a preview window.
         panel: port of the panel's page on this machine, 0 for any that is free; None for no panel.
         backgrounds: folder of images and videos to choose from in window and panel (text is
             converted).
         adapt: lower the network's input size or rate when the machine is too slow.
-        frames: end after this many composited frames; None to go on.
+        frames: end after this many composited frames; None for no limit.
 
     Raises:
-        ConfigError: a value is out of range, or two do not go together.
+        ConfigError: a value is out of range, or two values conflict.
     """
 
     background: StrPath | BackgroundSpec | CompositingConfig = BACKGROUND.default
@@ -99,12 +99,12 @@ class LiveConfig:
 
     @property
     def look(self) -> Appearance:
-        """What may change while the run goes on."""
+        """The part that may change during the run."""
         return Appearance(as_compositing(self.background), self.mirror)
 
     @property
     def asked(self) -> StreamInfo:
-        """What to ask the camera for; the sides are even because outputs are 4:2:0."""
+        """The mode to request from the camera. Its sides are even because outputs are 4:2:0."""
         width, height = self.size
         rate = Fraction(self.fps).limit_denominator(1001)
         return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
@@ -121,7 +121,7 @@ class LiveConfig:
         """List the images and videos in the folder of backgrounds, by name.
 
         Raises:
-            SourceError: it cannot be listed, or there are none.
+            SourceError: the folder cannot be listed, or contains none.
         """
         folder = self.backgrounds
         return [] if folder is None else media_in(visible_in(folder), str(folder))

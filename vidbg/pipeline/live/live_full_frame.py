@@ -20,7 +20,7 @@ from vidbg.util.lifecycle import Closeable
 logger = logging.getLogger(__name__)
 
 BACKGROUND_RETRY_S = 5.0
-"""After a background failed, frames take the two steps on the CPU for this long."""
+"""How long frames are composited on the CPU after a background failed."""
 
 
 class LiveFullFrame(Closeable):
@@ -72,7 +72,7 @@ class LiveFullFrame(Closeable):
         return self._full_frame.finish(self._full_frame.start(frame, behind))
 
     def reset(self) -> None:
-        """Forget the past, if the device still can."""
+        """Reset the temporal state, if the device still can."""
         if self._full_frame is not None:
             with suppress(Exception):  # it may be lost
                 self._full_frame.reset()

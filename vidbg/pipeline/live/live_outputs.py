@@ -1,4 +1,4 @@
-"""Where a live run's frames go."""
+"""Checks of a live run's outputs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from vidbg.pipeline.files.jobs import PIPE
 from vidbg.sinks import find_output
 
 NO_OUTPUT = "none"
-"""Output name for a preview alone."""
+"""Output name for a preview only."""
 
 
 def check_live(compositing: CompositingConfig) -> None:
-    """Refuse what no camera can show, before anything is opened.
+    """Refuse backgrounds that a live run cannot show, before anything is opened.
 
     Raises:
         ConfigError: the background is transparent, or a file that does not exist.
@@ -24,7 +24,7 @@ def check_live(compositing: CompositingConfig) -> None:
 
 
 def check_output(output: str | None, *, preview: bool) -> None:
-    """Refuse an output that cannot be, and a run that nobody would see.
+    """Refuse an invalid output, and a run with neither output nor preview.
 
     Raises:
         ConfigError: no such output, a malformed address, or neither output nor preview.
@@ -37,5 +37,5 @@ def check_output(output: str | None, *, preview: bool) -> None:
 
 
 def reopens(output: str | None) -> bool:
-    """Whether an output that failed may work when it is opened again: not a pipe."""
+    """Return whether a failed output may work when reopened. A pipe does not."""
     return output != PIPE

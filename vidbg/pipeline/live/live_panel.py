@@ -1,4 +1,4 @@
-"""The control panel of a live run: what its page shows of the run, and what it may change."""
+"""The control panel of a live run: its state and the settings it can change."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.web.panel_preview import serve_panel
 
 CONTROLS = {option.config_field: option for option in PANEL_OPTIONS}
-"""What the page has a control for beside the background, by the field that it changes."""
+"""Options with a control on the page, except the background, by config field."""
 
 KINDS = {name: kind for name, kind in BACKGROUNDS.items() if kind.panel_label}
 """The kinds of background that have a button on the panel."""
 
 SETTINGS = {kind.panel_setting.name: kind for kind in KINDS.values() if kind.panel_setting}
-"""The kind that each setting of a background belongs to, such as "strength" to blur."""
+"""The background kind that each setting belongs to, such as blur for "strength"."""
 
 
 class LivePanel:
-    """Serves the panel and does what it says; a Preview, and the panel's Control.
+    """Serves the panel and applies its changes; implements Preview and the panel's Control.
 
-    The panel never shows the room: passthrough cannot be chosen there, only ended.
+    The panel never shows the room: it can turn passthrough off but not on.
 
     Args:
         port: to serve at; 0 takes any that is free.
-        files: pictures and videos to choose from.
+        files: images and videos to choose from.
     Attributes:
         url: the page's address, with the token that opens it: a secret.
     Raises:
@@ -61,7 +61,7 @@ class LivePanel:
 
     @property
     def run(self) -> Run | None:
-        """What the panel changes; set once there is one."""
+        """The run that the panel controls, once it is set."""
         return self._run
 
     @run.setter
@@ -80,10 +80,10 @@ class LivePanel:
         self._service.close()
 
     def state(self) -> dict[str, Any]:
-        """Return how the run is going, how it looks, and what there is to choose from.
+        """Return the status of the run, its look, and the available choices.
 
         `status` and `look` are None before the start, as is `at_start`, the first look; `controls`
-        describes what else than the background can be changed, `kinds` the kinds of background that
+        describes the settings other than the background, `kinds` the kinds of background that
         have a button, and `backgrounds` has the files' names.
         """
         status, run = self._status, self.run
@@ -117,7 +117,7 @@ class LivePanel:
         background that is shown if it is of that kind, and is refused otherwise.
 
         Raises:
-            ConfigError: it is none of these, or cannot be read; all stays as it was.
+            ConfigError: it is none of these, or cannot be read; nothing is changed.
         """
         if self.run is None:
             raise ConfigError("the run has not begun yet")
@@ -200,10 +200,10 @@ def _described(name: str, option: Option[Any]) -> dict[str, Any]:
 
 
 def _value(name: str, option: Option[Any], value: Any) -> Any:
-    """Convert what the page sent to the option's type; the config checks range and choices.
+    """Convert a value from the page to the option's type; the config checks range and choices.
 
     Raises:
-        ConfigError: it is of another type.
+        ConfigError: the value has the wrong type.
     """
     if option.limits is not None:
         return _number(name, value)

@@ -1,4 +1,4 @@
-"""The window on what viewers see, and what its keys do."""
+"""The preview window and its keyboard controls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Run(Protocol):
-    """What the keys act on: a Supervisor."""
+    """The run that the keys control: a Supervisor."""
 
     @property
     def look(self) -> Appearance: ...
@@ -32,12 +32,12 @@ class Run(Protocol):
 
 
 class LivePreview:
-    """Draws what viewers see and does what the keys say; a Preview.
+    """Preview that draws what viewers see and handles the keys.
 
     Args:
-        window: to draw in.
-        backgrounds: those that keys choose from, at least one, the present one first; never
-            passthrough, which has a key of its own.
+        window: the window to draw in.
+        backgrounds: at least one for the keys to choose from, the current one first; never
+            passthrough, which has its own key.
     """
 
     smooth = True
@@ -48,7 +48,7 @@ class LivePreview:
         self._chosen = 0
         self._note: str | None = None
         self.run: Run | None = None
-        """Set once there is one."""
+        """The run that the keys control, once it is set."""
 
     def show(self, frame: Frame, status: LiveStatus) -> None:
         if self.run is None:
@@ -76,7 +76,7 @@ class LivePreview:
                 self._step(run, 1 if action is Action.NEXT_BACKGROUND else -1)
 
     def _step(self, run: Run, step: int) -> None:
-        """The next background that can be read."""
+        """Return the next background that can be read."""
         for _ in self._backgrounds:
             self._chosen = (self._chosen + step) % len(self._backgrounds)
             if self._take(run, self._backgrounds[self._chosen]):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
-"""Takes a line of text for people."""
+"""Receives a line of text for the user."""
 
 
 def run_live(
@@ -42,16 +42,16 @@ def run_live(
     open_source: Callable[[], Source] | None = None,
     open_sink: Callable[[StreamInfo], Sink] | None = None,
 ) -> LiveReport:
-    """Run a camera on another background until Ctrl-C, `frames`, or an error that nothing mends.
+    """Run a camera on another background until Ctrl-C, `frames`, or a permanent error.
 
     Call it in the main thread: previews are drawn there. To stop a run, or to change how it looks,
     use LiveRun, whose arguments are the same.
 
     Args:
-        previews: of your own, beside those that the config asks for; closed at the end.
+        previews: your own, in addition to the configured ones; closed at the end.
         on_status: called about ten times a second.
-        on_message: is told in one line each what runs the network, which mode the camera grants,
-            and the addresses of panel and output, which are secrets.
+        on_message: called with one-line messages: the device that runs the network, the camera's
+            mode, and the addresses of panel and output, which are secrets.
         open_source: opens the camera, again after each failure; None for `config.camera`.
         open_sink: opens the output for frames of that size and rate, again after each failure;
             None for `config.output`.
@@ -59,7 +59,7 @@ def run_live(
         What the run did.
     Raises:
         VidbgError: the output cannot be opened, the network cannot be loaded, or the run failed
-            for good. A camera that does not open is waited for.
+            permanently. A camera that does not open is retried.
         KeyboardInterrupt: Ctrl-C; everything is closed.
     """
     with LiveRun(
@@ -135,27 +135,27 @@ class LiveRun(Closeable):
 
     @property
     def look(self) -> Appearance:
-        """How the output looks now."""
+        """The current look of the output."""
         return self._supervisor.look
 
     def run(self) -> LiveReport:
-        """Run to the end; once only."""
+        """Run to the end. May be called only once."""
         return self._supervisor.run()
 
     def change(self, config: LiveConfig) -> None:
-        """Take over the background, the edge and `mirror` of a config; from any thread.
+        """Apply a config's background, edge and `mirror`. May be called from any thread.
 
         Raises:
-            ConfigError: the background cannot be read; everything stays as it was.
+            ConfigError: the background cannot be read; nothing is changed.
         """
         self._supervisor.change(config.look)
 
     def stop(self) -> None:
-        """End soon; from any thread."""
+        """Stop soon. May be called from any thread."""
         self._supervisor.stop()
 
     def close(self) -> None:
-        """Close a camera and previews that did not come to run."""
+        """Close the camera and previews of a run that was not started."""
         self._opened.close()
 
 
@@ -175,7 +175,7 @@ def warn_of_room(config: LiveConfig, origin: str) -> None:
 
 
 def _tell_nobody(_: str) -> None:
-    """Drop a message that nobody asked for."""
+    """Discard a message."""
 
 
 def _camera(config: LiveConfig, tell: Tell) -> Callable[[], Source]:
@@ -194,7 +194,7 @@ def _camera(config: LiveConfig, tell: Tell) -> Callable[[], Source]:
 
 
 def _output(config: LiveConfig, info: StreamInfo, tell: Tell) -> Callable[[], Sink]:
-    """Make a function that opens the output, again if need be, and reports each address once."""
+    """Make a function that opens and reopens the output and reports each address once."""
     tell_once = _once(tell)
     raw_format = config.pipe_format or "y4m"
     return lambda: open_output(

@@ -1,4 +1,4 @@
-"""The live road's first step: a frame of the output's size and its alpha, or all in one step."""
+"""First stage of the live pipeline: mattes a frame, or composites it fully on the device."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ LOAD_PATIENCE_S = 120.0
 """Building a TensorRT engine takes a minute on some machines."""
 
 COMPILE_PATIENCE_S = 30.0
-"""How long the end of this thread waits for what compiles beside it: nobody can break that off."""
+"""Wait for a background compilation when this thread ends: it cannot be interrupted."""
 
 WHOLE = 0.99
-"""A matte that calls more of the picture a person shows the room."""
+"""A matte with a larger person share than this shows the room."""
 
 PART = "network"
 
 
 class MattingWorker(StageWorker[Arrived, Matted | Composited]):
-    """A matter, loaded anew when it fails twice in a row; its device composites where it can.
+    """Mattes frames, on the device with compositing if possible; reloads after two failures.
 
     Args:
-        networks: where the network comes from.
-        look: tells the look that is wanted now.
+        networks: loads the network.
+        look: returns the current look.
         width, height: of the output; frames of another size are fitted into it first, with bars
             that are background to the network.
-        faults: is told what fails and when it works again.
+        faults: receives failures and recoveries.
         clock: of the stages.
-        governor: makes the frame rate hold; None asks the network for every frame at full size.
-        ready: set once a network has run; until then its failure is raised.
-        watch: is told of each call that may hang.
+        governor: keeps the frame rate up; None runs the network on every frame at full size.
+        ready: set once a network has run; failures before that are raised.
+        watch: times each call that may hang.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         """Load and compile.
 
         Raises:
-            VidbgError: no network ever ran, and none can be loaded.
+            VidbgError: no network has run yet, and none can be loaded.
         """
         if self._look().shows_room:
             return
@@ -112,7 +112,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._missed, self._last_index = index - self._last_index - 1, index
         if time.monotonic() < self._retry_s:
             return None
-        look = self._look()  # once: alpha and background belong together
+        look = self._look()  # read once, so that alpha and background match
         frame = self._fitted(arrived.frame, look.mirror)
         if look.shows_room:
             return Matted(frame, np.ones(frame.image.shape[:2], np.float32), look, arrived.at_s)
@@ -129,7 +129,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         return replace(frame, image=image)
 
     def _worked_on(self, frame: Frame, look: Appearance, at_s: float) -> Matted | Composited | None:
-        """None where all of the picture is called a person, which nobody should see."""
+        """Process a frame; return None if the whole image is classified as a person."""
         matter = self._require_matter()
         composite = self._composite(frame, look)
         if composite is not None:
@@ -155,7 +155,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         return alpha
 
     def _believed(self, person_share: float) -> bool:
-        """Note that the network works; whether its answer may be shown."""
+        """Record that the network works and return whether its result may be shown."""
         self._failures = 0
         self._backoff.worked()
         if person_share > WHOLE:
@@ -165,7 +165,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         return True
 
     def _govern(self, matter: VideoMatting, busy_s: float) -> None:
-        """Tell the governor of a frame, and get ready for what it says."""
+        """Report a frame to the governor and prepare the level it chooses."""
         governor = self._governor
         if governor is not None and governor.frame(busy_s, self._missed, time.monotonic()):
             self._wanted = governor.level
@@ -174,7 +174,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             self._helpers.start("compile", lambda: self._prepare(matter, level))
 
     def _prepare(self, matter: VideoMatting, level: Level) -> None:
-        """Compile for a level beside the frames, then have it taken."""
+        """Compile for a level in the background, then schedule the switch to it."""
         try:
             matter.prepare(self._height, self._width, level.step)
         except VidbgError as error:
@@ -191,7 +191,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             self._level = level
 
     def _timed(self, what: str, work: Callable[[], Made]) -> Made:
-        """Do what may hang; the first time it may take longer."""
+        """Run a call that may hang, allowing more time on the first call."""
         start = time.monotonic()
         with self._watch.over(self._allowed_s.get(what, stage.FIRST_PATIENCE_S)):
             made = work()
@@ -215,7 +215,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         return self._matter
 
     def _failed(self, error: Exception) -> None:
-        """Once may be chance; the second time in a row the network is loaded anew."""
+        """Handle a failure: reset after the first, reload the network after the second in a row."""
         self._faults.raised(PART, error)
         if self._governor is not None:
             self._governor.restart(time.monotonic())
@@ -235,7 +235,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._retry_s = time.monotonic() + self._backoff.next_s()
 
     def _drop(self) -> None:
-        """Close the matter; another is loaded for the next frame."""
+        """Close the matter. The next frame loads another."""
         self._whole.close()
         if self._matter is not None:
             matter, self._matter = self._matter, None

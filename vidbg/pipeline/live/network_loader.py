@@ -1,4 +1,4 @@
-"""Loads the network: on the best device, or the next while that one is built or fails."""
+"""Loads the network on the best device, or on the next while that one builds or fails."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ logger = logging.getLogger(__name__)
 
 
 CPU_DEVICES = ("cpu", "torch-cpu")
-"""Where the ladder is climbed; other devices begin with its top."""
+"""Devices that climb the ladder. Others start at its top."""
 
 FORGIVEN_S, MOST_FORGIVEN_S = 3.0, 300.0
-"""After so long a device that was blamed is tried again, beside the one that serves; doubled each
-time that it is blamed, up to the second."""
+"""Delay before a blamed device is retried in the background, and its maximum. The delay doubles
+each time the device is blamed."""
 
 
 class Networks(Protocol):
-    """Where a live run gets its network from."""
+    """Loads and replaces the network of a live run."""
 
     def load(self) -> VideoMatting:
-        """A new matter.
+        """Load a new matter.
 
         Raises:
-            VidbgError: there is none to be had.
+            VidbgError: no network can be loaded.
         """
         ...
 
     def blame(self) -> None:
-        """The matter loaded last keeps failing or hangs."""
+        """Report that the last loaded matter keeps failing or hangs."""
         ...
 
     def better(self) -> bool:
-        """Whether load() would give a better one than it did; True once."""
+        """Return whether load() would now return a better matter. True only once."""
         ...
 
     def close(self, patience_s: float) -> None:
-        """Load no more, and wait for what is being built."""
+        """Stop loading and wait for running builds."""
         ...
 
 
 class Blame:
-    """Which devices failed, how often, and until when they are left alone."""
+    """Records which devices failed, how often, and until when to avoid them."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -72,15 +72,15 @@ class Blame:
         self._until_s[device] = time.monotonic() + wait_s
 
     def holds(self, device: str) -> bool:
-        """Whether the device is not to be tried now."""
+        """Return whether the device must not be tried now."""
         return time.monotonic() < self._until_s.get(device, 0.0)
 
     def ever(self, device: str) -> bool:
-        """Whether the device has been blamed at all."""
+        """Return whether the device has ever been blamed."""
         return device in self._counts
 
     def mildest_first(self) -> list[str]:
-        """Every device that was blamed, those least often first."""
+        """List all blamed devices, the least often blamed first."""
         return sorted(self._counts, key=lambda name: (self._counts[name], _RANK[name]))
 
 
@@ -88,20 +88,20 @@ _RANK = {name: rank for rank, name in enumerate(CANDIDATES)}
 
 
 class DeviceNetworks:
-    """The devices of a config: with "auto" one after the other, else the one that is named.
+    """Loads networks on the devices of a config: each in turn with "auto", else the named one.
 
-    Where the best device has to build an engine first, "auto" takes the next while it builds. While
+    If the best device has to build an engine first, "auto" takes the next while it builds. While
     the engine of the full frame is built, the device runs the network alone. A device that was
-    blamed is tried again after a while, beside the one that serves, and takes its place if it
-    computes; where all that can be used were blamed, the one blamed least often serves.
+    blamed is retried after a while in the background and replaces the current one if it works.
+    If every usable device was blamed, the one blamed least often is used.
 
     Args:
         height, width: of the frames.
-        announce: is told what runs the network each time that it is loaded.
-        rate: frames a second that are to be held: on a CPU the run begins at the step of the ladder
-            that this machine is known to hold. None: the step for files.
+        announce: called with the device that runs the network each time it is loaded.
+        rate: target frames per second: on a CPU the run begins at the ladder step that this machine
+            is known to sustain. None: the step for files.
     Raises:
-        ConfigError: a device or precision that is not known.
+        ConfigError: unknown device or precision.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class DeviceNetworks:
         return VideoMatting(config=config, backend=backend)
 
     def _at_start(self, backend: Backend) -> tuple[Backend, Step]:
-        """The step to begin with, and the backend with the step's network running.
+        """Return the backend with the network of the initial step running, and that step.
 
         Raises:
             BackendError: the step's network cannot be opened.
@@ -165,7 +165,7 @@ class DeviceNetworks:
         speeds = Speeds(self._device, backend.precision)
         switchable = SwitchableBackend(cheapest.network, backend, self._other)
         step, tried = speeds.best(self._steps, self._budget_s), set[Step]()
-        while step not in tried:  # what is known may have been measured on a busy computer
+        while step not in tried:  # known times may have been measured on a busy computer
             plan = plan_geometry(*self._frame_size, step.pixels)
             switchable.prepare_network(step.network, plan.height, plan.width)
             switchable.use(step.network)
@@ -176,13 +176,13 @@ class DeviceNetworks:
         return switchable, step
 
     def _other(self, network: NetworkName) -> Backend:
-        """Another network on the device that serves."""
+        """Load another network on the current device."""
         config = self._config
         device = [self._device]
         return load_first(device, config.precision, network, config.threads, lambda _: None)[1]
 
     def _best(self) -> tuple[str, Backend]:
-        """The first device that nobody blames now, or else the one blamed least often."""
+        """Load on the first device not blamed now, or else on the least often blamed."""
         blamed = [name for name in self._blame.mildest_first() if self._blame.holds(name)]
         left = [name for name in self._allowed() if name not in blamed]
         try:
@@ -197,7 +197,7 @@ class DeviceNetworks:
         return [name for name in CANDIDATES if name not in self._left_out]
 
     def _first(self, devices: list[str]) -> tuple[str, Backend]:
-        """The first of the devices that computes, with the network that it begins with."""
+        """Load the initial network on the first of the devices that works."""
         gpus = [name for name in devices if name not in CPU_DEVICES]
         cpus = [name for name in devices if name in CPU_DEVICES]
         if gpus:
@@ -214,7 +214,7 @@ class DeviceNetworks:
         plan = plan_geometry(*self._frame_size, step.pixels)
 
         def trial(backend: Backend) -> None:
-            """Have the network look at an empty picture; a full frame's graph is tried later."""
+            """Run the network on an empty image. A full frame's graph is tried later."""
             device = graph_backend(backend)
             whole = device is not None and self._wants_graph and device.graph_ready(self._graph())
             if not whole and backend.ready(plan.height, plan.width):
@@ -223,7 +223,7 @@ class DeviceNetworks:
         return load_first(devices, config.precision, step.network, config.threads, trial)
 
     def _meanwhile(self, best: Backend) -> Backend:
-        """Another device's backend while the best one builds; that itself where there is none."""
+        """Return another device's backend while the best builds, or the best if it is alone."""
         rank = _RANK[self._device]
         after = [name for name in self._allowed() if _RANK[name] > rank]
         try:
@@ -250,7 +250,7 @@ class DeviceNetworks:
             best.close()
 
     def _build_beside(self, backend: Backend) -> None:
-        """Build the full frame's engine while the network's serves."""
+        """Build the full frame's engine while the network's engine is in use."""
         device = graph_backend(backend)
         if device is None or not self._wants_graph or device.graph_ready(self._graph()):
             return
@@ -262,7 +262,7 @@ class DeviceNetworks:
         self._helpers.start("build", build)
 
     def _build_graph(self, device: GraphBackend | None) -> bool:
-        """Whether the engine is there now; where it cannot be built, it is not tried again."""
+        """Build the engine and return whether it exists. A failed build is not retried."""
         if device is None or not self._wants_graph:
             return False
         try:
@@ -285,7 +285,7 @@ class DeviceNetworks:
         return self._spare is not None
 
     def _try_again(self) -> None:
-        """Try the devices before the present one whose blame is over, beside it."""
+        """Retry better devices whose blame has expired, while the current one stays in use."""
         if self._spare is not None or self._helpers.busy:
             return
         rank = _RANK[self._device]

@@ -1,4 +1,4 @@
-"""Writes to the sink at a steady rate: the newest composited frame, or a safe picture."""
+"""Writes to the sink at a steady rate: the newest composited frame, or a safe image."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from vidbg.util.timing import KEPT, StageClock
 logger = logging.getLogger(__name__)
 
 HOLD_S = 2.5
-"""How much longer than usual the next composited frame may take before the safe picture is shown.
-The last frame stands still until then: it shows no more of the room than it did, and a busy machine
-would otherwise make the person blink. Two seconds of trouble, and time to get over it."""
+"""How much longer than usual the next composited frame may take before the safe image is shown.
+The last frame is held until then: it shows no more of the room than before, and without it the
+person would flicker on a busy machine. This covers two seconds of trouble and the recovery."""
 
 MOST_INTERVAL_S = 3.0
-"""A longer interval between composited frames is an outage, and no measure of what is usual."""
+"""A longer interval between composited frames is an outage and does not count as usual."""
 
 MOST_STALL_S = 0.5
-"""A tick that is later than this counts as so late: a process that was stopped or starved wrote
-nothing meanwhile, and its frame is not old because of that."""
+"""Maximum lateness counted for a tick: a process that was stopped or starved wrote nothing in the
+meantime, and that does not make its frame old."""
 
 IDLE_PERIOD_S = 0.5
-"""Between two frames while nobody watches."""
+"""Interval between two frames while there are no viewers."""
 
 GRACE = 0.5
-"""How long a tick waits for a frame that is late, as a share of the period. Without it a frame that
-comes just after its tick is dropped for the next one, and the one before it written twice."""
+"""How long a tick waits for a late frame, as a share of the period. Without it, a frame that
+arrives just after its tick is dropped for the next one, and the previous frame is written twice."""
 
 WRITE_PATIENCE_S, MOST_HANGING = 3.0, 3
 
@@ -48,11 +48,11 @@ PART = "output"
 
 @dataclass(frozen=True, slots=True)
 class LastOutput:
-    """What viewers saw last.
+    """The last frame shown to viewers.
 
     Attributes:
         frame: as it was written.
-        live: it shows the person, not the safe picture.
+        live: whether it shows the person, not the safe image.
     """
 
     frame: Frame
@@ -60,16 +60,16 @@ class LastOutput:
 
 
 class OutputWriter:
-    """Owns the sink. Nothing reaches it but composited frames and the safe picture.
+    """Owns the sink and writes only composited frames and the safe image to it.
 
     Args:
-        open_sink: opens the sink, at first in start() and after each failure.
+        open_sink: opens the sink, first in start() and again after each failure.
         period_s: between two frames, in seconds.
-        safe: shown where there is no fresh frame.
+        safe: image shown when there is no fresh frame.
         reopens: open the sink again when it fails or hangs; else its failure ends the run.
         faults, fail: see Stage.
         clock: of the stages.
-        limit: `done` is set after so many composited frames.
+        limit: `done` is set after this many composited frames.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class OutputWriter:
         self.first_s, self.last_s = 0.0, 0.0
 
     def start(self) -> None:
-        """Open the sink and begin.
+        """Open the sink and start writing.
 
         Raises:
             VidbgError: the sink cannot be opened.
@@ -130,10 +130,10 @@ class OutputWriter:
         self._given.set()
 
     def change(self, safe: Image, *, keep: bool) -> None:
-        """Show this safe picture from now on.
+        """Replace the safe image.
 
         Args:
-            keep: a frame that was given before may still be held; else it is shown no more.
+            keep: whether an earlier frame may still be held; otherwise it is no longer shown.
         """
         with self._lock:
             self._safe = safe
@@ -141,7 +141,7 @@ class OutputWriter:
                 self._newest, self._is_new = None, False
 
     def idle(self, idle: bool) -> None:
-        """Write rarely and the safe picture alone, or in full again."""
+        """Switch between writing only the safe image, rarely, and normal output."""
         with self._lock:
             self._idle = idle
             self._newest, self._is_new, self._delivered_s = None, False, None
@@ -149,25 +149,25 @@ class OutputWriter:
 
     @property
     def caught_up(self) -> bool:
-        """Whether the newest frame has been written."""
+        """Return whether the newest frame has been written."""
         return not self._is_new
 
     @property
     def failing(self) -> bool:
-        """Whether there is no sink to write to."""
+        """Return whether there is no sink to write to."""
         return self._sink is None
 
     def watched(self) -> bool | None:
-        """Whether anybody watches the output; None where nobody can tell."""
+        """Return whether the output has viewers, or None if unknown."""
         sink = self._sink
         return None if sink is None else sink.watched()
 
     def check(self) -> None:
-        """Replace a thread that hangs in the sink; to be called a few times a second."""
+        """Replace a thread that hangs in the sink. Call this a few times a second."""
         taken_s = self._watch.overdue_s()
         if taken_s is None or not self._reopens or self._stopping.is_set():
             return
-        self._watch = Deadline()  # the thread left behind keeps the old one
+        self._watch = Deadline()  # the abandoned thread keeps the old one
         self._faults.raised(PART, f"hangs for {taken_s:.1f} s and is opened again")
         sink, self._sink = self._sink, None
         if sink is not None:
@@ -176,7 +176,7 @@ class OutputWriter:
             self._fail(SinkError(f"the output hung {MOST_HANGING + 1} times and is given up"))
 
     def stop(self, patience_s: float) -> None:
-        """End the thread and close the sink; one that hangs is left behind."""
+        """Stop the thread and close the sink. A thread that hangs is abandoned."""
         self._stopping.set()
         self._woken.set()
         self._given.set()
@@ -210,7 +210,7 @@ class OutputWriter:
             pacer.tick(time.monotonic(), waited_s)
 
     def _choose(self) -> tuple[LastOutput, float | None]:
-        """What to write now, and when it arrived if it is new."""
+        """Choose the frame to write, and return when it arrived if it is new."""
         now = time.monotonic()
         with self._lock:
             newest = self._newest
@@ -226,14 +226,14 @@ class OutputWriter:
         return LastOutput(frame, fresh), arrived_s
 
     def _hold_s(self) -> float:
-        """How long a composited frame is shown when no other comes."""
+        """Return how long to show a composited frame when no other arrives, in seconds."""
         usual_s = median(self._intervals_s) if self._intervals_s else 0.0
         return HOLD_S + max(usual_s, self._period_s)
 
     def _write(
         self, turn: int, shown: LastOutput, arrived_s: float | None, backoff: Backoff
     ) -> bool:
-        """Write, opening the sink where there is none; False if this thread is to go."""
+        """Write, opening the sink if needed. Returns False if this thread must end."""
         try:
             with self._watch.over(WRITE_PATIENCE_S):
                 sink = self._sink or self._reopen(turn)

@@ -1,4 +1,4 @@
-"""When the next frame goes out, and how long to wait before the next try."""
+"""Output frame timing and retry delays."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import math
 import time
 
 MAX_SHIFT = 0.03
-"""Most that one tick moves against the last, as a share of the period: nobody sees it."""
+"""Maximum shift of one tick, as a share of the period. It is too small to notice."""
 
 SLACK = 0.05
-"""How long a new frame may lie before its tick, as a share of the period."""
+"""Target wait of a new frame before its tick, as a share of the period."""
 
 
 GROWTH = 1.5
-"""Of the wait from one failure to the next."""
+"""Growth factor of the wait from one failure to the next."""
 
 SETTLED_S = 5.0
-"""What has not failed for so long works."""
+"""Time without a failure after which a part counts as working."""
 
 
 class Pacer:
-    """A steady clock that leans towards the source's.
+    """Steady output clock that adjusts its phase to the source.
 
-    Ticks are one period apart. Told how long each new frame had to wait for its tick, the clock
-    moves until frames wait a twentieth of a period: with two clocks of equal rate and any phase,
-    the mean wait would otherwise stay wherever chance put it, up to a whole period.
+    Ticks are one period apart. The clock is given the time each new frame waited
+    for its tick and shifts until frames wait a twentieth of a period. Otherwise, with two clocks of
+    equal rate and random phase, the mean wait would stay constant at up to a whole period.
 
     Args:
         period_s: of the output, in seconds.
@@ -36,34 +36,35 @@ class Pacer:
         self._due = now
 
     def wait_s(self, now: float) -> float:
-        """Seconds from `now` to the next tick, 0 if it is over."""
+        """Return the seconds from `now` to the next tick, 0 if it has passed."""
         return max(0.0, self._due - now)
 
     def tick(self, now: float, waited_s: float | None) -> None:
-        """A tick has happened; plan the next.
+        """Record a tick and schedule the next.
 
         Args:
             waited_s: how long the newest frame had waited, below 0 if it came after the tick; None
-                where it is an old one.
+                for a repeated frame.
         """
         self._due += self._period_s
         if waited_s is not None:
             self._lean(waited_s)
-        if self._due <= now:  # late: leave out the ticks that are over, keep the phase
+        if self._due <= now:  # late: skip the missed ticks, keep the phase
             self._due += math.ceil((now - self._due) / self._period_s) * self._period_s
 
     def _lean(self, waited_s: float) -> None:
         ahead = (waited_s / self._period_s) % 1.0 - SLACK
-        if ahead > 0.5:  # the shorter way round is to let the next frame come in time
+        if ahead > 0.5:  # shorter: move the tick later so that the next frame is in time
             ahead -= 1.0
         shift = max(-MAX_SHIFT, min(MAX_SHIFT, 0.1 * ahead))
         self._due -= shift * self._period_s
 
 
 class Backoff:
-    """Seconds to wait before each next try: half as long again each time, up to a limit.
+    """Retry delays that grow by half each time, up to a limit.
 
-    What is over within two seconds is tried again within little more, while the last frame is held.
+    Recovery from a fault of up to two seconds takes little longer than the fault, so the last
+    frame is still held.
 
     Args:
         first_s, most_s: the first wait and the longest.
@@ -74,12 +75,12 @@ class Backoff:
         self._next_s, self._failed_s = first_s, 0.0
 
     def next_s(self) -> float:
-        """The wait after one more failure."""
+        """Return the wait after another failure, in seconds."""
         wait_s, self._failed_s = self._next_s, time.monotonic()
         self._next_s = min(GROWTH * wait_s, self._most_s)
         return wait_s
 
     def worked(self) -> None:
-        """Begin anew if it has worked for a while: some things fail a moment after they open."""
+        """Reset the delays after a while of success, as some devices fail just after they open."""
         if time.monotonic() - self._failed_s > SETTLED_S:
             self._next_s = self._first_s

@@ -21,10 +21,10 @@ from vidbg.sources import Source
 logger = logging.getLogger(__name__)
 
 READ_PATIENCE_S, PATIENT_INTERVALS = 3.0, 3.0
-"""Longer than this, and than so many of its intervals, no camera takes for a picture."""
+"""A camera hangs if a frame takes longer than both this time and this many of its intervals."""
 
 OPEN_PATIENCE_S = 15.0
-"""OpenCV waits ten seconds for the first picture of a camera."""
+"""OpenCV waits ten seconds for a camera's first frame."""
 
 MOST_HANGING = 3
 
@@ -32,13 +32,13 @@ PART = "camera"
 
 
 class Reader:
-    """Keeps a source open and hands its frames on, with times and numbers that go on growing.
+    """Keeps a source open and delivers its frames with ever-increasing times and numbers.
 
     Args:
-        open_source: opens the source anew.
-        deliver: is given each frame; its pts is in seconds since the reader was made.
-        faults: is told what fails and when it works again.
-        fail: ends the run with an error that no second try mends.
+        open_source: opens the source, and reopens it after each failure.
+        deliver: receives each frame; its pts is in seconds since the reader was made.
+        faults: receives failures and recoveries.
+        fail: ends the run with a permanent error.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Reader:
         self._index = 0
         self._last_pts = 0.0
         self.ended = threading.Event()
-        """Set when a source that is not live has given its last frame."""
+        """Set when a source that is not live has delivered its last frame."""
 
     def start(self) -> None:
         self._turns.start()
 
     @property
     def active(self) -> bool:
-        """Whether the source is wanted: not between pause() and resume()."""
+        """Whether the source is in use: not between pause() and resume()."""
         return self._wanted.is_set()
 
     def resume(self) -> None:
@@ -83,14 +83,14 @@ class Reader:
         self._let_go()
 
     def check(self) -> None:
-        """Replace a thread that hangs; to be called a few times a second."""
+        """Replace a thread that hangs. Call this a few times a second."""
         if self._stopping.is_set():
             return
         taken_s = self._watch.overdue_s()
         if taken_s is None:
             self._turns.revive()
             return
-        self._watch = Deadline()  # the thread left behind keeps the old one
+        self._watch = Deadline()  # the abandoned thread keeps the old one
         self._faults.raised(PART, f"frozen: no picture for {taken_s:.0f} s; it is opened again")
         self._let_go()
         if not self._turns.replace():
@@ -132,7 +132,7 @@ class Reader:
             return
         try:
             self._read_on(source, turn)
-        finally:  # a device that stays open after a failure cannot be opened again
+        finally:  # a device still open after a failure cannot be reopened
             source.close()
 
     def _read_on(self, source: Source, turn: int) -> None:
@@ -153,7 +153,7 @@ class Reader:
             self._hand_on(frame, offset)
 
     def _take(self, source: Source, turn: int) -> bool:
-        """Keep the opened source where others can close it; False if nobody wants it any more."""
+        """Store the opened source so that others can close it. False if it is no longer needed."""
         with self._lock:
             wanted = self._going(turn) and self.active
             if wanted:
@@ -176,7 +176,7 @@ class Reader:
         self.ended.set()
 
     def _let_go(self) -> None:
-        """Close the source in a thread of its own: closing may hang with the reading."""
+        """Close the source in a separate thread, as closing may hang along with reading."""
         with self._lock:
             source, self._source = self._source, None
         if source is not None:

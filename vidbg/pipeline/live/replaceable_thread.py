@@ -11,19 +11,19 @@ from contextlib import contextmanager
 logger = logging.getLogger(__name__)
 
 MOST_STEP_S = 0.5
-"""Longer than this nobody waits between two looks at a watch, unless the process stands still."""
+"""Two polls of a deadline are never further apart than this unless the process stands still."""
 
 
 class ReplaceableThread:
-    """Runs a function in a thread; a thread that hangs is left behind and another takes its turn.
+    """A worker thread that is replaced when it hangs.
 
-    Python cannot end a thread, so one left behind must ask `current` after every call that may
-    hang, and go without touching anything if it is not.
+    Python cannot kill a thread, so the old one is abandoned. It must check `current` after every
+    call that may hang, and return without touching anything if that is False.
 
     Args:
         name: of the threads.
-        work: is given the number of its turn.
-        most_left: threads left behind and still hanging, above which no other is started.
+        work: called with the number of its turn.
+        most_left: maximum number of hanging threads, above which no other is started.
     """
 
     def __init__(self, name: str, work: Callable[[int], None], most_left: int) -> None:
@@ -39,11 +39,11 @@ class ReplaceableThread:
         self._thread.start()
 
     def current(self, turn: int) -> bool:
-        """Whether this turn has not been taken away."""
+        """Return whether this turn is still the current one."""
         return turn == self._turn
 
     def replace(self) -> bool:
-        """Leave the thread behind and start another; False if too many hang already."""
+        """Abandon the thread and start another. Returns False if too many already hang."""
         if self._thread is not None:
             self._left.append(self._thread)
             self._thread = None
@@ -51,14 +51,14 @@ class ReplaceableThread:
         return self.revive()
 
     def revive(self) -> bool:
-        """Start a thread if there is none and not too many hang; whether there is one now."""
+        """Start a thread if there is none and few enough hang; return whether one exists."""
         self._left = [thread for thread in self._left if thread.is_alive()]
         if self._thread is None and len(self._left) <= self._most_left:
             self.start()
         return self._thread is not None
 
     def end(self, patience_s: float) -> bool:
-        """Take the turn away and wait; whether every thread has ended."""
+        """End the current turn, wait, and return whether every thread has ended."""
         self._turn += 1
         deadline = time.monotonic() + patience_s
         for thread in [*self._left, self._thread]:
@@ -71,11 +71,11 @@ class ReplaceableThread:
 
 
 class Deadline:
-    """How long a call that may hang has been going on.
+    """Measures how long a call that may hang has been running.
 
-    Time counts only while somebody looks, and no more than MOST_STEP_S from one look to the next:
-    while the whole process stands still (stopped, frozen, starved, a laptop that sleeps), no call
-    in it can go on, and none is to blame.
+    Time counts only while `overdue_s` is polled, and at most MOST_STEP_S between two polls: while
+    the whole process stands still (stopped, frozen, starved, a sleeping laptop), no call in it can
+    make progress and none is at fault.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Deadline:
 
     @contextmanager
     def over(self, allowed_s: float) -> Iterator[None]:
-        """Watch over a call, which is allowed so many seconds."""
+        """Time a call that may take up to `allowed_s` seconds."""
         self._allowed_s, self._since = allowed_s, time.monotonic()
         try:
             yield
@@ -94,9 +94,9 @@ class Deadline:
             self._since = None
 
     def overdue_s(self) -> float | None:
-        """How long the call has taken, in seconds, if that is more than allowed; else None.
+        """Return how long the call has taken, in seconds, if it is overdue, else None.
 
-        To be called a few times a second, by one thread.
+        Call this a few times a second, from one thread.
         """
         since, now = self._since, time.monotonic()
         if since != self._seen:

@@ -1,4 +1,4 @@
-"""How long this machine's networks take, kept from one run to the next."""
+"""Network timings of this machine, kept between runs."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from vidbg.util.choices import Quality
 logger = logging.getLogger(__name__)
 
 SHARES: dict[Quality, float] = {"fast": 0.3, "balanced": 0.55, "best": 0.75}
-"""Of the time between two frames that the network may take at the start, by quality: the rest is
-for what else a frame needs, and for other programs."""
+"""Share of the frame interval that the network may take at the start, by quality. The rest is for
+the other stages and for other programs."""
 
 TRIALS = 4
 KEPT = 32
-"""Entries of the file; the oldest go first."""
+"""Maximum number of entries in the file. The oldest are removed first."""
 
 
 class Speeds:
-    """The network's time for a picture, by step of the ladder, on one device of this machine.
+    """The network's time per image for each ladder step, on one device of this machine.
 
-    The file is shared with other runs and may be lost at any time: what cannot be read is unknown,
-    what cannot be written is measured again.
+    The file is shared with other runs and may be lost at any time: times that cannot be read are
+    unknown, times that cannot be written are measured again.
 
     Args:
         device: one of `vidbg.matting.backends.Device`.
-        precision: what it computes in.
+        precision: of the computation.
         path: the file; None for the one in the cache folder.
     """
 
@@ -46,11 +46,11 @@ class Speeds:
         self._times_s = self._read().get(self._machine, {})
 
     def get(self, step: Step) -> float | None:
-        """Seconds a picture at this step; None where it is not known."""
+        """Return the seconds per image at this step, or None if unknown."""
         return self._times_s.get(str(step))
 
     def measure(self, step: Step, backend: Backend, height: int, width: int) -> None:
-        """Time a step on an empty picture, and keep the fastest of all that were measured.
+        """Time a step on an empty image and keep the fastest measurement.
 
         Args:
             backend: with the step's network running.
@@ -72,11 +72,11 @@ class Speeds:
             logger.info("cannot keep the network's times in %s: %s", self._path, error)
 
     def best(self, steps: Sequence[Step], budget_s: float) -> Step:
-        """The best step whose network takes no longer; the cheapest where none is known to.
+        """Return the best step within the budget, or the cheapest if none is known to fit.
 
         Args:
             steps: from the cheapest to the best.
-            budget_s: for a picture, in seconds.
+            budget_s: per image, in seconds.
         """
         known = [(step, time_s) for step in steps if (time_s := self.get(step)) is not None]
         fitting = [s for s in steps if known and _expected_s(s, known) <= budget_s]
@@ -94,7 +94,7 @@ class Speeds:
 
 
 def _expected_s(step: Step, known: Sequence[tuple[Step, float]]) -> float:
-    """A step's time, from the known one that is nearest in cost and best of the same network."""
+    """Estimate a step's time from the known step nearest in cost, if possible of its network."""
     same = [pair for pair in known if pair[0].network == step.network] or known
     nearest, seconds = min(same, key=lambda pair: abs(pair[0].cost - step.cost))
     return seconds * step.cost / nearest.cost

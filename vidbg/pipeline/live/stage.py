@@ -1,4 +1,4 @@
-"""A step of the live road in a thread of its own, which is replaced when it hangs."""
+"""A stage of the live pipeline in its own thread, which is replaced when it hangs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Out = TypeVar("Out")
 
 PATIENCE_S = 2.0
 SLOWNESS = 20
-"""A call that takes longer than the first, and than so many of the last, hangs."""
+"""A call hangs if it takes longer than PATIENCE_S and than SLOWNESS times the last call."""
 
 FIRST_PATIENCE_S = 30.0
 """The first call compiles the network for its size, or reads a background."""
@@ -26,35 +26,35 @@ MOST_HANGING = 2
 
 
 class StageWorker(ABC, Generic[In, Out]):
-    """What one thread of a stage works with, and no other touches."""
+    """The worker of one stage thread, used by no other thread."""
 
     @abstractmethod
     def prepare(self) -> None:
         """Get ready before the first item.
 
         Raises:
-            VidbgError: there is no use in going on.
+            VidbgError: the run cannot continue.
         """
 
     @abstractmethod
     def __call__(self, item: In) -> Out | None:
-        """The result; None where something fails or is given time to recover."""
+        """Process an item; return None on failure or while waiting to recover."""
 
     @abstractmethod
     def close(self) -> None:
-        """Free what is held."""
+        """Free all resources."""
 
 
 class Stage(Generic[In, Out]):
-    """Works on the newest item, whatever fails on the way.
+    """Processes the newest item and keeps running after failures.
 
     Args:
         part: its name in messages.
-        make_tools: makes what a thread works with; is given the watch, on which every call that
-            may hang is to be announced.
-        deliver: is given each result, never by a thread whose turn is over.
-        faults: is told what fails and when it works again.
-        fail: ends the run with an error that no second try mends.
+        make_tools: makes the worker of a thread; receives the watch, which must time every call
+            that may hang.
+        deliver: receives each result, never from an abandoned thread.
+        faults: receives failures and recoveries.
+        fail: ends the run with a permanent error.
         on_hang: called when a thread is replaced.
     """
 
@@ -79,19 +79,19 @@ class Stage(Generic[In, Out]):
 
     @property
     def dropped(self) -> int:
-        """Items that a newer one replaced before their turn came."""
+        """The number of items replaced by a newer one before they were processed."""
         return self._inbox.dropped
 
     @property
     def idle(self) -> bool:
-        """Whether every item given has been dealt with."""
+        """Whether every item has been processed."""
         return self._idle.is_set()
 
     def start(self) -> None:
         self._turns.start()
 
     def feed(self, item: In) -> None:
-        """Take the next item; one that still waits is dropped."""
+        """Queue the next item, dropping one that is still waiting."""
         self._idle.clear()
         try:
             self._inbox.put(item)
@@ -99,7 +99,7 @@ class Stage(Generic[In, Out]):
             return
 
     def check(self) -> None:
-        """Replace a thread that hangs; to be called a few times a second."""
+        """Replace a thread that hangs. Call this a few times a second."""
         taken_s = self._watch.overdue_s()
         if taken_s is None or self._stopping.is_set():
             return
@@ -135,7 +135,7 @@ class Stage(Generic[In, Out]):
     def _work(self, tools: StageWorker[In, Out], item: In) -> Out | None:
         try:
             return tools(item)
-        except Exception as error:  # a thread that dies would leave viewers with nothing
+        except Exception as error:  # a dead thread would leave viewers without output
             self._faults.raised(self._part, error)
             return None
 

@@ -1,4 +1,4 @@
-"""How a live run is going, and what it did."""
+"""Status and report of a live run."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ TOO_LATE = (
     "no new picture came in time; this computer is probably too busy: close other programs, or "
     "choose a smaller --size or --fps"
 )
-"""Why viewers see the background where nothing has failed."""
+"""Reason given when viewers see the background although nothing has failed."""
 
 EASED = (
     "This computer is busy, so the edge of your picture is less exact: close other programs, or "
     "choose a smaller --size or --fps"
 )
-"""What the governor's work looks like to the user."""
+"""Message to the user while the governor has lowered the level."""
 
 
 class State(Enum):
-    """What viewers see."""
+    """What viewers currently see."""
 
     STARTING = "starting"
     LIVE = "live"
@@ -29,22 +29,22 @@ class State(Enum):
 
     @property
     def words(self) -> str:
-        """For people; the value is for programs."""
+        """Text for people. Programs use the value."""
         return "viewers see the background only" if self is State.DEGRADED else self.value
 
 
 @dataclass(frozen=True, slots=True)
 class LiveReport:
-    """What a live run did.
+    """Statistics of a finished live run.
 
     Attributes:
         frames: composited frames written, each counted once.
         repeated: times that the last of them was written again.
         safe_frames: times that the background or card was written.
-        dropped: frames of the camera that were overtaken by newer ones.
+        dropped: camera frames superseded by newer ones.
         faults: faults that began, of camera, network, background and output.
         seconds: from the first to the last composited frame.
-        latencies_s: of the last frames, from arrival to written, in seconds.
+        latencies_s: of the last frames, from arrival to write, in seconds.
     """
 
     frames: int
@@ -58,16 +58,16 @@ class LiveReport:
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """How a run is going.
+    """Current status of a run.
 
     Attributes:
         state: what viewers see.
-        reason: why it is not live; None if it is.
+        reason: why the run is not live; None if it is.
         fps: composited frames a second, over the last second or so.
         cpu_percent: of one core, over the same time.
         latency_ms: of the last frame; None before the first.
-        watched: whether anybody watches; None where nobody can tell.
-        eased: that less is asked of the network than the user wants, in a sentence; else None.
+        watched: whether the output has viewers; None if unknown.
+        eased: a sentence if the network's input size or rate is reduced; else None.
     """
 
     state: State
@@ -80,14 +80,14 @@ class LiveStatus:
 
 
 class Meter:
-    """Frames a second and processor time, taken once a second."""
+    """Measures frame rate and processor time once a second."""
 
     def __init__(self) -> None:
         self._at_s, self._frames, self._cpu_s = time.monotonic(), 0, time.process_time()
         self._told = 0.0, 0.0
 
     def read(self, frames: int) -> tuple[float, float]:
-        """Frames a second and percent of one core, over the last second that is over."""
+        """Return frames a second and percent of one core over the last full second."""
         passed_s = time.monotonic() - self._at_s
         if passed_s >= 1.0:
             cpu_s = time.process_time()

@@ -1,9 +1,9 @@
-"""One live run: a camera, the network, an output, and the states between them.
+"""One live run: a camera, the network, an output, and their states.
 
-The output never stops and never shows the room: what cannot be composited is replaced by the
-background or a card. Reader, two Stages (matting, compositing) and Pump have a thread each, so that
-the network works on one frame while the last is composited; the caller's thread draws the preview
-and watches over them.
+The output never stops and never shows the room: a frame that cannot be composited is replaced by
+the background or a card. Reader, two Stages (matting, compositing) and OutputWriter each have a
+thread, so the network works on one frame while the last is composited. The caller's thread draws
+the previews and supervises the others.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from vidbg.util.timing import StageClock
 logger = logging.getLogger(__name__)
 
 CHECK_PERIOD_S = 0.1
-"""Between two looks at threads, watchers and state."""
+"""Interval between two checks of threads, viewers and state."""
 
 STANDSTILL_S = 1.0
-"""A longer round than this means that the process did not run."""
+"""An iteration longer than this means that the process did not run."""
 
 UNWATCHED_S = 5.0
-"""So long after the last reader has gone the camera is closed: programs probe cameras by opening
-them for a moment, and a meeting's window that is opened anew asks twice."""
+"""Delay before the camera is closed after the last reader leaves: programs probe cameras by opening
+them briefly, and a reopened meeting window does so twice."""
 
 PATIENCE_S = 3.0
-"""How long the end waits for a thread that hangs."""
+"""Wait for a thread that hangs at the end of the run."""
 
 
 class Preview(Protocol):
-    """A window or page on what viewers see, shown by the thread that runs the supervisor.
+    """A window or page that shows what viewers see, drawn in the supervisor's thread.
 
     Attributes:
-        watches: somebody looks at it, and so the run goes on though nobody else watches.
-        smooth: it is to show every frame, not ten a second.
+        watches: whether it counts as a viewer, which keeps the run going without others.
+        smooth: show every frame, not ten a second.
     """
 
     smooth: bool
@@ -63,10 +63,10 @@ class Preview(Protocol):
     def watches(self) -> bool: ...
 
     def show(self, frame: Frame, status: LiveStatus) -> None:
-        """Draw, and do what was asked for since the last call.
+        """Draw, and handle the input since the last call.
 
         Raises:
-            SinkError: there is no window any more.
+            SinkError: the window has been closed.
         """
         ...
 
@@ -74,22 +74,22 @@ class Preview(Protocol):
 
 
 class Supervisor:
-    """Runs from a camera to an output until stop(), Ctrl-C or an error that nothing mends.
+    """Runs a camera to an output until stop(), Ctrl-C or a permanent error.
 
     Args:
-        open_source: opens the camera, again and again if need be.
-        networks: where the network comes from; closed at the end.
-        look: how it looks; see change().
+        open_source: opens the camera, and reopens it when needed.
+        networks: loads the network; closed at the end.
+        look: the initial look; see change().
         open_sink: opens the output; its failure at the start ends the run.
-        info: of the output: size and rate, which stay.
+        info: of the output: size and rate, which do not change.
         reopens: open an output that fails again (a pipe whose reader has gone ends the run).
-        on_demand: close the camera while nobody watches, where the output can tell.
-        steps: of the ladder that the governor climbs and descends to hold the rate; none: every
-            frame as the network was loaded, late as it may be.
-        previews: shown at the output's rate at most; one that fails is closed, and the run goes on.
-        needs_preview: there is no other output, so the run ends with the last preview.
+        on_demand: close the camera while there are no viewers, if the output reports them.
+        steps: ladder steps that the governor climbs and descends to hold the rate; if empty, the
+            network runs on every frame as it was loaded, however late.
+        previews: drawn at most at the output's rate; one that fails is closed, the run continues.
+        needs_preview: end the run with the last preview, because there is no other output.
         on_status: called a few times a second.
-        frame_limit: end after so many composited frames.
+        frame_limit: end after this many composited frames.
     """
 
     def __init__(
@@ -170,18 +170,18 @@ class Supervisor:
 
     @property
     def look(self) -> Appearance:
-        """How the output looks now."""
+        """The current look of the output."""
         return self._look
 
     def stop(self) -> None:
-        """End soon; from any thread."""
+        """Stop soon. May be called from any thread."""
         self._ending.set()
 
     def change(self, look: Appearance) -> None:
-        """Look so from now on; from any thread.
+        """Change the look. May be called from any thread.
 
         Raises:
-            ConfigError: the background cannot be read; all stays as it was.
+            ConfigError: the background cannot be read; nothing is changed.
         """
         safe = fallback_image(look.compositing, self._info.width, self._info.height)
         with self._changing:
@@ -192,8 +192,8 @@ class Supervisor:
         """Run to the end.
 
         Raises:
-            VidbgError: the output cannot be opened, the network cannot be loaded, or what
-                failed for good.
+            VidbgError: the output cannot be opened, the network cannot be loaded, or
+                something failed permanently.
         """
         try:
             self._pump.start()
@@ -221,7 +221,7 @@ class Supervisor:
             self._compositing.feed(matted)
 
     def _show(self, composited: Composited) -> None:
-        with self._changing:  # no frame of a background that has been changed since
+        with self._changing:  # show no frame of the previous background
             if composited.look is self._look or self._look.may_follow(composited.look):
                 self._pump.give(composited.arrived)
 
@@ -237,7 +237,7 @@ class Supervisor:
         return self._matting.idle and self._compositing.idle and self._pump.caught_up
 
     def _go_round(self) -> None:
-        """What the watching thread does each time round."""
+        """Run one iteration of the supervising thread."""
         self._heed_standstill()
         for part in (self._reader, self._matting, self._compositing, self._pump):
             part.check()
@@ -248,7 +248,7 @@ class Supervisor:
         self._draw(status)
 
     def _heed_standstill(self) -> None:
-        """The process may have been stopped (Ctrl-Z), frozen or asleep: nothing in it is slow."""
+        """Restart the governor after the process was stopped (Ctrl-Z), frozen or asleep."""
         now = time.monotonic()
         stood_s, self._round_s = now - self._round_s, now
         if stood_s > STANDSTILL_S:
@@ -257,7 +257,7 @@ class Supervisor:
                 self._governor.restart(now)
 
     def _heed_watchers(self) -> bool | None:
-        """Close the camera some time after the last viewer has gone, open it for the next."""
+        """Close the camera some time after the last viewer leaves, and reopen it for the next."""
         if not self._on_demand:
             return None
         watched, now = self._pump.watched(), time.monotonic()
@@ -288,7 +288,7 @@ class Supervisor:
             return State.PAUSED, "nobody watches, so the camera is off"
         fault = self._faults.present()
         if shown is not None and shown.live and not self._pump.failing:
-            return State.LIVE, fault  # one frame failed, and the one before is still shown
+            return State.LIVE, fault  # one frame failed, the previous one is still shown
         if fault is None and self._pump.frames == 0:
             return State.STARTING, None
         if fault is None and self._state in (State.PAUSED, State.STARTING):
@@ -309,10 +309,10 @@ class Supervisor:
         for preview in list(self._previews):
             try:
                 preview.show(shown.frame, status)
-            except Exception as error:  # the output matters more than the window on it
+            except Exception as error:  # the output matters more than the preview
                 self._previews.remove(preview)
                 _close(preview)
-                if self._needs_preview and not self._previews:  # nobody would see the run go on
+                if self._needs_preview and not self._previews:  # the run would have no viewer
                     self._fail(error)
                     return
                 logger.warning("the preview is over: %s", error)
@@ -340,7 +340,7 @@ class Supervisor:
 
 
 def _close(preview: Preview) -> None:
-    """Close one that may be broken."""
+    """Close a preview that may be broken."""
     try:
         preview.close()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Small pictures of backgrounds for the panel, made beside a live run at little cost."""
+"""Thumbnails of backgrounds for the panel, cheap enough to make during a live run."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from vidbg.util.photo_file import decode_picture, open_picture
 logger = logging.getLogger(__name__)
 
 HEIGHT, WIDTH = 108, 192
-"""Of the small pictures, in pixels."""
+"""Size of the thumbnails, in pixels."""
 
-_MOST_PIXELS = 50_000_000  # of what is decoded whole: 200 MB with its alpha; JPEG is not
-_KEPT = 1000  # small pictures, of some 8 kB
+_MOST_PIXELS = 50_000_000  # for formats decoded in full (not JPEG): 200 MB with alpha
+_KEPT = 1000  # thumbnails of about 8 kB each
 
 
 def thumbnail(path: Path) -> bytes | None:
-    """A JPEG of how a file fills a frame; None, and a warning, where there can be none.
+    """Make a JPEG thumbnail of a background file; log a warning and return None on failure.
 
-    It is kept until the file changes. One call at a time.
+    It is cached until the file changes. Make one call at a time.
     """
     try:
         status = path.stat()
@@ -46,17 +46,17 @@ def thumbnail(path: Path) -> bytes | None:
 def _made(path: Path, _changed_ns: int, _bytes: int) -> bytes | None:
     try:
         picture = _picture(path)
-    except Exception as error:  # files hold anything, and decoders fail in many ways
+    except Exception as error:  # files may contain anything, and decoders fail in many ways
         logger.warning("no small picture of %s: %s", path, error)
         return None
     return cv2.imencode(".jpg", picture)[1].tobytes()
 
 
 def _picture(path: Path) -> Image:
-    """The file as a background, at the size of a small picture.
+    """Load the file as a background at thumbnail size.
 
     Raises:
-        ConfigError: it is too large to be decoded beside a run.
+        ConfigError: it is too large to be decoded during a run.
     """
     try:
         with path.open("rb") as file, open_picture(file) as opened:
@@ -76,6 +76,6 @@ def _picture(path: Path) -> Image:
 
 
 def _reduced(opened: Pillow.Image, path: Path) -> Image:
-    """A JPEG decoded at an eighth of its size or more, as far as the small picture needs."""
-    opened.draft("RGB", (2 * WIDTH, 2 * WIDTH))  # upright or lying
+    """Decode a JPEG at an eighth of its size or more, as large as the thumbnail needs."""
+    opened.draft("RGB", (2 * WIDTH, 2 * WIDTH))  # portrait or landscape
     return fill(decode_picture(opened, path).image, HEIGHT, WIDTH, "cover", (0, 0, 0))
