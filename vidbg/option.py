@@ -1,4 +1,4 @@
-"""What an option of the program is: its type, default and range, and where it appears."""
+"""Definition of an option: its type, default and range, and where it appears."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """How the panel's page shows an option: a slider for a number, a checkbox otherwise.
+    """Control for an option in the panel: a slider for a number, a checkbox otherwise.
 
     Attributes:
         section: the heading that it stands under.
         label: its text on the page.
         step: of the slider.
-        on, off: what the checkbox stands for when it is ticked and when it is not.
+        on, off: values of the checkbox when it is ticked and when it is not.
     """
 
     section: str
@@ -48,7 +48,7 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Option(Generic[T]):
-    """One option, as every place that shows or reads it needs it.
+    """One option, with everything that is needed to show or read it.
 
     Attributes:
         name: its parameter, such as "light_wrap" for --light-wrap.
@@ -60,7 +60,7 @@ class Option(Generic[T]):
         commands: those that have it.
         target, stored_as: the config that the value is for, and its field, which is named like the
             option unless it says otherwise.
-        command_defaults: other defaults, by command.
+        command_defaults: different defaults, by command.
         limits: the range of a number.
         unit: such as "px" or "s".
         aliases: other words for a choice.
@@ -115,7 +115,7 @@ class Option(Generic[T]):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words that are allowed; none where it is no choice."""
+        """The allowed words; empty if the option is not a choice."""
         kind = self.value_type
         return get_args(kind) if get_origin(kind) is Literal else ()
 

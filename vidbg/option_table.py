@@ -694,7 +694,7 @@ def options_for(target: Target) -> list[Option[Any]]:
 
 
 def check_config(config: object, target: Target) -> None:
-    """Hold a config's fields to the ranges and choices of their options.
+    """Check a config's fields against the ranges and choices of their options.
 
     A frozen dataclass calls this from `__post_init__`. A choice given by an alias is replaced.
 

@@ -1,4 +1,4 @@
-"""Options from the configuration file, its profiles and the environment.
+"""Options set in the configuration file, its profiles and the environment.
 
 In order of precedence: the command line, the environment (VIDBG_BACKGROUND for --background), the
 profile, the top level of the file, the built-in default. The file is TOML, and its keys are the
@@ -53,7 +53,7 @@ def default_file() -> Path:
 
 
 def variable_of(option: Option[Any]) -> str:
-    """ "VIDBG_LIGHT_WRAP" for --light-wrap."""
+    """Return the environment variable of an option: "VIDBG_LIGHT_WRAP" for --light-wrap."""
     return _variable(option.key)
 
 
@@ -62,7 +62,7 @@ def _variable(key: str) -> str:
 
 
 def current_name(name: str) -> str:
-    """Return an option's present name, without dashes in front; "no-" may stand before it."""
+    """Return an option's current name without leading dashes; a "no-" prefix is allowed."""
     prefix = "no-" if name.startswith("no-") else ""
     return prefix + _RENAMED.get(name.removeprefix("no-"), name.removeprefix("no-"))
 

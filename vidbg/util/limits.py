@@ -1,4 +1,4 @@
-"""Ranges of numbers, for the options and for whatever else needs one."""
+"""Ranges of numbers, for options and other values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Limits(NamedTuple):
         return f"{self.minimum:g} to {self.maximum:g}"
 
     def check(self, name: str, value: float, unit: str = "") -> None:
-        """Refuse a number out of range, infinity and NaN among them.
+        """Refuse a number out of range, including infinity and NaN.
 
         Args:
             name: of what has the value, for the message.
