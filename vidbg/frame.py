@@ -26,7 +26,7 @@ class Frame:
     """An image and its time.
 
     Attributes:
-        image: uint8 (H, W, 3), BGR, C-contiguous. Whoever receives the frame must not write to it.
+        image: uint8 (H, W, 3), BGR, C-contiguous. Receivers of the frame must not write to it.
         pts: presentation time in seconds; it grows from frame to frame of one source.
         index: 0 for the source's first frame, then counting every frame the source gave.
         alpha: float32 (H, W) in [0, 1] where the picture is transparent (`image` is then the
@@ -82,16 +82,16 @@ class StreamInfo:
 
     Attributes:
         width, height: size of the frames as given (upright, after any rotation), in pixels.
-        frame_rate: nominal frames per second; None where there is none (a single picture).
+        frame_rate: nominal frames per second; None if there is none (a single photo).
         time_base: the unit in which the source counts time, in seconds: every pts is a whole
-            multiple of it. None where time is a clock's.
+            multiple of it. None if the time comes from a clock.
         frame_count: number of frames, None where unknown (live, or not stored in the file).
         duration_s: length in seconds, None where unknown.
         colour: how the frames were stored, so that a sink can store them the same way.
         sample_aspect_ratio: width of a pixel over its height, upright; 1 where unknown.
         field_order: "top" or "bottom" for frames that are interlaced as given.
-        live: frames come at their own pace and the newest matters most.
-        stills: the frames are unrelated pictures, possibly of different sizes.
+        live: frames arrive in real time and the newest matters most.
+        stills: the frames are unrelated photos, possibly of different sizes.
         has_alpha: frames may carry an alpha of their own.
     """
 

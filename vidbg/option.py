@@ -53,25 +53,25 @@ class Option(Generic[T]):
     Attributes:
         name: its parameter, such as "light_wrap" for --light-wrap.
         type: what typer converts a word to: str, int, float, bool, Path or a Literal; with None
-            where there may be no value.
-        default: the value where none is given; ... where one must be.
+            if the value is optional.
+        default: the value if none is given; ... if the option is required.
         help: one sentence. "{range}" stands for the range with its unit.
         group: the heading in --help and in the example of the config file.
-        commands: those that have it.
+        commands: the commands that have it.
         target, stored_as: the config that the value is for, and its field, which is named like the
             option unless it says otherwise.
         command_defaults: different defaults, by command.
         limits: the range of a number.
         unit: such as "px" or "s".
-        aliases: other words for a choice.
-        flag: its name on the command line, where that is not the parameter's.
+        aliases: other names for a choice.
+        flag: its name on the command line, if that is not the parameter's.
         short: a one-letter form, such as "-b".
         metavar: stands for the value in --help.
         switch: a bool without a --no- form.
         in_file: it may stand in the config file and the environment.
         is_path: relative paths in the config file are taken from the file's folder.
-        live: may change while `vidbg run` goes on.
-        control: how the panel shows it; None for not at all.
+        live: may change while `vidbg run` is running.
+        control: how the panel shows it; None if it does not.
         example: its value in the example of the config file; None for the default.
     """
 
@@ -131,7 +131,7 @@ class Option(Generic[T]):
         """Return the value, or the choice that it is an alias of.
 
         Args:
-            name: of what has the value, for messages about numbers; the option by default.
+            name: what has the value, for messages about numbers; the option by default.
         Raises:
             ConfigError: it is out of range or no choice; the message says what is allowed.
         """

@@ -71,7 +71,7 @@ def load_settings(file: Path | None, profile: str | None, context: Any) -> Setti
     """Read a file, or the user's default file if there is one.
 
     Args:
-        context: of `vidbg run` or a command that shares its options.
+        context: context of `vidbg run` or of a command that shares its options.
     Raises:
         ConfigError: it cannot be read, or has an unknown key, type or profile.
     """
@@ -82,7 +82,7 @@ def load_settings(file: Path | None, profile: str | None, context: Any) -> Setti
         raise ConfigError(f"{path}: {PROFILES} is not a table; write [{PROFILES}.NAME]")
     settings = Settings()
     _take(settings, table, str(path), path, context)
-    for name, values in profiles.items():  # all are checked, one is taken
+    for name, values in profiles.items():  # all are checked, one is used
         chosen = settings if name == profile else Settings()
         _take(chosen, values, f"{path}, [{PROFILES}.{name}]", path, context)
     if profile is not None and profile not in profiles:
@@ -196,7 +196,7 @@ class LiveCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         for option in self._options():
-            option.show_envvar = False  # the line at the end says it once for all
+            option.show_envvar = False  # the last line of the help covers all options
         super().format_help(ctx, formatter)
 
     def _options(self) -> list[TyperOption]:
@@ -260,8 +260,8 @@ def origin_of(context: typer.Context, name: str) -> str:
     """Say where an option's value comes from.
 
     Args:
-        context: of `vidbg run`.
-        name: of the option's parameter.
+        context: context of `vidbg run`.
+        name: name of the option's parameter.
     """
     source = context.get_parameter_source(name)
     settings: Settings = context.meta[__name__]

@@ -40,7 +40,7 @@ class StatusLine:
         if state != self._state:
             self._state = state
             typer.echo(state, err=True)
-        if status.reduced and not self._eased:  # once: it comes and goes
+        if status.reduced and not self._eased:  # reported once, because it comes and goes
             self._eased = True
             typer.echo(status.reduced, err=True)
         if status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:

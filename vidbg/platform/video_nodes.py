@@ -66,8 +66,8 @@ class Capability:
     Attributes:
         driver, card: the driver's name, and the device's as people know it.
         bus: where it is plugged in ("usb-0000:00:14.0-1"); "" where the driver does not tell.
-        captures: the node gives pictures (others give metadata or only take pictures).
-        outputs: the node takes pictures.
+        captures: the node delivers images (others deliver metadata or only accept images).
+        outputs: the node accepts images.
         multiplanar: it captures only through the multi-planar interface.
     """
 

@@ -41,7 +41,7 @@ def open_source(
     interlaced: Interlaced = "deinterlace",
     again: bool = False,
 ) -> Source:
-    """Open a picture, a video, or standard input ("-").
+    """Open a photo, a video, or standard input ("-").
 
     Args:
         copy_streams: relay the audio and subtitle packets; the caller must consume them.
@@ -60,7 +60,7 @@ def open_source(
 
 
 def open_frames(name: str | Path, *, again: bool = False) -> Source:
-    """Open a picture or a video for its frames alone.
+    """Open a photo or a video for its frames only.
 
     Args:
         again: it was already read in this run, so its warnings are not repeated.

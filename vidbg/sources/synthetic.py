@@ -30,10 +30,10 @@ class SyntheticSource(Closeable):
     Args:
         width, height: size of the frames in pixels.
         frame_rate: frames per second.
-        frame_count: frames to give; None goes on until closed.
+        frame_count: number of frames; None continues until closed.
         live: paced by a clock.
-        pictures: a loop of one's own, uint8 (height, width, 3) BGR each; None draws a person who
-            sways before a wall.
+        pictures: a loop to use instead, uint8 (height, width, 3) BGR each; None draws a person who
+            sways in front of a wall.
     Raises:
         ConfigError: a size, rate or count is not positive; no pictures, or of another size.
     """
@@ -126,7 +126,7 @@ def _frozen(image: Image) -> Image:
 def swaying_person(width: int, height: int) -> tuple[Image, ...]:
     """Draw a seamless loop of a person who sways and nods in front of a textured wall.
 
-    Drawing takes most of a second; the last size is kept, for a source that is opened again.
+    Drawing takes most of a second; the last size is cached for a source that is reopened.
 
     Returns:
         8 to 48 read-only images, uint8 (height, width, 3) BGR; fewer the larger they are.

@@ -10,8 +10,8 @@ from typing import Any
 class PacketRelay:
     """Queue of the copied streams' packets (audio, subtitles) from the source to the sink.
 
-    The source fills it while it demultiplexes, the sink empties it while it multiplexes; one
-    thread each. Holds compressed packets only: as many as the source is ahead of the sink.
+    The source fills it while demuxing and the sink empties it while muxing, each in one thread. It
+    holds only compressed packets: as many as the source is ahead of the sink.
 
     Attributes:
         streams: the input's streams that are copied (PyAV's Stream objects).

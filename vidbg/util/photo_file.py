@@ -63,8 +63,8 @@ class Picture:
 def read_picture(path: Path) -> Picture | None:
     """Decode a photo, applying its EXIF orientation and its ICC profile.
 
-    Deep, grey, palette and CMYK pictures become 8-bit BGR. Of several pictures in one file the
-    main one is read.
+    Deep, grey, palette and CMYK photos become 8-bit BGR. If a file holds several photos, the main
+    one is read.
 
     Returns:
         The picture; None where the file is not one, or too damaged to tell.
@@ -93,7 +93,7 @@ def read_picture(path: Path) -> Picture | None:
 def is_animated(path: Path) -> bool:
     """Return whether a file is an animated WebP, PNG or AVIF, or a HEIF sequence.
 
-    False also for a file that cannot be opened.
+    Also return False for a file that cannot be opened.
     """
     head = _head(path)
     return (
@@ -182,7 +182,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
 def _upright(picture: Pillow.Image, path: Path) -> Pillow.Image:
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception as error:  # EXIF is written by many programs, some of them badly
+    except Exception as error:  # many programs write EXIF, some of them incorrectly
         log.debug("%s: its EXIF cannot be read: %s", path, error)
         return picture
 

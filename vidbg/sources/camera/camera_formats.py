@@ -86,7 +86,7 @@ def _sizes(node: VideoNode, code: bytes) -> Iterator[FrameSize]:
         least_w, most_w, _step_w, least_h, most_h, _step_h = union
         top = _top_rate(node, code, most_w, most_h)
         yield FrameSize(most_w, most_h, (least_w, least_h), top)
-        return  # a range is the whole answer
+        return  # a range is the complete answer
 
 
 def _top_rate(node: VideoNode, code: bytes, width: int, height: int) -> Fraction | None:
@@ -94,7 +94,7 @@ def _top_rate(node: VideoNode, code: bytes, width: int, height: int) -> Fraction
     asked = (FRMIVALENUM.pack(i, code, width, height, 0, *[0] * 6) for i in range(_MOST))
     for answer in _answers(node, ENUM_FRAMEINTERVALS, FRMIVALENUM, asked):
         kind, union = answer[4], answer[5:]
-        numerator, denominator = union[:2]  # seconds a frame: of a range, the shortest
+        numerator, denominator = union[:2]  # seconds per frame; the shortest of a range
         if numerator and denominator:
             rates.append(Fraction(denominator, numerator))
         if kind != _DISCRETE:

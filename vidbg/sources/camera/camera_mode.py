@@ -9,7 +9,7 @@ from typing import Any
 from vidbg.platform.video_nodes import fourcc
 from vidbg.util.choices import PixelFormat as PixelFormat
 
-_UNCOMPRESSED_PIXELS = 640 * 480  # more than that at 30 FPS does not fit through USB 2 as YUYV
+_UNCOMPRESSED_PIXELS = 640 * 480  # larger YUYV images at 30 FPS do not fit through USB 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def request(capture: Any, mode: CameraMode) -> None:
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
     capture.set(cv2.CAP_PROP_FPS, float(mode.frame_rate or 30))
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, not the oldest of a queue
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # return the newest image, not the oldest in the queue
 
 
 def read_back(capture: Any) -> CameraMode:

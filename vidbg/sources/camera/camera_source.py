@@ -53,10 +53,10 @@ class CameraSource(Closeable):
         device: the camera's number, or on Linux its path.
         width, height: size to request, in pixels.
         frame_rate: frames per second to request.
-        pixel_format: how the camera is to send its pictures; "auto" takes MJPG above 640x480,
-            where USB 2 has no room for uncompressed pictures, and YUYV up to there.
+        pixel_format: pixel format to request; "auto" uses YUYV up to 640x480 and MJPG above,
+            where USB 2 is too slow for uncompressed images.
         read_timeout_s: on Linux, a camera that delivers nothing for this long raises SourceError.
-            The first picture may take OpenCV's 10 s; on other systems OpenCV alone decides.
+            The first image may take OpenCV's 10 s; other systems use OpenCV's own timeout.
     Raises:
         SourceError: no such camera, no permission, held by another program, or no picture comes.
     """
@@ -182,8 +182,8 @@ class CameraSource(Closeable):
 def list_cameras() -> list[CameraInfo]:
     """List the cameras of this computer.
 
-    On Linux from the kernel's list, without opening a stream. Elsewhere each number is opened in
-    turn, which takes a second each and lights the cameras' lamps.
+    On Linux, read the kernel's list without opening a stream. On other systems, open each number in
+    turn, which takes a second each and turns on the cameras' lights.
     """
     if sys.platform == "linux":
         return list(v4l2.cameras())

@@ -19,7 +19,7 @@ from vidbg.util.paths import exists, has_long_name
 from vidbg.util.photo_file import is_animated_webp
 
 _ALLOWED = "any video that FFmpeg reads (.mp4, .mov, .mkv, .webm, .avi, .ts, .y4m, .gif ...)"
-_TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg draws text files as if on a terminal
+_TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg renders text files as on a terminal
 _PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 

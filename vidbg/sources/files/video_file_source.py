@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _RGB_MATRIX = 0
 _UNSPECIFIED = 2
-_SHORTEST_S = 0.001  # of a frame that a container's end leaves time to
+_SHORTEST_S = 0.001  # of the last frame, whose time the container's end extends
 _FIELD_ORDERS: dict[int, FieldOrder] = {2: "top", 5: "top", 3: "bottom", 4: "bottom"}
 
 
@@ -43,7 +43,7 @@ class VideoFileSource(Closeable):
     The first frame is decoded when the source is opened. Time is counted from where the file
     starts, whatever its clock says there; where the clock jumps (files joined end to end, gaps in
     a transport stream) it runs on. Every pts is a whole multiple of `info.time_base`. The last
-    frame's duration is the file's own. Iterating again goes on where the last iteration stopped.
+    frame's duration is the file's own. Iterating again continues where the last iteration stopped.
     The images are new arrays.
 
     A frame of another size than the first is fitted into it, between bars. HDR (PQ, HLG) and wide
@@ -160,7 +160,7 @@ class VideoFileSource(Closeable):
                 f"decoded ({self._health.first or 'the stream is empty'}); is it complete? An MP4 "
                 "that comes through a pipe needs its index in front: else give the file's name"
             )
-        self._health.forget()  # a stream that is joined midway starts with what it cannot decode
+        self._health.forget()  # a stream that is joined midway starts with undecodable frames
         return first
 
     def _give(self, first: VideoFrame) -> Generator[Frame]:
