@@ -1,4 +1,4 @@
-"""Settings, built once and never changed."""
+"""Immutable settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vidbg.util.choices import Device, Network, People, Precision, Quality
 
 @dataclass(frozen=True, slots=True)
 class MattingConfig:
-    """How alpha is computed.
+    """Settings for computing alpha.
 
     Attributes:
         device: what the network runs on.
@@ -60,7 +60,7 @@ class MattingConfig:
 
     @property
     def allows_full_frame(self) -> bool:
-        """Whether whole frames are wanted on the GPU, and its graph does what this config asks."""
+        """Return whether full frames are wanted on the GPU and its graph supports this config."""
         return self.full_frame and self.refine and self.people == "all"
 
     def __post_init__(self) -> None:

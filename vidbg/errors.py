@@ -1,4 +1,4 @@
-"""Every error that vidbg raises on purpose.
+"""Errors that vidbg raises on purpose.
 
 ::
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 
 class VidbgError(Exception):
-    """The root of vidbg's own errors."""
+    """Base class of vidbg's own errors."""
 
 
 class ConfigError(VidbgError, ValueError):
@@ -32,8 +32,8 @@ class SourceError(VidbgError):
 class SourceIncomplete(SourceError):
     """A source broke off early or has damaged places; raised after its last frame.
 
-    Every frame that it gave is good: what was made of them is worth keeping (close the sink, do
-    not abort it), and the user is told.
+    Every frame that it yielded is good, so the output is worth keeping (close the sink, do not
+    abort it), and the user is told.
     """
 
 

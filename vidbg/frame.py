@@ -1,4 +1,4 @@
-"""What flows between the rooms: frames, and what is known of the stream they come from."""
+"""Frames, and the properties of the stream they come from."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Alpha = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture and its time.
+    """An image and its time.
 
     Attributes:
-        image: uint8 (H, W, 3), BGR, C-contiguous. Whoever receives the frame must not write to it.
+        image: uint8 (H, W, 3), BGR, C-contiguous. Receivers of the frame must not write to it.
         pts: presentation time in seconds; it grows from frame to frame of one source.
         index: 0 for the source's first frame, then counting every frame the source gave.
         alpha: float32 (H, W) in [0, 1] where the picture is transparent (`image` is then the
-            foreground, not multiplied by alpha), or beside a finished picture for a sink that
-            writes it apart; None otherwise.
-        duration_s: how long the source says that it is shown; None where it does not say.
+            foreground, not multiplied by alpha), or next to a finished image for a sink that
+            writes it separately; None otherwise.
+        duration_s: display duration given by the source; None if it gives none.
         pixel_aspect: width of a pixel over its height.
     """
 
@@ -54,7 +54,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """How a video's YUV samples are to be read, in FFmpeg's numbers (ITU-T H.273).
+    """Colour description of a video's YUV samples, in FFmpeg's numbers (ITU-T H.273).
 
     2 means "unspecified": such a file is read as BT.601 below 720 lines and as BT.709 from there,
     and written unspecified again.
@@ -71,27 +71,27 @@ class Colour:
     full_range: bool = False
 
     def matrix_at(self, height: int) -> int:
-        """The matrix to convert with in a picture stored in `height` lines: 1, 4, 5, 7 or 9."""
+        """Return the conversion matrix for an image stored in `height` lines: 1, 4, 5, 7 or 9."""
         same = {6: 5, 10: 9}.get(self.matrix, self.matrix)
         return same if same in (1, 4, 5, 7, 9) else (5 if height < 720 else 1)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What a source knows of its frames before the first one is read.
+    """Properties of a source's frames that are known before the first one is read.
 
     Attributes:
         width, height: size of the frames as given (upright, after any rotation), in pixels.
-        frame_rate: nominal frames per second; None where there is none (a single picture).
+        frame_rate: nominal frames per second; None if there is none (a single photo).
         time_base: the unit in which the source counts time, in seconds: every pts is a whole
-            multiple of it. None where time is a clock's.
+            multiple of it. None if the time comes from a clock.
         frame_count: number of frames, None where unknown (live, or not stored in the file).
         duration_s: length in seconds, None where unknown.
         colour: how the frames were stored, so that a sink can store them the same way.
         sample_aspect_ratio: width of a pixel over its height, upright; 1 where unknown.
         field_order: "top" or "bottom" for frames that are interlaced as given.
-        live: frames come at their own pace and the newest matters most.
-        stills: the frames are unrelated pictures, possibly of different sizes.
+        live: frames arrive in real time and the newest matters most.
+        stills: the frames are unrelated photos, possibly of different sizes.
         has_alpha: frames may carry an alpha of their own.
     """
 

@@ -1,4 +1,4 @@
-"""What an option of the program is: its type, default and range, and where it appears."""
+"""Definition of an option: its type, default and range, and where it appears."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """How the panel's page shows an option: a slider for a number, a checkbox otherwise.
+    """Control for an option in the panel: a slider for a number, a checkbox otherwise.
 
     Attributes:
         section: the heading that it stands under.
         label: its text on the page.
         step: of the slider.
-        on, off: what the checkbox stands for when it is ticked and when it is not.
+        on, off: values of the checkbox when it is ticked and when it is not.
     """
 
     section: str
@@ -48,30 +48,30 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Option(Generic[T]):
-    """One option, as every place that shows or reads it needs it.
+    """One option, with everything that is needed to show or read it.
 
     Attributes:
         name: its parameter, such as "light_wrap" for --light-wrap.
         type: what typer converts a word to: str, int, float, bool, Path or a Literal; with None
-            where there may be no value.
-        default: the value where none is given; ... where one must be.
+            if the value is optional.
+        default: the value if none is given; ... if the option is required.
         help: one sentence. "{range}" stands for the range with its unit.
         group: the heading in --help and in the example of the config file.
-        commands: those that have it.
+        commands: the commands that have it.
         target, stored_as: the config that the value is for, and its field, which is named like the
             option unless it says otherwise.
-        command_defaults: other defaults, by command.
+        command_defaults: different defaults, by command.
         limits: the range of a number.
         unit: such as "px" or "s".
-        aliases: other words for a choice.
-        flag: its name on the command line, where that is not the parameter's.
+        aliases: other names for a choice.
+        flag: its name on the command line, if that is not the parameter's.
         short: a one-letter form, such as "-b".
         metavar: stands for the value in --help.
         switch: a bool without a --no- form.
         in_file: it may stand in the config file and the environment.
         is_path: relative paths in the config file are taken from the file's folder.
-        live: may change while `vidbg run` goes on.
-        control: how the panel shows it; None for not at all.
+        live: may change while `vidbg run` is running.
+        control: how the panel shows it; None if it does not.
         example: its value in the example of the config file; None for the default.
     """
 
@@ -115,7 +115,7 @@ class Option(Generic[T]):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words that are allowed; none where it is no choice."""
+        """The allowed words; empty if the option is not a choice."""
         kind = self.value_type
         return get_args(kind) if get_origin(kind) is Literal else ()
 
@@ -131,7 +131,7 @@ class Option(Generic[T]):
         """Return the value, or the choice that it is an alias of.
 
         Args:
-            name: of what has the value, for messages about numbers; the option by default.
+            name: what has the value, for messages about numbers; the option by default.
         Raises:
             ConfigError: it is out of range or no choice; the message says what is allowed.
         """

@@ -1,6 +1,6 @@
 """Every option of `vidbg process`, `run`, `bench` and `build`, in the order of their help.
 
-The commands, the keys of the config file and its example, the reload while a run goes on, the
+The commands, the keys of the config file and its example, the reload during a run, the
 panel's controls and the defaults and ranges of the configs are made from this table.
 
 To add an option: write it here, add a field of that name to the config that it is for (`target`),
@@ -694,7 +694,7 @@ def options_for(target: Target) -> list[Option[Any]]:
 
 
 def check_config(config: object, target: Target) -> None:
-    """Hold a config's fields to the ranges and choices of their options.
+    """Check a config's fields against the ranges and choices of their options.
 
     A frozen dataclass calls this from `__post_init__`. A choice given by an alias is replaced.
 

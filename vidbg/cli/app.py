@@ -73,7 +73,7 @@ def _globals(
 
 
 class _StandardError(logging.Handler):
-    """Looks standard error up for each line, for a progress bar puts itself in its place."""
+    """Stream that looks up sys.stderr for each line, because a progress bar replaces it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         typer.echo(self.format(record), err=True)
@@ -82,7 +82,7 @@ class _StandardError(logging.Handler):
 def main() -> None:
     """Entry point: one line for an error and exit 1; 2 for wrong usage; 130 for Ctrl-C.
 
-    Ended by SIGTERM or SIGHUP it removes what is incomplete, too: 143 and 129.
+    SIGTERM (exit code 143) and SIGHUP (129) also remove incomplete files.
     """
     secure_streams()
     for name in ("SIGTERM", "SIGHUP"):
@@ -102,7 +102,7 @@ def _exit_code() -> int:
         logging.getLogger(__name__).debug("failed", exc_info=error)
         typer.echo(f"vidbg: {error}", err=True)
         return WRONG_USAGE if isinstance(error, ConfigError) else 1
-    except OSError as error:  # a disk or standard output that takes nothing more
+    except OSError as error:  # a full disk, or a standard output that accepts no more data
         logging.getLogger(__name__).debug("failed", exc_info=error)
         where = "" if error.filename is None else f"{error.filename}: "
         typer.echo(f"vidbg: {where}{error.strerror or error}", err=True)

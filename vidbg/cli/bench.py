@@ -1,4 +1,4 @@
-"""`vidbg bench`: how fast this machine is, stage by stage and end to end."""
+"""`vidbg bench`: measure the speed of this machine, per stage and end to end."""
 
 from __future__ import annotations
 

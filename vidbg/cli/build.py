@@ -1,4 +1,4 @@
-"""`vidbg build`: engines for TensorRT."""
+"""`vidbg build`: build TensorRT engines."""
 
 from __future__ import annotations
 

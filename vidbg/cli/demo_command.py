@@ -1,4 +1,4 @@
-"""`vidbg demo`: a sample clip and what vidbg makes of it."""
+"""`vidbg demo`: make a sample clip and process it."""
 
 from __future__ import annotations
 

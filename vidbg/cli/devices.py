@@ -26,7 +26,7 @@ class Row:
     """A line of a section.
 
     Attributes:
-        mark: "ok", "no" where something is to be done, "-" otherwise, "" below another line.
+        mark: "ok", "no" if something needs to be done, "-" otherwise, "" for a continuation row.
     """
 
     mark: Literal["ok", "no", "-", ""]
@@ -66,12 +66,12 @@ def devices(
 
 
 def jsonable(value: object) -> float | str:
-    """What JSON has no word for: frame rates as numbers, paths as text."""
+    """Convert a value that JSON cannot hold: frame rates to numbers, paths to text."""
     return float(value) if isinstance(value, Fraction) else str(value)
 
 
 def camera_rows(cameras: Iterable[CameraInfo], *, formats: bool = False) -> list[Row]:
-    """One row a camera, and where wanted one below it for each pixel format that it offers."""
+    """Return a row per camera, optionally followed by a row for each of its pixel formats."""
     rows = []
     for camera in cameras:
         name = f"{camera.name} (virtual)" if camera.virtual else camera.name
@@ -92,7 +92,7 @@ def _split(line: str) -> tuple[str, str]:
 
 
 def device_steps(cameras: Iterable[CameraInfo], virtual: VirtualCameraReport) -> list[str]:
-    """What to do before `vidbg run` can work, or to be safe; empty if nothing."""
+    """Return the steps that `vidbg run` needs or that are advisable; empty if none."""
     cameras = list(cameras)
     steps = [camera.problem for camera in cameras if camera.problem]
     if not cameras:
@@ -103,7 +103,7 @@ def device_steps(cameras: Iterable[CameraInfo], virtual: VirtualCameraReport) ->
 
 
 def section(title: str, rows: Iterable[Row]) -> Table:
-    """A titled block of rows; long details fold under themselves."""
+    """Format a titled block of rows; long details wrap in their own column."""
     from rich.table import Table
     from rich.text import Text
 

@@ -58,7 +58,7 @@ _ENCODERS = {
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """The computer; `cpu_features` are those that speed the network up, None where unknown."""
+    """The computer; `cpu_features` lists those that speed up the network, None if unknown."""
 
     vidbg: str
     python: str
@@ -70,7 +70,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An installed package; `version` is None where it is not installed."""
+    """A package; `version` is None if it is not installed."""
 
     name: str
     version: str | None
@@ -79,7 +79,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Ffmpeg:
-    """FFmpeg as PyAV brings it; `problem` says why it cannot be used."""
+    """The FFmpeg bundled with PyAV; `problem` says why it cannot be used."""
 
     libraries: dict[str, str]
     encoders: dict[str, bool]
@@ -88,7 +88,7 @@ class Ffmpeg:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What `--output` takes; `problem` says why not and what to do, None if it works."""
+    """A value of `--output`; `problem` says why it does not work and what to do, or is None."""
 
     name: str
     purpose: str
@@ -100,7 +100,7 @@ class Findings:
     """Everything that the doctor found.
 
     Attributes:
-        failures, live_failures: what could not be examined, of files and of devices.
+        failures, live_failures: checks that raised an error, for files and for devices.
     """
 
     system: System
@@ -115,11 +115,11 @@ class Findings:
     live_failures: list[str]
 
     def live_steps(self) -> list[str]:
-        """What to do before `vidbg run` can work."""
+        """Return the steps to take before `vidbg run` can work."""
         return self.live_failures + device_steps(self.cameras, self.virtual_camera)
 
     def problems(self) -> list[str]:
-        """What keeps vidbg from processing files, each with its next step."""
+        """Return the problems that prevent processing files, each with its next step."""
         found = list(self.failures)
         if not any(backend.chosen for backend in self.backends):
             found.append("no backend can run the network: `pip install openvino`")
@@ -151,7 +151,7 @@ def doctor(
 
 
 def examine() -> Findings:
-    """Look at everything; what fails on the way becomes a line of the findings."""
+    """Run every check; a check that fails becomes a line of the findings."""
     from vidbg.matting import backends, engines
     from vidbg.sinks.camera.virtual_camera import VirtualCameraReport, virtual_camera_report
     from vidbg.sources.camera.camera_source import list_cameras
@@ -174,7 +174,7 @@ def examine() -> Findings:
 
 
 def _tried(look: Callable[[], _T], otherwise: _T, failures: list[str]) -> _T:
-    """The doctor is called where things are broken: no part of it may hide the others."""
+    """Run one check and catch any error, so that a failing check does not hide the others."""
     try:
         return look()
     except Exception as error:
@@ -241,7 +241,7 @@ def _as_dict(findings: Findings) -> dict[str, object]:
 
 
 def show(findings: Findings, console: Console) -> None:
-    """Print the findings for people, what is to be done at the end."""
+    """Print the findings for people, with the next steps at the end."""
     for title, rows in (
         ("System", _system_rows(findings.system)),
         ("Packages", [_package_row(package) for package in findings.packages]),
@@ -262,7 +262,7 @@ def show(findings: Findings, console: Console) -> None:
 
 
 def _list(console: Console, title: str, lines: Sequence[str]) -> None:
-    """Unbroken lines, so that a command can be copied out of them."""
+    """Print lines without wrapping, so that commands can be copied from them."""
     console.print(title, style="bold", highlight=False)
     for line in lines:
         console.print(f"- {line}", soft_wrap=True, markup=False, highlight=False)

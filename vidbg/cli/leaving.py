@@ -1,4 +1,4 @@
-"""The end of the process, also where a thread cannot be ended."""
+"""Process exit, even when a thread cannot be stopped."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ AGAIN_S = 0.02
 
 @contextmanager
 def insisting() -> Iterator[None]:
-    """Have a signal come again if what its handler raised was lost, inside.
+    """Send a signal again if the exception that its handler raised inside the block was lost.
 
-    Python drops what is raised in the callbacks of weak references, of which every import runs
-    some, so that a Ctrl-C while something is being imported would end nothing.
+    Python drops exceptions raised in weak reference callbacks. Every import runs some of them, so a
+    Ctrl-C during an import could have no effect.
     """
     before = sys.unraisablehook
 
@@ -31,7 +31,7 @@ def insisting() -> Iterator[None]:
         number = _signal_of(what.exc_value)
         if number is None:
             before(what)
-        else:  # a little later: here it would be lost again
+        else:  # after a short delay: an exception raised here would be lost again
             again = threading.Timer(AGAIN_S, _thread.interrupt_main, [number])
             again.daemon = True
             again.start()
@@ -52,10 +52,10 @@ def _signal_of(error: BaseException | None) -> int | None:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit, everything having been closed.
+    """Exit the process after everything has been closed.
 
     A daemon thread that is still inside a native library (a driver that hangs, a network that is
-    being compiled) would crash the process while Python takes itself down, so that is left out.
+    being compiled) would crash the process during Python's shutdown, so the shutdown is skipped.
     """
     left = [thread.name for thread in threading.enumerate() if _is_ours(thread)]
     if left:
@@ -71,6 +71,6 @@ def _is_ours(thread: threading.Thread) -> bool:
 def _end_at_once(code: int) -> NoReturn:
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or its reader has gone
+        with suppress(OSError, ValueError):  # the stream is closed, or its reader has gone
             stream.flush()
     os._exit(code)

@@ -1,4 +1,4 @@
-"""The file that a log is written to."""
+"""Log file that survives write errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import typer
 
 
 class LogFile(RotatingFileHandler):
-    """A log file, or a pipe. One that cannot be written to any more is told once, and the program
-    goes on without it."""
+    """A log file or a pipe. A write failure is reported once, and the program
+    continues without the log."""
 
     failed = False
 

@@ -1,4 +1,4 @@
-"""The log file of a long run: it is turned over before it grows large."""
+"""Log file of a long run, rotated before it grows large."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ROOT = logging.getLogger("vidbg")
 
 @contextmanager
 def log_to(file: Path | None, level: str) -> Iterator[None]:
-    """Write what happens inside, and how it ends, into a file; None writes nothing.
+    """Log the `with` block and how it ends to a file; None logs nothing.
 
     Raises:
-        BadParameter: there is no such level.
+        BadParameter: the level is unknown.
         SinkError: the file cannot be written.
     """
     if level not in LEVELS:
@@ -44,7 +44,7 @@ def log_to(file: Path | None, level: str) -> Iterator[None]:
     finally:
         _ROOT.removeHandler(handler)
         _ROOT.setLevel(before)
-        with suppress(OSError):  # what is left in its buffer has nobody to read it
+        with suppress(OSError):  # nobody can read what is left in its buffer
             handler.close()
 
 
@@ -62,12 +62,12 @@ def _open(file: Path, level: str) -> logging.Handler:
 
 
 def _ending(error: BaseException) -> logging.LogRecord:
-    """The line about an error; standard error has its own already."""
+    """Return the log record for an error; standard error has already shown its own."""
     level, text, trace = logging.ERROR, f"failed: {error}", None
     if isinstance(error, KeyboardInterrupt):
         level, text = logging.INFO, "ended by Ctrl-C (SIGINT)"
     elif isinstance(error, SystemExit):
         level, text = logging.INFO, f"ended from outside, exit code {error.code}"
-    elif not isinstance(error, VidbgError):  # a fault of ours: where it was is needed
+    elif not isinstance(error, VidbgError):  # a bug in vidbg: the traceback is needed
         trace = (type(error), error, error.__traceback__)
     return logging.LogRecord(__name__, level, __file__, 0, text, None, trace)

@@ -1,4 +1,4 @@
-"""The options of the commands, made from `vidbg.option_table`."""
+"""Command-line options, generated from `vidbg.option_table`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Profile = Annotated[
 
 
 def takes_options(command: Command) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a function that ends in `**params` the options of a command.
+    """Add the options of a command to a function whose last parameter is `**params`.
 
     Typer reads them from its signature. `process` and `run` also get --config and --profile, which
     act while the command is parsed.
@@ -130,7 +130,7 @@ def _outputs() -> str:
 
 
 def use_gpu(number: int | None) -> int | None:
-    """Let this process see only one NVIDIA GPU, by nvidia-smi's number: before CUDA is loaded.
+    """Limit this process to one NVIDIA GPU, by nvidia-smi's number; call it before CUDA loads.
 
     Raises:
         ConfigError: the number is below 0.

@@ -63,7 +63,7 @@ def process(
 
 
 def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
-    """Return whether the outputs may be written; ask at a terminal about one that exists.
+    """Return whether the outputs may be written; at a terminal, ask before overwriting.
 
     Raises:
         SinkError: a file exists and nobody can be asked.
@@ -86,7 +86,7 @@ def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
 
 
 def _run(jobs: list[Job], processor: Processor, quiet: bool) -> None:
-    """Do every job in turn; one of several that fails is reported and does not stop the others."""
+    """Run each job in turn; if one of several fails, report it and continue with the others."""
     failed = 0
     for number, job in enumerate(jobs, 1):
         try:
@@ -112,7 +112,7 @@ def _summary(job: Job, report: StreamReport) -> str:
 
 
 class ProgressBar:
-    """Shows frames, rate and time left on standard error."""
+    """Progress bar on standard error with frames, rate and time left."""
 
     def __init__(self, prefix: str, quiet: bool) -> None:
         self._prefix = prefix

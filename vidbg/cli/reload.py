@@ -1,4 +1,4 @@
-"""SIGHUP reads the settings again while `vidbg run` goes on."""
+"""Reload of the settings on SIGHUP while `vidbg run` is running."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PATIENCE_S = 3.0
 
 @contextmanager
 def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) -> Iterator[None]:
-    """Let SIGHUP read the settings again inside the `with` block.
+    """Reload the settings on SIGHUP inside the `with` block.
 
     At a terminal SIGHUP still ends the run, because there it means that the terminal was closed.
 
     Args:
-        context: of the command that runs.
-        apply: takes what LIVE_OPTIONS are in the new context; if it raises, nothing has changed.
+        context: context of the running command.
+        apply: called with the new values of LIVE_OPTIONS; if it raises, nothing has changed.
     """
     number = getattr(signal, "SIGHUP", None)
     if number is None or has_terminal():
@@ -47,7 +47,7 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
         _tell(present[0], new)
         present[0] = new
 
-    def on_signal(*_: object) -> None:  # in a thread: what is interrupted here may hold locks
+    def on_signal(*_: object) -> None:  # in a thread: the interrupted code may hold locks
         helpers.start("reload", reload)
 
     before = signal.signal(number, on_signal)

@@ -61,7 +61,7 @@ def _live_config(params: options.Params) -> LiveConfig:
 
 
 def _public(name: str) -> str:
-    """Name a camera or an output in the log, without the secrets in a URL."""
+    """Return the name of a camera or an output for the log, without the secrets in a URL."""
     from vidbg.util.urls import public_name
 
     return public_name(name) if "://" in name else name

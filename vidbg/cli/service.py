@@ -82,7 +82,7 @@ def install(
         typer.echo(file)
     enabling: list[Sequence[str]] = [("enable", "--now", UNIT)]
     if now and old[folders.unit] not in (None, files[folders.unit]):
-        enabling.insert(0, ("try-restart", UNIT))  # enabling leaves a running one as it is
+        enabling.insert(0, ("try-restart", UNIT))  # enabling does not restart a running service
     problem, left = _first_problem([("daemon-reload",), *(enabling if now else [])])
     if problem is not None:
         _tell_rest(problem, left if now else [*left, *enabling])
@@ -108,7 +108,7 @@ def uninstall() -> None:
     for file in [*ours, *([folders.unit_link] if folders.unit in ours else [])]:
         _remove(file)
     typer.echo("\n".join(f"removed {file}" for file in ours))
-    if problem is not None:  # the file is gone: there is nothing left to disable
+    if problem is not None:  # the file is gone, so there is nothing to disable
         _tell_rest(problem, [("stop", UNIT), ("daemon-reload",)])
     else:
         _manage([("daemon-reload",)])
@@ -131,7 +131,7 @@ def preview(
 def _files(
     ctx: typer.Context, folders: Folders, config: Path | None, profile: str | None
 ) -> dict[Path, str]:
-    """What is to be written, after a look at whether the settings can be used."""
+    """Return the files to write, after checking that the settings are valid."""
     options = settings.options_for(config.absolute() if config else None, profile)
     settings.run_context(ctx, options)
     return {
@@ -176,7 +176,7 @@ Commands = Sequence[Sequence[str]]
 
 
 def _manage(commands: Commands) -> bool:
-    """Have systemctl do these in turn; tell what is left where one fails."""
+    """Run systemctl commands in turn; if one fails, report the remaining ones."""
     problem, left = _first_problem(commands)
     if problem is not None:
         _tell_rest(problem, left)
@@ -184,7 +184,7 @@ def _manage(commands: Commands) -> bool:
 
 
 def _first_problem(commands: Commands) -> tuple[str | None, Commands]:
-    """The first problem, and the commands from there on."""
+    """Run the commands; return the first problem, and the commands from there on."""
     for index, command in enumerate(commands):
         problem = _systemctl(*command)
         if problem is not None:
@@ -199,7 +199,7 @@ def _tell_rest(problem: str, left: Commands) -> None:
 
 
 def _systemctl(*arguments: str) -> str | None:
-    """Why it did not work; None where it did."""
+    """Run systemctl and return why it failed, or None on success."""
     try:
         done = subprocess.run(
             ["systemctl", "--user", *arguments],

@@ -1,4 +1,4 @@
-"""The files that put vidbg into a Linux desktop: a systemd user unit, a menu entry, its icon."""
+"""Files that integrate vidbg into a Linux desktop: a systemd user unit, a menu entry, its icon."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 WantedBy={wanted_by}
 """
 
-# The entry opens the preview, for a start without a window looks like no start at all; the service
+# The entry opens the preview because a start without a window looks like a failure; the service
 # is in its actions.
 _ENTRY_TEXT = """\
 # {marker}, which replaces the file; take this line out to keep your own.
@@ -115,7 +115,7 @@ _ICON_TEXT = """\
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where a Linux desktop looks for files of its user."""
+    """Folders where a Linux desktop looks for the user's files."""
 
     config: Path
     data: Path
@@ -123,7 +123,7 @@ class Folders:
 
     @classmethod
     def of_user(cls) -> Folders:
-        """As $XDG_CONFIG_HOME, $XDG_DATA_HOME and $XDG_STATE_HOME say, or the usual ones."""
+        """Read $XDG_CONFIG_HOME, $XDG_DATA_HOME and $XDG_STATE_HOME, or use the defaults."""
         return cls(
             _xdg("XDG_CONFIG_HOME", ".config"),
             _xdg("XDG_DATA_HOME", ".local/share"),
@@ -136,7 +136,7 @@ class Folders:
 
     @property
     def unit_link(self) -> Path:
-        """What enabling the unit makes."""
+        """The symbolic link that enabling the unit creates."""
         return self.unit.parent / f"{WANTED_BY}.wants" / UNIT
 
     @property
@@ -158,14 +158,14 @@ def _xdg(variable: str, otherwise: str) -> Path:
 
 
 def unit_text(program: Sequence[str], options: Sequence[str], log: Path) -> str:
-    """The unit.
+    """Return the text of the systemd unit.
 
     Args:
-        program: how vidbg is started, the first an absolute path.
-        options: of `vidbg run`.
-        log: its log file.
+        program: the command that starts vidbg; its first word is an absolute path.
+        options: options of `vidbg run`.
+        log: path of the log file.
     Raises:
-        ConfigError: systemd does not take the program's path.
+        ConfigError: systemd does not accept the program's path.
     """
     if re.search(r"[\"'\\]", program[0]):
         raise ConfigError(
@@ -178,14 +178,14 @@ def unit_text(program: Sequence[str], options: Sequence[str], log: Path) -> str:
         unit=UNIT,
         wanted_by=WANTED_BY,
         log_folder=unit_argument(str(log.parent)),
-        # Of the program's own path systemd expands no variables.
+        # systemd does not expand variables in the program's own path.
         command=" ".join([_unit_word(program[0]), *map(unit_argument, arguments)]),
         writable=_unit_word(str(log.parent)),
     )
 
 
 def entry_text(program: Sequence[str], options: Sequence[str]) -> str:
-    """The menu entry; arguments as of unit_text."""
+    """Return the text of the menu entry; the arguments are those of unit_text."""
     preview = [*program, "service", "preview", *options]
     return _ENTRY_TEXT.format(
         marker=MARKER,
@@ -200,12 +200,12 @@ def icon_text() -> str:
 
 
 def unit_argument(text: str) -> str:
-    """An argument as ExecStart= takes it: systemd.service(5), "Command lines"."""
+    """Quote an argument for ExecStart=; see systemd.service(5), "Command lines"."""
     return _unit_word(text).replace("$", "$$")
 
 
 def _unit_word(text: str) -> str:
-    """A word of a unit's line, quoted where it must be; % begins a specifier."""
+    """Quote a word of a unit's line if necessary; % begins a specifier."""
     escaped = (
         text.replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n").replace("\t", "\\t")
     )
@@ -215,7 +215,7 @@ def _unit_word(text: str) -> str:
 
 
 def entry_argument(text: str) -> str:
-    """An argument as Exec= takes it: Desktop Entry Specification, "The Exec key"."""
+    """Quote an argument for Exec=; see the Desktop Entry Specification, "The Exec key"."""
     argument = text.replace("%", "%%")
     if not re.fullmatch(r"[\w@%+=:,./-]+", argument):
         argument = '"' + re.sub(r'(["`$\\])', r"\\\1", argument) + '"'

@@ -1,4 +1,4 @@
-"""Options from the configuration file, its profiles and the environment.
+"""Options set in the configuration file, its profiles and the environment.
 
 In order of precedence: the command line, the environment (VIDBG_BACKGROUND for --background), the
 profile, the top level of the file, the built-in default. The file is TOML, and its keys are the
@@ -53,7 +53,7 @@ def default_file() -> Path:
 
 
 def variable_of(option: Option[Any]) -> str:
-    """ "VIDBG_LIGHT_WRAP" for --light-wrap."""
+    """Return the environment variable of an option: "VIDBG_LIGHT_WRAP" for --light-wrap."""
     return _variable(option.key)
 
 
@@ -62,7 +62,7 @@ def _variable(key: str) -> str:
 
 
 def current_name(name: str) -> str:
-    """Return an option's present name, without dashes in front; "no-" may stand before it."""
+    """Return an option's current name without leading dashes; a "no-" prefix is allowed."""
     prefix = "no-" if name.startswith("no-") else ""
     return prefix + _RENAMED.get(name.removeprefix("no-"), name.removeprefix("no-"))
 
@@ -71,7 +71,7 @@ def load_settings(file: Path | None, profile: str | None, context: Any) -> Setti
     """Read a file, or the user's default file if there is one.
 
     Args:
-        context: of `vidbg run` or a command that shares its options.
+        context: context of `vidbg run` or of a command that shares its options.
     Raises:
         ConfigError: it cannot be read, or has an unknown key, type or profile.
     """
@@ -82,7 +82,7 @@ def load_settings(file: Path | None, profile: str | None, context: Any) -> Setti
         raise ConfigError(f"{path}: {PROFILES} is not a table; write [{PROFILES}.NAME]")
     settings = Settings()
     _take(settings, table, str(path), path, context)
-    for name, values in profiles.items():  # all are checked, one is taken
+    for name, values in profiles.items():  # all are checked, one is used
         chosen = settings if name == profile else Settings()
         _take(chosen, values, f"{path}, [{PROFILES}.{name}]", path, context)
     if profile is not None and profile not in profiles:
@@ -196,7 +196,7 @@ class LiveCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         for option in self._options():
-            option.show_envvar = False  # the line at the end says it once for all
+            option.show_envvar = False  # the last line of the help covers all options
         super().format_help(ctx, formatter)
 
     def _options(self) -> list[TyperOption]:
@@ -260,8 +260,8 @@ def origin_of(context: typer.Context, name: str) -> str:
     """Say where an option's value comes from.
 
     Args:
-        context: of `vidbg run`.
-        name: of the option's parameter.
+        context: context of `vidbg run`.
+        name: name of the option's parameter.
     """
     source = context.get_parameter_source(name)
     settings: Settings = context.meta[__name__]

@@ -1,4 +1,4 @@
-"""Where the program begins: signals are heeded before anything that takes time is imported."""
+"""Entry point of the program: installs signal handlers before any slow import."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def main() -> None:
 
 
 def heed_interrupts() -> None:
-    """From now on Ctrl-C raises KeyboardInterrupt: there may be something to clean up."""
+    """Make Ctrl-C raise KeyboardInterrupt, so that cleanup code runs."""
     if callable(signal.getsignal(signal.SIGINT)):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def has_terminal() -> bool:
-    """Whether a terminal controls this process, which sends SIGHUP when it is closed."""
+    """Return whether a terminal controls this process; it sends SIGHUP when it is closed."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

@@ -1,4 +1,4 @@
-"""What `vidbg run` says at the terminal while it runs."""
+"""Terminal output of `vidbg run` while it is running."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ USUAL_COLUMNS = 80
 
 
 class StatusLine:
-    """Says at the terminal how it goes, as a `with` block.
+    """Progress of a run at the terminal, as a context manager.
 
-    Changes are lines of their own. The frame rate stands on one line that is written over, except
+    Each change gets its own line. The frame rate is on one line that is overwritten, except
     on a terminal that cannot do that (TERM=dumb).
     """
 
@@ -33,14 +33,14 @@ class StatusLine:
         self._before: TextIO | None = None
 
     def tell(self, status: LiveStatus) -> None:
-        """Say changes at once, and the frame rate every two seconds."""
+        """Print changes immediately, and the frame rate every two seconds."""
         if self._terminal is None:
             return
         state = status.state.words + (f": {status.reason}" if status.reason else "")
         if state != self._state:
             self._state = state
             typer.echo(state, err=True)
-        if status.reduced and not self._eased:  # once: it comes and goes
+        if status.reduced and not self._eased:  # reported once, because it comes and goes
             self._eased = True
             typer.echo(status.reduced, err=True)
         if status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
@@ -51,7 +51,7 @@ class StatusLine:
         if sys.stderr is not None and sys.stderr.isatty():
             self._before = sys.stderr
             self._terminal = OneLine(sys.stderr)
-            sys.stderr = self._terminal  # so that no message is glued to the line
+            sys.stderr = self._terminal  # so that no message is appended to the line
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,7 +67,7 @@ def _figures(status: LiveStatus) -> str:
 
 
 class OneLine:
-    """A terminal whose last line is written over; what else is written stands above it.
+    """A terminal whose last line is overwritten; all other output appears above it.
 
     Args:
         stream: the terminal.
@@ -81,7 +81,7 @@ class OneLine:
         self._lock = threading.RLock()
 
     def show(self, text: str) -> None:
-        """Write over the line what fits into it; "" clears it."""
+        """Overwrite the line with as much of the text as fits; "" clears it."""
         if not self._writes_over:
             return
         with self._lock:
@@ -107,7 +107,7 @@ class OneLine:
             self._shown = 0
 
     def _room(self) -> int:
-        """Columns that may be written to: in the last one some terminals begin the next line."""
+        """Return the usable columns; at the last column some terminals start a new line."""
         try:
             columns = os.get_terminal_size(self._stream.fileno()).columns
         except OSError:

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, or whose reader may have gone."""
+"""Handling of standard streams that are closed or whose reader has gone."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 
 def secure_streams() -> None:
-    """Let no closed stream, and no message that nobody reads, end a command.
+    """Keep closed streams and unread messages from ending a command.
 
-    Launchers and services start programs with closed streams. Files that are opened then would get
-    the numbers 0 to 2, and whatever a library prints would go into them.
+    Launchers and services start programs with closed streams. Files opened later would get
+    the numbers 0 to 2, and anything that a library prints would end up in them.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # uses the lowest free number, which is this one
     if sys.stderr is None or sys.stderr is sys.__stderr__:  # not while tests capture it
         encoding = getattr(sys.stderr, "encoding", "utf-8")
         sys.stderr = io.TextIOWrapper(
@@ -27,7 +27,7 @@ def secure_streams() -> None:
 
 
 class _Unread(io.FileIO):
-    """Takes what cannot be written as written: messages matter less than the work."""
+    """Stream that ignores write errors, because messages matter less than the work."""
 
     def write(self, data: Any) -> int:
         try:

@@ -1,1 +1,1 @@
-"""What is known of the machine: its processor, its folders."""
+"""Information about the machine: its processor, its folders."""

@@ -1,4 +1,4 @@
-"""Where the program keeps files of its own."""
+"""Folders for the program's own files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """VIDBG_CACHE, or `vidbg` in the user's cache folder."""
+    """Return VIDBG_CACHE, or `vidbg` in the user's cache folder."""
     if chosen := os.environ.get("VIDBG_CACHE"):
         return Path(chosen)
     if sys.platform == "win32":

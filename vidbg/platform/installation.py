@@ -1,4 +1,4 @@
-"""How vidbg itself was installed, and so which command adds one of its extras."""
+"""How vidbg was installed, and the command that adds one of its extras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def install_command(extra: str = "", *options: str) -> str:
     """Return the command that installs vidbg again the way it was, with one of its extras.
 
     A checkout or a local folder is named by its path, or "." in that folder; a package from a
-    repository or an archive by its address. Only what came from an index is called by its name.
+    repository or an archive by its address. Only a package from an index is given by its name.
 
     Args:
         extra: such as "web"; "" for none.
@@ -43,13 +43,13 @@ def _program(installer: str) -> str:
 
 
 def _checkout() -> Path | None:
-    """The source folder that this very module runs from, if it does."""
+    """Return the source folder that this module runs from, if any."""
     folder = Path(__file__).resolve().parents[2]
     return folder if (folder / "pyproject.toml").is_file() else None
 
 
 def _local_folder(origin: dict[str, Any]) -> Path | None:
-    """The folder that was installed from, if it is still there."""
+    """Return the folder that vidbg was installed from, if it still exists."""
     if "dir_info" not in origin:
         return None
     from urllib.parse import urlsplit
@@ -65,7 +65,7 @@ def _address(origin: dict[str, Any]) -> str:
 
 
 def _origin() -> dict[str, Any]:
-    """What pip noted of where it took the package from (PEP 610); empty for an index."""
+    """Return pip's record of the package's origin (PEP 610); empty for an index."""
     try:
         found = json.loads(_recorded("direct_url.json") or "{}")
     except ValueError:

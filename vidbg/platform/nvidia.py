@@ -1,4 +1,4 @@
-"""What can be known of NVIDIA's GPUs without a heavy library."""
+"""Information about NVIDIA GPUs that needs no heavy library."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GpuInfo:
 
 
 def has_driver() -> bool:
-    """Whether NVIDIA's driver is installed; a GPU may be missing all the same."""
+    """Return whether NVIDIA's driver is installed; there may still be no GPU."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -31,7 +31,7 @@ def has_driver() -> bool:
 
 
 def list_gpus() -> list[GpuInfo]:
-    """The GPUs that nvidia-smi, which comes with the driver, tells of; none where it fails."""
+    """List the GPUs that the driver's nvidia-smi reports; empty if it fails."""
     query = ["nvidia-smi", "--query-gpu=index,name,memory.total", "--format=csv,noheader"]
     try:
         result = subprocess.run(

@@ -1,4 +1,4 @@
-"""Which command installs a program, on the system at hand."""
+"""The command that installs a program on this system."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _NAMES = {"debian": "Debian and Ubuntu", "fedora": "Fedora", "arch": "Arch"}
 
 
 def install_step(packages: Mapping[str, str]) -> str:
-    """The command that installs packages here, or those of all distributions where it is unknown.
+    """Return the command that installs packages here, or all distributions' if it is unknown.
 
     Args:
-        packages: names by "debian", "fedora", "arch", "darwin" or "win32"; what is not there is
-            not to be had that way.
+        packages: names by "debian", "fedora", "arch", "darwin" or "win32"; a system that is
+            missing has no such package.
     """
     for system in (sys.platform, *_distribution()):
         if system in packages:
@@ -34,7 +34,7 @@ def install_step(packages: Mapping[str, str]) -> str:
 
 
 def _distribution() -> list[str]:
-    """The distribution's ID and those it is like, as in /etc/os-release."""
+    """Return the distribution's ID and the similar ones in /etc/os-release."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:

@@ -1,4 +1,4 @@
-"""The processor's name and what it can do."""
+"""The processor's name and features."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_in
 
 @cache
 def processor_name() -> str:
-    """The processor's model, or its architecture where the system does not say."""
+    """Return the processor's model, or its architecture if the system does not report it."""
     name = read_cpuinfo(_cpuinfo())[0]
     return name or platform.processor() or platform.machine()
 
 
 @cache
 def processor_features() -> tuple[str, ...] | None:
-    """Which of FEATURES the processor has; None where the system does not say."""
+    """Return which of FEATURES the processor has; None if the system does not report it."""
     return read_cpuinfo(_cpuinfo())[1]
 
 
 def read_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
-    """Model name and known features of the first processor of a /proc/cpuinfo."""
+    """Return model name and known features of the first processor in a /proc/cpuinfo."""
     first = text.split("\n\n")[0].splitlines()
     fields = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in first)}
     flags = fields.get("flags")

@@ -1,7 +1,7 @@
-"""Linux's video nodes (/dev/video*): what a node says of itself, and which programs have it open.
+"""Linux video nodes (/dev/video*): their capabilities, and the programs that have them open.
 
-Numbers and layouts of the ioctls are those of linux/videodev2.h on 64-bit Linux, here and where
-else this package calls VideoNode.ioctl; tests/test_video_nodes.py holds them to the header.
+The ioctl numbers and layouts, here and wherever this package calls VideoNode.ioctl, are those of
+linux/videodev2.h on 64-bit Linux; tests/test_video_nodes.py checks them against the header.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class VideoNode(Closeable):
         self._handle: int | None = os.open(device, os.O_RDWR | os.O_NONBLOCK)
 
     def ioctl(self, request: int, argument: bytearray) -> None:
-        """Hand a structure to the driver, which answers in it; OSError if it refuses."""
+        """Pass a structure to the driver, which fills it in; OSError if it refuses."""
         import fcntl
 
         fcntl.ioctl(self._fileno(), request, argument)
 
     def is_at(self, device: str) -> bool:
-        """Whether the path still leads to this very device."""
+        """Return whether the path still leads to this device."""
         try:
             return os.stat(device).st_rdev == os.fstat(self._fileno()).st_rdev  # noqa: PTH116
         except OSError:
@@ -66,9 +66,9 @@ class Capability:
     Attributes:
         driver, card: the driver's name, and the device's as people know it.
         bus: where it is plugged in ("usb-0000:00:14.0-1"); "" where the driver does not tell.
-        captures: the node gives pictures (others give metadata or only take pictures).
-        outputs: the node takes pictures.
-        multiplanar: it gives them by the interface for several planes alone.
+        captures: the node delivers images (others deliver metadata or only accept images).
+        outputs: the node accepts images.
+        multiplanar: it captures only through the multi-planar interface.
     """
 
     driver: str
@@ -110,13 +110,13 @@ def capability(node: VideoNode) -> Capability:
 
 
 def fourcc(code: bytes) -> str:
-    """Four letters of a pixel format; "" where they are none."""
+    """Return the four letters of a pixel format; "" if they are not printable."""
     letters = code.decode("latin-1")
     return letters if letters.isascii() and letters.isprintable() else ""
 
 
 def content(file: Path) -> str:
-    """A small file of /sys or /proc without its line's end; "" if it cannot be read."""
+    """Read a small file in /sys or /proc without its newline; "" if it cannot be read."""
     try:
         return file.read_text(errors="replace").strip()
     except OSError:
@@ -124,7 +124,7 @@ def content(file: Path) -> str:
 
 
 def holders(device: str, proc: Path = Path("/proc")) -> list[str]:
-    """The programs that have the node open, as "name (pid 123)"; only those that we may look at."""
+    """List the visible programs that have the node open, as "name (pid 123)"."""
     target = str(Path(device).resolve())  # /dev/v4l/by-id/... are links
     return sorted(
         f"{content(process / 'comm') or '?'} (pid {process.name})"
@@ -134,13 +134,13 @@ def holders(device: str, proc: Path = Path("/proc")) -> list[str]:
 
 
 def opened_by_others(devices: Collection[str], proc: Path = Path("/proc")) -> Counter[str]:
-    """How often other processes have each device open, of those that we may look at."""
+    """Count how often other visible processes have each device open."""
     files = (file for process in _others(proc) for file in _open_files(process))
     return Counter(file for file in files if file in devices)
 
 
 def opened_by_us(devices: Collection[str], proc: Path = Path("/proc")) -> int:
-    """How often this process has any of the devices open."""
+    """Count how often this process has any of the devices open."""
     return sum(file in devices for file in _open_files(proc / str(os.getpid())))
 
 
@@ -151,7 +151,7 @@ def _others(proc: Path) -> Iterator[Path]:
 def _open_files(process: Path) -> Iterator[str]:
     try:
         handles = list(os.scandir(process / "fd"))
-    except OSError:  # another user's, or gone meanwhile
+    except OSError:  # another user's process, or one that has ended
         return
     for handle in handles:
         try:

@@ -1,4 +1,4 @@
-"""Where frames come from: one interface, one module per kind, one factory."""
+"""Frame sources: one interface, one module per kind, one factory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vidbg.frame import Frame, Interlaced, StreamInfo
 
 
 class Source(Protocol):
-    """Gives frames in order of time.
+    """Source of frames in order of time.
 
-    Iterating ends with the stream; a failure raises SourceError. close() may be called from
+    Iteration ends with the stream; a failure raises SourceError. close() may be called from
     another thread and more than once; iteration then ends soon.
     """
 
@@ -41,12 +41,12 @@ def open_source(
     interlaced: Interlaced = "deinterlace",
     again: bool = False,
 ) -> Source:
-    """Open a picture, a video, or standard input ("-").
+    """Open a photo, a video, or standard input ("-").
 
     Args:
-        copy_streams: hand on the packets of sound and subtitles; somebody must take them.
-        interlaced: what becomes of a video's interlaced frames.
-        again: it was read before in this run, so what is odd about it was told.
+        copy_streams: relay the audio and subtitle packets; the caller must consume them.
+        interlaced: how to handle a video's interlaced frames.
+        again: it was already read in this run, so its warnings are not repeated.
     Raises:
         SourceError: it cannot be read; the message says why.
     """
@@ -60,9 +60,9 @@ def open_source(
 
 
 def open_frames(name: str | Path, *, again: bool = False) -> Source:
-    """Open a picture or a video for its frames alone.
+    """Open a photo or a video for its frames only.
 
     Args:
-        again: it was read before in this run, so what is odd about it was told.
+        again: it was already read in this run, so its warnings are not repeated.
     """
     return open_source(name, copy_streams=False, again=again)

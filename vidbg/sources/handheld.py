@@ -1,4 +1,4 @@
-"""A still picture filmed by a camera in a hand: clips for the demo, tests and measurements."""
+"""Simulated handheld clips of a still, for the demo, tests and measurements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Layer = TypeVar("_Layer", Image, Alpha)
 
 @dataclass(frozen=True, slots=True)
 class Handheld:
-    """How a camera in a hand moves: slow drift and a little tremor, periodic over the clip.
+    """Motion of a handheld camera: slow drift and a little tremor, periodic over the clip.
 
     Attributes:
         shift: furthest movement to a side, as a share of the frame's longer side.
@@ -35,7 +35,7 @@ class Handheld:
     seed: int = 0
 
     def path(self, count: int, duration_s: float) -> NDArray[np.float64]:
-        """(count, 4): x and y shift, roll and zoom, each in [-1, 1]; the last leads to the first.
+        """Return (count, 4): x, y shift, roll, zoom, each in [-1, 1]; the last leads to the first.
 
         A sum of sines near 0.2, 0.5 and 1.1 Hz, rounded to whole cycles of the clip.
         """
@@ -46,7 +46,7 @@ class Handheld:
         return np.asarray((weights * np.sin(turns + phases)).sum(axis=1))
 
     def margin(self, width: int, height: int) -> float:
-        """How much larger than the frame the picture must be for its border never to show."""
+        """Return how much larger than the frame the image must be to never show its border."""
         ratio = max(width, height) / min(width, height)
         reach = 1 + ratio * (2 * self.shift + math.sin(math.radians(self.rotation_deg)))
         return reach / (1 - self.zoom)
@@ -63,7 +63,7 @@ def handheld(
     motion: Handheld | None = None,
     anchor: tuple[float, float] = (0.5, 0.5),
 ) -> Iterator[tuple[Image, Alpha | None]]:
-    """Film a still picture with a camera in a hand; the alpha moves with it.
+    """Animate a still as if filmed by a handheld camera; the alpha moves with it.
 
     The picture covers the frame and its border never shows. The clip loops seamlessly and is the
     same in every run.
@@ -73,8 +73,8 @@ def handheld(
         alpha: float32 (H, W) in [0, 1], or None.
         width, height: size of the frames.
         frame_count, frame_rate: length and speed of the clip.
-        motion: None takes the usual hand.
-        anchor: what stays of a picture of another shape: (0.5, 0.5) its middle, (0.5, 0) its top.
+        motion: None uses the default motion.
+        anchor: part of an image of another shape to keep: (0.5, 0.5) its middle, (0.5, 0) its top.
     Yields:
         new arrays: uint8 (height, width, 3), and float32 (height, width) or None.
     Raises:
@@ -96,7 +96,7 @@ def handheld(
 
 
 def _cover(layer: _Layer, width: int, height: int, anchor: tuple[float, float]) -> _Layer:
-    """The layer scaled until it covers width x height, and cut to that."""
+    """Scale the layer until it covers width x height, and crop it to that."""
     scale = max(width / layer.shape[1], height / layer.shape[0])
     wide, high = math.ceil(layer.shape[1] * scale), math.ceil(layer.shape[0] * scale)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -108,7 +108,7 @@ def _cover(layer: _Layer, width: int, height: int, anchor: tuple[float, float]) 
 def _view(
     hand: Handheld, pose: NDArray[np.float64], layer: tuple[int, ...], frame: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """(2, 3), from the layer's pixels to the frame's; `layer` and `frame` are (height, width)."""
+    """Return (2, 3), from layer to frame pixels; `layer` and `frame` are (height, width)."""
     x, y, roll, zoom = pose * (hand.shift * max(frame), hand.shift * max(frame), 1, hand.zoom)
     centre = ((layer[1] - 1) / 2, (layer[0] - 1) / 2)
     view = cv2.getRotationMatrix2D(centre, roll * hand.rotation_deg, 1 + zoom)

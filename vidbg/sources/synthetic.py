@@ -1,4 +1,4 @@
-"""A source that needs no camera: a person drawn before a wall, or a loop of one's own pictures."""
+"""A source that needs no camera: a drawn person in front of a wall, or a loop of given images."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image, StreamInfo
 from vidbg.util.lifecycle import Closeable
 
-_LOOP_BYTES = 96 * 2**20  # what the pre-rendered loop may take, so that 4K does not eat the memory
+_LOOP_BYTES = 96 * 2**20  # memory limit of the pre-rendered loop, for 4K
 _LOOP_FRAMES = (8, 48)
 
 
 class SyntheticSource(Closeable):
-    """Gives the frames of a pre-rendered loop: the same ones in every run.
+    """Source of the frames of a pre-rendered loop, the same in every run.
 
-    Not live, frames come as fast as they are read, `frame_rate` apart in pts. Live, a clock paces
-    them as a camera would: a reader that is late misses frames, their time is left out of the pts.
-    The images are read-only and shared: the loop comes round again.
+    If not live, frames come as fast as they are read, with pts spaced by `frame_rate`. If live, a
+    clock paces them like a camera: a late reader misses frames, and the pts skip their times.
+    The images are read-only and shared, because the loop repeats.
 
     Args:
         width, height: size of the frames in pixels.
         frame_rate: frames per second.
-        frame_count: frames to give; None goes on until closed.
+        frame_count: number of frames; None continues until closed.
         live: paced by a clock.
-        pictures: a loop of one's own, uint8 (height, width, 3) BGR each; None draws a person who
-            sways before a wall.
+        pictures: a loop to use instead, uint8 (height, width, 3) BGR each; None draws a person who
+            sways in front of a wall.
     Raises:
         ConfigError: a size, rate or count is not positive; no pictures, or of another size.
     """
@@ -79,7 +79,7 @@ class SyntheticSource(Closeable):
         return self._info.frame_rate or Fraction(1)
 
     def _slots(self) -> Iterator[int]:
-        """The numbers of the frame periods in which a frame is given."""
+        """Return the numbers of the frame periods in which a frame is delivered."""
         return self._clocked_slots() if self._info.live else iter(range(2**63))
 
     def _clocked_slots(self) -> Iterator[int]:
@@ -105,7 +105,7 @@ def _check(width: int, height: int, frame_rate: Fraction, frame_count: int | Non
 
 
 def _own(pictures: Sequence[Image], width: int, height: int) -> list[Image]:
-    """The user's loop as read-only views, checked."""
+    """Check the user's loop and return it as read-only views."""
     if not pictures:
         raise ConfigError("a synthetic source got an empty list of pictures: give at least one")
     for picture in pictures:
@@ -124,9 +124,9 @@ def _frozen(image: Image) -> Image:
 
 @lru_cache(maxsize=1)
 def swaying_person(width: int, height: int) -> tuple[Image, ...]:
-    """A seamless loop of a drawn person who sways and nods before a textured wall.
+    """Draw a seamless loop of a person who sways and nods in front of a textured wall.
 
-    Drawing takes most of a second; the last size is kept, for a source that is opened again.
+    Drawing takes most of a second; the last size is cached for a source that is reopened.
 
     Returns:
         8 to 48 read-only images, uint8 (height, width, 3) BGR; fewer the larger they are.
@@ -138,7 +138,7 @@ def swaying_person(width: int, height: int) -> tuple[Image, ...]:
 
 
 def _pose(wall: Image, person: Image, alpha: Alpha, phase: float) -> Image:
-    """The person over the wall at `phase` (0 to 1) of the sway."""
+    """Draw the person over the wall at `phase` (0 to 1) of the sway."""
     height, width = alpha.shape
     angle = 2 * math.pi * phase
     turn = cv2.getRotationMatrix2D((width / 2, float(height)), 2.5 * math.sin(angle), 1.0)
@@ -149,7 +149,7 @@ def _pose(wall: Image, person: Image, alpha: Alpha, phase: float) -> Image:
 
 
 def _wall(width: int, height: int) -> Image:
-    """A lit wall with a shelf of books and fine grain, so that it is not trivial to compress."""
+    """Draw a lit wall with a bookshelf and fine grain, which is not trivial to compress."""
     light = np.linspace(215, 150, width, dtype=np.float32)[None, :, None]
     grain = np.random.default_rng(0).normal(0, 3, (height, width, 1)).astype(np.float32)
     wall: Image = np.clip(light * (0.9, 0.97, 1.0) + grain, 0, 255).astype(np.uint8)
@@ -163,7 +163,7 @@ def _wall(width: int, height: int) -> Image:
 
 
 def _person(width: int, height: int) -> tuple[Image, Alpha]:
-    """Head, hair, neck and shoulders, and where they are; the outline is soft over ~2 pixels."""
+    """Draw head, hair, neck and shoulders, and their alpha; edges are soft over ~2 pixels."""
     image = np.full((height, width, 3), (120, 70, 40), np.uint8)
     mask = np.zeros((height, width), np.uint8)
     unit, centre = min(width, height * 16 // 9) / 16, width / 2

@@ -1,1 +1,1 @@
-"""Small pieces that every room may use."""
+"""Small utilities used by every package."""

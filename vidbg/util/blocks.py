@@ -1,6 +1,6 @@
-"""Square blocks of a picture, so that work is done where the matte's edge runs and not elsewhere.
+"""Square blocks of an image, to limit work to the edge of the matte.
 
-Rows of a block are copied whole: cheaper than picking the edge's pixels one by one, above all where
+Rows of a block are copied whole. That is cheaper than selecting single edge pixels, especially if
 most of a matte is soft.
 """
 
@@ -22,7 +22,7 @@ CHUNK = 2048
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """K blocks of pictures of one size; at the right and lower border they are moved in.
+    """K blocks of images of one size; blocks at the right and lower border are shifted inwards.
 
     Attributes:
         rows: of each block's pixels in the picture, (K, height of a block).
@@ -35,13 +35,13 @@ class Blocks:
     shape: tuple[int, int]
 
     def take(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """The blocks of a picture (H, W) or (H, W, C): (K, pixels of a block[, C]); a new array."""
+        """Copy the blocks of an image (H, W) or (H, W, C): (K, pixels of a block[, C])."""
         found = self._runs(np.ascontiguousarray(picture))[self._starts()]
         pixels = self.rows.shape[1] * self.columns.shape[1]
         return found.view(picture.dtype).reshape(len(found), pixels, *picture.shape[2:])
 
     def put(self, picture: NDArray[Any], values: NDArray[Any]) -> None:
-        """Write what `take` gave, changed, into a C-contiguous picture."""
+        """Write the modified result of `take` into a C-contiguous image."""
         runs = self._runs(picture)
         height = self.rows.shape[1]
         runs[self._starts()] = values.reshape(len(values), height, -1).view(runs.dtype)[..., 0]
@@ -60,7 +60,7 @@ class Blocks:
         return self.rows * self.shape[1] + self.columns[:, :1]
 
     def _runs(self, picture: NDArray[Any]) -> NDArray[np.void]:
-        """Every run of a block's width as one element: copied whole, not pixel by pixel."""
+        """View each run of a block's width as one element, which is copied as a whole."""
         pixel = picture.strides[1]
         width = self.columns.shape[1]
         count = picture.shape[0] * picture.shape[1] - width + 1
@@ -68,7 +68,7 @@ class Blocks:
 
 
 def blocks_of(chosen: Chosen, side: int, shape: tuple[int, int]) -> Iterator[Blocks]:
-    """The chosen blocks of pictures of a height and width, in chunks; none where none is chosen."""
+    """Yield the chosen blocks of images of a height and width, in chunks; nothing if none."""
     tops, lefts = np.nonzero(chosen)
     for start in range(0, len(tops), CHUNK):
         part = slice(start, start + CHUNK)
@@ -81,7 +81,7 @@ def blocks_of(chosen: Chosen, side: int, shape: tuple[int, int]) -> Iterator[Blo
 
 
 def runs_of(chosen: Chosen, side: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of pixels of each run of chosen blocks that lie side by side."""
+    """Return the pixel rows and columns of each run of adjacent chosen blocks."""
     height, width = chosen.shape
     between = np.zeros((height, width + 1), np.bool_)
     between[:, 0], between[:, width] = chosen[:, 0], chosen[:, -1]

@@ -1,4 +1,4 @@
-"""Names that the user picks from a list, and what they probably meant by a wrong one."""
+"""Validation of named choices, with a suggestion for a wrong name."""
 
 from __future__ import annotations
 

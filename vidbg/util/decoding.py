@@ -1,10 +1,10 @@
-"""Text files as editors and shells write them."""
+"""Decoding of text files as editors and shells write them."""
 
 from __future__ import annotations
 
 import codecs
 
-_BYTE_ORDER_MARKS = {  # the longer ones first: one of UTF-16 begins one of UTF-32
+_BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",

@@ -1,4 +1,4 @@
-"""`with` for what must be closed."""
+"""Context managers for objects that must be closed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Closeable(ABC):
-    """Is closed when its `with` block is left."""
+    """Mix-in that closes the object when its `with` block ends."""
 
     @abstractmethod
     def close(self) -> None: ...
@@ -26,7 +26,7 @@ class Closeable(ABC):
 
 
 class Abortable(Closeable):
-    """Is closed when its `with` block is left, or aborted when an exception leaves it."""
+    """Mix-in that closes the object when its `with` block ends, or aborts it on an exception."""
 
     @abstractmethod
     def abort(self) -> None: ...

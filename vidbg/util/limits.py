@@ -1,4 +1,4 @@
-"""Ranges of numbers, for the options and for whatever else needs one."""
+"""Ranges of numbers, for options and other values."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Limits(NamedTuple):
         return f"{self.minimum:g} to {self.maximum:g}"
 
     def check(self, name: str, value: float, unit: str = "") -> None:
-        """Refuse a number out of range, infinity and NaN among them.
+        """Refuse a number out of range, including infinity and NaN.
 
         Args:
-            name: of what has the value, for the message.
+            name: what has the value, for the message.
             unit: of the range, such as "px".
         Raises:
             ConfigError: the message gives the value and the range.
@@ -45,7 +45,7 @@ def check_size(name: str, width: int, height: int) -> None:
     """Refuse a frame size whose sides are out of range.
 
     Args:
-        name: of what has the size, for the message.
+        name: what has the size, for the message.
     Raises:
         ConfigError: the message gives the size and the range.
     """
@@ -57,7 +57,7 @@ def parse_size(name: str, text: str) -> tuple[int, int]:
     """Read "1280x720" as (width, height).
 
     Args:
-        name: of what has the size, for the message.
+        name: what has the size, for the message.
     Raises:
         ConfigError: it is not a size, or a side is out of range.
     """

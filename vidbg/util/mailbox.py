@@ -1,4 +1,4 @@
-"""A bounded queue between two threads that ends, fails and is abandoned without a hang."""
+"""A bounded queue between two threads that can end, fail or be abandoned without a hang."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class Abandoned(Exception):
-    """The other side gave up; what this side does is of no use any more."""
+    """The other side gave up, so this side's work is no longer needed."""
 
 
 class Mailbox(Generic[T]):
-    """Items from one thread to another, in order.
+    """Queue of items from one thread to another, in order.
 
     Args:
         capacity: items held, at least 1.
@@ -36,7 +36,7 @@ class Mailbox(Generic[T]):
         self._changed = threading.Condition()
 
     def put(self, item: T) -> None:
-        """Add an item, waiting for room unless the newest matters most.
+        """Add an item; wait for room unless `newest` is set.
 
         Raises:
             Abandoned: nobody will take it.
@@ -51,25 +51,25 @@ class Mailbox(Generic[T]):
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits to be taken."""
+        """Return whether the queue is empty."""
         return not self._items
 
     def close(self, error: BaseException | None = None) -> None:
-        """No more items: the taker gets those there are, then the end or the error."""
+        """Mark the end: the reader gets the remaining items, then the end or the error."""
         with self._changed:
             self._closed = True
             self._error = error
             self._changed.notify_all()
 
     def abandon(self) -> None:
-        """Give up, from either side: waiting and later calls end with Abandoned."""
+        """Give up, from either side: waiting and later calls raise Abandoned."""
         with self._changed:
             self._abandoned = True
             self._items.clear()
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[T]:
-        """Items until the end.
+        """Yield items until the end.
 
         Raises:
             Abandoned: the other side gave up; or the error that close() was given.
@@ -86,7 +86,7 @@ class Mailbox(Generic[T]):
             raise self._error
 
     def _wait(self, ready: Callable[[], bool]) -> None:
-        # In slices, for Ctrl-C does not interrupt a wait without end on Windows.
+        # In slices, because Ctrl-C does not interrupt an endless wait on Windows.
         while not self._abandoned and not self._changed.wait_for(
             lambda: self._abandoned or ready(), timeout=0.5
         ):

@@ -1,4 +1,4 @@
-"""What goes unread from a file that is read to a file that is written."""
+"""Relay of packets copied unchanged from the input file to the output file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class PacketRelay:
-    """Hands packets of the copied streams (audio, subtitles) from the source to the sink.
+    """Queue of the copied streams' packets (audio, subtitles) from the source to the sink.
 
-    The source fills it while it demultiplexes, the sink empties it while it multiplexes; one
-    thread each. Holds compressed packets only: as many as the source is ahead of the sink.
+    The source fills it while demuxing and the sink empties it while muxing, each in one thread. It
+    holds only compressed packets: as many as the source is ahead of the sink.
 
     Attributes:
         streams: the input's streams that are copied (PyAV's Stream objects).
@@ -38,7 +38,7 @@ class PacketRelay:
         self._packets.append(packet)
 
     def pop(self) -> Any | None:
-        """The oldest packet, None when there is none now."""
+        """Remove and return the oldest packet; None if there is none."""
         try:
             return self._packets.popleft()
         except IndexError:

@@ -1,4 +1,4 @@
-"""What lies under a path that the user gave; none of these raises, whatever the name is.
+"""Checks of a path that the user gave; none of them raises, whatever the name is.
 
 pathlib's own methods raise where a name is too long for the file system, or has a null character.
 """
@@ -24,7 +24,7 @@ def is_folder(path: StrPath) -> bool:
 
 
 def has_long_name(path: StrPath) -> bool:
-    """Whether a path, or a name in it, is longer than the file system allows."""
+    """Return whether a path, or a name in it, is longer than the file system allows."""
     try:
         os.stat(path)  # noqa: PTH116
     except ValueError:  # a null character

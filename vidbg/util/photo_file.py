@@ -1,4 +1,4 @@
-"""Still pictures of every common format, decoded whole, upright and in sRGB."""
+"""Decoding of photos in every common format, upright and in sRGB."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _pillow_limit = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture.
+    """A decoded photo.
 
     Attributes:
         image: uint8 (H, W, 3), BGR, in sRGB, not multiplied by alpha; a new array.
@@ -61,10 +61,10 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture | None:
-    """Decode a picture: turned as its EXIF orientation says, converted from its ICC profile.
+    """Decode a photo, applying its EXIF orientation and its ICC profile.
 
-    Deep, grey, palette and CMYK pictures become 8-bit BGR. Of several pictures in one file the
-    main one is read.
+    Deep, grey, palette and CMYK photos become 8-bit BGR. If a file holds several photos, the main
+    one is read.
 
     Returns:
         The picture; None where the file is not one, or too damaged to tell.
@@ -91,9 +91,9 @@ def read_picture(path: Path) -> Picture | None:
 
 
 def is_animated(path: Path) -> bool:
-    """Whether a file holds a moving picture: an animated WebP, PNG or AVIF, or a HEIF sequence.
+    """Return whether a file is an animated WebP, PNG or AVIF, or a HEIF sequence.
 
-    False also for a file that cannot be opened.
+    Also return False for a file that cannot be opened.
     """
     head = _head(path)
     return (
@@ -104,7 +104,7 @@ def is_animated(path: Path) -> bool:
 
 
 def is_animated_webp(path: Path) -> bool:
-    """Whether a file is a WebP with several frames; False also where it cannot be opened."""
+    """Return whether a file is a WebP with several frames; False also if it cannot be opened."""
     return _is_animated_webp(_head(path))
 
 
@@ -115,7 +115,7 @@ def _is_animated_webp(head: bytes) -> bool:
 
 def _head(path: Path) -> bytes:
     try:
-        if not path.is_file():  # a pipe's first bytes are gone once they are read
+        if not path.is_file():  # the first bytes of a pipe can be read only once
             return b""
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)
@@ -124,10 +124,10 @@ def _head(path: Path) -> bytes:
 
 
 def open_picture(file: BinaryIO) -> Pillow.Image:
-    """Read a picture's header by Pillow, of whatever size it is: our limit is not Pillow's.
+    """Read a photo's header with Pillow, without Pillow's own size limit.
 
     Raises:
-        PIL.UnidentifiedImageError: it is none that Pillow knows; foreign data raise other errors.
+        PIL.UnidentifiedImageError: Pillow does not know the format; foreign data can raise others.
     """
     _register_heif()
     with _pillow_limit:
@@ -139,7 +139,7 @@ def open_picture(file: BinaryIO) -> Pillow.Image:
 
 
 def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
-    """Decode what `open_picture` opened; damaged data raise whatever Pillow's plug-ins like."""
+    """Decode a photo from `open_picture`; damaged data can raise any error from Pillow."""
     picture.load()
     aspect = _pixel_aspect(picture)
     turned = _upright(picture, path)
@@ -151,7 +151,7 @@ def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
 def _by_pillow(data: bytes, path: Path) -> Picture | None:
     try:
         picture = open_picture(io.BytesIO(data))
-    except Exception as error:  # Pillow's plug-ins raise whatever they like at foreign data
+    except Exception as error:  # Pillow's plug-ins can raise any error on foreign data
         log.debug("%s: Pillow cannot open it: %s", path, error)
         return None
     _check_size(path, *picture.size)
@@ -182,13 +182,13 @@ def _check_size(path: Path, width: int, height: int) -> None:
 def _upright(picture: Pillow.Image, path: Path) -> Pillow.Image:
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception as error:  # EXIF is written by many programs, some of them badly
+    except Exception as error:  # many programs write EXIF, some of them incorrectly
         log.debug("%s: its EXIF cannot be read: %s", path, error)
         return picture
 
 
 def _pixel_aspect(picture: Pillow.Image) -> Fraction:
-    """What PNG's pHYs and JFIF say where they give no unit, but a ratio alone."""
+    """Return the pixel aspect from PNG's pHYs or JFIF if they give a ratio without a unit."""
     across, down = picture.info.get("aspect", (1, 1))
     if picture.info.get("jfif_unit") == 0:
         across, down = picture.info.get("jfif_density", (1, 1))
@@ -200,7 +200,7 @@ def _pixel_aspect(picture: Pillow.Image) -> Fraction:
 
 
 def _plain(picture: Pillow.Image) -> Pillow.Image:
-    """The picture in a mode of its own that ICC profiles speak of, or with straight alpha."""
+    """Convert to a mode that ICC profiles cover, or to one with straight alpha."""
     if picture.mode == "RGBX" and _TIFF_EXTRA_SAMPLES not in getattr(picture, "tag_v2", {}):
         return Pillow.fromarray(np.asarray(picture), "RGBA")  # a fourth channel left unnamed
     if picture.has_transparency_data:
@@ -209,7 +209,7 @@ def _plain(picture: Pillow.Image) -> Pillow.Image:
 
 
 def _in_srgb(picture: Pillow.Image, path: Path) -> Pillow.Image:
-    """The picture's colours as sRGB has them, by its ICC profile; "RGB" or "RGBA"."""
+    """Convert the colours to sRGB by the ICC profile; the mode is "RGB" or "RGBA"."""
     mode = "RGBA" if picture.mode == "RGBA" else "RGB"
     profile = picture.info.get("icc_profile")
     try:
@@ -222,7 +222,7 @@ def _in_srgb(picture: Pillow.Image, path: Path) -> Pillow.Image:
 
 
 def _to_srgb(profile: bytes, mode: str, target: str) -> Any:
-    """A transform, or None where it would change next to nothing."""
+    """Return a transform to sRGB, or None if it would change almost nothing."""
     transform = ImageCms.buildTransform(
         ImageCms.ImageCmsProfile(io.BytesIO(profile)),
         ImageCms.createProfile("sRGB"),
@@ -252,7 +252,7 @@ def _split(picture: Pillow.Image, aspect: Fraction) -> Picture:
 
 
 def _by_opencv(data: bytes, path: Path) -> Picture | None:
-    """What Pillow does not read, such as floats."""
+    """Decode with OpenCV what Pillow does not read, such as floats."""
     if not data:
         return None
     try:
@@ -265,7 +265,7 @@ def _by_opencv(data: bytes, path: Path) -> Picture | None:
 
 
 def _deep(picture: NDArray[Any]) -> Image:
-    """8-bit BGR from 8- or 16-bit samples or floats in [0, 1], of one channel or three."""
+    """Convert 8- or 16-bit samples or floats in [0, 1], 1 or 3 channels, to 8-bit BGR."""
     if picture.dtype != np.uint8:
         scale = 255.0 if picture.dtype.kind == "f" else 255.0 / np.iinfo(picture.dtype).max
         picture = np.rint(np.clip(picture * scale, 0, 255)).astype(np.uint8)

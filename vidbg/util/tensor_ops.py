@@ -1,6 +1,6 @@
-"""Pixel operations on torch tensors as OpenCV does them, for the rooms' graphs.
+"""Pixel operations on torch tensors that match OpenCV's, for the exported graphs.
 
-torch is needed to export graphs only; import this module where that is done.
+torch is needed only to export graphs; import this module only there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 def resample(picture: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """A picture float32 (1, H, W, 3) times (h, H) and (W, w): float32 planes (1, 3, h, w).
+    """Resample float32 (1, H, W, 3) by (h, H) and (W, w) to float32 planes (1, 3, h, w).
 
     In the matrices' type, which in fp16 errs by less than half a grey level. Rows come first: the
     picture is read as it lies and only a small one transposed.
@@ -23,17 +23,17 @@ def resample(picture: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def resize(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear to (height, width)."""
+    """Resize bilinearly to (height, width)."""
     return functional.interpolate(planes, size, mode="bilinear", align_corners=False)
 
 
 def blur(planes: Tensor, side: int) -> Tensor:
-    """Mean over side x side pixels, the border mirrored."""
+    """Average over side x side pixels, with the border mirrored."""
     border = side // 2
     mirrored = functional.pad(planes, (border, border, border, border), mode="reflect")
     return functional.avg_pool2d(mirrored, side, stride=1)
 
 
 def planes_of(picture: Tensor) -> Tensor:
-    """(1, H, W, 3) as (1, 3, H, W)."""
+    """Rearrange (1, H, W, 3) as (1, 3, H, W)."""
     return picture.permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""How long each stage takes."""
+"""Timing of the stages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEPT = 4096
 
 
 class StageClock:
-    """Collects the durations of named stages; each stage is timed by one thread."""
+    """Record of the durations of named stages; each stage is timed by one thread."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, deque[float]] = {}
@@ -28,7 +28,7 @@ class StageClock:
 
     @contextmanager
     def beginning(self, name: str) -> Iterator[None]:
-        """The first part of a stage that goes on later; counted with it."""
+        """Time the first part of a stage that continues later; it is added to that stage."""
         start = time.perf_counter()
         yield
         self._begun[name] = time.perf_counter() - start
@@ -41,5 +41,5 @@ class StageClock:
         self._seconds.clear()
 
     def seconds(self) -> dict[str, list[float]]:
-        """The last durations of each stage, in seconds, stages in order of first use."""
+        """Return the latest durations per stage, in seconds, in order of first use."""
         return {name: list(values) for name, values in self._seconds.items()}

@@ -1,4 +1,4 @@
-"""Addresses of streams, and how to talk about them without their secrets."""
+"""Stream URLs, and names for them that leave out their secrets."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from vidbg.errors import ConfigError
 
 
 def split_url(url: str) -> tuple[SplitResult, int | None]:
-    """The parts of a URL and its port.
+    """Split a URL into its parts and its port.
 
     Raises:
-        ConfigError: it is malformed; the message does not repeat it, for it may hold a key.
+        ConfigError: it is malformed; the message does not repeat it, because it may hold a key.
     """
     try:
         parts = urlsplit(url)
@@ -22,17 +22,17 @@ def split_url(url: str) -> tuple[SplitResult, int | None]:
 
 
 def public_name(url: str) -> str:
-    """A URL without what is secret in it (stream keys, passphrases): scheme, host and port."""
+    """Return a URL without its secrets (stream keys, passphrases): scheme, host and port."""
     parts, port = split_url(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 
 
 def concealed(text: str, url: str) -> str:
-    """A text without what public_name() leaves out of a URL, be it whole or in pieces."""
+    """Remove from a text what public_name() leaves out of a URL, as a whole or in parts."""
     parts, _ = split_url(url)
     text = text.replace(url, public_name(url))
-    key = parts.path.strip("/").split("/", 1)[-1]  # behind the application's name, if it has one
+    key = parts.path.strip("/").split("/", 1)[-1]  # after the application's name, if it has one
     values = [option.partition("=")[2] for option in parts.query.split("&")]
     for secret in (parts.query, key, *values, parts.username, parts.password):
         for form in {secret, unquote(secret)} if secret else ():

@@ -1,4 +1,4 @@
-"""Which camera is meant by a number, a path or a name, and finding it again after it was away."""
+"""Camera lookup by number, path or name, including after the camera was disconnected."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _log = logging.getLogger(__name__)
 
 
 class CameraChoice:
-    """A camera as the user named it, to be opened again and again as the same device.
+    """A camera as the user named it, which can be reopened as the same device.
 
-    What the first successful opening found is kept: should its number be gone or another device's
-    later, the camera of the same name in the same plug is taken, or one of the same name that was
-    not there in the beginning.
+    The first successful opening is remembered. If the number later is gone or belongs to another
+    device, the camera of the same name in the same plug is used, or one of the same name that was
+    not there at first.
 
     Args:
         device: the camera's number; on Linux also its path, its name, or a part of its name that
@@ -54,10 +54,10 @@ class CameraChoice:
         """Open the camera; the arguments are CameraSource's.
 
         Raises:
-            SourceError: no camera or several are meant (the message lists what there is), the
-                camera is away, or it does not open.
+            SourceError: no camera or several match (the message lists the cameras), the
+                camera is disconnected, or it does not open.
         """
-        linux = sys.platform == "linux"  # elsewhere numbers alone are to be had
+        linux = sys.platform == "linux"  # other systems give numbers only
         cameras = self._cameras() if linux else []
         camera = self._find(cameras) if linux else None
         if camera is not None and camera.virtual and opened_by_us([camera.device]):
@@ -80,7 +80,7 @@ class CameraChoice:
         return self._again(self._known, cameras)
 
     def _again(self, known: CameraInfo, cameras: Sequence[CameraInfo]) -> CameraInfo:
-        """The camera that was opened before, under whatever number it has now."""
+        """Find the camera that was opened before, whatever its number is now."""
         namesakes = [camera for camera in cameras if camera.name == known.name]
         same_plug = [camera for camera in namesakes if camera.bus == known.bus]
         same_node = [camera for camera in same_plug if camera.device == known.device]
@@ -101,18 +101,18 @@ class CameraChoice:
 
 
 def _is_link(device: int | str) -> bool:
-    """Whether it is a path such as /dev/v4l/by-id/..., which stays with the camera."""
+    """Return whether it is a path such as /dev/v4l/by-id/..., which stays with the camera."""
     return isinstance(device, str) and Path(device).is_symlink()
 
 
 def find_camera(device: int | str, cameras: Sequence[CameraInfo]) -> CameraInfo:
-    """The camera that is meant, on Linux.
+    """Find the camera that the user named, on Linux.
 
-    A virtual camera is not meant by a part of a name that fits a real one; vidbg's own is meant by
-    its path or whole name alone.
+    A part of a name that matches a real camera never selects a virtual one; vidbg's own virtual
+    camera is selected only by its path or its whole name.
 
     Raises:
-        SourceError: none is meant, or several; the message lists what there is.
+        SourceError: no camera or several match; the message lists the cameras.
     """
     wanted = str(device)
     if wanted.isdecimal():

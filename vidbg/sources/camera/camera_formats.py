@@ -1,4 +1,4 @@
-"""What a camera offers on Linux: pixel formats, sizes and frame rates, by V4L2's ioctls."""
+"""Pixel formats, sizes and frame rates of a camera on Linux, from V4L2's ioctls."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ FRMIVALENUM = struct.Struct("=I4sIII6I8x")  # index, pixel_format, width, height
 
 _CAPTURE, _CAPTURE_MPLANE = 1, 9  # V4L2_BUF_TYPE_VIDEO_...
 _DISCRETE = 1  # V4L2_FRMSIZE_TYPE_, V4L2_FRMIVAL_TYPE_; 2 continuous, 3 stepwise: a range
-_MOST = 128  # a driver that never ends its list is not followed for ever
+_MOST = 128  # guards against a driver whose list never ends
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSize:
-    """A size on offer, or every size between two.
+    """A supported size, or a range of sizes.
 
     Attributes:
         width, height: in pixels; the largest where there is a range.
         smallest: width and height of the smallest of a range; None for a single size.
-        frame_rate: the highest at that size, in frames per second; None where it is not told.
+        frame_rate: the highest at that size, in frames per second; None if unknown.
     """
 
     width: int
@@ -46,18 +46,18 @@ class FrameSize:
 
 @dataclass(frozen=True, slots=True)
 class CameraFormat:
-    """A pixel format on offer, as FOURCC ("MJPG", "YUYV"), with its sizes, the largest first."""
+    """A supported pixel format, as FOURCC ("MJPG", "YUYV"), with its sizes, the largest first."""
 
     pixel_format: str
     sizes: tuple[FrameSize, ...]
 
     def sizes_text(self) -> str:
-        """Each size with its highest frame rate: "1920x1080@30, 1280x720@60"."""
+        """Each size with its highest frame rate, such as "1920x1080@30, 1280x720@60"."""
         return ", ".join(map(str, self.sizes))
 
 
 def formats(node: VideoNode, capability: Capability) -> tuple[CameraFormat, ...]:
-    """What an open camera offers; empty where its driver does not tell."""
+    """Return the formats of an open camera; empty if its driver does not report them."""
     return tuple(
         CameraFormat(fourcc(code), tuple(sorted(_sizes(node, code), key=_area, reverse=True)))
         for code in _pixel_formats(node, capability)
@@ -86,7 +86,7 @@ def _sizes(node: VideoNode, code: bytes) -> Iterator[FrameSize]:
         least_w, most_w, _step_w, least_h, most_h, _step_h = union
         top = _top_rate(node, code, most_w, most_h)
         yield FrameSize(most_w, most_h, (least_w, least_h), top)
-        return  # a range is the whole answer
+        return  # a range is the complete answer
 
 
 def _top_rate(node: VideoNode, code: bytes, width: int, height: int) -> Fraction | None:
@@ -94,7 +94,7 @@ def _top_rate(node: VideoNode, code: bytes, width: int, height: int) -> Fraction
     asked = (FRMIVALENUM.pack(i, code, width, height, 0, *[0] * 6) for i in range(_MOST))
     for answer in _answers(node, ENUM_FRAMEINTERVALS, FRMIVALENUM, asked):
         kind, union = answer[4], answer[5:]
-        numerator, denominator = union[:2]  # seconds a frame: of a range, the shortest
+        numerator, denominator = union[:2]  # seconds per frame; the shortest of a range
         if numerator and denominator:
             rates.append(Fraction(denominator, numerator))
         if kind != _DISCRETE:
@@ -105,7 +105,7 @@ def _top_rate(node: VideoNode, code: bytes, width: int, height: int) -> Fraction
 def _answers(
     node: VideoNode, request: int, layout: struct.Struct, questions: Iterator[bytes]
 ) -> Iterator[tuple[Any, ...]]:
-    """The driver's answers until it refuses one, which is how a list ends."""
+    """Yield the driver's answers until it returns an error, which marks the end of a list."""
     for question in questions:
         argument = bytearray(question)
         try:

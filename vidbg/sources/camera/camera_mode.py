@@ -1,4 +1,4 @@
-"""How a camera delivers its pictures: what is asked for, and what OpenCV says was granted."""
+"""Camera mode: the one requested, and the one that OpenCV reports as granted."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from vidbg.platform.video_nodes import fourcc
 from vidbg.util.choices import PixelFormat as PixelFormat
 
-_UNCOMPRESSED_PIXELS = 640 * 480  # more than that at 30 FPS does not fit through USB 2 as YUYV
+_UNCOMPRESSED_PIXELS = 640 * 480  # larger YUYV images at 30 FPS do not fit through USB 2
 
 
 @dataclass(frozen=True, slots=True)
 class CameraMode:
-    """How a camera delivers its pictures.
+    """Size, frame rate and pixel format that a camera delivers.
 
     Attributes:
         width, height: in pixels.
-        frame_rate: frames per second; None where the driver does not tell.
-        pixel_format: FOURCC, such as "MJPG" or "YUYV"; "" where the driver does not tell.
+        frame_rate: frames per second; None if the driver does not report it.
+        pixel_format: FOURCC, such as "MJPG" or "YUYV"; "" if the driver does not report it.
     """
 
     width: int
@@ -32,7 +32,7 @@ class CameraMode:
         return f"{self.width}x{self.height} at {rate}, {self.pixel_format or 'unknown format'}"
 
     def serves(self, asked: CameraMode) -> bool:
-        """Whether this is what was asked for, as far as the driver tells."""
+        """Return whether this matches the requested mode, as far as the driver reports it."""
         same_size = (self.width, self.height) == (asked.width, asked.height)
         same_format = self.pixel_format in ("", asked.pixel_format)
         if self.frame_rate is None or asked.frame_rate is None:
@@ -41,7 +41,7 @@ class CameraMode:
 
 
 def wanted(pixel_format: PixelFormat, width: int, height: int) -> str:
-    """The FOURCC to ask for."""
+    """Return the FOURCC to request."""
     if pixel_format != "auto":
         return pixel_format
     return "MJPG" if width * height > _UNCOMPRESSED_PIXELS else "YUYV"
@@ -50,7 +50,7 @@ def wanted(pixel_format: PixelFormat, width: int, height: int) -> str:
 def request(capture: Any, mode: CameraMode) -> None:
     """Ask an open cv2.VideoCapture for a mode.
 
-    The format comes first, because the sizes on offer depend on it.
+    The format comes first, because the available sizes depend on it.
     """
     import cv2
 
@@ -58,11 +58,11 @@ def request(capture: Any, mode: CameraMode) -> None:
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
     capture.set(cv2.CAP_PROP_FPS, float(mode.frame_rate or 30))
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, not the oldest of a queue
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # return the newest image, not the oldest in the queue
 
 
 def read_back(capture: Any) -> CameraMode:
-    """What an open cv2.VideoCapture says it was granted."""
+    """Return the mode that an open cv2.VideoCapture reports as granted."""
     import cv2
 
     rate, code = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FOURCC))

@@ -26,7 +26,7 @@ READ_TIMEOUT_S = 2.0
 
 _log = logging.getLogger(__name__)
 
-_WAIT_S = 0.2  # after so long at most, a reader sees that its camera was closed
+_WAIT_S = 0.2  # the longest time until a reader notices that its camera was closed
 _APIS = {
     "linux": ("CAP_V4L2",),
     "win32": ("CAP_DSHOW", "CAP_MSMF"),
@@ -43,20 +43,20 @@ _MOST_CAMERAS = 10
 
 
 class CameraSource(Closeable):
-    """Gives a camera's frames as they come.
+    """Source of a camera's frames as they arrive.
 
     pts is the monotonic clock's time since the first frame, taken when a frame has arrived.
-    Cameras grant what they can: `mode` tells what, and a warning what differs from the request.
-    Should the size change later, the frames, `mode` and `info` follow it.
+    A camera may grant another mode: `mode` holds it, and a warning names the differences.
+    If the size changes later, the frames, `mode` and `info` follow it.
 
     Args:
         device: the camera's number, or on Linux its path.
-        width, height: size to ask for, in pixels.
-        frame_rate: frames per second to ask for.
-        pixel_format: how the camera is to send its pictures; "auto" takes MJPG above 640x480,
-            where USB 2 has no room for uncompressed pictures, and YUYV up to there.
-        read_timeout_s: on Linux, a camera that gives nothing for so long has frozen: SourceError.
-            The first picture may take OpenCV's 10 s; on other systems OpenCV alone decides.
+        width, height: size to request, in pixels.
+        frame_rate: frames per second to request.
+        pixel_format: pixel format to request; "auto" uses YUYV up to 640x480 and MJPG above,
+            where USB 2 is too slow for uncompressed images.
+        read_timeout_s: on Linux, a camera that delivers nothing for this long raises SourceError.
+            The first image may take OpenCV's 10 s; other systems use OpenCV's own timeout.
     Raises:
         SourceError: no such camera, no permission, held by another program, or no picture comes.
     """
@@ -93,11 +93,11 @@ class CameraSource(Closeable):
 
     @property
     def mode(self) -> CameraMode:
-        """What the camera granted."""
+        """The mode that the camera granted."""
         return self._mode
 
     def _granted(self, asked: CameraMode) -> CameraMode:
-        """The mode that is read back; size as a first picture shows it, for drivers err."""
+        """Read back the mode; its size is the first image's, because drivers can be wrong."""
         picture = self._read()
         if picture is None:
             raise SourceError(f"camera {self._name} was closed while it opened")
@@ -119,7 +119,7 @@ class CameraSource(Closeable):
             self._index += 1
 
     def _read(self, timeout_s: float | None = None) -> Image | None:
-        """The next picture, a new array; None once closed."""
+        """Return the next image, a new array; None once closed."""
         picture = None
         try:
             with self._using:
@@ -129,7 +129,7 @@ class CameraSource(Closeable):
             if not self._closed.is_set():
                 raise
         if self._closed.is_set():
-            self.close()  # close() came while this thread was reading: the device is ours to free
+            self.close()  # closed while this thread was reading: it releases the device
             return None
         return picture
 
@@ -147,15 +147,15 @@ class CameraSource(Closeable):
         return picture  # type: ignore[no-any-return]
 
     def _wait(self, timeout_s: float) -> bool:
-        """Wait for a picture; False if none came, or the camera was closed meanwhile.
+        """Wait for an image; return False if none came, or if the camera was closed meanwhile.
 
-        V4L2 heeds neither CAP_PROP_READ_TIMEOUT_MSEC nor any other time than 10 s in read().
+        V4L2 ignores CAP_PROP_READ_TIMEOUT_MSEC; its timeout in read() is always 10 s.
         """
         import cv2
 
         deadline = time.monotonic() + timeout_s
         while not self._closed.is_set() and (left := deadline - time.monotonic()) > 0:
-            nanoseconds = max(1, int(min(left, _WAIT_S) * 1e9))  # 0 would be for ever
+            nanoseconds = max(1, int(min(left, _WAIT_S) * 1e9))  # 0 would wait forever
             _, ready = cv2.VideoCapture.waitAny([self._capture], nanoseconds)
             if len(ready) > 0:  # a tuple, or an array in OpenCV 5
                 return True
@@ -169,21 +169,21 @@ class CameraSource(Closeable):
             self._mode = mode
 
     def close(self) -> None:
-        """Free the camera; if another thread is reading, it does so after that picture."""
+        """Release the camera; a thread that is reading releases it after the current image."""
         self._closed.set()
         if self._using.acquire(blocking=False):
             try:
-                with _silent_opencv():  # which complains of a camera that was unplugged
+                with _silent_opencv():  # it complains about an unplugged camera
                     self._capture.release()
             finally:
                 self._using.release()
 
 
 def list_cameras() -> list[CameraInfo]:
-    """The cameras of this computer.
+    """List the cameras of this computer.
 
-    On Linux from the kernel's list, without opening a stream. Elsewhere each number is opened in
-    turn, which takes a second each and lights the cameras' lamps.
+    On Linux, read the kernel's list without opening a stream. On other systems, open each number in
+    turn, which takes a second each and turns on the cameras' lights.
     """
     if sys.platform == "linux":
         return list(v4l2.cameras())
@@ -200,7 +200,7 @@ def _probed(platform: str) -> Iterator[CameraInfo]:
 
 
 def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:
-    """The camera's name in messages, and what OpenCV opens."""
+    """Return the camera's name for messages, and the value that OpenCV opens."""
     if platform == "linux":
         number = isinstance(device, int) or device.isdecimal()
         path = f"/dev/video{device}" if number else str(device)
@@ -214,7 +214,7 @@ def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:
 
 
 def _open(target: int | str, name: str, platform: str) -> Any:
-    """An open cv2.VideoCapture."""
+    """Open a cv2.VideoCapture."""
     reason = v4l2.refusal(str(target)) if platform == "linux" else None
     if reason is not None:
         raise SourceError(reason)
@@ -237,7 +237,7 @@ def _try_open(target: int | str, platform: str) -> Any | None:
 
 @contextmanager
 def _silent_opencv() -> Iterator[None]:
-    """Without OpenCV's own lines on the terminal: what went wrong, we say ourselves."""
+    """Silence OpenCV's messages on the terminal, because vidbg reports errors itself."""
     import cv2
 
     level = cv2.utils.logging.getLogLevel()

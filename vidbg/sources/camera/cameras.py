@@ -1,4 +1,4 @@
-"""What `vidbg run --camera` names: a camera, a file, a network stream or the synthetic person."""
+"""Sources for `vidbg run --camera`: a camera, file, network stream or the synthetic person."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtp", "rtmp",
 
 
 def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Callable[[], Source]:
-    """What opens the source that is meant, the same one each time.
+    """Return a function that opens the named source, the same one each time.
 
     Args:
         name: a camera's number, path, name or a part of it; the path of a video or picture, which
             is looped; a stream's URL; or "synthetic".
-        asked: size and rate to ask for, which a camera may not have.
-        pixel_format: to ask a camera for.
+        asked: size and rate to request, which a camera may not support.
+        pixel_format: pixel format to request from a camera.
     Raises:
         ConfigError: it can be none of these; also from what is returned, where a file is no video.
     """
@@ -51,7 +51,7 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
 
 
 def camera_name(name: str) -> str:
-    """How messages call a camera: of a URL what is not secret."""
+    """Return a camera's name for messages: for a URL, the part that is not secret."""
     return public_name(name) if "://" in name else name
 
 
@@ -67,7 +67,7 @@ def _stream(url: str, rate: Fraction) -> Callable[[], Source]:
 
 
 def _file(path: Path, rate: Fraction) -> Callable[[], Source]:
-    """Opens a file; that it is no video or picture is a wrong value the first time only."""
+    """Open a file; only the first time is a file that is no video or photo a ConfigError."""
     from vidbg.sources.camera.played_file import PlayedSource
 
     opened = False
@@ -87,7 +87,7 @@ def _file(path: Path, rate: Fraction) -> Callable[[], Source]:
 
 
 def _refuse_nonsense(name: str) -> None:
-    """Refuse what no camera will ever be called, so that nobody waits for it."""
+    """Refuse names that no camera can have, so that nobody waits for one."""
     if not name.strip() or name == "-" or re.fullmatch(r"-\d+", name):
         raise ConfigError(
             f"there is no camera {name!r}; give a number from 0, a path, a name or a part of it, "
@@ -107,7 +107,7 @@ def _refuse_nonsense(name: str) -> None:
 
 def _looks_like_a_file(name: str) -> bool:
     if name.startswith("/dev/") or (sys.platform == "linux" and exists(name)):
-        return False  # another kind of node than a file
+        return False  # a device node, not a regular file
     return "/" in name or "\\" in name or re.fullmatch(r".+\.[a-zA-Z0-9]{2,4}", name) is not None
 
 

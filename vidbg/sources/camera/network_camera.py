@@ -29,13 +29,13 @@ _UNSPECIFIED = 2
 
 
 def open_stream(url: str, frame_rate: Fraction) -> Source:
-    """Open what a URL names; a recording with a known length is looped at its own speed.
+    """Open a URL; a recording of known length is looped at its own speed.
 
     Args:
-        frame_rate: of the output where the stream has none.
+        frame_rate: of the output, used if the stream has none.
     Raises:
-        ConfigError: FFmpeg here cannot do the protocol.
-        SourceError: it does not open; messages name host and port alone.
+        ConfigError: this FFmpeg does not support the protocol.
+        SourceError: it does not open; messages name only host and port.
     """
     container = _connect(url)
     if not container.duration:
@@ -61,20 +61,20 @@ def _connect(url: str) -> InputContainer:
 
 
 def _reason(error: Exception, url: str, patience_s: float) -> str:
-    if isinstance(error, av.error.ExitError):  # how PyAV ends a call that takes too long
+    if isinstance(error, av.error.ExitError):  # raised by PyAV when a call times out
         return f"nothing came for {patience_s:g} s"
     return getattr(error, "strerror", None) or concealed(str(error), url)
 
 
 class NetworkSource(Closeable):
-    """Gives a stream's frames as they come; pts is the monotonic clock's since the first one.
+    """Source of a stream's frames as they arrive; pts is monotonic time since the first one.
 
     Args:
         url: where it comes from.
         container: opened from there; closed by this source.
-        frame_rate: where the stream has none.
+        frame_rate: used if the stream has none.
     Raises:
-        SourceError: there is no video in it; while reading: it broke off or gives nothing.
+        SourceError: it has no video; while reading: it broke off or delivers nothing.
     """
 
     def __init__(self, url: str, container: InputContainer, frame_rate: Fraction) -> None:
@@ -85,7 +85,7 @@ class NetworkSource(Closeable):
         self._reformatter = VideoReformatter()
         try:
             stream = video_stream(container, self._name)
-            stream.thread_type = "SLICE"  # a thread for each frame would hold frames back
+            stream.thread_type = "SLICE"  # frame threading would delay frames
             self._frames = container.decode(stream)
             first = self._next()
             if first is None:
@@ -119,7 +119,7 @@ class NetworkSource(Closeable):
             image, index = None, index + 1
 
     def _next(self) -> Image | None:
-        """The next picture, a new array; None once closed, or at the stream's end."""
+        """Return the next image, a new array; None once closed or at the stream's end."""
         with self._using:
             if self._closed.is_set():
                 return None
@@ -133,7 +133,7 @@ class NetworkSource(Closeable):
                     f"the stream {self._name} broke off: {_reason(error, self._url, READ_S)}"
                 ) from None
             finally:
-                if self._closed.is_set():  # close() came meanwhile
+                if self._closed.is_set():  # close() was called meanwhile
                     self._container.close()
 
     def _read(self, frame: VideoFrame) -> Image:
@@ -143,7 +143,7 @@ class NetworkSource(Closeable):
         return np.ascontiguousarray(picture.to_ndarray(), np.uint8)
 
     def close(self) -> None:
-        """Free the connection; if another thread is reading, it does so after that picture."""
+        """Close the connection; a thread that is reading closes it after the current image."""
         self._closed.set()
         if self._using.acquire(blocking=False):
             try:

@@ -1,4 +1,4 @@
-"""A file in place of a camera: looped, at its own speed."""
+"""A file used as a camera: looped, at its own speed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MOST_FPS = 120
 
 @dataclass(frozen=True, slots=True)
 class PlayedMode:
-    """Size and rate of what is played, for people."""
+    """Size and frame rate of the file being played, for display."""
 
     info: StreamInfo
     looped: bool = True
@@ -42,16 +42,16 @@ class PlayedMode:
 
 
 class PlayedSource(Closeable):
-    """Gives a file's frames when their time has come, and begins anew at the end.
+    """Source of a file's frames in real time, restarting at the end.
 
-    A picture is given again and again. Where a file is transparent, what it hides is black. Damaged
-    places are told once, and what can be read is played.
+    A photo is repeated. Hidden colours of transparent files become black. Damaged parts are
+    reported once, and the readable parts are played.
 
     Args:
         open_source: opens the file from its start.
-        frame_rate: of the output where the file has none, and of pictures.
+        frame_rate: of the output, used for photos and for files without one.
     Raises:
-        SourceError: it cannot be opened; while reading: not opened again, or nothing is in it.
+        SourceError: it cannot be opened; while reading: it cannot be reopened, or it is empty.
     """
 
     def __init__(self, open_source: Callable[[], Source], frame_rate: Fraction) -> None:
@@ -78,7 +78,7 @@ class PlayedSource(Closeable):
             yield Frame(image, time.monotonic() - start, index)
 
     def _paced(self) -> Iterator[Image]:
-        """Every picture when it is due, and long ones several times."""
+        """Yield each image when it is due; repeat long ones."""
         due, shown = time.monotonic(), None
         for image, lasts_s in self._looped():
             while shown is not None and due - time.monotonic() > _LONGEST_S:
@@ -93,7 +93,7 @@ class PlayedSource(Closeable):
             shown = image
 
     def _looped(self) -> Iterator[tuple[Image, float]]:
-        """Every picture and how long it lasts, over and over."""
+        """Yield each image and its duration, in an endless loop."""
         while not self._closed.is_set():
             last, count, lasts_s = None, 0, self._period_s
             for frame in self._once():
@@ -126,7 +126,7 @@ class PlayedSource(Closeable):
 
 
 def _visible(frame: Frame) -> Image:
-    """A frame's picture without the colours that its alpha hides."""
+    """Return a frame's image with the colours that its alpha hides set to black."""
     if frame.alpha is None:
         return frame.image
     visible = np.rint(frame.image * frame.alpha[..., np.newaxis])

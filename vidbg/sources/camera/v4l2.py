@@ -1,4 +1,4 @@
-"""What Linux says of its cameras: which there are, what they offer, and why one does not open."""
+"""Cameras on Linux: their list, their formats, and the reason why one does not open."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from vidbg.sources.camera.camera_formats import CameraFormat, formats
 
 @dataclass(frozen=True, slots=True)
 class CameraInfo:
-    """A camera that this computer has.
+    """A camera of this computer.
 
     Attributes:
         index: the number by which it is opened.
         device: its path ("/dev/video0") on Linux, elsewhere the number as text.
-        name: as people know it; "camera 0" where the system does not tell.
+        name: its product name; "camera 0" if the system does not report it.
         virtual: another program feeds it (v4l2loopback).
         problem: why it cannot be opened now, with the next step; None if it can.
-        bus: where it is plugged in ("usb-0000:00:14.0-1"); "" where the system does not tell.
-        formats: what it offers; empty where the system does not tell.
+        bus: where it is plugged in ("usb-0000:00:14.0-1"); "" if the system does not report it.
+        formats: its formats; empty if the system does not report them.
     """
 
     index: int
@@ -37,7 +37,7 @@ class CameraInfo:
 
 
 def cameras(root: Path = Path("/"), open_node: OpenNode = VideoNode) -> Iterator[CameraInfo]:
-    """The capturing nodes of /sys/class/video4linux, by number."""
+    """List the capture nodes in /sys/class/video4linux, by number."""
     nodes = (root / "sys/class/video4linux").glob("video*")
     for node in sorted(nodes, key=lambda node: int(node.name[5:])):
         camera = _camera(node, open_node)
@@ -46,7 +46,7 @@ def cameras(root: Path = Path("/"), open_node: OpenNode = VideoNode) -> Iterator
 
 
 def _camera(entry: Path, open_node: OpenNode) -> CameraInfo | None:
-    """What is known of one node; None if it is no camera."""
+    """Return what is known about one node; None if it is not a camera."""
     index, device = int(entry.name[5:]), f"/dev/{entry.name}"
     name = content(entry / "name") or f"camera {index}"
     try:
@@ -54,7 +54,7 @@ def _camera(entry: Path, open_node: OpenNode) -> CameraInfo | None:
             told = capability(node)
             offer = formats(node, told) if told.captures else ()
     except PermissionError:
-        # Without asking, only the first of a device's nodes can be taken for its camera.
+        # If the node cannot be queried, only a device's first node is assumed to be its camera.
         first = content(entry / "index") in ("", "0")
         return CameraInfo(index, device, name, problem=_no_permission(device)) if first else None
     except OSError as error:
@@ -65,7 +65,7 @@ def _camera(entry: Path, open_node: OpenNode) -> CameraInfo | None:
 
 
 def refusal(device: str, open_node: OpenNode = VideoNode) -> str | None:
-    """Why this node will not open as a camera, with the next step; None if nothing forbids it."""
+    """Return why this node cannot be opened as a camera, with the next step; None if it can."""
     if not Path(device).exists():
         return f"there is no camera {device}. Plug it in, or choose one that `vidbg devices` lists"
     try:

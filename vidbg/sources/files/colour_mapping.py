@@ -1,4 +1,4 @@
-"""From HDR and wide gamuts to BT.709, in which everything else here is."""
+"""Conversion of HDR and wide gamuts to BT.709, which the rest of vidbg uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEEP = "rgba64le"
 
 
 def mapped_colour(colour: Colour) -> Colour:
-    """What a stream's colour is after mapping: `colour` itself where there is nothing to map."""
+    """Return a stream's colour after mapping: `colour` itself if there is nothing to map."""
     if colour.transfer in HDR_NAMES:
         return Colour(matrix=_BT709, primaries=_BT709, transfer=_BT709)
     if colour.primaries in _WIDE:
@@ -32,14 +32,16 @@ def mapped_colour(colour: Colour) -> Colour:
 
 
 def _sdr_transfer(colour: Colour) -> int:
-    """BT.2020 names BT.709's curve anew for 10 and 12 bits."""
+    """Return the SDR transfer; BT.2020 has other numbers for BT.709's curve at 10 and 12 bits."""
     return _BT709 if colour.transfer in (_UNSPECIFIED, 14, 15) else colour.transfer
 
 
 @lru_cache(maxsize=4)
 def mapper_of(width: int, height: int, colour: Colour) -> ColourMapper:
-    """A mapper for such frames. The last ones are kept: a new one works out its table at its first
-    frame, which takes 2.6 s, and a background is opened anew in each of its rounds.
+    """Return a mapper for such frames, cached for the most recent kinds.
+
+    A new mapper computes its table at its first frame, which takes 2.6 s, and a background is
+    reopened each time it loops.
 
     Raises:
         av.FFmpegError: this FFmpeg cannot do it.
@@ -48,7 +50,7 @@ def mapper_of(width: int, height: int, colour: Colour) -> ColourMapper:
 
 
 class ColourMapper:
-    """Maps the frames of one stream to BT.709 by FFmpeg's colour management (libswscale).
+    """Converter of one stream's frames to BT.709 by FFmpeg's colour management (libswscale).
 
     Relative to white: SDR white (203 nits in PQ, 75 % in HLG) becomes white, so that people keep
     their brightness; what is brighter, and colours outside BT.709, are clipped. About 20 ms for a
@@ -80,7 +82,7 @@ class ColourMapper:
         self._graph.link_nodes(source, scale, deep, self._graph.add("buffersink")).configure()
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint16]:
-        """uint16 (H, W, 4), RGBA, not multiplied by alpha, of a frame in rgba64le."""
+        """Return uint16 (H, W, 4), RGBA, not multiplied by alpha, from a frame in rgba64le."""
         with self._lock:
             self._graph.vpush(frame)
             mapped = self._graph.vpull()

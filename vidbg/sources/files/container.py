@@ -1,4 +1,4 @@
-"""Opens what is meant to be a video, and says in one line why it cannot be read."""
+"""Opening of video containers, with a one-line reason when one cannot be read."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from vidbg.util.paths import exists, has_long_name
 from vidbg.util.photo_file import is_animated_webp
 
 _ALLOWED = "any video that FFmpeg reads (.mp4, .mov, .mkv, .webm, .avi, .ts, .y4m, .gif ...)"
-_TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg draws text files as if on a terminal
+_TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg renders text files as on a terminal
 _PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 def source_name(file: str | Path | BinaryIO) -> str:
-    """How messages call the input."""
+    """Return the input's name for messages."""
     if isinstance(file, str | Path):
         return "standard input" if str(file) == "-" else str(file)
     return str(getattr(file, "name", "the input stream"))
 
 
 def open_container(file: str | Path | BinaryIO, name: str) -> InputContainer:
-    """Opens the input and reads its header.
+    """Open the input and read its header.
 
     Raises:
         SourceError: missing, a folder, empty, not readable, or no container that FFmpeg knows.
@@ -48,7 +48,7 @@ def open_container(file: str | Path | BinaryIO, name: str) -> InputContainer:
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The stream to read: FFmpeg's best one that is not a cover picture.
+    """Return the stream to read: FFmpeg's best one that is not a cover image.
 
     Raises:
         SourceError: there is none, or FFmpeg has no decoder for it.
@@ -66,7 +66,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
 
 
 def _readable(file: str | Path | BinaryIO, name: str) -> object:
-    """What av.open takes: a path, an URL, or an object with read()."""
+    """Return an argument for av.open: a path, a URL, or an object with read()."""
     if isinstance(file, str | Path):
         if str(file) == "-":
             return _standard_input()
@@ -97,7 +97,7 @@ def _checked_path(path: Path, name: str) -> object:
 
 
 def _repacked_webp(path: Path, name: str) -> object:
-    """An animated WebP as an animated PNG in memory: OpenCV decodes the one, FFmpeg the other."""
+    """Convert an animated WebP, which OpenCV decodes, to an animated PNG in memory for FFmpeg."""
     done, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
     if not done:
         raise SourceError(f"{name}: this animated WebP cannot be decoded; convert it to GIF or MP4")
@@ -132,7 +132,7 @@ def _starts_like_mp4(path: Path) -> bool:
 
 
 class _PipeReader:
-    """Gives av.open what is there now, instead of waiting until its whole buffer can be filled."""
+    """Reader that gives av.open the data available now instead of waiting to fill its buffer."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.read = getattr(stream, "read1", stream.read)

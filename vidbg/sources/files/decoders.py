@@ -1,4 +1,4 @@
-"""Which decoder reads a video stream."""
+"""Choice of the decoder for a video stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 def decoder_of(stream: VideoStream) -> VideoCodecContext:
-    """FFmpeg's usual decoder, or for VP8 and VP9 with alpha the one that decodes the alpha, too."""
+    """Return FFmpeg's default decoder, or for VP8 and VP9 with alpha one that decodes the alpha."""
     name = _WITH_ALPHA.get(stream.codec_context.name)
     if name is None or not _says_alpha(stream):
         return stream.codec_context

@@ -1,4 +1,4 @@
-"""Whole pictures from pictures whose odd and even lines were taken at two times."""
+"""Deinterlacing: progressive frames from frames whose fields were taken at different times."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-_FILTER = "mode=send_frame:parity=auto:deint=interlaced"  # pictures that are whole stay untouched
+_FILTER = "mode=send_frame:parity=auto:deint=interlaced"  # progressive frames are not changed
 
 
 class Deinterlacer:
-    """Gives one whole picture for each interlaced one, by FFmpeg's bwdif.
+    """Deinterlacer based on FFmpeg's bwdif: one progressive frame per interlaced frame.
 
-    Pictures pass unchanged until the first one that is marked as interlaced. From then on they come
-    one picture late, for bwdif looks at the neighbours. Times and durations stay as they are.
+    Frames pass unchanged until the first one that is marked as interlaced. From then on they are
+    delayed by one frame, because bwdif uses the neighbours. Times and durations do not change.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Deinterlacer:
         self._time_base = Fraction(1)
 
     def through(self, frame: VideoFrame) -> list[VideoFrame]:
-        """The pictures that are ready once this one has come."""
+        """Add a frame and return the frames that are ready."""
         shape = (frame.width, frame.height, frame.format.name)
         if self._graph is None and not frame.interlaced_frame:
             return [frame]
@@ -37,7 +37,7 @@ class Deinterlacer:
         return ready + self._pull()
 
     def rest(self) -> list[VideoFrame]:
-        """What is still inside, at the end."""
+        """Return the frames still in the filter at the end."""
         if self._graph is None:
             return []
         self._graph.vpush(None)
@@ -52,7 +52,9 @@ class Deinterlacer:
                 frame = self._graph.vpull()
             except (av.BlockingIOError, av.EOFError):
                 break
-            ticks = (frame.time_base or self._time_base) / self._time_base  # it counts in halves
+            ticks = (
+                frame.time_base or self._time_base
+            ) / self._time_base  # bwdif halves the time base
             frame.pts = None if frame.pts is None else round(frame.pts * ticks)
             frame.duration = round(frame.duration * ticks)
             frame.time_base = self._time_base

@@ -1,4 +1,4 @@
-"""Pictures, one after the other."""
+"""Source for a sequence of photos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURE_SUFFIXES = (
 
 
 class ImagesSource(Closeable):
-    """Gives pictures, possibly of different sizes; the nth has pts n, in seconds.
+    """Source of photos, possibly of different sizes; the nth has pts n, in seconds.
 
     See `read_picture` for what becomes of orientation, colour profiles and depth. The images are
     new arrays.
@@ -68,7 +68,7 @@ class ImagesSource(Closeable):
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a name is a picture's; an animated WebP, PNG or AVIF counts as a video."""
+    """Return whether a name is a photo's; an animated WebP, PNG or AVIF counts as a video."""
     return path.suffix.lower() in (*PICTURE_SUFFIXES, *UNREAD_SUFFIXES) and not is_animated(path)
 
 

@@ -1,4 +1,4 @@
-"""Where a file's clock starts, and where its streams end by what the container says."""
+"""Start of a file's clock and end of its streams, as stored in the container."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _DURATION_TAG = "DURATION"  # Matroska's, of a stream: "00:00:05.033000000"
 
 
 def clock_breaks(container: InputContainer) -> bool:
-    """Whether the format lets its clock start anew midway: MPEG-TS, program streams, Ogg."""
+    """Return whether the format's clock may restart midway: MPEG-TS, program streams, Ogg."""
     return bool(Flags(container.format.flags) & Flags.ts_discont)
 
 
 def origin_s(container: InputContainer) -> Fraction:
-    """The clock's time at the earliest sound or picture; 0 where that is before 0."""
+    """Return the clock's time at the earliest audio or video; 0 if that is before 0."""
     start_s = Fraction(container.start_time or 0, av.time_base)
     return start_s if clock_breaks(container) else max(start_s, Fraction(0))
 
 
 def stored_end_s(container: InputContainer, origin: Fraction) -> Fraction | None:
-    """When the file ought to end, counted from `origin`; None where its header does not say."""
+    """Return the file's stored end, counted from `origin`; None if its header does not say."""
     name = container.format.name
     if name.startswith(_MOV):
         ends = [_end_s(s) for s in container.streams if s.type in ("video", "audio")]
@@ -44,7 +44,7 @@ def stored_end_s(container: InputContainer, origin: Fraction) -> Fraction | None
 
 
 def stream_end_s(container: InputContainer, stream: VideoStream, origin: Fraction) -> float | None:
-    """When the last frame of a stream ends, counted from `origin`; None where nothing says so."""
+    """Return the end of a stream's last frame, counted from `origin`; None if unknown."""
     end = None
     if container.format.name.startswith(_MOV):
         end = _end_s(stream)
@@ -62,7 +62,7 @@ def _end_s(stream: Stream) -> Fraction | None:
 
 
 def _parsed(text: str) -> Fraction | None:
-    """ "00:00:05.033" in seconds."""
+    """Convert a time such as "00:00:05.033" to seconds."""
     parts: Iterable[str] = text.split("\0")[0].split(":")
     try:
         hours, minutes, seconds = map(Fraction, parts)

@@ -1,4 +1,4 @@
-"""From a decoder's picture to upright BGR pixels in SDR: colour, rotation, mirroring."""
+"""Conversion of decoded frames to upright BGR pixels in SDR: colour, rotation, mirroring."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ACCURATE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How stored pixels become upright: transposed first, then mirrored."""
+    """Transform that makes stored pixels upright: transpose first, then mirror."""
 
     transposed: bool = False
     mirrored_x: bool = False
     mirrored_y: bool = False
 
     def apply(self, image: Image) -> Image:
-        """`image` upright: the same array where nothing is to be done, else a new one."""
+        """Return `image` upright: the same array if nothing changes, else a new one."""
         if self.transposed:
             image = _uint8(cv2.transpose(image))
         if self.mirrored_x or self.mirrored_y:
@@ -44,7 +44,7 @@ class Orientation:
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """The orientation that a frame's display matrix asks for, to the nearest right angle."""
+    """Return the orientation in a frame's display matrix, to the nearest right angle."""
     (a, b), (c, d) = _display_matrix(frame)
     if abs(b) > abs(a):
         return Orientation(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
@@ -52,7 +52,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
 
 def _display_matrix(frame: VideoFrame) -> NDArray[np.float64]:
-    """(2, 2): a stored (x, y) is shown at (x, y) @ matrix, up to a shift; y grows downwards."""
+    """Return (2, 2): stored (x, y) is shown at (x, y) @ matrix, up to a shift; y points down."""
     try:
         data: Any = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # the frame has side data of a kind that PyAV has no name for
@@ -64,18 +64,18 @@ def _display_matrix(frame: VideoFrame) -> NDArray[np.float64]:
 
 
 class UprightReader:
-    """Turns the frames of one stream into BGR, at the size and orientation of its first frame.
+    """Converter of one stream's frames to BGR, at the size and orientation of its first frame.
 
     HDR and wide gamuts become BT.709, see ColourMapper.
 
     Args:
         first: the stream's first frame.
         colour: how the stream's samples are to be read.
-        tell: takes what the user should know.
+        tell: called with messages for the user.
 
     Attributes:
         width, height: size of the upright pictures.
-        orientation: what makes them upright.
+        orientation: the transform that makes them upright.
     Raises:
         av.FFmpegError: the colours cannot be mapped.
     """
@@ -98,7 +98,7 @@ class UprightReader:
         self.width, self.height = self._stored_size[::-1] if turned else self._stored_size
 
     def read(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
-        """The image, and the alpha where the picture is transparent anywhere; new arrays."""
+        """Return the image, and the alpha if it is transparent anywhere; new arrays."""
         self._tell_of_other_size(frame)
         transparent = has_alpha(frame.format)
         if self._mapped:
@@ -129,7 +129,7 @@ class UprightReader:
         )
 
     def _reformatted(self, frame: VideoFrame, pixel_format: str) -> VideoFrame:
-        """The frame as large as it fits into the stored size."""
+        """Scale the frame to the largest size that fits into the stored size."""
         yuv = not frame.format.is_rgb and not frame.format.has_palette
         return self._reformatter.reformat(
             frame,
@@ -142,7 +142,7 @@ class UprightReader:
         )
 
     def _planes(self, frame: VideoFrame, pixel_format: str) -> list[NDArray[np.uint8]]:
-        """The planes at the stored size; a frame of another shape is fitted in, between bars."""
+        """Return the planes at the stored size; a frame of another shape is letterboxed."""
         planes = [
             np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
                 :, : plane.width
@@ -152,14 +152,14 @@ class UprightReader:
         return [_uint8(_between_bars(plane, *self._stored_size)) for plane in planes]
 
     def _inner_size(self, frame: VideoFrame) -> tuple[int, int]:
-        """Width and height of a frame fitted into the stored size."""
+        """Return the width and height of a frame fitted into the stored size."""
         width, height = self._stored_size
         scale = min(width / frame.width, height / frame.height)
         return max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
 
 
 def _between_bars(picture: NDArray[Any], width: int, height: int) -> NDArray[Any]:
-    """The picture in the middle of one of that size, 0 around it."""
+    """Place an image in the middle of one of the given size, with 0 around it."""
     above, beside = height - picture.shape[0], width - picture.shape[1]
     if not above and not beside:
         return picture
@@ -168,7 +168,7 @@ def _between_bars(picture: NDArray[Any], width: int, height: int) -> NDArray[Any
 
 
 def _uint8(array: Any) -> Image:
-    """OpenCV types its results as of any number; from uint8 it makes uint8."""
+    """Cast OpenCV's result to the type of uint8 images; OpenCV returns uint8 for uint8."""
     return cast(Image, array)
 
 

@@ -1,4 +1,4 @@
-"""What a file says of itself that its result should say, too: title, dates, place, chapters."""
+"""File metadata to copy to the output: title, dates, place, chapters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_THE_FILE_ITSELF = (
 
 
 def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that hold for the result as well."""
+    """Return the tags that also apply to the output."""
     return {
         key: value
         for key, value in tags.items()
@@ -32,7 +32,7 @@ def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def moved_chapters(chapters: Sequence[Any], origin: Fraction) -> list[Any]:
-    """PyAV's chapters, counted from `origin`, without those that end before it."""
+    """Return PyAV's chapters, counted from `origin`, without those that end before it."""
     moved = []
     for chapter in chapters:
         ticks = round(origin / (chapter["time_base"] or 1))

@@ -1,4 +1,4 @@
-"""The time of a video's frames, and what of the video could not be read."""
+"""Times of a video's frames, and a record of the parts that could not be read."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ Tell = Callable[..., None]
 
 
 class Clock:
-    """Lets the packets of all streams run on from 0, where the clock starts late or jumps as well.
+    """Continuous packet times from 0 for all streams, even if the clock starts late or jumps.
 
-    A jump begins a new part of the file, which is put where the streams had come to, as FFmpeg's
-    program does. All streams of a part are moved by the same time, so that sound stays with its
+    A jump begins a new part of the file, which continues where the streams had ended, as in
+    FFmpeg's program. All streams of a part are moved by the same time, so that sound stays with its
     picture: the last sound of a part may come after the first picture of the next.
 
     Args:
-        name: how messages call the file.
+        name: the file's name in messages.
         origin_s: the clock's time at the file's start.
         breaks: the format's clock may break (MPEG-TS, program streams, Ogg): a step back of a
             tenth of a second and a gap of ten seconds are jumps. Elsewhere only a step back by
             more than a second is one.
-        tell: takes what the user should know.
+        tell: called with messages for the user.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Clock:
         self._tell = tell
         self._breaks = breaks
         self._shifts_s = [-origin_s]
-        self._parts: dict[int, int] = {}  # by stream: where in `_shifts_s` it has come to
+        self._parts: dict[int, int] = {}  # by stream: its current index in `_shifts_s`
         self._last_s: dict[int, float] = {}  # by stream: the file's time of its last packet
         self._ends_s: dict[int, float] = {}  # by stream: where that packet ends, moved
         self.joined_s = float("-inf")
@@ -91,12 +91,12 @@ class Clock:
         return part
 
     def _jumps(self, index: int, own_s: float, part: int) -> bool:
-        """Whether a packet is out of place if it belongs to this part."""
+        """Return whether a packet's time is implausible for this part."""
         here_s = own_s + float(self._shifts_s[part])
         least_s = 0.1 if self._breaks else 1.0
         end_s = self._ends_s.get(index)
         back = end_s is not None and own_s < self._last_s[index] - least_s
-        if back and part > self._parts[index]:  # has it its place in the part that follows?
+        if back and part > self._parts[index]:  # does it fit into the next part?
             back = end_s is not None and here_s < end_s - least_s - SETTLING_S
         if back or not self._breaks or not self._ends_s:
             return back
@@ -114,13 +114,13 @@ class Clock:
 
 
 class Timeline:
-    """Gives frames times that grow: the stream's own, repaired where they are missing or equal.
+    """Increasing frame times: the stream's own, repaired where they are missing or equal.
 
     Args:
-        name: how messages call the stream.
+        name: the stream's name in messages.
         time_base: the unit of its times in seconds; None for 90 kHz.
         frame_rate: nominal frames per second; None for 25.
-        tell: takes what the user should know.
+        tell: called with messages for the user.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Timeline:
 
 @dataclass
 class Health:
-    """Keeps count of what could not be read, and of how far the file reached."""
+    """Record of the parts that could not be read, and of how far the file reached."""
 
     name: str
     first: str = ""
@@ -176,7 +176,7 @@ class Health:
         log.info("%s: at %.2f s: %s", self.name, float(place_s), reason)
 
     def note_guessed(self, frame: VideoFrame) -> None:
-        """A frame that the decoder had to complete by guessing."""
+        """Count a frame that the decoder had to complete by guessing."""
         if not self.guessed:
             self.first_guessed_s = float(frame.time or 0)
         self.guessed += 1
@@ -189,7 +189,7 @@ class Health:
             self.end_s = max(self.end_s, _seconds(packet, end=True))
 
     def check_end(self, stored_end_s: Fraction | None) -> None:
-        """Raises SourceIncomplete if anything was amiss."""
+        """Raise SourceIncomplete if anything could not be read."""
         end_s = self.end_s if stored_end_s is None else stored_end_s
         spare_s = min(max(0.5, float(end_s) / 50), _MOST_MISSING_S)
         if end_s - self.end_s > spare_s:

@@ -33,30 +33,30 @@ log = logging.getLogger(__name__)
 
 _RGB_MATRIX = 0
 _UNSPECIFIED = 2
-_SHORTEST_S = 0.001  # of a frame that a container's end leaves time to
+_SHORTEST_S = 0.001  # of the last frame, whose time the container's end extends
 _FIELD_ORDERS: dict[int, FieldOrder] = {2: "top", 5: "top", 3: "bottom", 4: "bottom"}
 
 
 class VideoFileSource(Closeable):
-    """Gives every frame of a video, upright, in BGR, with its own time.
+    """Source of every frame of a video, upright, in BGR, with its own time.
 
     The first frame is decoded when the source is opened. Time is counted from where the file
     starts, whatever its clock says there; where the clock jumps (files joined end to end, gaps in
     a transport stream) it runs on. Every pts is a whole multiple of `info.time_base`. The last
-    frame's duration is the file's own. Iterating again goes on where the last iteration stopped.
+    frame's duration is the file's own. Iterating again continues where the last iteration stopped.
     The images are new arrays.
 
     A frame of another size than the first is fitted into it, between bars. HDR (PQ, HLG) and wide
     gamuts are mapped to SDR in BT.709, and `info.colour` is what they are then. Damaged places and
-    a file that breaks off do not end the reading: what can be decoded is given, and
+    a file that breaks off do not end the reading: every frame that can be decoded is yielded, and
     SourceIncomplete is raised after the last frame.
 
     Args:
-        file: a path, an URL that FFmpeg knows, "-" for standard input, or a binary stream.
-        copy_streams: hand the packets of the audio and subtitle streams, the tags and the chapters
+        file: a path, a URL that FFmpeg knows, "-" for standard input, or a binary stream.
+        copy_streams: pass the packets of the audio and subtitle streams, the tags and the chapters
             to `relay`.
         interlaced: make whole pictures of interlaced ones, or keep them as they are.
-        again: it was read before in this run, so what is odd about it was told.
+        again: it was already read in this run, so its warnings are not repeated.
 
     Attributes:
         relay: where those packets go; None if they are not wanted.
@@ -88,7 +88,7 @@ class VideoFileSource(Closeable):
             self._health = Health(self._name)
             self._intact_seen = False  # a whole frame has come
             self._told_of_fields = False
-            self._by_dts = self._container.format.name == "avi"  # which stores no other times
+            self._by_dts = self._container.format.name == "avi"  # it stores no other times
             self._deinterlacer = Deinterlacer() if interlaced == "deinterlace" else None
             self._decoded = self._decode()
             first = self._first_frame()
@@ -106,7 +106,7 @@ class VideoFileSource(Closeable):
 
     @property
     def info(self) -> StreamInfo:
-        """`frame_count` and `duration_s` are the container's word, which an edit list can cut."""
+        """`frame_count` and `duration_s` are the container's; an edit list can cut them short."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -114,7 +114,7 @@ class VideoFileSource(Closeable):
             yield frame
 
     def close(self) -> None:
-        """Ends reading; does not wait for a read that hangs in a pipe, which cleans up later."""
+        """Stop reading without waiting for a read that hangs in a pipe, which cleans up later."""
         self._closed.set()
         if self._lock.acquire(timeout=1.0):
             try:
@@ -160,11 +160,11 @@ class VideoFileSource(Closeable):
                 f"decoded ({self._health.first or 'the stream is empty'}); is it complete? An MP4 "
                 "that comes through a pipe needs its index in front: else give the file's name"
             )
-        self._health.forget()  # a stream that is joined midway starts with what it cannot decode
+        self._health.forget()  # a stream that is joined midway starts with undecodable frames
         return first
 
     def _give(self, first: VideoFrame) -> Generator[Frame]:
-        """Every frame; each is held back until the next one is there, for the last lasts longer."""
+        """Yield each frame once the next one is known, because the last one may last longer."""
         held = self._frame(first, 0)
         for index, decoded in enumerate(self._decoded, 1):
             frame = self._frame(decoded, index)
@@ -189,8 +189,9 @@ class VideoFileSource(Closeable):
         return None
 
     def _lasting(self, frame: Frame) -> Frame:
-        """The last frame, with the time that the container leaves to it. Its packet's own duration
-        may be that of another frame: MP4 stores them in the order of decoding."""
+        """Return the last frame, lasting until the container's end.
+
+        Its packet's own duration may belong to another frame: MP4 stores them in decoding order."""
         end_s = stream_end_s(self._container, self._stream, self._origin_s)
         if end_s is None or end_s - frame.pts < _SHORTEST_S:
             return frame
@@ -231,7 +232,7 @@ class VideoFileSource(Closeable):
         return packet.stream.type != "subtitle" or _begins_at_0(packet)
 
     def _packets(self) -> Iterator[Any]:
-        """All packets, then empty ones, with which PyAV flushes decoders; None in their place."""
+        """Yield all packets, then PyAV's empty packets that flush decoders; None on an error."""
         try:
             for packet in self._container.demux():
                 self._clock.set(packet)
@@ -253,7 +254,7 @@ class VideoFileSource(Closeable):
             return []
 
     def _whole(self, frame: VideoFrame) -> list[VideoFrame]:
-        """The frame with its time, as one picture; none or several while a filter looks ahead."""
+        """Return the deinterlaced frame with its time; none or several if a filter looks ahead."""
         if self._by_dts and frame.dts is not None:
             frame.pts = frame.dts
         if not frame.is_corrupt:
@@ -268,7 +269,7 @@ class VideoFileSource(Closeable):
         return self._deinterlacer.through(frame)
 
     def _settles(self, pts: int | None, time_base: Fraction | None) -> bool:
-        """Whether a broadcast was joined just before, where pictures lack those they refer to."""
+        """Return whether a broadcast was just joined, where frames lack their references."""
         if not self._breaks or pts is None or time_base is None:
             return False
         return not self._intact_seen or 0 <= pts * time_base - self._clock.joined_s < SETTLING_S
@@ -299,9 +300,9 @@ class VideoFileSource(Closeable):
 
 
 def _begins_at_0(packet: Packet[Any]) -> bool:
-    """Whether a subtitle is shown after the start of sound and picture; cut off there if need be.
+    """Return whether a subtitle ends after audio and video start; cut it there if needed.
 
-    One that begins before would move all that starts at 0 to a later time.
+    A subtitle that begins earlier would delay everything that starts at 0.
     """
     if packet.pts is None or packet.pts >= 0:
         return True
@@ -311,7 +312,7 @@ def _begins_at_0(packet: Packet[Any]) -> bool:
 
 
 def _colour(first: VideoFrame, stream: VideoStream) -> Colour:
-    """The colour of the first frame, or else what the container says."""
+    """Return the colour of the first frame, or else the container's."""
     said = stream.codec_context
 
     def known(own: int, other: int) -> int:
