@@ -6,6 +6,7 @@ Lightning Fabric places it: on a CPU, a GPU, or several with the same code (`fab
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -122,7 +123,7 @@ class Trainer:
         self.averaged = AveragedModel(
             self.network, multi_avg_fn=warm_ema(config.ema_decay), use_buffers=True
         )
-        self.step, self.elapsed_s, self.best, self.stale = 0, 0.0, 0.0, 0
+        self.step, self.elapsed_s, self.best, self.stale = 0, 0.0, -math.inf, 0
         self._counted_at = time.monotonic()
         self.plateau = Plateau()
         self.log = TrainingLog(folder) if fabric.is_global_zero else None

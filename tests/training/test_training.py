@@ -419,6 +419,19 @@ def test_one_command_trains_logs_and_resumes(
 
 
 @pytest.mark.timeout(300)
+def test_a_score_of_nothing_keeps_the_first_weights(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import train, trainer
+
+    monkeypatch.setattr(train, "signal", _NoSignals())
+    monkeypatch.setattr(trainer, "summary", lambda _: 0.0)
+    result = run_training(sets, tmp_path / "run", "--steps", 2, "--network", "light", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "run" / "best.safetensors").exists()
+
+
+@pytest.mark.timeout(300)
 def test_the_seed_network_trains_by_its_own_recipe(
     sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
