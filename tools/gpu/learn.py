@@ -16,6 +16,9 @@ RESNET_SHARE = 0.7
 SET_WEIGHTS = ("portraits=60", "street=50")
 """Others are drawn by the square root of their size; see training/README.md."""
 
+ROUGH, BACKDROPS = "voc_pets", "keyed"
+"""The sets for `--coarse` and `--plain`, used where they were carried (LOG 26)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
@@ -33,8 +36,8 @@ def lessons(state: Path, engines: Path, minutes: float, *, rehearsal: bool) -> l
     """ResNet-50, then the light network where its weights were carried.
 
     Peak rates are those of LOG 24 (2e-5 for batches of 16 pictures of 50176 pixels, on from whole
-    weights) times the square root of how much larger the batches are, 2.6. Those of the light
-    network are twice the rates that its weights were made with, by the same rule.
+    weights) times the square root of how much larger the batches are, 2.6. The light network's is
+    half the rate its weights were made with (LOG 26), by the same rule.
     """
     light = engines / LIGHT
     share = RESNET_SHARE if light.is_file() else 1.0
@@ -42,7 +45,7 @@ def lessons(state: Path, engines: Path, minutes: float, *, rehearsal: bool) -> l
         _lesson(state, "resnet50", engines / "vidbg-r50.safetensors", minutes * share, "5e-5", "6")
     ]
     if light.is_file():
-        found.append(_lesson(state, "light", light, minutes * (1 - share), "4e-4", "5"))
+        found.append(_lesson(state, "light", light, minutes * (1 - share), "2.5e-4", "5"))
     return [_small(lesson) if rehearsal else lesson for lesson in found]
 
 
@@ -69,7 +72,16 @@ def _lesson(
     }
     words = [str(word) for pair in options.items() for word in pair]
     weights = [word for weight in SET_WEIGHTS for word in ("--set-weight", weight)]
-    return Lesson(network, (*words, *weights, "--train-stem", "--in-memory"))
+    extras = _extras(state / "data")
+    return Lesson(network, (*words, *weights, *extras, "--train-stem", "--in-memory"))
+
+
+def _extras(data: Path) -> list[str]:
+    """Options for the sets that not every packed folder has."""
+    marked = [("--coarse", ROUGH), ("--plain", BACKDROPS)]
+    words = [word for pair in marked if (data / "train" / pair[1]).is_dir() for word in pair]
+    objects = data / "objects"
+    return [*words, "--objects", str(objects)] if objects.is_dir() else words
 
 
 SMALL = {

@@ -52,7 +52,7 @@ def pack(
     Args:
         carry: the folder for the parts, emptied first.
         limit: bytes of a part; see `room`.
-        data: a folder with `train` and `val`, picture sets each.
+        data: a folder with `train` and `val`, picture sets each, and cut-outs in `objects` if any.
         light: weights of the light network to measure and to go on from, in place of those that
             ship.
         clip: a video whose first frames are the test pictures; None: drawn ones are.
@@ -101,11 +101,13 @@ def _pictures(clip: Path) -> Iterator[Image]:
 
 
 def _pack_data(carry: Path, data: Path, limit: int) -> None:
-    """Shards of both folders, one after the other into as few parts as hold them."""
+    """Shards of the folders, one after the other into as few parts as hold them."""
     made = carry.parent / "shards"
     shutil.rmtree(made, ignore_errors=True)
     used, number = limit, -1
-    for name in ("train", "val"):
+    for name in ("train", "val", "objects"):
+        if not (data / name).is_dir():
+            continue
         packed = shards.pack(data / name, made / name, limit - 64 * 1024)
         for shard in packed:
             if used + stored_bytes(shard.bytes) > limit - 32 * 1024:

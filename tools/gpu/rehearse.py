@@ -258,7 +258,8 @@ def copy_lean(root: Path, checkout: Path) -> None:
 def draw_data(folder: Path) -> None:
     """Small sets of the names that training asks for: ellipses for people, noise for rooms."""
     rng = np.random.default_rng(0)
-    for name in ("train/portraits", "train/street", "train/rooms", "val/portraits", "val/rooms"):
+    names = ["train/portraits", "train/street", "train/keyed", "train/voc_pets", "train/rooms"]
+    for name in [*names, "val/portraits", "val/rooms", "objects/cutouts"]:
         for kind in ("images",) if name.endswith("rooms") else ("images", "masks"):
             (folder / name / kind).mkdir(parents=True)
         for index in range(4):
