@@ -21,7 +21,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import Arrays, GraphPlan
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import Appearance, LiveReport, LiveStatus, Supervisor
-from vidbg.pipeline.live.fallback import card
+from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 from vidbg.util.lifecycle import Closeable

@@ -24,11 +24,12 @@ from vidbg.frame import Alpha
 from vidbg.matting import backends
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.ladder import Step
-from vidbg.pipeline.live import DeviceNetworks, stage
-from vidbg.pipeline.live import network_loader as networks
-from vidbg.pipeline.live import replaceable_thread as turns
-from vidbg.pipeline.live.background_tasks import BackgroundTasks
-from vidbg.pipeline.live.replaceable_thread import Deadline, ReplaceableThread
+from vidbg.pipeline.live import DeviceNetworks
+from vidbg.pipeline.live.network import network_loader as networks
+from vidbg.pipeline.live.stages import stage
+from vidbg.pipeline.live.threads import replaceable_thread as turns
+from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
 
 
 class Clock:

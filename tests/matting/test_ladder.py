@@ -17,10 +17,10 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.ladder import LADDER, USUAL_PIXELS, Step, file_step, live_steps
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.live import network_loader as networks_module
-from vidbg.pipeline.live import speeds as speeds_module
-from vidbg.pipeline.live.network_loader import DeviceNetworks
-from vidbg.pipeline.live.speeds import SHARES, Speeds
+from vidbg.pipeline.live.network import network_loader as networks_module
+from vidbg.pipeline.live.network import speeds as speeds_module
+from vidbg.pipeline.live.network.network_loader import DeviceNetworks
+from vidbg.pipeline.live.network.speeds import SHARES, Speeds
 from vidbg.util.choices import Quality
 
 BUDGET_S = 1 / 60

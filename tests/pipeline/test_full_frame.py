@@ -39,7 +39,8 @@ from vidbg.pipeline.files.stream import MOST_UNDER_WAY, Stream
 from vidbg.pipeline.frame_processor import CpuCompositing, FrameProcessor, FrameProcessors, GpuFrame
 from vidbg.pipeline.gpu.frame_inputs import OUTPUTS, frame_plan
 from vidbg.pipeline.gpu.full_frame import FullFrame
-from vidbg.pipeline.live import Appearance, DeviceNetworks, live_full_frame, stage
+from vidbg.pipeline.live import Appearance, DeviceNetworks
+from vidbg.pipeline.live.stages import live_full_frame, stage
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources import open_frames
 from vidbg.sources.synthetic import SyntheticSource

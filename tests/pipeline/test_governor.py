@@ -18,9 +18,9 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.ladder import USUAL_PIXELS, Step, live_steps
 from vidbg.matting.motion import Motion
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.live import governor as governor_module
-from vidbg.pipeline.live import stage
-from vidbg.pipeline.live.governor import Governor, Level, levels_of
+from vidbg.pipeline.live.network import governor as governor_module
+from vidbg.pipeline.live.network.governor import Governor, Level, levels_of
+from vidbg.pipeline.live.stages import stage
 
 RATE = 30.0
 ALL = live_steps(MattingConfig(quality="best"))

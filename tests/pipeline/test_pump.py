@@ -16,11 +16,11 @@ import pytest
 from live_rig import Rig
 
 from vidbg.frame import Frame, Image, StreamInfo
-from vidbg.pipeline.live import output_writer as pump
-from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.appearance import Arrived
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.output_writer import OutputWriter
+from vidbg.pipeline.live.outputs import output_writer as pump
+from vidbg.pipeline.live.outputs.output_writer import OutputWriter
+from vidbg.pipeline.live.stages import stage
 from vidbg.sinks import Sink
 from vidbg.sinks.memory import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink

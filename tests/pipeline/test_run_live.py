@@ -18,7 +18,7 @@ from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting import video_matting as matter_module
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.pipeline.live import network_loader as networks
+from vidbg.pipeline.live.network import network_loader as networks
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 

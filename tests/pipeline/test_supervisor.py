@@ -35,11 +35,14 @@ from vidbg.errors import BackendError, ConfigError, EngineMismatch, SinkError, S
 from vidbg.frame import Frame
 from vidbg.matting import backends
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.pipeline.live import Appearance, DeviceNetworks, State, pacing, reader, stage, supervisor
-from vidbg.pipeline.live import output_writer as pump
-from vidbg.pipeline.live.fallback import fallback_image
+from vidbg.pipeline.live import Appearance, DeviceNetworks, State, supervisor
+from vidbg.pipeline.live.capture import reader
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.pacing import Backoff, Pacer
+from vidbg.pipeline.live.outputs import output_writer as pump
+from vidbg.pipeline.live.outputs import pacing
+from vidbg.pipeline.live.outputs.fallback import fallback_image
+from vidbg.pipeline.live.outputs.pacing import Backoff, Pacer
+from vidbg.pipeline.live.stages import stage
 
 SAFE_S = 0.2
 """Within this time a fault is no longer seen, with a hold of 0.06 s instead of 2.5."""

@@ -114,7 +114,7 @@ def test_help_names_every_output(
 def test_wrong_values_are_refused_before_the_camera_opens(
     options: list[str], vidbg: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidbg.pipeline.live import camera_opener as opening
+    from vidbg.pipeline.live.capture import camera_opener as opening
 
     def opened(*_: object) -> None:
         raise AssertionError("the camera was opened")

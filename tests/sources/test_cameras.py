@@ -20,7 +20,7 @@ from clips import SIZE, number_of, numbered, write_clip
 from vidbg.cli.settings import default_file
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.pipeline.live.camera_opener import CameraOpener
+from vidbg.pipeline.live.capture.camera_opener import CameraOpener
 from vidbg.sources import Source, open_frames
 from vidbg.sources.camera import played_file as played_module
 from vidbg.sources.camera.camera_choice import CameraChoice

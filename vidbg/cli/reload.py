@@ -33,7 +33,7 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
     if number is None or has_terminal():
         yield
         return
-    from vidbg.pipeline.live.background_tasks import BackgroundTasks
+    from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 
     present, helpers = [context], BackgroundTasks()
 

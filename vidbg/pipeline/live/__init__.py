@@ -2,9 +2,9 @@
 
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.live_config import LiveConfig
-from vidbg.pipeline.live.live_outputs import check_live, check_output, reopens
 from vidbg.pipeline.live.live_run import LiveRun, run_live
-from vidbg.pipeline.live.network_loader import DeviceNetworks
+from vidbg.pipeline.live.network.network_loader import DeviceNetworks
+from vidbg.pipeline.live.outputs.live_outputs import check_live, check_output, reopens
 from vidbg.pipeline.live.status import LiveReport, LiveStatus, State
 from vidbg.pipeline.live.supervisor import Preview, Supervisor
 

@@ -30,7 +30,7 @@ from vidbg.option_table import (
 )
 from vidbg.pipeline.files.jobs import PIPE, media_in, visible_in
 from vidbg.pipeline.live.appearance import Appearance
-from vidbg.pipeline.live.live_outputs import NO_OUTPUT, check_live
+from vidbg.pipeline.live.outputs.live_outputs import NO_OUTPUT, check_live
 from vidbg.util.choices import PixelFormat, RawFormat
 from vidbg.util.limits import check_size, parse_size
 from vidbg.util.paths import StrPath

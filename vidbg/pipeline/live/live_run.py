@@ -12,10 +12,10 @@ from vidbg.compositing.backgrounds import BlurSpec, FileSpec, PassthroughSpec
 from vidbg.frame import StreamInfo
 from vidbg.matting.ladder import live_steps
 from vidbg.pipeline.live.appearance import Appearance
-from vidbg.pipeline.live.camera_opener import CameraOpener
+from vidbg.pipeline.live.capture.camera_opener import CameraOpener
 from vidbg.pipeline.live.live_config import LiveConfig
-from vidbg.pipeline.live.live_outputs import check_output, reopens
-from vidbg.pipeline.live.network_loader import DeviceNetworks
+from vidbg.pipeline.live.network.network_loader import DeviceNetworks
+from vidbg.pipeline.live.outputs.live_outputs import check_output, reopens
 from vidbg.pipeline.live.status import LiveReport, LiveStatus
 from vidbg.pipeline.live.supervisor import Preview, Supervisor
 from vidbg.sinks import Sink, open_output

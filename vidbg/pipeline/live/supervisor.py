@@ -16,18 +16,18 @@ from typing import Protocol
 
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.ladder import Step
-from vidbg.pipeline.live import compositing_stage as compositing
-from vidbg.pipeline.live import matting_stage as matting
 from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
-from vidbg.pipeline.live.compositing_stage import CompositingWorker
-from vidbg.pipeline.live.fallback import fallback_image
+from vidbg.pipeline.live.capture.reader import Reader
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.governor import Governor, levels_of
-from vidbg.pipeline.live.matting_stage import MattingWorker
-from vidbg.pipeline.live.network_loader import Networks
-from vidbg.pipeline.live.output_writer import OutputWriter
-from vidbg.pipeline.live.reader import Reader
-from vidbg.pipeline.live.stage import Stage
+from vidbg.pipeline.live.network.governor import Governor, levels_of
+from vidbg.pipeline.live.network.network_loader import Networks
+from vidbg.pipeline.live.outputs.fallback import fallback_image
+from vidbg.pipeline.live.outputs.output_writer import OutputWriter
+from vidbg.pipeline.live.stages import compositing_stage as compositing
+from vidbg.pipeline.live.stages import matting_stage as matting
+from vidbg.pipeline.live.stages.compositing_stage import CompositingWorker
+from vidbg.pipeline.live.stages.matting_stage import MattingWorker
+from vidbg.pipeline.live.stages.stage import Stage
 from vidbg.pipeline.live.status import EASED, TOO_LATE, LiveReport, LiveStatus, Meter, State
 from vidbg.sinks import Sink
 from vidbg.sources import Source

@@ -17,16 +17,16 @@ from vidbg.errors import VidbgError
 from vidbg.frame import Alpha, Frame
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.gpu.full_frame import Composite
-from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
-from vidbg.pipeline.live.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.governor import Governor, Level
-from vidbg.pipeline.live.live_full_frame import LiveFullFrame
-from vidbg.pipeline.live.network_loader import Networks
-from vidbg.pipeline.live.pacing import Backoff
-from vidbg.pipeline.live.replaceable_thread import Deadline
-from vidbg.pipeline.live.stage import StageWorker
+from vidbg.pipeline.live.network.governor import Governor, Level
+from vidbg.pipeline.live.network.network_loader import Networks
+from vidbg.pipeline.live.outputs.pacing import Backoff
+from vidbg.pipeline.live.stages import stage
+from vidbg.pipeline.live.stages.live_full_frame import LiveFullFrame
+from vidbg.pipeline.live.stages.stage import StageWorker
+from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.threads.replaceable_thread import Deadline
 from vidbg.util.timing import StageClock
 
 logger = logging.getLogger(__name__)

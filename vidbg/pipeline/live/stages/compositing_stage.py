@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from vidbg.compositing import Compositor
-from vidbg.pipeline.live import stage
 from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.pacing import Backoff
-from vidbg.pipeline.live.replaceable_thread import Deadline
-from vidbg.pipeline.live.stage import StageWorker
+from vidbg.pipeline.live.outputs.pacing import Backoff
+from vidbg.pipeline.live.stages import stage
+from vidbg.pipeline.live.stages.stage import StageWorker
+from vidbg.pipeline.live.threads.replaceable_thread import Deadline
 from vidbg.sources import open_frames
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.timing import StageClock

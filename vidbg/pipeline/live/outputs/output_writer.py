@@ -13,10 +13,10 @@ from statistics import median
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live.appearance import Arrived
-from vidbg.pipeline.live.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.pacing import Backoff, Pacer
-from vidbg.pipeline.live.replaceable_thread import Deadline, ReplaceableThread
+from vidbg.pipeline.live.outputs.pacing import Backoff, Pacer
+from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
 from vidbg.sinks import Sink
 from vidbg.util.timing import KEPT, StageClock
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from vidbg.errors import VidbgError
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.replaceable_thread import Deadline, ReplaceableThread
+from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
 from vidbg.util.mailbox import Abandoned, Mailbox
 
 In = TypeVar("In")

@@ -20,8 +20,8 @@ from vidbg.matting.ladder import Step, file_step, live_steps
 from vidbg.matting.preprocess import plan_geometry
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.gpu.frame_inputs import frame_plan
-from vidbg.pipeline.live.background_tasks import BackgroundTasks
-from vidbg.pipeline.live.speeds import SHARES, Speeds
+from vidbg.pipeline.live.network.speeds import SHARES, Speeds
+from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.util.choices import Device
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ import numpy as np
 
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Frame
-from vidbg.pipeline.live.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.pacing import Backoff
-from vidbg.pipeline.live.replaceable_thread import Deadline, ReplaceableThread
+from vidbg.pipeline.live.outputs.pacing import Backoff
+from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
 from vidbg.sources import Source
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Reading of the camera of a live run."""

@@ -1,0 +1,1 @@
+"""Loading of the network of a live run, and the choice of its size."""

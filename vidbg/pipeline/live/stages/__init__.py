@@ -1,0 +1,1 @@
+"""Stages of the live pipeline, each in a thread of its own."""

@@ -1,0 +1,1 @@
+"""Threads of a live run, each with an owner that ends it."""
