@@ -349,23 +349,79 @@ leave(7)
     assert (done.returncode, done.stdout, done.stderr) == (7, b"said\n", b"")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lost_in_a_callback_comes_again(number: signal.Signals) -> None:
-    """Python only prints what is raised in the callback of a weak reference."""
+ENDS = {signal.SIGINT: 130, signal.SIGTERM: 143, getattr(signal, "SIGHUP", signal.SIGTERM): 129}
+"""Signals that end a command, and its exit codes."""
+
+
+@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("losses", [1, 5])
+def test_a_signal_lost_in_a_callback_comes_again(number: signal.Signals, losses: int) -> None:
+    """Python only prints what is raised in the callback of a weak reference.
+
+    Sent again, the signal ends a sleep at once, and it may be lost again and again.
+    """
     code = f"""
 import signal, sys, time, weakref
 from vidbg.cli import app
 class Held: pass
+held = [Held() for _ in range({losses})]
+def callback(_):
+    callback.calls += 1
+    if callback.calls == 1:
+        signal.raise_signal({int(number)})
+    time.sleep(1)  # until the signal comes again
+callback.calls = 0
+kept = [weakref.ref(one, callback) for one in held]
 def run():
-    held = Held()
-    kept = weakref.ref(held, lambda _: signal.raise_signal({int(number)}))
-    del held
+    held.clear()
     time.sleep(20)
 app._exit_code.__globals__["app"] = lambda standalone_mode: run()
-app.main()
+began = time.monotonic()
+try:
+    app.main()
+finally:
+    print(callback.calls, time.monotonic() - began)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=False, timeout=60
     )
-    expected = 130 if number == signal.SIGINT else 143
-    assert (done.returncode, done.stderr) == (expected, b"")
+    assert (done.returncode, done.stderr) == (ENDS[number], b"")
+    calls, seconds = done.stdout.split()
+    assert int(calls) == losses
+    assert float(seconds) < 0.5 * losses + 5
+
+
+def test_other_lost_exceptions_are_still_reported() -> None:
+    code = """
+import weakref
+from vidbg.cli import app
+class Held: pass
+def run():
+    held = Held()
+    kept = weakref.ref(held, lambda _: 1 / 0)
+    del held
+app._exit_code.__globals__["app"] = lambda standalone_mode: run()
+app.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0
+    assert b"ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_another_signal_during_the_end_leaves_no_traceback(number: signal.Signals) -> None:
+    """Shutdown waits for threads, and there Python would print where it was interrupted."""
+    code = f"""
+import os, signal, threading, time
+from vidbg.cli import app
+def again():
+    time.sleep(0.3)
+    os.kill(os.getpid(), {int(number)})
+    time.sleep(20)
+app._exit_code.__globals__["app"] = lambda standalone_mode: threading.Thread(target=again).start()
+app.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, timeout=10
+    )
+    assert (done.returncode, done.stderr) == (ENDS[number], b"")

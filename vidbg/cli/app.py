@@ -15,7 +15,7 @@ from vidbg.cli.config_command import config
 from vidbg.cli.demo_command import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
-from vidbg.cli.leaving import insisting, leave
+from vidbg.cli.leaving import ENDING_SIGNALS, insisting, leave
 from vidbg.cli.process_command import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
@@ -85,11 +85,10 @@ def main() -> None:
     SIGTERM (exit code 143) and SIGHUP (129) also remove incomplete files.
     """
     secure_streams()
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
-            signal.signal(number, _terminated)
     with insisting():
+        for number in ENDING_SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+                signal.signal(number, _terminated)
         code = _exit_code()
     leave(code)
 

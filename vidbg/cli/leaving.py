@@ -2,45 +2,67 @@
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 from typing import NoReturn
 
 logger = logging.getLogger(__name__)
 
-AGAIN_S = 0.02
-"""After so long a signal that was lost comes again."""
+ENDING_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+AGAIN_S = 0.05
+"""Delay before a signal that was lost is sent again."""
 
 
 @contextmanager
 def insisting() -> Iterator[None]:
     """Send a signal again if the exception that its handler raised inside the block was lost.
 
-    Python drops exceptions raised in weak reference callbacks. Every import runs some of them, so a
-    Ctrl-C during an import could have no effect.
+    Python drops exceptions raised in weak reference callbacks and finalizers. Every import runs
+    some of them, so a Ctrl-C during an import could have no effect.
     """
     before = sys.unraisablehook
-
-    def lost(what: sys.UnraisableHookArgs) -> None:
-        number = _signal_of(what.exc_value)
-        if number is None:
-            before(what)
-        else:  # after a short delay: an exception raised here would be lost again
-            again = threading.Timer(AGAIN_S, _thread.interrupt_main, [number])
-            again.daemon = True
-            again.start()
-
-    sys.unraisablehook = lost
+    lost: SimpleQueue[sys.UnraisableHookArgs | None] = SimpleQueue()
+    ended = threading.Event()
+    sender = threading.Thread(target=_send_again, args=(lost, ended, before), daemon=True)
+    sender.start()
+    # A hook written in Python could itself be interrupted by the next signal, and lose both.
+    sys.unraisablehook = lost.put
     try:
         yield
     finally:
         sys.unraisablehook = before
+        ended.set()
+        lost.put(None)
+        sender.join()
+
+
+def _send_again(
+    lost: SimpleQueue[sys.UnraisableHookArgs | None],
+    ended: threading.Event,
+    report: Callable[[sys.UnraisableHookArgs], object],
+) -> None:
+    """Send lost signals to the main thread; report lost exceptions of other kinds."""
+    while (what := lost.get()) is not None:
+        number = _signal_of(what.exc_value)
+        if number is None:
+            report(what)
+            continue
+        del what  # its traceback keeps the frames of the callback alive
+        if ended.wait(AGAIN_S):  # at once, the main thread would still be in the callback
+            continue
+        if hasattr(signal, "pthread_kill"):  # a real signal ends a sleep or a wait as well
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+        else:
+            signal.raise_signal(number)
 
 
 def _signal_of(error: BaseException | None) -> int | None:
@@ -56,7 +78,12 @@ def leave(code: int) -> NoReturn:
 
     A daemon thread that is still inside a native library (a driver that hangs, a network that is
     being compiled) would crash the process during Python's shutdown, so the shutdown is skipped.
+    Another signal from here on ends the process at once, without a traceback.
     """
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING_SIGNALS:
+            if callable(signal.getsignal(number)):
+                signal.signal(number, lambda number, _: os._exit(128 + number))
     left = [thread.name for thread in threading.enumerate() if _is_ours(thread)]
     if left:
         logger.debug("still running: %s", ", ".join(left))
