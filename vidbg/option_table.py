@@ -317,7 +317,8 @@ CAMERA = Option(
     type=str,
     default="0",
     help="Number, path, name or a part of the name; a video or image, played in a loop; the URL "
-    "of a stream (rtsp://HOST/PATH, http://HOST/video); or synthetic for a test image.",
+    "of a stream (rtsp://HOST/PATH, http://HOST/video); sample, a portrait to try it with; or "
+    "synthetic, a drawn person.",
     group=CAMERA_GROUP,
     commands=("run",),
     target="live",

@@ -27,6 +27,7 @@ from vidbg.sources.camera.camera_choice import CameraChoice
 from vidbg.sources.camera.cameras import camera_source
 from vidbg.sources.camera.network_camera import NetworkSource, open_stream
 from vidbg.sources.camera.played_file import PlayedSource
+from vidbg.sources.sample import SampleSource
 
 ASKED = StreamInfo(64, 48, frame_rate=Fraction(30), live=True)
 RATE = Fraction(30)
@@ -113,6 +114,26 @@ def test_a_file_that_breaks_off_is_looped_as_far_as_it_goes(
     assert numbers[:3] == [0, 1, 2]
     assert [0, 1, 2] in [numbers[n : n + 3] for n in range(10, 88)]  # it began anew
     assert caplog.text.count("breaks off") == 1
+
+
+def test_the_sample_clip_moves_and_is_looped_without_a_jump() -> None:
+    pytest.importorskip("skimage")
+    with SampleSource() as clip:
+        images = [frame.image for frame in clip]
+    assert {image.shape for image in images} == {(480, 854, 3)}
+    steps = [cv2.absdiff(a, b).mean() for a, b in itertools.pairwise([*images[-3:], *images[:3]])]
+    assert 0 < max(steps) < 3 * min(steps)
+    with camera_source("sample", ASKED, "auto")() as camera:
+        assert (camera.info.width, camera.info.height, camera.info.live) == (854, 480, True)
+        assert next(iter(camera)).image.tobytes() == images[0].tobytes()
+
+
+def test_without_its_images_the_sample_clip_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(ConfigError, match=r"sample clip cannot be the camera: .*\[demo\]"):
+        camera_source("sample", ASKED, "auto")()
 
 
 def test_closing_from_another_thread_ends_it_soon(tmp_path: Path) -> None:

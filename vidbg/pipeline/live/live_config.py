@@ -46,7 +46,7 @@ class LiveConfig:
         mirror: mirror the camera's frames (not the background).
         matting: device, precision, network and smoothing.
         camera: number, path, name or a part of the name; the path of a video or image, played in a
-            loop; the URL of a stream; or "synthetic".
+            loop; the URL of a stream; "sample" or "synthetic".
         size: (width, height) to ask the camera for, in pixels, each from 16 to 8192.
         fps: frame rate to ask the camera for, 0.1 to 240.
         pixel_format: to ask the camera for.

@@ -1,4 +1,4 @@
-"""Sources for `vidbg run --camera`: a camera, file, network stream or the synthetic person."""
+"""Sources for `vidbg run --camera`: a camera, file, network stream, sample or synthetic person."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vidbg.util.paths import exists, is_file, is_folder
 from vidbg.util.urls import public_name
 
 SYNTHETIC = "synthetic"
+SAMPLE = "sample"
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtp", "rtmp", "rtmps")
 
@@ -26,7 +27,7 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
 
     Args:
         name: a camera's number, path, name or a part of it; the path of a video or picture, which
-            is looped; a stream's URL; or "synthetic".
+            is looped; a stream's URL; "sample" or "synthetic".
         asked: size and rate to request, which a camera may not support.
         pixel_format: pixel format to request from a camera.
     Raises:
@@ -37,10 +38,15 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
         from vidbg.sources.synthetic import SyntheticSource
 
         return lambda: SyntheticSource(asked.width, asked.height, rate, live=True)
+    if name == SAMPLE:
+        from vidbg.sources.sample import SampleSource
+
+        return _played("the sample clip", SampleSource, rate)
     if "://" in name:
         return _stream(name, rate)
     if is_file(Path(name).expanduser()):
-        return _file(Path(name).expanduser(), rate)
+        path = Path(name).expanduser()
+        return _played("the file", lambda: open_frames(path), rate)
     _refuse_nonsense(name)
     from vidbg.sources.camera.camera_choice import CameraChoice
 
@@ -66,24 +72,24 @@ def _stream(url: str, rate: Fraction) -> Callable[[], Source]:
     return lambda: open_stream(url, rate)
 
 
-def _file(path: Path, rate: Fraction) -> Callable[[], Source]:
-    """Open a file; only the first time is a file that is no video or photo a ConfigError."""
+def _played(what: str, open_clip: Callable[[], Source], rate: Fraction) -> Callable[[], Source]:
+    """Play a clip in a loop; only the first time is one that cannot be played a ConfigError."""
     from vidbg.sources.camera.played_file import PlayedSource
 
     opened = False
 
-    def open_file() -> Source:
+    def open_again() -> Source:
         nonlocal opened
         try:
-            source = PlayedSource(lambda: open_frames(path), rate)
+            source = PlayedSource(open_clip, rate)
         except SourceError as error:
             if opened:
                 raise
-            raise ConfigError(f"the file cannot be the camera: {error}") from error
+            raise ConfigError(f"{what} cannot be the camera: {error}") from error
         opened = True
         return source
 
-    return open_file
+    return open_again
 
 
 def _refuse_nonsense(name: str) -> None:
@@ -100,8 +106,8 @@ def _refuse_nonsense(name: str) -> None:
         raise ConfigError(f"the file {name!r} for the camera does not exist{_beside(path)}")
     if sys.platform != "linux" and not name.isdecimal():
         raise ConfigError(
-            f"there is no camera {name!r};{suggestion(name, [SYNTHETIC])} give its number, 0 for "
-            "the first (`vidbg devices` lists the cameras), a file or a stream's URL"
+            f"there is no camera {name!r};{suggestion(name, [SYNTHETIC, SAMPLE])} give its number, "
+            "0 for the first (`vidbg devices` lists the cameras), a file or a stream's URL"
         )
 
 
