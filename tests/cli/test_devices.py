@@ -14,6 +14,7 @@ from nodes import FakeDevice, FakeLoopback, FakeNode, Kernel, put, refuse
 from typer.testing import CliRunner
 
 from vidbg.cli import devices as command
+from vidbg.pipeline.setup_steps import NO_CAMERA, SetupStep, setup_steps
 from vidbg.platform import nvidia
 from vidbg.platform.video_nodes import capability
 from vidbg.sinks.camera import virtual_camera
@@ -405,7 +406,23 @@ def test_a_warning_is_printed_where_all_works(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_camera_has_a_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert f"- {command.NO_CAMERA}" in run(monkeypatch, [], NO_MODULE)
+    assert f"- {NO_CAMERA}" in run(monkeypatch, [], NO_MODULE)
+
+
+def test_the_steps_of_the_page_are_the_doctors_with_their_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    step = "v4l2loopback is not installed: `sudo apt install it`, then `sudo modprobe it`"
+    lacking = VirtualCameraReport(False, (), step)
+    monkeypatch.setattr(camera_module, "list_cameras", list)
+    monkeypatch.setattr(virtual_camera, "virtual_camera_report", lambda: lacking)
+    camera = SetupStep("camera", NO_CAMERA, ())
+    virtual = SetupStep("virtual camera", step, ("sudo apt install it", "sudo modprobe it"))
+    assert setup_steps() == [camera, virtual]
+    assert setup_steps(virtual_camera=False) == [camera]
+    assert setup_steps(camera=False) == [virtual]
+    monkeypatch.setattr(camera_module, "list_cameras", lambda: CAMERAS[:1])
+    assert setup_steps(virtual_camera=False) == []
 
 
 def nvidia_smi(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from vidbg.sinks.camera.virtual_camera import VirtualCameraReport
     from vidbg.sources.camera.v4l2 import CameraInfo
 
-NO_CAMERA = "no camera was found: plug one in, or open what blocks it (lid, switch, shutter)"
-
 _STYLES = {"ok": "bold green", "no": "bold red", "-": "dim", "": ""}
 
 
@@ -40,6 +38,7 @@ def devices(
     ] = False,
 ) -> None:
     """List the cameras, the virtual cameras and NVIDIA's GPUs of this computer."""
+    from vidbg.pipeline.setup_steps import camera_steps, virtual_camera_steps
     from vidbg.platform.nvidia import list_gpus
     from vidbg.sinks.camera.virtual_camera import virtual_camera_report
     from vidbg.sources.camera.camera_source import list_cameras
@@ -61,7 +60,7 @@ def devices(
     if gpus:
         rows = [Row("ok", str(gpu.number), f"{gpu.name}, {gpu.memory}") for gpu in gpus]
         console.print(section("NVIDIA GPUs, by --gpu", rows))
-    for step in device_steps(cameras, virtual):
+    for step in [*camera_steps(cameras), *virtual_camera_steps(virtual)]:
         console.print(f"- {step}", soft_wrap=True, markup=False, highlight=False)
 
 
@@ -89,17 +88,6 @@ def virtual_camera_rows(report: VirtualCameraReport) -> list[Row]:
 def _split(line: str) -> tuple[str, str]:
     name, _, state = line.partition(": ")
     return name, state
-
-
-def device_steps(cameras: Iterable[CameraInfo], virtual: VirtualCameraReport) -> list[str]:
-    """Return the steps that `vidbg run` needs or that are advisable; empty if none."""
-    cameras = list(cameras)
-    steps = [camera.problem for camera in cameras if camera.problem]
-    if not cameras:
-        steps.append(NO_CAMERA)
-    if virtual.next_step:
-        steps.append(virtual.next_step)
-    return [*steps, *virtual.warnings]
 
 
 def section(title: str, rows: Iterable[Row]) -> Table:

@@ -16,7 +16,6 @@ import vidbg
 from vidbg.cli.devices import (
     Row,
     camera_rows,
-    device_steps,
     jsonable,
     section,
     virtual_camera_rows,
@@ -116,7 +115,10 @@ class Findings:
 
     def live_steps(self) -> list[str]:
         """Return the steps to take before `vidbg run` can work."""
-        return self.live_failures + device_steps(self.cameras, self.virtual_camera)
+        from vidbg.pipeline.setup_steps import camera_steps, virtual_camera_steps
+
+        steps = [*camera_steps(self.cameras), *virtual_camera_steps(self.virtual_camera)]
+        return self.live_failures + steps
 
     def problems(self) -> list[str]:
         """Return the problems that prevent processing files, each with its next step."""
