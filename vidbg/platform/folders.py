@@ -14,3 +14,17 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "vidbg" / "cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vidbg"
+
+
+def state_folder() -> Path:
+    """Return `vidbg` in the folder for what programs keep between runs.
+
+    Raises:
+        RuntimeError: this account has no home.
+    """
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "vidbg"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Application Support/vidbg"
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (state if state.is_absolute() else Path.home() / ".local/state") / "vidbg"

@@ -30,4 +30,4 @@ def serve_panel(control: Control, port: int) -> WebService:
 
         return panel_application(control, newest, HOST, token)
 
-    return WebService("the panel", make, HOST, port, hint="--panel 8092")
+    return WebService("the panel", make, HOST, port, hint="--panel 8092", announced=True)

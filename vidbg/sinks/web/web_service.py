@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 from vidbg.errors import SinkError
 from vidbg.frame import Image
 from vidbg.platform.installation import install_command
+from vidbg.sinks.web.running_pages import Announcement, RunningPage
 from vidbg.sinks.web.web_token import access_token
 from vidbg.util.lifecycle import Closeable
 
@@ -35,6 +38,7 @@ class WebService(Closeable):
         host: name or address to listen at.
         port: 0 takes any that is free.
         hint: how another port is chosen, for the message.
+        announced: let this account's other programs find it, see `running_pages`.
     Attributes:
         port: where it listens.
         url: the page's address, with the token that opens it: a secret.
@@ -49,6 +53,8 @@ class WebService(Closeable):
         host: str,
         port: int,
         hint: str,
+        *,
+        announced: bool = False,
     ) -> None:
         try:
             from vidbg.sinks.web.web_server import NewestJpeg
@@ -71,6 +77,8 @@ class WebService(Closeable):
                 f"port {port} of {host} cannot be served: {error}. Choose another, as in {hint}"
             ) from error
         self.url = f"http://{_reachable(host)}:{self.port}/?token={token}"
+        page = RunningPage(self.url, os.getpid(), time.time())
+        self._announcement = Announcement(page) if announced else None
 
     @property
     def watched(self) -> bool:
@@ -90,6 +98,8 @@ class WebService(Closeable):
             raise SinkError(f"the web server has ended ({error}): start again") from error
 
     def close(self) -> None:
+        if self._announcement is not None:
+            self._announcement.close()
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(_STOP_S)

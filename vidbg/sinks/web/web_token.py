@@ -6,16 +6,16 @@ import hmac
 import logging
 import os
 import secrets
-import stat
-import sys
 import tempfile
 from pathlib import Path
+
+from vidbg.platform.folders import state_folder
+from vidbg.util.private_file import read_private
 
 _log = logging.getLogger(__name__)
 
 _FILE = "web-secret"
 _LENGTH = 43  # of a secret of 32 bytes in URL-safe base 64
-_PRIVATE = 0o077  # permissions that only the owner may have
 
 
 def access_token(purpose: str) -> str:
@@ -34,14 +34,7 @@ def secret_file() -> Path:
     Raises:
         RuntimeError: this account has no home.
     """
-    if sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    elif sys.platform == "darwin":
-        folder = Path.home() / "Library/Application Support"
-    else:
-        state = Path(os.environ.get("XDG_STATE_HOME", ""))
-        folder = state if state.is_absolute() else Path.home() / ".local/state"
-    return folder / "vidbg" / _FILE
+    return state_folder() / _FILE
 
 
 def _kept_secret() -> str:
@@ -62,17 +55,13 @@ def _kept_secret() -> str:
 def _read(file: Path) -> str | None:
     """Return the secret in a file; None if there is none that only this account can read."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        data = read_private(file, _LENGTH + 1)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, encoding="ascii", errors="replace") as opened:
-        found = os.fstat(descriptor)
-        if hasattr(os, "geteuid") and (
-            found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & _PRIVATE
-        ):
-            _log.warning("%s could be read by other accounts: a new secret takes its place", file)
-            return None
-        text = opened.read(_LENGTH + 1).strip()
+    if data is None:
+        _log.warning("%s could be read by other accounts: a new secret takes its place", file)
+        return None
+    text = data.decode("ascii", "replace").strip()
     return text if len(text) == _LENGTH else None
 
 

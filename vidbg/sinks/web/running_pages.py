@@ -1,0 +1,128 @@
+"""How this account's other programs find a running page: a file with its address, for its owner.
+
+`vidbg ctl`, a second `vidbg app` and the tray read it. It stands beside the secret of the tokens,
+with the same rights, and says nothing that the secret does not.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vidbg.platform.folders import state_folder
+from vidbg.util.lifecycle import Closeable
+from vidbg.util.private_file import read_private
+
+_FOLDER = "running"
+_MOST_BYTES = 4096  # of a file
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPage:
+    """A page that is being served.
+
+    Attributes:
+        url: with the token that opens it: a secret.
+        pid: the process that serves it.
+        started_s: when, in seconds since the epoch.
+    """
+
+    url: str
+    pid: int
+    started_s: float
+
+
+class Announcement(Closeable):
+    """Makes a page known until it is closed or this process ends, in whatever way.
+
+    The file is locked meanwhile. A lock goes with its process, so a file without one is known to be
+    left over; a process number could have been given to another program since.
+
+    A folder that cannot be written is logged, and the page stays unknown.
+    """
+
+    def __init__(self, page: RunningPage) -> None:
+        self._file: Path | None = None
+        self._descriptor = -1
+        try:
+            folder = state_folder() / _FOLDER
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor, name = tempfile.mkstemp(".json", dir=folder)  # for the owner alone
+            self._file = Path(name)
+            _lock(self._descriptor)  # before anything is in it: see running_pages()
+            os.write(self._descriptor, json.dumps(asdict(page)).encode())
+        except (OSError, RuntimeError) as error:
+            _log.warning("`vidbg ctl` will not find this run without --url: %s", error)
+            self.close()
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.unlink(missing_ok=True)
+
+
+def running_pages() -> list[RunningPage]:
+    """Return this account's pages, the newest first; files of ended processes are removed."""
+    try:
+        files = sorted((state_folder() / _FOLDER).glob("*.json"))
+    except (OSError, RuntimeError):
+        return []
+    pages = [page for file in files if (page := _page(file)) is not None]
+    return sorted(pages, key=lambda page: page.started_s, reverse=True)
+
+
+def _page(file: Path) -> RunningPage | None:
+    try:
+        told: Any = json.loads(read_private(file, _MOST_BYTES) or b"{}")
+        page = RunningPage(str(told["url"]), int(told["pid"]), float(told["started_s"]))
+        if _is_locked(file):
+            return page
+        file.unlink()  # its process was killed
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # removed meanwhile, just being written, or not one of ours
+    return None
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _LOCKED_BYTE = 1 << 30  # beyond the content, which others could not read under a lock
+
+    def _lock(descriptor: int) -> None:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+
+    def _is_locked(file: Path) -> bool:
+        with file.open("r+b") as opened:
+            try:
+                _lock(opened.fileno())
+            except OSError:
+                return True
+            return False
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _is_locked(file: Path) -> bool:
+        with file.open("rb") as opened:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
