@@ -109,6 +109,7 @@ class PyTorchBackend(NativeBackend):
         import torch
         from safetensors.torch import load_file
 
+        from vidbg.matting.backends.batch_norm import fold_batch_norms
         from vidbg.matting.networks import NETWORKS, network_name
 
         super().__init__(f"PyTorch {target}", precision)
@@ -128,7 +129,9 @@ class PyTorchBackend(NativeBackend):
         self.supports_full_frame = target == "cuda" and precision == "fp16"
         self._make_network = make_network
         self._device = torch.device(target)
-        self._network: Any = make_network().to(self._device, memory_format=torch.channels_last)
+        network_here = make_network()
+        fold_batch_norms(network_here)
+        self._network: Any = network_here.to(self._device, memory_format=torch.channels_last)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         torch = self._torch

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError
+from vidbg.matting.backends.batch_norm import fold_batch_norms
 from vidbg.matting.backends.graphs import Arrays, GraphPlan
 from vidbg.util.lifecycle import Closeable
 
@@ -26,7 +27,8 @@ class TorchRunner(Closeable):
 
     Args:
         plan: the graph and its size.
-        network: an AlphaNetwork in fp32 on the CPU, for the graph alone.
+        network: an AlphaNetwork in fp32 on the CPU, in evaluation mode, for the graph alone: its
+            batch norms are folded.
         device: the torch device.
         slots: runs that may be in flight.
     Raises:
@@ -40,6 +42,7 @@ class TorchRunner(Closeable):
         self._state = set(plan.bindings.feedback)
         self._read = [name for name in plan.outputs if name not in plan.bindings.device_only]
         with _failures():
+            fold_batch_norms(network)
             module = plan.module(network).eval().requires_grad_(False)
             self._module: Any = module.to(device, memory_format=torch.channels_last)
             self._stream: Any = torch.cuda.Stream(device) if self._on_cuda else None  # type: ignore[no-untyped-call]
@@ -49,7 +52,10 @@ class TorchRunner(Closeable):
             }
             self._pinned = [self._host_copies() for _ in range(slots)]
             self._graph: Any = None
-            with torch.inference_mode(), self._queue():
+            # With `benchmark`, the runs before the capture time cuDNN's algorithms and keep the
+            # fastest one for each convolution.
+            fastest = torch.backends.cudnn.flags(benchmark=True)
+            with torch.inference_mode(), self._queue(), fastest:
                 self._outputs = self._run()
                 if self._on_cuda:
                     self._capture()
