@@ -38,12 +38,17 @@ def test_every_way_is_measured_or_says_why_not(tmp_path: Path) -> None:
     parity = figures["parity"]["ResNet-50, PyTorch"]
     assert parity["alpha within 0.02"]["worst"] > 0.99
     assert parity["composite within 2 levels"]["worst"] > 0.99
+    kernels = figures["kernels"]["128x72"]["ResNet-50"]
+    assert kernels["count"] > 74 and kernels["total_ms"] > kernels["top"][0][2] > 0
+    for layouts in figures["training"].values():
+        assert all(facts["step_ms"] > 0 for facts in layouts.values()), layouts
     if not has_driver():
         assert "no NVIDIA driver" in figures["TensorRT"]["package"]["error"]
     table = (tmp_path / "report.md").read_text()
     assert table in result.output
     assert "| ResNet-50, PyTorch eager |" in table
     assert "Network 32x32" in table
+    assert "| light | channels last | " in table
 
 
 def test_a_part_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ class Call:
 
 
 ENVIRONMENT, PYTORCH = Step("environment", 40), Step("pytorch", 75)
+PROFILES = Step("profiles", 30)
 PEERS, TESTS = Step("peers", 25), Step("tests", 50)
 AFTERWARDS = (Step("tensorrt", 60), Step("tests", 20))
 """Once training is over."""
@@ -86,15 +87,15 @@ def full_plan(parts: Sequence[str]) -> list[Call]:
         calls.append(Call(f"follow-{number}", (part,), (Step("follow", 120),)))
     end = AFTERWARDS if tensorrt else ()
     calls.append(Call("end", (), (Step("finish", 240), *end)))
-    left_over = (Step("pytorch", 60), *[step for step in AFTERWARDS[:1] if tensorrt])
+    left_over = (PROFILES, Step("pytorch", 60), *[step for step in AFTERWARDS[:1] if tensorrt])
     calls.append(Call("more", (), left_over, optional=True))
     return calls
 
 
 def training_plan(parts: Sequence[str]) -> list[Call]:
-    """Nothing but training, on a later card."""
+    """Nothing but training, on a later card, once it is known which layout is fast there."""
     data = [part for part in parts if part.startswith(DATA)]
-    calls = [Call("engines", (ENGINES,), (Step("environment", 15),))]
+    calls = [Call("engines", (ENGINES,), (Step("environment", 15), PROFILES))]
     calls += [Call(f"data-{n}", (part,), ()) for n, part in enumerate(data[:-1])]
     calls.append(
         Call(f"data-{len(data) - 1}", (data[-1],), (Step("train", 10), Step("follow", 240)))

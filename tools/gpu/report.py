@@ -23,6 +23,7 @@ import torch
 import typer
 
 from tools.gpu.measure import attempt, ceilings, floor, shares, timed, within
+from tools.gpu.profile import LAYOUTS, kernels, training_step_ms
 from tools.gpu.roads import RATE, TorchFrames, time_frames, time_network
 from tools.gpu.tables import as_markdown
 from training.onnx_graphs import load_network
@@ -49,6 +50,8 @@ from vidbg.sources.synthetic import swaying_person
 ALPHA_MOST, LEVELS_MOST = 0.02, 2.0
 GREEN = (64, 177, 0)
 PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+STEPS_S = 25
+"""That a few training steps may take. Depthwise gradients in channels last took ten seconds each."""
 COMPILING_S = 40
 """That torch.compile may take for one network; what lasts longer is reported as that."""
 
@@ -65,6 +68,7 @@ class Extent:
         ways: of PyTorch, in their order.
         network_pixels: of full frames.
         framed: networks that full frames are measured with.
+        training_batch: images, height and width of a training step.
     """
 
     network_sizes: tuple[tuple[int, int], ...] = ((224, 384), (288, 512), (576, 1024))
@@ -74,9 +78,12 @@ class Extent:
     ways: tuple[str, ...] = ("CUDA graph", "eager", "compiled")
     network_pixels: int = 224 * 384
     framed: tuple[str, ...] = ("ResNet-50", "light")
+    training_batch: tuple[int, int, int] = (64, 224, 384)
 
 
-TRIAL = Extent(((32, 32),), ((72, 128),), 1, 2, ("eager",), 128 * 128, ("ResNet-50",))
+TRIAL = Extent(
+    ((32, 32),), ((72, 128),), 1, 2, ("eager",), 128 * 128, ("ResNet-50",), (2, 32, 32)
+)
 """For a CPU, where nothing is compiled, and depthwise convolutions in fp16 take seconds."""
 
 
@@ -313,6 +320,20 @@ class CpuBackend:
         pass
 
 
+def profiles(report: Report, subject: Subject) -> None:
+    """Where the time goes: kernels of the smallest full frame, training steps by layout."""
+    height, width = subject.extent.frame_sizes[0]
+    images = moving(height, width)[:2]
+    for name, make in subject.networks().items():
+        if name in subject.extent.framed:
+            measure = partial(kernels, subject.device, make, images, subject.stream)
+            report.add(["kernels", f"{width}x{height}", name], measure)
+        for layout in LAYOUTS:
+            batch = subject.extent.training_batch
+            step = partial(training_step_ms, subject.device, make, layout, batch)
+            report.add(["training", name, layout], step, STEPS_S)
+
+
 def peers(report: Report, subject: Subject) -> None:
     """ONNX Runtime, and PyTorch as one would write it down, on the same network."""
     import onnxruntime
@@ -406,6 +427,7 @@ def opening(height: int, width: int) -> dict[str, Any]:
 PARTS: dict[str, Callable[[Report, Subject], None]] = {
     "environment": environment,
     "pytorch": pytorch,
+    "profiles": profiles,
     "peers": peers,
     "tensorrt": tensorrt,
 }

@@ -21,7 +21,32 @@ def as_markdown(figures: Figures) -> str:
         lines += ["", *_table("way", ways)]
     for size, ways in figures.get("frames", {}).items():
         lines += [f"Full frames of {size}", "", *_table("way", ways)]
+    for size, networks in figures.get("kernels", {}).items():
+        lines += [f"Kernels of a full frame of {size}, eager", "", *_kernels(networks)]
+    if "training" in figures:
+        lines += ["Training steps in bf16", "", *_training(figures["training"])]
     return "\n".join(lines) + "\n"
+
+
+def _kernels(networks: Figures) -> list[str]:
+    lines = ["| network | kernel | calls | ms |", "|---|---|---|---|"]
+    for name, facts in networks.items():
+        if "error" in facts:
+            lines.append(f"| {name} | {facts['error']} |  |  |")
+            continue
+        lines.append(f"| {name} | all | {facts['count']} | {facts['total_ms']:.3f} |")
+        lines += [f"| | `{key}` | {count} | {ms:.3f} |" for key, count, ms in facts["top"]]
+    return [*lines, ""]
+
+
+def _training(networks: Figures) -> list[str]:
+    lines = ["| network | layout | step, ms | images a second |", "|---|---|---|---|"]
+    for name, layouts in networks.items():
+        for layout, facts in layouts.items():
+            figures = [f"{facts[key]:.0f}" for key in ("step_ms", "images_s") if key in facts]
+            cells = figures or [facts["error"], ""]
+            lines.append(f"| {name} | {layout} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def _ceilings(facts: Figures) -> str:

@@ -168,6 +168,10 @@ def pytorch(machine: Machine, seconds: float) -> None:
     measure(machine, "pytorch", seconds)
 
 
+def profiles(machine: Machine, seconds: float) -> None:
+    measure(machine, "profiles", seconds)
+
+
 def peers(machine: Machine, seconds: float) -> None:
     measure(machine, "peers", seconds)
 
@@ -286,6 +290,7 @@ def resend(machine: Machine, seconds: float) -> None:  # noqa: ARG001  (every st
 STEPS: dict[str, Callable[[Machine, float], None]] = {
     "environment": environment,
     "pytorch": pytorch,
+    "profiles": profiles,
     "peers": peers,
     "tests": tests,
     "tensorrt": tensorrt,
