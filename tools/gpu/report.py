@@ -51,7 +51,7 @@ ALPHA_MOST, LEVELS_MOST = 0.02, 2.0
 GREEN = (64, 177, 0)
 PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 STEPS_S = 25
-"""That a few training steps may take. Depthwise gradients in channels last took ten seconds each."""
+"""That a few training steps may take. In channels last, depthwise gradients took 10 s a step."""
 COMPILING_S = 40
 """That torch.compile may take for one network; what lasts longer is reported as that."""
 
@@ -81,9 +81,7 @@ class Extent:
     training_batch: tuple[int, int, int] = (64, 224, 384)
 
 
-TRIAL = Extent(
-    ((32, 32),), ((72, 128),), 1, 2, ("eager",), 128 * 128, ("ResNet-50",), (2, 32, 32)
-)
+TRIAL = Extent(((32, 32),), ((72, 128),), 1, 2, ("eager",), 128 * 128, ("ResNet-50",), (2, 32, 32))
 """For a CPU, where nothing is compiled, and depthwise convolutions in fp16 take seconds."""
 
 
