@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from vidbg.frame import Frame
     from vidbg.matting.video_matting import VideoMatting
+    from vidbg.picture.picture_config import PictureConfig
     from vidbg.pipeline.files.api import process
     from vidbg.pipeline.files.file_outputs import OutputConfig
     from vidbg.pipeline.live import LiveConfig, LiveReport, LiveRun, LiveStatus, run_live
@@ -52,6 +53,7 @@ __all__ = [
     "LiveStatus",
     "MattingConfig",
     "OutputConfig",
+    "PictureConfig",
     "SinkError",
     "SourceError",
     "SourceIncomplete",
@@ -79,6 +81,7 @@ _HOMES = {
     "VideoMatting": "vidbg.matting.video_matting",
     "MattingConfig": "vidbg.config",
     "OutputConfig": "vidbg.pipeline.files.file_outputs",
+    "PictureConfig": "vidbg.picture.picture_config",
     "SinkError": "vidbg.errors",
     "SourceError": "vidbg.errors",
     "SourceIncomplete": "vidbg.errors",

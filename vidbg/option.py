@@ -12,12 +12,15 @@ from vidbg.util.limits import Limits
 
 Command = Literal["process", "run", "bench", "build"]
 
-Target = Literal["matting", "compositing", "live", "output", "encoding", "benchmark", "command"]
+Target = Literal[
+    "matting", "compositing", "picture", "live", "output", "encoding", "benchmark", "command"
+]
 """The config that takes an option's value, see TARGETS; "command" is for the command line alone."""
 
 TARGETS: dict[Target, str] = {
     "matting": "vidbg.config:MattingConfig",
     "compositing": "vidbg.compositing.compositor:CompositingConfig",
+    "picture": "vidbg.picture.picture_config:PictureConfig",
     "live": "vidbg.pipeline.live.live_config:LiveConfig",
     "output": "vidbg.pipeline.files.file_outputs:OutputConfig",
     "encoding": "vidbg.sinks.encoding.formats:Encoding",

@@ -31,6 +31,7 @@ from vidbg.util.limits import FRAMES_PER_SECOND, Limits
 CAMERA_GROUP = "Camera"
 OUTPUT_GROUP = "Output"
 BACKGROUND_GROUP = "Background and edge"
+PICTURE_GROUP = "Camera picture"
 PREVIEW_GROUP = "Preview and panel"
 NETWORK_GROUP = "Network"
 RUN_GROUP = "Run and log"
@@ -108,6 +109,68 @@ LIGHT_WRAP = Option(
     live=True,
     control=Control("Edge", "Light wrap", step=0.05),
     example=0.3,
+)
+
+# --- the camera's picture -------------------------------------------------------------------------
+
+BRIGHTNESS = Option(
+    name="brightness",
+    type=float,
+    default=0.0,
+    limits=Limits(-1, 1),
+    help="Brighten or darken the camera's picture, {range}.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Picture", "Brightness", step=0.05),
+)
+CONTRAST = Option(
+    name="contrast",
+    type=float,
+    default=0.0,
+    limits=Limits(-1, 1),
+    help="Contrast of the camera's picture, {range}.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Picture", "Contrast", step=0.05),
+)
+SATURATION = Option(
+    name="saturation",
+    type=float,
+    default=0.0,
+    limits=Limits(-1, 1),
+    help="Saturation of the camera's picture; -1 is grey, {range}.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Picture", "Saturation", step=0.05),
+)
+WARMTH = Option(
+    name="warmth",
+    type=float,
+    default=0.0,
+    limits=Limits(-1, 1),
+    help="Make the camera's picture warmer, or colder below 0, {range}.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Picture", "Warmth", step=0.05),
+)
+LOW_LIGHT = Option(
+    name="low_light",
+    type=bool,
+    default=False,
+    help="Brighten the camera's picture when it is dark, smoothly.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Picture", "Brighten in low light"),
 )
 
 # --- the network ----------------------------------------------------------------------------------
@@ -666,6 +729,11 @@ OPTIONS: tuple[Option[Any], ...] = (
     OFFSET,
     FEATHER,
     LIGHT_WRAP,
+    BRIGHTNESS,
+    CONTRAST,
+    SATURATION,
+    WARMTH,
+    LOW_LIGHT,
     DEVICE,
     GPU,
     PRECISION,

@@ -31,7 +31,8 @@ PACKAGE = Path(vidbg.__file__).parent
 IN_PYTHON_ALONE = {
     "matting": {"prior", "reuse"},
     "compositing": {"bars", "keep_alpha"},
-    "live": {"matting", "background"},
+    "picture": set(),
+    "live": {"matting", "background", "picture"},
     "output": {"encoding", "overwrite"},
     "encoding": {"threads"},
     "benchmark": {"path", "width", "height"},
@@ -195,7 +196,7 @@ def test_what_is_live_can_be_changed() -> None:
     """A live option is part of the look, and what the panel shows is live."""
     looks = {field.name for field in dataclasses.fields(Appearance)}
     for option in LIVE_OPTIONS:
-        assert option.target == "compositing" or option.config_field in looks, (
+        assert option.target in ("compositing", "picture") or option.config_field in looks, (
             f"--{option.key} is live, but {Appearance.__name__} has no {option.config_field}"
         )
     controlled = {option.name for option in OPTIONS if option.control is not None}

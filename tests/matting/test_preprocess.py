@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 
 from vidbg.errors import ConfigError
 from vidbg.matting.preprocess import (
-    BRIGHT_LEVEL,
     IMAGENET_MEAN,
     IMAGENET_STD,
-    MAX_GAIN,
     apply_gain,
     content,
     network_input,
     plan_geometry,
     shrink,
 )
+from vidbg.util.brightness import BRIGHT_LEVEL, MAX_GAIN
 
 
 @given(height=st.integers(1, 4000), width=st.integers(1, 4000), pixels=st.integers(128**2, 1024**2))

@@ -16,8 +16,8 @@ from vidbg.frame import Image
 from vidbg.matting import preprocess
 from vidbg.matting.backends import load_backend
 from vidbg.matting.ladder import USUAL_PIXELS
-from vidbg.matting.preprocess import MAX_GAIN
 from vidbg.matting.video_matting import VideoMatting
+from vidbg.util.brightness import MAX_GAIN
 
 VALIDATION = Path(__file__).resolve().parents[3] / "shared" / "data" / "val"
 

@@ -99,6 +99,7 @@ def test_page_state_and_thumbnails(panel: LivePanel) -> None:
         "offset_px": 0,
         "feather_px": 0,
         "light_wrap": 0,
+        **{"brightness": 0, "contrast": 0, "saturation": 0, "warmth": 0, "low_light": False},
     }
     assert state["backgrounds"] == ["red.png", "broken.jpg"]
     assert get(panel, "state")[0] == 200
@@ -270,7 +271,8 @@ def test_the_page_knows_the_limits_and_the_first_look(panel: LivePanel) -> None:
     (blur,) = (kind for kind in state["kinds"] if kind["kind"] == "blur")
     assert blur["setting"]["limits"] == (20, 100)
     numbers = {c["name"]: c["range"] for c in state["controls"] if c["kind"] == "number"}
-    assert set(numbers) == {"offset_px", "feather_px", "light_wrap"}
+    colours = {"brightness", "contrast", "saturation", "warmth"}
+    assert set(numbers) == {"offset_px", "feather_px", "light_wrap"} | colours
     for name, (minimum, maximum) in numbers.items():
         assert post(panel, {name: minimum})[0] == post(panel, {name: maximum})[0] == 200
         assert post(panel, {name: maximum + 1})[0] == 400

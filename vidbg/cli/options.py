@@ -18,6 +18,7 @@ from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS, parse_size
 if TYPE_CHECKING:
     from vidbg.compositing import BackgroundSpec, CompositingConfig
     from vidbg.config import MattingConfig
+    from vidbg.picture.picture_config import PictureConfig
 
 Params = Mapping[str, Any]
 """The values of a command's options, by parameter name."""
@@ -168,6 +169,12 @@ def compositing_config(command: Command, params: Params) -> CompositingConfig:
     from vidbg.compositing import CompositingConfig
 
     return CompositingConfig(**values_for("compositing", command, params))
+
+
+def picture_config(command: Command, params: Params) -> PictureConfig:
+    from vidbg.picture.picture_config import PictureConfig
+
+    return PictureConfig(**values_for("picture", command, params))
 
 
 def parse_network_size(text: str | None) -> int | None:

@@ -50,6 +50,7 @@ def process(
     if replaces and keeps:
         raise typer.BadParameter("--yes and --no exclude one another")
     compositing = options.compositing_config("process", params)
+    picture = options.picture_config("process", params)
     matting = options.matting_config("process", params)
     encoding = Encoding(**options.values_for("encoding", "process", params))
     written = OutputConfig(encoding, **options.values_for("output", "process", params))
@@ -58,7 +59,7 @@ def process(
     jobs = [job for job in jobs if replaces or _agreed(job, written, keep=keeps)]
     agreed = any(existing_outputs(job, written) for job in jobs)
     written = replace(written, overwrite=replaces or agreed)
-    with Processor(compositing, written, matting) as processor:
+    with Processor(compositing, written, matting, picture) as processor:
         _run(jobs, processor, params["quiet"])
 
 

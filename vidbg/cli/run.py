@@ -55,6 +55,7 @@ def _live_config(params: options.Params) -> LiveConfig:
 
     return LiveConfig(
         background=options.compositing_config("run", params),
+        picture=options.picture_config("run", params),
         matting=options.matting_config("run", params),
         **options.values_for("live", "run", params),
     )

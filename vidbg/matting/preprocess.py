@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Image
+from vidbg.util.brightness import BRIGHT_LEVEL, MAX_GAIN, bright_level
 from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -27,9 +28,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 SIZE_DIVISOR = 32
 """Both sides of the network's input are multiples of this."""
-
-BRIGHT_SHARE, BRIGHT_LEVEL, MAX_GAIN = 0.97, 150, 4.0
-"""An image of which this share is darker than this grey level is brightened for the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +119,6 @@ def _stages(geometry: Geometry) -> Iterator[tuple[tuple[int, int], int]]:
         yield size, cv2.INTER_AREA if size[1] < height else cv2.INTER_LINEAR
 
 
-def counts_up_to(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Count the values, uint8 (h, w), that are at most 0, 1, ... 255. Exact up to 2^24 values."""
-    return np.cumsum(cv2.calcHist([levels], [0], None, [256], [0, 256]), dtype=np.float32)
-
-
 def apply_gain(small: Image) -> Image:
     """Brighten a dark image as a camera with more gain would; return any other unchanged.
 
@@ -137,8 +130,7 @@ def apply_gain(small: Image) -> Image:
     Args:
         small: uint8 (h, w, 3), BGR.
     """
-    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
-    level = int(np.searchsorted(counts_up_to(grey), BRIGHT_SHARE * grey.size))
+    level = bright_level(small)
     if level >= BRIGHT_LEVEL:
         return small
     gain = min(MAX_GAIN, BRIGHT_LEVEL / max(level, 1))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Image
 from vidbg.matting.motion import Motion
-from vidbg.matting.preprocess import counts_up_to
+from vidbg.util.brightness import counts_up_to
 
 MAX_GAP_S = 0.5
 """A longer gap between frames, or a step back, is a seek: the past is dropped."""

@@ -16,6 +16,8 @@ from vidbg.compositing import Compositor
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.matting.video_matting import VideoMatting
+from vidbg.picture.colours import PictureColours
+from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.gpu.full_frame import FullFrame, Ticket, frame_device
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.timing import StageClock
@@ -61,10 +63,17 @@ class CpuCompositing:
 
     Args:
         matter: None for passthrough, where `compose` ignores alpha.
+        picture: how the frames' own colours are adjusted.
     """
 
-    def __init__(self, matter: VideoMatting | None, compose: Compose) -> None:
+    def __init__(
+        self,
+        matter: VideoMatting | None,
+        compose: Compose,
+        picture: PictureConfig | None = None,
+    ) -> None:
         self._matter, self._compose = matter, compose
+        self._picture, self._colours = picture or PictureConfig(), PictureColours()
         self.clock = StageClock() if matter is None else matter.clock
 
     def mat(self, frame: Frame) -> Alpha:
@@ -74,9 +83,10 @@ class CpuCompositing:
 
     def compose(self, frame: Frame, matte: Alpha) -> Frame:
         with self.clock.stage("composite"):
-            return self._compose(frame, matte)
+            return self._compose(self._colours(frame, self._picture), matte)
 
     def reset(self) -> None:
+        self._colours.reset()
         if self._matter is not None:
             self._matter.reset()
 
@@ -117,15 +127,20 @@ class FrameProcessors(Closeable):
         self._made_for: tuple[VideoMatting, int, int] | None = None
 
     def choose(
-        self, matter: VideoMatting | None, compositor: Compositor, info: StreamInfo
+        self,
+        matter: VideoMatting | None,
+        compositor: Compositor,
+        info: StreamInfo,
+        picture: PictureConfig | None = None,
     ) -> FrameProcessor:
         """Choose the processor for a new stream, on the device where it supports the full frame."""
+        picture = picture or PictureConfig()
         whole = None
-        one_step = not info.stills and not info.has_alpha and compositor.plain
+        one_step = compositor.plain and picture.plain and not info.stills and not info.has_alpha
         if matter is not None and one_step:
             whole = self._for(matter, info.height, info.width)
         if matter is None or whole is None:
-            road: FrameProcessor = CpuCompositing(matter, compositor)
+            road: FrameProcessor = CpuCompositing(matter, compositor, picture)
         else:
             road = GpuFrame(whole, compositor, matter.clock)
         road.reset()

@@ -1,7 +1,7 @@
 """Brightening of dark images on a GPU.
 
-The twin of `vidbg.matting.preprocess.apply_gain`, whose constants it uses. Change both, then run
-`make graphs`.
+The twin of `vidbg.matting.preprocess.apply_gain`, with the constants of `vidbg.util.brightness`.
+Change both, then run `make graphs`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidbg.matting.full_frame.upsampling_graph import grey
-from vidbg.matting.preprocess import BRIGHT_LEVEL, BRIGHT_SHARE, MAX_GAIN
+from vidbg.util.brightness import BRIGHT_LEVEL, BRIGHT_SHARE, MAX_GAIN
 
 
 def apply_gain(padded: Tensor, small: Tensor) -> Tensor:

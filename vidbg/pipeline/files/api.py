@@ -10,6 +10,7 @@ from vidbg.compositing import BackgroundSpec, CompositingConfig
 from vidbg.compositing.compositor import as_compositing
 from vidbg.config import MattingConfig
 from vidbg.errors import SinkError
+from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.files.file_outputs import (
     OutputConfig,
     check_jobs,
@@ -26,6 +27,7 @@ def process(
     output: StrPath | None = None,
     *,
     background: StrPath | BackgroundSpec | CompositingConfig,
+    picture: PictureConfig | None = None,
     matting: MattingConfig | None = None,
     written: OutputConfig | None = None,
     observer: Observer | None = None,
@@ -36,6 +38,7 @@ def process(
         source: a file, a folder or a glob pattern, or a sequence of them.
         output: a file or folder; None puts results next to their inputs.
         background: a value of `vidbg process -b`, a file's path, or a complete CompositingConfig.
+        picture: how the inputs' own pictures are adjusted.
         matting: device, precision, network size and smoothing.
         written: encoding, and whether to replace files that exist (by default not).
         observer: receives the progress.
@@ -55,7 +58,7 @@ def process(
     present = [path for job in jobs for path in existing_outputs(job, written)]
     if present and not written.overwrite:
         raise SinkError(f"{present[0]} exists; pass OutputConfig(overwrite=True) to replace it")
-    with Processor(compositing, written, matting) as processor:
+    with Processor(compositing, written, matting, picture) as processor:
         for job in jobs:
             processor(job, observer)
     return [Path(job.target) for job in jobs]

@@ -13,6 +13,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import SourceIncomplete
 from vidbg.frame import StreamInfo
 from vidbg.matting.video_matting import VideoMatting
+from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.files.file_outputs import (
     OutputConfig,
     check_jobs,
@@ -59,6 +60,7 @@ class Processor(Closeable):
         compositing: the background and how the person is composited over it.
         output: how results are written.
         matting: device, precision, network size, smoothing.
+        picture: how the inputs' own pictures are adjusted.
     """
 
     def __init__(
@@ -66,12 +68,13 @@ class Processor(Closeable):
         compositing: CompositingConfig,
         output: OutputConfig | None = None,
         matting: MattingConfig | None = None,
+        picture: PictureConfig | None = None,
     ) -> None:
         self._output = output or OutputConfig()
         wants_alpha = self._output.alpha_video is not None
         self._compositing = replace(compositing, keep_alpha=wants_alpha)
         self._needs_matter = wants_alpha or not compositing.background.shows_room
-        self._matting = matting
+        self._matting, self._picture = matting, picture or PictureConfig()
         self._matter: VideoMatting | None = None
         self._roads = FrameProcessors(MOST_UNDER_WAY)
         self._tidied: set[Path] = set()
@@ -94,7 +97,7 @@ class Processor(Closeable):
             stack.enter_context(_keeping_incomplete(sink, job.target))
             matter = self._required_matter()
             watcher.started(job, source.info)
-            road = self._roads.choose(matter, compositor, source.info)
+            road = self._roads.choose(matter, compositor, source.info, self._picture)
             stream = Stream(source, road, sink, on_frame=watcher.advanced)
             return stream.run()
 

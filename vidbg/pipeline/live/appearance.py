@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vidbg.compositing import CompositingConfig
 from vidbg.frame import Alpha, Frame
+from vidbg.picture.picture_config import PictureConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +16,12 @@ class Appearance:
     Attributes:
         compositing: the background and how the person is composited over it.
         mirror: mirror frames before anything else, which leaves the background unmirrored.
+        picture: how the camera's own picture is adjusted.
     """
 
     compositing: CompositingConfig
     mirror: bool = False
+    picture: PictureConfig = field(default_factory=PictureConfig)
 
     @property
     def shows_room(self) -> bool:

@@ -28,6 +28,7 @@ from vidbg.option_table import (
     SHOW,
     check_config,
 )
+from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.files.jobs import PIPE, media_in, visible_in
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.outputs.live_outputs import NO_OUTPUT, check_live
@@ -44,6 +45,7 @@ class LiveConfig:
         background: a value of `vidbg run -b`, the path of a file, or a complete
             CompositingConfig; must not be transparent.
         mirror: mirror the camera's frames (not the background).
+        picture: how the camera's own picture is adjusted.
         matting: device, precision, network and smoothing.
         camera: number, path, name or a part of the name; the path of a video or image, played in a
             loop; the URL of a stream; "sample" or "synthetic".
@@ -67,6 +69,7 @@ class LiveConfig:
 
     background: StrPath | BackgroundSpec | CompositingConfig = BACKGROUND.default
     mirror: bool = MIRROR.default
+    picture: PictureConfig = field(default_factory=PictureConfig)
     matting: MattingConfig = field(default_factory=MattingConfig)
     camera: str = CAMERA.default
     size: tuple[int, int] = parse_size("size", CAMERA_SIZE.default)
@@ -100,7 +103,7 @@ class LiveConfig:
     @property
     def look(self) -> Appearance:
         """The part that may change during the run."""
-        return Appearance(as_compositing(self.background), self.mirror)
+        return Appearance(as_compositing(self.background), self.mirror, self.picture)
 
     @property
     def asked(self) -> StreamInfo:

@@ -14,6 +14,7 @@ from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame
 from vidbg.option import Option
 from vidbg.option_table import PANEL_OPTIONS
+from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.live_preview import Run
 from vidbg.pipeline.live.status import LiveStatus
@@ -156,7 +157,10 @@ class LivePanel:
             if name in CONTROLS:
                 option = CONTROLS[name]
                 fields = {name: _value(name, option, value)}
-                if isinstance(_part(look, option), Appearance):
+                part = _part(look, option)
+                if isinstance(part, PictureConfig):
+                    fields = {"picture": replace(part, **fields)}
+                if not isinstance(part, CompositingConfig):
                     look = replace(look, **fields)
                     continue
             elif name == "background":
@@ -182,9 +186,11 @@ class LivePanel:
         raise ConfigError(f"the panel has no such background: {asked!r}")
 
 
-def _part(look: Appearance, option: Option[Any]) -> Appearance | CompositingConfig:
+def _part(look: Appearance, option: Option[Any]) -> Appearance | CompositingConfig | PictureConfig:
     """Return the part of the look that has the option's field."""
-    return look.compositing if option.target == "compositing" else look
+    if option.target == "compositing":
+        return look.compositing
+    return look.picture if option.target == "picture" else look
 
 
 def _described(name: str, option: Option[Any]) -> dict[str, Any]:

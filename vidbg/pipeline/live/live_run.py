@@ -143,7 +143,7 @@ class LiveRun(Closeable):
         return self._supervisor.run()
 
     def change(self, config: LiveConfig) -> None:
-        """Apply a config's background, edge and `mirror`. May be called from any thread.
+        """Apply a config's background, edge, `mirror` and `picture`. May be called from any thread.
 
         Raises:
             ConfigError: the background cannot be read; nothing is changed.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from vidbg.compositing import Compositor
+from vidbg.compositing import CompositingConfig, Compositor
+from vidbg.picture.colours import PictureColours
 from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.outputs.pacing import Backoff
@@ -23,7 +24,7 @@ class LookCompositor(Closeable):
 
     def __init__(self) -> None:
         self._compositor: Compositor | None = None
-        self._made_for: Appearance | None = None
+        self._made_for: CompositingConfig | None = None
 
     def of(self, look: Appearance) -> Compositor:
         """Return the compositor for this look.
@@ -31,10 +32,10 @@ class LookCompositor(Closeable):
         Raises:
             ConfigError: its background cannot be read.
         """
-        if self._compositor is None or self._made_for is not look:
+        if self._compositor is None or self._made_for is not look.compositing:
             self.close()
             self._compositor = Compositor(look.compositing, open_frames)
-            self._made_for = look
+            self._made_for = look.compositing
         return self._compositor
 
     def close(self) -> None:
@@ -54,7 +55,7 @@ class CompositingWorker(StageWorker[Matted, Composited]):
 
     def __init__(self, faults: Faults, clock: StageClock, watch: Deadline) -> None:
         self._faults, self._clock, self._watch = faults, clock, watch
-        self._compositor = LookCompositor()
+        self._compositor, self._colours = LookCompositor(), PictureColours()
         self._retry_s = 0.0
         self._backoff = Backoff(0.1, 5.0)
         self._allowed_s = stage.FIRST_PATIENCE_S
@@ -68,7 +69,8 @@ class CompositingWorker(StageWorker[Matted, Composited]):
         start = time.monotonic()
         try:
             with self._watch.over(self._allowed_s), self._clock.stage("composite"):
-                frame = self._compositor.of(matted.look)(matted.frame, matted.alpha)
+                shown = self._colours(matted.frame, matted.look.picture)
+                frame = self._compositor.of(matted.look)(shown, matted.alpha)
         except Exception as error:
             self._faults.raised(PART, error)
             self.close()

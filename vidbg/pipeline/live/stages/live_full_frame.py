@@ -40,7 +40,8 @@ class LiveFullFrame(Closeable):
     def takes(self, look: Appearance) -> bool:
         """Whether `composite` accepts frames of this look at the moment."""
         waits = time.monotonic() < self._retry_s
-        return self._full_frame is not None and look.compositing.plain and not waits
+        plain = look.compositing.plain and look.picture.plain
+        return self._full_frame is not None and plain and not waits
 
     def attach(self, matter: VideoMatting) -> None:
         """Use a new matter's device, if its graph has been built."""

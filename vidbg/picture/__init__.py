@@ -1,0 +1,1 @@
+"""The camera's picture: its colours, and the part of it that is shown."""
