@@ -1,0 +1,51 @@
+"""The camera's picture in a live run: changes show, nobody blinks, the room stays out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from live_rig import Rig
+
+from vidbg.picture.picture_config import PictureConfig
+
+
+def change(rig: Rig, picture: PictureConfig) -> None:
+    rig.supervisor.change(replace(rig.supervisor.look, picture=picture))
+
+
+def test_colours_change_during_a_run() -> None:
+    """The rig's person loses the marker's colours, so it no longer counts as seen."""
+    with Rig() as rig:
+        rig.wait_live()
+        frames = rig.supervisor._pump.frames
+        change(rig, PictureConfig(brightness=-1, saturation=-1))
+        rig.wait(lambda: not rig.seen[-1].person, 3)
+        assert rig.supervisor._pump.frames - frames < 30
+        change(rig, PictureConfig())
+        rig.wait_live()
+        assert not rig.leaked
+
+
+def test_a_slider_of_the_picture_does_not_make_the_person_blink() -> None:
+    with Rig() as rig:
+        rig.wait_live()
+        count = len(rig.seen)
+        for step in range(60):
+            change(rig, PictureConfig(brightness=step / 2000))
+            time.sleep(0.005)
+        assert all(seen.person for seen in rig.seen[count:])
+        assert not rig.leaked
+
+
+def test_a_device_composites_again_once_the_colours_are_the_cameras() -> None:
+    with Rig(on_device=True) as rig:
+        rig.wait(lambda: rig.composited > 3)
+        change(rig, PictureConfig(contrast=0.01))
+        rig.wait_live()
+        composited = rig.composited
+        rig.wait_live()
+        assert rig.composited <= composited + 1
+        change(rig, PictureConfig())
+        rig.wait(lambda: rig.composited > composited + 3)
+        assert not rig.leaked
