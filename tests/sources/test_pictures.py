@@ -5,19 +5,24 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
 import numpy as np
 import pytest
 from clips import middles, numbered, patches
+from hdr import SDR_WHITE_NITS, TO_2020, TO_P3, hlg, pq
 from heic import write_heic
 from PIL import Image as Pillow
 from PIL import ImageCms
 from profiles import display_p3
 
 from vidbg.errors import SourceError
+from vidbg.frame import Colour
 from vidbg.sources.files.images_source import PICTURE_SUFFIXES, ImagesSource, is_picture
 from vidbg.util.photo_file import Picture, is_animated, read_picture
 
@@ -144,6 +149,79 @@ def test_colours_of_a_display_p3_photo_become_srgb(tmp_path: Path, suffix: str) 
     assert np.abs(middles(np.asarray(stored)[..., ::-1]).astype(int) - middles(image)).max() > 12
 
 
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+def srgb(linear: Any) -> Any:
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def coded(path: Path, rgb: Any, colour: Colour, alpha: Any = None) -> Path:
+    """Write RGB in 0..1 as a picture that names its colour by code points (ITU-T H.273)."""
+    deep = np.rint(rgb[..., ::-1] * 65535).astype(np.uint16)
+    if path.suffix == ".heic":
+        return write_heic(path, deep, colour=colour)
+    if path.suffix == ".avif":
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(deep), format="bgr48le")
+        with av.open(path, "w", format="avif") as container:
+            stream: Any = container.add_stream("libsvtav1", rate=1, options={"crf": "1"})
+            stream.width, stream.height = deep.shape[1], deep.shape[0]
+            stream.pix_fmt, context = "yuv420p10le", stream.codec_context
+            context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+            context.colorspace, context.color_range = 5, 2
+            frame = frame.reformat(format="yuv420p10le", dst_colorspace=5, dst_color_range=2)
+            for packet in [*stream.encode(frame), *stream.encode(None)]:
+                container.mux(packet)
+        return path
+    if alpha is not None:
+        deep = np.dstack([deep, alpha.astype(np.uint16) * 257])
+    data = cv2.imencode(".png", deep)[1].tobytes()
+    place, codes = data.index(b"IDAT") - 4, bytes([colour.primaries, colour.transfer, 0, 1])
+    path.write_bytes(data[:place] + png_chunk(b"cICP", codes) + data[place:])
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".avif", ".heic"])
+@pytest.mark.parametrize(
+    ("colour", "rgb", "name"),
+    [
+        (Colour(9, 9, 16), lambda linear: pq(linear @ TO_2020.T * SDR_WHITE_NITS), "HDR (PQ)"),
+        (Colour(9, 9, 18), lambda linear: hlg(linear @ TO_2020.T * SDR_WHITE_NITS), "HDR (HLG)"),
+        (Colour(1, 12, 13), lambda linear: srgb(linear @ TO_P3.T), ""),
+    ],
+)
+def test_colours_named_by_code_points_become_srgb(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str,
+    colour: Colour, rgb: Callable[[Any], Any], name: str,
+) -> None:  # fmt: skip
+    image = patches(192, 144) // 2 + 60
+    values = image[..., ::-1] / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    path = coded(tmp_path / f"a{suffix}", rgb(linear), colour)
+    seen = read(path).image
+    assert seen.shape == image.shape
+    assert np.abs(middles(seen).astype(int) - middles(image)).max() <= 8
+    assert name in caplog.text
+    assert caplog.text.count("mapped to SDR") == bool(name)
+
+
+def test_hdr_keeps_alpha_and_orientation(tmp_path: Path) -> None:
+    image, alpha = numbered(5, 96, 64) // 2 + 60, np.tile(np.linspace(0, 255, 96), (64, 1))
+    values = pq(((image[..., ::-1] / 255) ** 2.2) @ TO_2020.T * SDR_WHITE_NITS)
+    path = coded(tmp_path / "a.png", values, Colour(9, 9, 16), alpha.astype(np.uint8))
+    data, exif = path.read_bytes(), Pillow.Exif()
+    exif[0x0112] = 6
+    place = data.index(b"IDAT") - 4
+    chunk = png_chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    path.write_bytes(data[:place] + chunk + data[place:])
+    picture = read(path)
+    assert picture.alpha is not None
+    np.testing.assert_allclose(picture.alpha, np.rot90(alpha, -1) / 255, atol=0.01)
+    assert error_of(picture.image, np.rot90(image, -1)) < 4
+
+
 def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
     image = patches(96, 72)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -187,12 +265,9 @@ def test_a_ratio_of_densities_is_a_pixels_shape(tmp_path: Path) -> None:
 
 def huge_png(path: Path, width: int, height: int) -> Path:
     """A PNG's header; its pixels are never reached."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    body = b"IDAT" + zlib.compress(b"\0")
-    chunks = [
-        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
-        for chunk in (header, body, b"IEND")
-    ]
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [png_chunk(b"IHDR", header), png_chunk(b"IDAT", zlib.compress(b"\0"))]
+    chunks.append(png_chunk(b"IEND", b""))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
     return path
 

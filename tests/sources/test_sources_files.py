@@ -34,6 +34,7 @@ from contracts import (
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from vidbg.errors import SourceError, SourceIncomplete
 from vidbg.frame import Colour, Frame
@@ -498,6 +499,29 @@ def test_transparent_animation_has_alpha(tmp_path: Path) -> None:
     assert frame.alpha[:, :15].min() == 1
     assert frame.alpha[:, 15:].max() == 0
     assert np.abs(frame.image[:, :15].astype(int) - (10, 20, 200)).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_animated_avif_keeps_times_and_alpha(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: str
+) -> None:
+    stored = np.dstack([numbered(3, *SIZE)[..., ::-1], np.full(SIZE[::-1], 255, np.uint8)])
+    stored[:, :20, 3] = 0
+    first, *others = [Pillow.fromarray(np.roll(stored, n, 0)).convert(mode) for n in range(3)]
+    durations = [40, 100, 400]
+    path = tmp_path / "a.avif"
+    first.save(path, save_all=True, append_images=others, duration=durations, quality=95)
+    with VideoFileSource(path) as source:
+        assert source.info.has_alpha == (mode == "RGBA")
+        frames = list(source)
+    assert [round(frame.pts, 3) for frame in frames] == [0, 0.04, 0.14]
+    assert frames[-1].duration_s == pytest.approx(0.4)
+    for frame in frames:
+        assert (frame.alpha is None) == (mode == "RGB")
+        if frame.alpha is not None:
+            assert frame.alpha[:, :16].max() < 0.05
+            assert frame.alpha[:, 24:].min() > 0.95
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageOps
+from PIL import ImageOps
 
 from vidbg.errors import SourceError
 from vidbg.frame import Alpha, Image
+from vidbg.util.photo_colour import in_srgb, mapped_to_srgb
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,10 @@ UNREAD_SUFFIXES = (
 """Of pictures that cannot be decoded here, or of which a thumbnail alone would be."""
 
 _SEQUENCES = (b"avis", b"hevc", b"hevx", b"msf1")
-_HEAD_BYTES = 1 << 16  # an ICC profile may stand before the chunk that makes a PNG move
+# An ICC profile may stand before the chunk that makes a PNG move, and an index of thousands of
+# frames before an AVIF's track for alpha.
+_HEAD_BYTES = 1 << 18
 _TIFF_EXTRA_SAMPLES = 338
-_UNCHANGED = 2
-"""A profile that moves no colour by more than this many codes is sRGB under another name."""
-
 _pillow_limit = threading.Lock()
 
 
@@ -61,10 +61,10 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture | None:
-    """Decode a photo, applying its EXIF orientation and its ICC profile.
+    """Decode a photo, applying its EXIF orientation and its colour profile.
 
-    Deep, grey, palette and CMYK photos become 8-bit BGR. If a file holds several photos, the main
-    one is read.
+    HDR (PQ, HLG) and wide gamuts are mapped to sRGB. Deep, grey, palette and CMYK photos become
+    8-bit BGR. If a file holds several photos, the main one is read.
 
     Returns:
         The picture; None where the file is not one, or too damaged to tell.
@@ -103,9 +103,13 @@ def is_animated(path: Path) -> bool:
     )
 
 
-def is_animated_webp(path: Path) -> bool:
-    """Return whether a file is a WebP with several frames; False also if it cannot be opened."""
-    return _is_animated_webp(_head(path))
+def needs_repacking(path: Path) -> bool:
+    """Return whether a file is an animation that FFmpeg cannot read or whose alpha it would lose.
+
+    These are animated WebP, and AVIF with a track for alpha. False also if it cannot be opened.
+    """
+    head = _head(path)
+    return _is_animated_webp(head) or (head[4:12] == b"ftypavis" and b"auxv" in head)
 
 
 def _is_animated_webp(head: bytes) -> bool:
@@ -145,7 +149,7 @@ def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
     turned = _upright(picture, path)
     if turned.mode.startswith(("I;16", "F")):
         return Picture(_deep(np.asarray(turned)), pixel_aspect=aspect)
-    return _split(_in_srgb(_plain(turned), path), aspect)
+    return _split(in_srgb(_plain(turned), path), aspect)
 
 
 def _by_pillow(data: bytes, path: Path) -> Picture | None:
@@ -156,7 +160,7 @@ def _by_pillow(data: bytes, path: Path) -> Picture | None:
         return None
     _check_size(path, *picture.size)
     try:
-        return decode_picture(picture, path)
+        return decode_picture(mapped_to_srgb(picture, data, path), path)
     except MemoryError:
         raise
     except Exception as error:  # the same at damaged data
@@ -206,39 +210,6 @@ def _plain(picture: Pillow.Image) -> Pillow.Image:
     if picture.has_transparency_data:
         return picture.convert("RGBA")
     return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
-
-
-def _in_srgb(picture: Pillow.Image, path: Path) -> Pillow.Image:
-    """Convert the colours to sRGB by the ICC profile; the mode is "RGB" or "RGBA"."""
-    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
-    profile = picture.info.get("icc_profile")
-    try:
-        transform = _to_srgb(profile, picture.mode, mode) if profile else None
-        if transform is not None:
-            picture = ImageCms.applyTransform(picture, transform) or picture
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        log.warning("%s: its colour profile cannot be used, sRGB is assumed: %s", path, error)
-    return picture if picture.mode == mode else picture.convert(mode)
-
-
-def _to_srgb(profile: bytes, mode: str, target: str) -> Any:
-    """Return a transform to sRGB, or None if it would change almost nothing."""
-    transform = ImageCms.buildTransform(
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),
-        mode,
-        target,
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    if mode not in ("RGB", "RGBA"):
-        return transform
-    levels = np.linspace(0, 255, 9).astype(np.uint8)
-    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(9, -1, 3)
-    probe = Pillow.fromarray(colours).convert(mode)
-    moved = ImageCms.applyTransform(probe, transform)
-    difference = np.abs(np.asarray(moved).astype(int)[..., :3] - colours)
-    return transform if int(difference.max()) > _UNCHANGED else None
 
 
 def _split(picture: Pillow.Image, aspect: Fraction) -> Picture:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from vidbg.errors import SourceError
 from vidbg.util.paths import exists, has_long_name
-from vidbg.util.photo_file import is_animated_webp
+from vidbg.util.photo_file import needs_repacking
 
 _ALLOWED = "any video that FFmpeg reads (.mp4, .mov, .mkv, .webm, .avi, .ts, .y4m, .gif ...)"
 _TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg renders text files as on a terminal
@@ -91,16 +91,16 @@ def _checked_path(path: Path, name: str) -> object:
         raise SourceError(f"{name} is a folder, not a video; name the file in it")
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{name} is empty (0 bytes); allowed is {_ALLOWED}")
-    if path.is_file() and is_animated_webp(path):
-        return _repacked_webp(path, name)
+    if path.is_file() and needs_repacking(path):
+        return _repacked(path, name)
     return str(path.absolute())  # absolute: a colon in the name must not look like a protocol
 
 
-def _repacked_webp(path: Path, name: str) -> object:
-    """Convert an animated WebP, which OpenCV decodes, to an animated PNG in memory for FFmpeg."""
+def _repacked(path: Path, name: str) -> object:
+    """Convert an animation, which OpenCV decodes, to an animated PNG in memory for FFmpeg."""
     done, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
     if not done:
-        raise SourceError(f"{name}: this animated WebP cannot be decoded; convert it to GIF or MP4")
+        raise SourceError(f"{name}: this animation cannot be decoded; convert it to GIF or MP4")
     return io.BytesIO(cv2.imencodeanimation(".png", animation)[1].tobytes())
 
 

@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Colour, Image
-from vidbg.sources.files.colour_mapping import mapped_colour, mapper_of
+from vidbg.util.colour_mapping import mapped_colour, mapper_of
 
 log = logging.getLogger(__name__)
 

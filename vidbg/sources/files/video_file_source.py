@@ -18,7 +18,6 @@ from av.video.stream import VideoStream
 
 from vidbg.errors import SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, Interlaced, StreamInfo
-from vidbg.sources.files.colour_mapping import HDR_NAMES, mapped_colour
 from vidbg.sources.files.container import open_container, source_name, video_stream
 from vidbg.sources.files.decoders import decoder_of
 from vidbg.sources.files.deinterlacing import Deinterlacer
@@ -26,6 +25,7 @@ from vidbg.sources.files.lengths import clock_breaks, origin_s, stored_end_s, st
 from vidbg.sources.files.orientation import UprightReader, has_alpha
 from vidbg.sources.files.tags import kept_tags, moved_chapters
 from vidbg.sources.files.timeline import SETTLING_S, Clock, Health, Tell, Timeline
+from vidbg.util.colour_mapping import HDR_NAMES, mapped_colour
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.packets import PacketRelay
 
@@ -142,9 +142,11 @@ class VideoFileSource(Closeable):
             video_tags=kept_tags(self._stream.metadata),
             chapters=moved_chapters(self._container.chapters(), self._origin_s),
         )
+        # the pictures of an animated AVIF or HEIF are not streams that anybody misses
+        sequence = self._container.metadata.get("major_brand") in ("avis", "msf1", "hevc")
         lost = [
             s
-            for s in self._container.streams
+            for s in ([] if sequence else self._container.streams)
             if s not in (self._stream, *relay.streams) and not (relay.chapters and s.type == "data")
         ]
         if lost:

@@ -1,4 +1,4 @@
-"""Conversion of HDR and wide gamuts to BT.709, which the rest of vidbg uses."""
+"""Conversion of HDR and wide gamuts to SDR in BT.709 or sRGB."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from vidbg.frame import Colour
 
 HDR_NAMES = {16: "PQ", 18: "HLG"}
 """By transfer, in FFmpeg's numbers (ITU-T H.273)."""
+
+SRGB = Colour(matrix=1, primaries=1, transfer=13)
 
 _BT709, _BT2020, _UNSPECIFIED = 1, 9, 2
 _WIDE = (9, 11, 12)  # BT.2020, DCI-P3, Display P3
@@ -37,7 +39,9 @@ def _sdr_transfer(colour: Colour) -> int:
 
 
 @lru_cache(maxsize=4)
-def mapper_of(width: int, height: int, colour: Colour) -> ColourMapper:
+def mapper_of(
+    width: int, height: int, colour: Colour, target: Colour | None = None
+) -> ColourMapper:
     """Return a mapper for such frames, cached for the most recent kinds.
 
     A new mapper computes its table at its first frame, which takes 2.6 s, and a background is
@@ -46,11 +50,11 @@ def mapper_of(width: int, height: int, colour: Colour) -> ColourMapper:
     Raises:
         av.FFmpegError: this FFmpeg cannot do it.
     """
-    return ColourMapper(width, height, colour)
+    return ColourMapper(width, height, colour, target or mapped_colour(colour))
 
 
 class ColourMapper:
-    """Converter of one stream's frames to BT.709 by FFmpeg's colour management (libswscale).
+    """Converter of one stream's frames to SDR by FFmpeg's colour management (libswscale).
 
     Relative to white: SDR white (203 nits in PQ, 75 % in HLG) becomes white, so that people keep
     their brightness; what is brighter, and colours outside BT.709, are clipped. About 20 ms for a
@@ -59,15 +63,15 @@ class ColourMapper:
     Args:
         width, height: of the frames as stored.
         colour: of the stream, one that `mapped_colour` changes.
+        target: what the frames become, in SDR.
     Raises:
         av.FFmpegError: this FFmpeg cannot do it.
     """
 
-    def __init__(self, width: int, height: int, colour: Colour) -> None:
+    def __init__(self, width: int, height: int, colour: Colour, target: Colour) -> None:
         hdr = colour.transfer in HDR_NAMES
         transfer = colour.transfer if hdr else _sdr_transfer(colour)
         primaries = _BT2020 if colour.primaries == _UNSPECIFIED else colour.primaries
-        target = mapped_colour(colour)
         self._lock = threading.Lock()
         self._graph = Graph()
         source = self._graph.add_buffer(
