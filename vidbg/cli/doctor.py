@@ -238,8 +238,12 @@ def _other_outputs() -> list[Output]:
 def _as_dict(findings: Findings) -> dict[str, object]:
     problems = findings.problems()
     facts = {key: value for key, value in asdict(findings).items() if "failures" not in key}
-    told = {"can_process": not problems, "problems": problems, "live_steps": findings.live_steps()}
-    return {**told, **facts}
+    summary = {
+        "can_process": not problems,
+        "problems": problems,
+        "live_steps": findings.live_steps(),
+    }
+    return {**summary, **facts}
 
 
 def show(findings: Findings, console: Console) -> None:
@@ -272,12 +276,12 @@ def _list(console: Console, title: str, lines: Sequence[str]) -> None:
 
 def _system_rows(system: System) -> list[Row]:
     features = system.cpu_features
-    told = "unknown on this system" if features is None else ", ".join(features) or "none"
+    names = "unknown on this system" if features is None else ", ".join(features) or "none"
     return [
         Row("-", "vidbg", f"{system.vidbg}, Python {system.python}"),
         Row("-", "operating system", system.os),
         Row("-", "processor", f"{system.cpu}, {system.cpu_count} logical cores"),
-        Row("-", "processor features", told),
+        Row("-", "processor features", names),
     ]
 
 

@@ -25,10 +25,10 @@ class FanOutSink(Abortable):
 
     def watched(self) -> bool | None:
         """Return True if any sink is watched, None if any cannot tell, otherwise False."""
-        told = {sink.watched() for sink in self._sinks}
-        if True in told:
+        answers = {sink.watched() for sink in self._sinks}
+        if True in answers:
             return True
-        return None if None in told else False
+        return None if None in answers else False
 
     def close(self) -> None:
         _all([sink.close for sink in self._sinks])

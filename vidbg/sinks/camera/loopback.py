@@ -157,16 +157,16 @@ def _state(folder: Path, path: Path, open_node: OpenNode) -> NodeState:
         return "absent"
     try:
         with open_node(str(path)) as node:
-            told = capability(node)
+            capabilities = capability(node)
             locked = keeps_format(node)
     except PermissionError:
         return "forbidden"
     except OSError as error:  # EBUSY: as many programs as max_openers allows have it open
         return "written" if error.errno == errno.EBUSY else "absent"
-    return _told_state(told, locked, content(folder / "state"))
+    return _state_from(capabilities, locked, content(folder / "state"))
 
 
-def _told_state(told: Capability, locked: bool, state: str) -> NodeState:
+def _state_from(capabilities: Capability, locked: bool, state: str) -> NodeState:
     """Return the state that follows from the capabilities the device announces.
 
     With exclusive_caps=1 it announces an output while it waits for a writer, a capture while it
@@ -174,9 +174,9 @@ def _told_state(told: Capability, locked: bool, state: str) -> NodeState:
     that left without STREAMON. With exclusive_caps=0 it always announces both, and only the file
     `state` of newer modules tells: "output" waits for a writer, "capture" has one or is locked.
     """
-    if told.outputs:
-        return "written" if told.captures and state == "capture" and not locked else "free"
-    if told.captures:
+    if capabilities.outputs:
+        return "written" if capabilities.captures and state == "capture" and not locked else "free"
+    if capabilities.captures:
         return "locked" if locked else "written"
     return "used up"
 

@@ -40,9 +40,9 @@ class Audience:
 
     def watched(self) -> bool | None:
         """Return True if a program reads from the device, False if none does, None if unknown."""
-        told = self._usage.watched()
-        if told is not None:
-            return told
+        known = self._usage.watched()
+        if known is not None:
+            return known
         now = self._clock()
         if self._polled_at is None or now - self._polled_at >= POLL_INTERVAL_S:
             self._polled, self._polled_at = self._poll(self._device), now
@@ -82,11 +82,11 @@ def opened_elsewhere(device: str, devices: Collection[str], root: Path = Path("/
     Args:
         devices: all v4l2loopback devices, because that count covers all of them.
     """
-    seen = opened_by_others(devices, root / "proc")
-    if seen[device]:
+    readers = opened_by_others(devices, root / "proc")
+    if readers[device]:
         return True
     count = content(root / "sys/module/v4l2loopback/refcnt")
     if not count.isdecimal():
         return None
-    unseen = int(count) - opened_by_us(devices, root / "proc") - seen.total()
-    return False if unseen == 0 else None
+    hidden = int(count) - opened_by_us(devices, root / "proc") - readers.total()
+    return False if hidden == 0 else None

@@ -95,18 +95,18 @@ class CopiedStreams:
         if isinstance(stream, AudioStream):
             codec = SOUND_CODECS[suffix]
             convert = partial(EncodedSound, stream=stream, codec=codec)
-            told = "%s becomes %s, which %s files hold"
+            text = "%s becomes %s, which %s files hold"
             if suffix != ".mkv":
-                told += "; .mkv keeps more kinds as they are"
+                text += "; .mkv keeps more kinds as they are"
         elif isinstance(stream, SubtitleStream) and is_text(stream):
             codec = TEXT_CODECS[suffix]
             convert = partial(ConvertedText, stream=stream, codec=codec)
-            told = "%s becomes %s, which %s files hold"
+            text = "%s becomes %s, which %s files hold"
         else:
             return None
         if not _holds(name, convert):
             return None
-        log.warning(told, _describe(stream), codec, suffix)
+        log.warning(text, _describe(stream), codec, suffix)
         return convert(self._container)
 
     def _put_in_time(self, packet: Any, index: int) -> None:

@@ -101,8 +101,8 @@ class CameraSource(Closeable):
         picture = self._read()
         if picture is None:
             raise SourceError(f"camera {self._name} was closed while it opened")
-        told = read_back(self._capture)
-        mode = replace(told, width=picture.shape[1], height=picture.shape[0])
+        granted = read_back(self._capture)
+        mode = replace(granted, width=picture.shape[1], height=picture.shape[0])
         if mode.serves(asked):
             _log.info("camera %s: %s", self._name, mode)
         else:

@@ -51,17 +51,19 @@ def _camera(entry: Path, open_node: OpenNode) -> CameraInfo | None:
     name = content(entry / "name") or f"camera {index}"
     try:
         with open_node(device) as node:
-            told = capability(node)
-            offer = formats(node, told) if told.captures else ()
+            capabilities = capability(node)
+            offer = formats(node, capabilities) if capabilities.captures else ()
     except PermissionError:
         # If the node cannot be queried, only a device's first node is assumed to be its camera.
         first = content(entry / "index") in ("", "0")
         return CameraInfo(index, device, name, problem=_no_permission(device)) if first else None
     except OSError as error:
         return CameraInfo(index, device, name, problem=f"{device} does not answer: {error}")
-    if not told.captures:
+    if not capabilities.captures:
         return None
-    return CameraInfo(index, device, name, told.virtual, bus=told.bus, formats=offer)
+    return CameraInfo(
+        index, device, name, capabilities.virtual, bus=capabilities.bus, formats=offer
+    )
 
 
 def refusal(device: str, open_node: OpenNode = VideoNode) -> str | None:
@@ -70,14 +72,14 @@ def refusal(device: str, open_node: OpenNode = VideoNode) -> str | None:
         return f"there is no camera {device}. Plug it in, or choose one that `vidbg devices` lists"
     try:
         with open_node(device) as node:
-            told = capability(node)
+            capabilities = capability(node)
     except PermissionError:
         return _no_permission(device)
     except OSError as error:
         return f"{device} is no camera ({error.strerror}). `vidbg devices` lists the cameras"
-    if not told.captures:
+    if not capabilities.captures:
         return (
-            f"{device} ({told.card}) gives no pictures: it is a metadata or an output "
+            f"{device} ({capabilities.card}) gives no pictures: it is a metadata or an output "
             "node. `vidbg devices` lists the cameras"
         )
     return None
