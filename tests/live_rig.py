@@ -20,7 +20,7 @@ from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import Arrays, GraphPlan
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.live import Appearance, LiveReport, LiveStatus, Supervisor
+from vidbg.pipeline.live import Appearance, LiveConfig, LiveReport, LiveStatus, Supervisor
 from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
@@ -210,6 +210,21 @@ class Rig:
             **options,
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def config(self) -> LiveConfig:
+        """As a LiveRun's."""
+        look = self.supervisor.look
+        return LiveConfig(
+            background=look.compositing,
+            mirror=look.mirror,
+            picture=look.picture,
+            camera="synthetic",
+        )
+
+    def change(self, config: LiveConfig) -> None:
+        """As a LiveRun."""
+        self.supervisor.change(config.look)
 
     def _open_source(self) -> RigSource:
         self.opened += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from vidbg.util.choices import check_choice
@@ -31,22 +32,41 @@ TARGETS: dict[Target, str] = {
 T = TypeVar("T")
 
 
+Section = Literal[
+    "Background",
+    "Edge",
+    "Person",
+    "Picture",
+    "Framing",
+    "Overlay",
+    "Camera",
+    "Output",
+    "Away",
+    "Quality",
+]
+"""Headings of the page, in their order."""
+
+Kind = Literal["check", "number", "choice", "text", "texts", "file", "colour", "background"]
+"""How the page shows an option."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Control for an option in the panel: a slider for a number, a checkbox otherwise.
+    """How the page and the API show an option.
 
     Attributes:
         section: the heading that it stands under.
         label: its text on the page.
-        step: of the slider.
-        on, off: values of the checkbox when it is ticked and when it is not.
+        step: of a number.
+        labels: texts of the choices, where the words themselves are not clear.
+        kind: where the option's type does not say it, such as "colour" for a text.
     """
 
-    section: str
+    section: Section
     label: str
     step: float = 1.0
-    on: bool | str = True
-    off: bool | str = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +94,7 @@ class Option(Generic[T]):
         in_file: it may stand in the config file and the environment.
         is_path: relative paths in the config file are taken from the file's folder.
         live: may change while `vidbg run` is running.
-        control: how the panel shows it; None if it does not.
+        control: how page and API show it; None for an option without a control.
         example: its value in the example of the config file; None for the default.
     """
 
@@ -121,6 +141,18 @@ class Option(Generic[T]):
         """The allowed words; empty if the option is not a choice."""
         kind = self.value_type
         return get_args(kind) if get_origin(kind) is Literal else ()
+
+    @property
+    def kind(self) -> Kind:
+        """What the page shows it as."""
+        if self.control is not None and self.control.kind is not None:
+            return self.control.kind
+        if self.choices:
+            return "choice"
+        if get_origin(self.value_type) is list:
+            return "texts"
+        kinds: dict[Any, Kind] = {bool: "check", int: "number", float: "number", Path: "file"}
+        return kinds.get(self.value_type, "text")
 
     @property
     def range(self) -> str:

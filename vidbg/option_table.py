@@ -55,6 +55,7 @@ BACKGROUND = Option(
     commands=("process", "run", "bench"),
     target="compositing",
     live=True,
+    control=Control("Background", "Background", kind="background"),
     example="blur:60",
 )
 FIT = Option[Fit](
@@ -67,7 +68,11 @@ FIT = Option[Fit](
     commands=SHARED,
     target="compositing",
     live=True,
-    control=Control("Picture", "Show all of the background, with bars", on="contain", off="cover"),
+    control=Control(
+        "Background",
+        "Shape",
+        labels={"cover": "Fill the frame", "contain": "Show all of it, between bars"},
+    ),
 )
 OFFSET = Option(
     name="offset",
@@ -780,16 +785,6 @@ def check_config(config: object, target: Target) -> None:
 
 LIVE_OPTIONS = tuple(option for option in OPTIONS if option.live)
 """What may change while `vidbg run` goes on."""
-
-PANEL_SECTIONS = ("Edge", "Picture")
-
-PANEL_OPTIONS = tuple(
-    option
-    for section in PANEL_SECTIONS
-    for option in LIVE_OPTIONS
-    if option.control is not None and option.control.section == section
-)
-"""What the panel's page has a control for, beside the background, section by section."""
 
 SHARED_OPTIONS = tuple(o for o in OPTIONS if {"process", "run"} <= set(o.commands))
 """What `vidbg process`, too, takes from the config file and the environment."""

@@ -19,8 +19,8 @@ from vidbg.cli.config_command import example
 from vidbg.cli.options import help_text
 from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.errors import ConfigError
-from vidbg.option import TARGETS, Command, Option, Target
-from vidbg.option_table import LIVE_OPTIONS, OPTIONS, PANEL_OPTIONS, options_for, options_of
+from vidbg.option import TARGETS, Command, Kind, Option, Target
+from vidbg.option_table import LIVE_OPTIONS, OPTIONS, options_for, options_of
 from vidbg.pipeline.live import Appearance
 from vidbg.util.choices import Fit
 
@@ -199,16 +199,11 @@ def test_what_is_live_can_be_changed() -> None:
         assert option.target in ("compositing", "picture") or option.config_field in looks, (
             f"--{option.key} is live, but {Appearance.__name__} has no {option.config_field}"
         )
-    controlled = {option.name for option in OPTIONS if option.control is not None}
-    assert controlled == {option.name for option in PANEL_OPTIONS}, (
-        "an option with a control is live, and its section is one of PANEL_SECTIONS"
-    )
-    for option in PANEL_OPTIONS:
-        if option.choices:
-            assert option.control is not None
-            assert {option.control.on, option.control.off} <= set(option.choices)
-        else:
-            assert option.limits is not None or option.value_type is bool
+    for option in OPTIONS:
+        if option.control is not None:
+            assert option.live, f"--{option.key} has a control, which is for live options"
+            assert set(option.control.labels) <= set(option.choices)
+        assert option.kind in get_args(Kind)
 
 
 def test_fit_is_an_alias_of_contain() -> None:

@@ -147,10 +147,10 @@ def test_a_panel_is_served_and_its_address_told() -> None:
     messages: list[str] = []
     with vidbg.LiveRun(config(panel=0, output="none"), on_message=messages.append):
         url = next(text for text in messages if text.startswith("panel: "))[len("panel: ") :]
-        with urlopen(part(url, "state"), timeout=5) as answer:
+        with urlopen(part(url, "api/v1/state"), timeout=5) as answer:
             assert answer.status == 200
     with pytest.raises(URLError):  # closed, though it never ran
-        urlopen(part(url, "state"), timeout=5)
+        urlopen(part(url, "api/v1/state"), timeout=5)
 
 
 def test_the_room_on_air_is_told(caplog: pytest.LogCaptureFixture) -> None:

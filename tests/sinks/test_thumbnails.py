@@ -12,15 +12,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from api_client import Served
 from clips import write_clip
 from PIL import Image as PIL
 from profiles import display_p3
-from web_client import ask
 
 from vidbg.compositing.scaling import fill
 from vidbg.frame import Image
-from vidbg.pipeline.live import thumbnails
-from vidbg.pipeline.live.live_panel import LivePanel
+from vidbg.pipeline.live.controls import live_api, thumbnails
 from vidbg.util.photo_file import read_picture
 
 pytest.importorskip("aiohttp")
@@ -120,7 +119,9 @@ def test_what_cannot_be_read_is_told_once(
     file = tmp_path / f"broken{suffix}"
     file.write_bytes(data)
     assert thumbnails.thumbnail(file) is thumbnails.thumbnail(file) is None
-    assert len([r for r in caplog.records if r.name == "vidbg.pipeline.live.thumbnails"]) == 1
+    assert (
+        len([r for r in caplog.records if r.name == "vidbg.pipeline.live.controls.thumbnails"]) == 1
+    )
     assert thumbnails.thumbnail(tmp_path / "missing.png") is None
 
 
@@ -135,42 +136,46 @@ def test_it_is_kept_until_the_file_changes(tmp_path: Path) -> None:
 
 
 def test_they_are_made_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [tmp_path / f"{number}.png" for number in range(6)]
-    panel, busy, most = LivePanel(0, files), threading.Semaphore(1), []
+    for number in range(6):
+        (tmp_path / f"{number}.png").touch()
+    busy, most = threading.Semaphore(1), []
 
-    def slow(_: int) -> bytes:
+    def slow(_: Path) -> bytes:
         most.append(busy.acquire(blocking=False))
         time.sleep(0.05)
         busy.release()
         return b"jpeg"
 
-    monkeypatch.setattr(panel, "thumbnail", slow)
-    port = int(panel.url.split("/")[2].rpartition(":")[2])
-    query = panel.url.partition("/?")[2]
-    with ThreadPoolExecutor(6) as pool:
-        asked = [pool.submit(ask, port, f"/thumbnail/{number}?{query}") for number in range(6)]
-        assert [one.result()[0] for one in asked] == [200] * 6
+    monkeypatch.setattr(live_api, "thumbnail", slow)
+    with Served(tmp_path) as served, ThreadPoolExecutor(6) as pool:
+        files = served.client.get("/backgrounds")["files"]
+        asked = [
+            pool.submit(served.client.ask, "GET", f"/backgrounds/{file['id']}/thumbnail")
+            for file in files
+        ]
+        assert [one.result() for one in asked] == [(200, b"jpeg")] * 6
     assert most == [True] * 6
-    panel.close()
 
 
 def test_clients_that_do_not_wait_for_their_turn_cost_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    panel = LivePanel(0, [tmp_path / "a.png"])
-    made: list[int] = []
+    (tmp_path / "a.png").touch()
+    made: list[Path] = []
 
-    def slow(number: int) -> bytes:
-        made.append(number)
+    def slow(path: Path) -> bytes:
+        made.append(path)
         time.sleep(0.3)
         return b"jpeg"
 
-    monkeypatch.setattr(panel, "thumbnail", slow)
-    port, query = int(panel.url.split("/")[2].rpartition(":")[2]), panel.url.partition("/?")[2]
-    for _ in range(20):
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            client.sendall(f"GET /thumbnail/0?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-    assert ask(port, f"/thumbnail/0?{query}")[0] == 200
+    monkeypatch.setattr(live_api, "thumbnail", slow)
+    with Served(tmp_path) as served:
+        client = served.client
+        path = f"/backgrounds/{client.get('/backgrounds')['files'][0]['id']}/thumbnail"
+        request = f"GET /api/v1{path}?token={client.token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", client.port)) as connection:
+                connection.sendall(request.encode())
+        assert client.ask("GET", path)[0] == 200
     assert len(made) <= 3
     assert not caplog.records
-    panel.close()

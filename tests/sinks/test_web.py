@@ -218,7 +218,7 @@ def test_clients_that_have_gone_silently_are_dropped(
     path: bytes, reads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They leave no word: their machine is off, or they take and answer nothing any more."""
-    monkeypatch.setattr(web_server, "_SILENCE_S", 0.4)
+    monkeypatch.setattr(web_server, "SILENCE_S", 0.4)
     with WebSink(INFO) as sink, socket.create_connection(("127.0.0.1", sink.port)) as client:
         client.sendall(b"GET /" + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n")
         client.sendall((_UPGRADE + _KEY if path == b"ws" else b"") + b"\r\n")
@@ -243,7 +243,8 @@ def test_clients_that_have_gone_silently_are_dropped(
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "vidbg.sinks.web.web_server", raising=False)
+    for name in ("web_server", "newest_jpeg"):
+        monkeypatch.delitem(sys.modules, f"vidbg.sinks.web.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     with pytest.raises(SinkError, match=r"`pip install .*\[web\]'`"):
         WebSink(INFO)

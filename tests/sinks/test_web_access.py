@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
-from web_client import ask, part, say, token_of
+from web_client import ask, say, token_of
 
-from vidbg.compositing import CompositingConfig
-from vidbg.compositing.backgrounds import BlurSpec
 from vidbg.frame import Frame, StreamInfo
-from vidbg.pipeline.live import Appearance
 from vidbg.sinks.web.web_sink import WebSink
 from vidbg.sinks.web.web_token import access_token, secret_file
 
 pytest.importorskip("aiohttp")
-from vidbg.pipeline.live.live_panel import LivePanel
-from vidbg.sinks.web import web_access, web_peer, web_service
+from api_client import PREFIX, Served
+
+from vidbg.pipeline.live.controls.live_api import LiveApi
+from vidbg.sinks.web import api_server, web_access, web_peer, web_service
+from vidbg.sinks.web.api_route import Upload, routes_of
 
 INFO = StreamInfo(64, 48, live=True)
 JSON = "Content-Type: application/json"
-PANEL_ROUTES = ["/", "/page.js", "/page.css", "/picture.js", "/state", "/ws", "/thumbnail/0", "/no"]
+TABLE = [(route, PREFIX + re.sub(r"[{}]", "", route.path)) for route in routes_of(LiveApi)]
+"""Every route of the API, and its path with a text for each parameter."""
+
+API_ROUTES = [
+    *((route.method, path) for route, path in TABLE),
+    *(("GET", PREFIX + path) for path in ("/openapi.json", "/events", "/preview", "/no")),
+]
+JSON_ROUTES = [(each.method, path) for each, path in TABLE if each.body not in (None, Upload)]
+PAGE_ROUTES = [("GET", "/"), ("GET", "/page/app.js"), ("GET", "/page/no.js"), ("GET", "/page/")]
 WEB_ROUTES = ["/", "/page.js", "/page.css", "/picture.js", "/stream.mjpg", "/ws", "/no"]
 PROTECTION = (
     "X-Frame-Options: DENY",
@@ -39,22 +49,10 @@ PROTECTION = (
 )
 
 
-class Run:
-    look = Appearance(CompositingConfig(BlurSpec()))
-
-    def change(self, look: Appearance) -> None:
-        self.look = look
-
-    def stop(self) -> None:
-        raise AssertionError("nobody may")
-
-
 @pytest.fixture
-def panel() -> Iterator[LivePanel]:
-    panel = LivePanel(0, [])
-    panel.run = Run()
-    yield panel
-    panel.close()
+def served() -> Iterator[Served]:
+    with Served() as served:
+        yield served
 
 
 @pytest.fixture
@@ -70,12 +68,18 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_access, "is_own_account", lambda _: False)
 
 
-def port_of(panel: LivePanel) -> int:
-    return int(panel.url.split("/")[2].rpartition(":")[2])
-
-
 def statuses(port: int, routes: list[str], query: str, *headers: str) -> set[int]:
     return {ask(port, route + query, *headers)[0] for route in routes}
+
+
+def answers(port: int, routes: Sequence[tuple[str, str]], query: str, *headers: str) -> set[int]:
+    """The statuses of routes, asked with their methods and a body where one may take it."""
+    found = set()
+    for method, path in routes:
+        body = b"" if method in ("GET", "DELETE") else b"{}"
+        kind = [JSON] if body else []
+        found.add(ask(port, path + query, *headers, *kind, method=method, body=body)[0])
+    return found
 
 
 FOREIGN = [
@@ -96,13 +100,14 @@ FOREIGN = [
 
 @pytest.mark.parametrize("headers", FOREIGN)
 def test_other_pages_are_refused_on_every_route(
-    panel: LivePanel, sink: WebSink, headers: list[str]
+    served: Served, sink: WebSink, headers: list[str]
 ) -> None:
     """Though they know the address, token and all."""
-    port, query = port_of(panel), f"?token={token_of(panel.url)}"
-    assert statuses(port, PANEL_ROUTES, query, *headers) == {403}
-    assert ask(port, f"/look{query}", JSON, *headers, method="POST", body=b"{}")[0] == 403
-    assert ask(port, f"/look{query}", *headers, method="OPTIONS")[0] == 403
+    port, query, before = served.client.port, f"?token={served.client.token}", served.run.config
+    routes = [*API_ROUTES, *PAGE_ROUTES, ("OPTIONS", f"{PREFIX}/settings")]
+    assert answers(port, routes, query, *headers) == {403}
+    assert served.run.config is before
+    assert not served.run.stopped
     assert statuses(sink.port, WEB_ROUTES, f"?token={token_of(sink.url)}", *headers) == {403}
 
 
@@ -130,33 +135,34 @@ def test_other_pages_are_refused_on_every_route(
         ("[::1]", 200),
     ],
 )
-def test_the_panel_answers_to_its_own_names_alone(panel: LivePanel, host: str, status: int) -> None:
-    port = port_of(panel)
-    path = f"/state?token={token_of(panel.url)}"
+def test_the_panel_answers_to_its_own_names_alone(served: Served, host: str, status: int) -> None:
+    port = served.client.port
+    path = f"{PREFIX}/state?token={served.client.token}"
     assert ask(port, path, host=host.format(port=port))[0] == status
 
 
-def test_a_request_names_its_host_once_and_asks_for_a_path(panel: LivePanel) -> None:
-    port, token = port_of(panel), token_of(panel.url)
+def test_a_request_names_its_host_once_and_asks_for_a_path(served: Served) -> None:
+    port, token = served.client.port, served.client.token
     for request in (
-        f"GET /state?token={token} HTTP/1.1\r\n\r\n",
-        f"GET http://evil.example/state?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-        f"GET http://127.0.0.1/state?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        f"GET {PREFIX}/state?token={token} HTTP/1.1\r\n\r\n",
+        f"GET http://evil.example{PREFIX}/state?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        f"GET http://127.0.0.1{PREFIX}/state?token={token} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     ):
         assert say(port, request.encode(), 1.0)[0] == 400
 
 
-@pytest.mark.parametrize("route", [*PANEL_ROUTES, "/look"])
-def test_no_answer_may_be_framed(panel: LivePanel, route: str) -> None:
-    for query in (f"?token={token_of(panel.url)}", "?token=wrong"):
-        text = ask(port_of(panel), route + query, "User-Agent: Mozilla/5.0")[1]
+@pytest.mark.parametrize("route", [*PAGE_ROUTES, *API_ROUTES])
+def test_no_answer_may_be_framed(served: Served, route: tuple[str, str]) -> None:
+    for query in (f"?token={served.client.token}", "?token=wrong"):
+        port, agent = served.client.port, "User-Agent: Mozilla/5.0"
+        text = ask(port, route[1] + query, agent, method=route[0])[1]
         assert [line for line in PROTECTION if line not in text] == []
 
 
 @pytest.mark.usefixtures("stranger")
-def test_who_does_not_know_the_token_gets_nothing(panel: LivePanel, sink: WebSink) -> None:
-    port, other = port_of(panel), token_of(sink.url)
+def test_who_does_not_know_the_token_gets_nothing(served: Served, sink: WebSink) -> None:
+    port, other = served.client.port, token_of(sink.url)
     for query in (
         "",
         "?token=",
@@ -165,44 +171,43 @@ def test_who_does_not_know_the_token_gets_nothing(panel: LivePanel, sink: WebSin
         f"?token={other}",
         f"?token={'x' * 999}",
     ):
-        assert statuses(port, PANEL_ROUTES, query) == {401}
-        assert ask(port, f"/look{query}", JSON, method="POST", body=b"{}")[0] == 401
-    assert statuses(sink.port, WEB_ROUTES, f"?token={token_of(panel.url)}") == {401}
-    assert statuses(port, ["/state"], "", "Authorization: Bearer x", "Cookie: token=y") == {401}
+        assert answers(port, API_ROUTES, query) == {401}
+    assert not served.run.stopped
+    assert statuses(sink.port, WEB_ROUTES, f"?token={served.client.token}") == {401}
+    assert statuses(
+        port, [f"{PREFIX}/state"], "", "Authorization: Bearer x", "Cookie: token=y"
+    ) == {401}
 
 
 @pytest.mark.usefixtures("stranger")
-def test_the_token_opens_by_the_address_or_by_a_header(panel: LivePanel, sink: WebSink) -> None:
-    port, token = port_of(panel), token_of(panel.url)
-    page = ask(port, f"/?token={token}", "Sec-Fetch-Site: none")[1]
-    assert f'src="page.js?token={token}"' in page
-    assert ask(port, f"/page.js?token={token}", "Sec-Fetch-Site: same-origin")[0] == 200
-    assert ask(port, "/state", f"Authorization: Bearer {token}")[0] == 200
+def test_the_token_opens_by_the_address_or_by_a_header(served: Served, sink: WebSink) -> None:
+    port, token = served.client.port, served.client.token
+    assert ask(port, f"{PREFIX}/state", f"Authorization: Bearer {token}")[0] == 200
     own = f"Origin: http://127.0.0.1:{port}"
-    changed = ask(port, f"/look?token={token}", JSON, own, method="POST", body=b'{"mirror": true}')
-    assert changed[0] == 200
-    assert panel.run is not None
-    assert panel.run.look.mirror
+    path, body = f"{PREFIX}/settings?token={token}", b'{"mirror": true}'
+    assert ask(port, path, JSON, own, method="PATCH", body=body)[0] == 200
+    assert served.run.config.mirror
     assert ask(sink.port, f"/?token={token_of(sink.url)}")[0] == 200
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="accounts are told on Linux alone")
-def test_programs_of_the_same_account_need_no_token(panel: LivePanel) -> None:
-    port = port_of(panel)
-    assert ask(port, "/state")[0] == 200
-    assert ask(port, "/", "User-Agent: Mozilla/5.0", "Sec-Fetch-Site: none")[0] == 200
+def test_programs_of_the_same_account_need_no_token(served: Served) -> None:
+    port = served.client.port
+    state = f"{PREFIX}/state"
+    assert ask(port, state)[0] == 200
+    assert ask(port, state, "User-Agent: Mozilla/5.0", "Sec-Fetch-Site: none")[0] == 200
     own = f"Origin: http://127.0.0.1:{port}"  # all that some browsers say for a WebSocket
-    assert ask(port, "/ws", "User-Agent: Mozilla/5.0", own)[0] == 400
+    assert ask(port, f"{PREFIX}/events", "User-Agent: Mozilla/5.0", own)[0] == 400
     # A browser that does not tell who made it ask may have been sent by any page.
-    assert ask(port, "/state", "User-Agent: Mozilla/5.0")[0] == 401
+    assert ask(port, state, "User-Agent: Mozilla/5.0")[0] == 401
 
 
 def test_what_stands_in_place_of_a_token_is_not_put_into_the_page(
-    panel: LivePanel, monkeypatch: pytest.MonkeyPatch
+    sink: WebSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when another program opens such an address in a browser that needs no token."""
     monkeypatch.setattr(web_access, "is_own_account", lambda _: True)
-    status, page = ask(port_of(panel), '/?token="><b>x</b>', "Sec-Fetch-Site: none")
+    status, page = ask(sink.port, '/?token="><b>x</b>', "Sec-Fetch-Site: none")
     assert status == 200
     assert "<b>x</b>" not in page
     assert "page.js?token=%22%3E%3Cb%3Ex%3C%2Fb%3E" in page
@@ -211,7 +216,7 @@ def test_what_stands_in_place_of_a_token_is_not_put_into_the_page(
 @pytest.mark.skipif(
     not sys.platform.startswith("linux") or os.geteuid() != 0, reason="needs a second account"
 )
-def test_another_account_needs_the_token(panel: LivePanel, sink: WebSink) -> None:
+def test_another_account_needs_the_token(served: Served, sink: WebSink) -> None:
     def fetch(url: str) -> str:
         code = (
             "import encodings.idna, os, sys, urllib.request, urllib.error\n"
@@ -223,10 +228,10 @@ def test_another_account_needs_the_token(panel: LivePanel, sink: WebSink) -> Non
         assert not done.stderr
         return done.stdout.strip()
 
-    bare = panel.url.partition("?")[0]
-    assert fetch(f"{bare}state") == "401"
+    bare = served.server.url.partition("/?")[0] + PREFIX
+    assert fetch(f"{bare}/state") == "401"
     assert fetch(f"{sink.url.partition('?')[0]}stream.mjpg") == "401"
-    assert fetch(part(panel.url, "state")) == "200"
+    assert fetch(f"{bare}/state?token={served.client.token}") == "200"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="accounts are told on Linux alone")
@@ -319,34 +324,39 @@ def test_without_a_place_for_the_secret_each_start_has_its_own(
         assert "change with each start" in caplog.text
 
 
-LOOK_BODIES = [
-    b"", b"{", b"null", b"[" * 2000, b"[" * 2000 + b"]" * 2000, b'{"a":' * 700, b"\xff\xfe\x00",
-    b'{"feather_px": 1' + b"0" * 400 + b"}", b'{"feather_px": 1' + b"0" * 4000 + b"}",
-    b'{"feather_px": -1' + b"0" * 400 + b"}", b'{"light_wrap": 1e999}', b'{"offset_px": NaN}',
-    b'{"background": {"kind": "file", "number": 1' + b"0" * 400 + b"}}",
-    b'{"background": {"kind": "file", "number": true}}',
-    b'{"background": {"kind": "blur", "strength": 1' + b"0" * 400 + b"}}",
-    b'{"background": {"kind": "blur", "strength": 0}}',
-    b'{"background": {"kind": ["blur"]}}', b'{"strength": {}}', b'{"colour": [1]}',
+BODIES = [
+    b"", b"{", b"null", b"7", b"[" * 2000, b"[" * 2000 + b"]" * 2000, b'{"a":' * 7000,
+    b"\xff\xfe\x00", b'{"a":' * 2000 + b"1" + b"}" * 2000, b'"\xed\xa0\x80"', b'{"\\ud800": 1}',
+    b'{"feather": 1' + b"0" * 400 + b"}", b'{"feather": 1' + b"0" * 70000 + b"}",
+    b'{"feather": -1' + b"0" * 400 + b"}", b'{"light-wrap": 1e999}', b'{"offset": NaN}',
+    b'{"background": {"kind": "none"}}', b'{"background": ["blur"]}', b'{"keys": 5}',
+    b'{"keys": [5]}',
+    b'{"token": 5, "confirm": "yes"}', b'{"purpose": "fun"}', b'{"purpose": null}',
+    b'{"__proto__": {"mirror": true}}', b'{"mirror": true, "mirror": 5}',
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", LOOK_BODIES)
+@pytest.mark.parametrize("body", BODIES)
 def test_bodies_that_say_nothing_sensible(
-    panel: LivePanel, body: bytes, caplog: pytest.LogCaptureFixture
+    served: Served, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert ask(port_of(panel), "/look", JSON, method="POST", body=body)[0] in (400, 413)
+    before = served.run.config
+    for method, path in JSON_ROUTES:
+        status, text = ask(served.client.port, path, JSON, method=method, body=body)
+        assert status in (400, 404, 409, 413, 415), (method, path, text)
+        assert '"error":{"message":' in text
+    assert served.run.config is before
     assert not caplog.records
 
 
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        (["Content-Type: application/json; charset=nonsense"], 400),
-        (["Content-Type: application/json; charset=utf-16"], 400),
+        (["Content-Type: application/json; charset=nonsense"], 415),
+        (["Content-Type: application/json; charset=utf-16"], 415),
         (["Content-Type: application/json; charset=\x00"], 400),
-        (["Content-Type: application/json; charset=hex"], 400),
-        (["Content-Type: application/json; charset=idna"], 200),
+        (["Content-Type: application/json; charset=hex"], 415),
+        (["Content-Type: application/json; charset=utf-8"], 200),
         ([JSON, "Content-Encoding: gzip"], 415),
         ([JSON, "Content-Encoding: deflate"], 415),
         ([JSON, "Transfer-Encoding: chunked"], 400),
@@ -357,10 +367,12 @@ def test_bodies_that_say_nothing_sensible(
     ],
 )
 def test_bodies_that_cannot_be_read(
-    panel: LivePanel, headers: list[str], status: int, caplog: pytest.LogCaptureFixture
+    served: Served, headers: list[str], status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = b'{"mirror": false}'
-    assert ask(port_of(panel), "/look", *headers, method="POST", body=body)[0] == status
+    path = f"{PREFIX}/settings"
+    assert ask(served.client.port, path, *headers, method="PATCH", body=body)[0] == status
+    assert served.run.config.mirror is False
     assert not caplog.records
 
 
@@ -369,74 +381,87 @@ def test_bodies_that_cannot_be_read(
     [
         b"\r\n\r\n", b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n",
         b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-        b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
-        b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nno colon\r\n\r\n",
-        b"POST /look HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n",
-        b"POST /look HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET /api/v1/state HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
+        b"GET /api/v1/state HTTP/1.1\r\nHost: 127.0.0.1\r\nno colon\r\n\r\n",
+        b"PATCH /api/v1/settings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n",
+        b"PATCH /api/v1/settings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
         b"GET /\x00 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-        b"GET /thumbnail/\xd9\xa3 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+        b"GET /api/v1/backgrounds/\xd9\xa3/thumbnail HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"Connection: close\r\n\r\n",
         b"GET /% HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
     ],
 )  # fmt: skip
 def test_what_is_no_request_leaves_no_trace(
-    panel: LivePanel, request_: bytes, caplog: pytest.LogCaptureFixture
+    served: Served, request_: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert say(port_of(panel), request_, 1.0)[0] in (0, 400, 404, 414, 431)
+    assert say(served.client.port, request_, 1.0)[0] in (0, 400, 404, 414, 431)
     assert not caplog.records
 
 
-@pytest.mark.parametrize("path", ["/", "/state", "/stream.mjpg", "/ws", "/look"])
-def test_clients_that_leave_early_leave_no_trace(
-    panel: LivePanel, sink: WebSink, path: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("path", ["/", "/stream.mjpg", "/ws"])
+def test_clients_of_the_web_output_that_leave_early_leave_no_trace(
+    sink: WebSink, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    upgrade = (
-        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
-    )
-    method, rest = (b"POST", f"{JSON}\r\nContent-Length: 90\r\n\r\n{{".encode()), b"\r\n"
-    verb = method[0] if path == "/look" else b"GET"
-    tail = method[1] if path == "/look" else (upgrade + rest if path == "/ws" else rest)
-    for port in (port_of(panel), sink.port):
-        for reset in (True, False):
-            with socket.create_connection(("127.0.0.1", port)) as client:
-                client.sendall(verb + f" {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode() + tail)
-                if reset:
-                    linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        sink.write(Frame(np.zeros((48, 64, 3), np.uint8), 1.0, 1))
+    leave_early(sink.port, f"GET {path}", UPGRADE if path == "/ws" else b"\r\n")
+    sink.write(Frame(np.zeros((48, 64, 3), np.uint8), 1.0, 1))
     time.sleep(0.3)
-    assert ask(port_of(panel), "/state")[0] == 200
+    assert ask(sink.port, "/")[0] == 200
     assert not caplog.records
 
 
-@pytest.mark.parametrize(
-    "beginning",
-    [
-        b"",
-        b"G",
-        b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\n",
-        b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /st",
-        b"POST /look HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        b"Content-Length: 10\r\n\r\n{",
-        b"POST /state HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n{",
-    ],
-)
-def test_half_a_request_is_not_waited_for(
-    beginning: bytes, monkeypatch: pytest.MonkeyPatch
+def test_clients_that_leave_early_leave_no_trace(
+    served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from vidbg.sinks.web import panel_server
+    caplog.set_level(logging.INFO)
+    for method, path in [*API_ROUTES, *PAGE_ROUTES]:
+        rest = UPGRADE if path.endswith(("/events", "/preview")) else b"\r\n"
+        if method != "GET":
+            rest = f"{JSON}\r\nContent-Length: 90\r\n\r\n{{".encode()
+        leave_early(served.client.port, f"{method} {path}", rest)
+    time.sleep(0.3)
+    assert ask(served.client.port, f"{PREFIX}/state")[0] == 200
+    assert not caplog.records
 
+
+UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+HEAD = " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+def leave_early(port: int, line: str, rest: bytes) -> None:
+    """Ask, and leave at once, with a reset and without."""
+    for reset in (True, False):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall((line + HEAD).encode() + rest)
+            if reset:
+                linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+def test_half_a_request_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_service, "_IDLE_S", 0.5)
     monkeypatch.setattr(web_service, "_LINGER_S", 0.3)
-    monkeypatch.setattr(panel_server, "_REQUEST_S", 0.5)
-    panel = LivePanel(0, [])
-    with socket.create_connection(("127.0.0.1", port_of(panel))) as client:
-        client.settimeout(8)
-        client.sendall(beginning)
+    monkeypatch.setattr(api_server, "_REQUEST_S", 0.5)
+    beginnings = [
+        "",
+        "G",
+        f"GET {PREFIX}/state{HEAD}",
+        f"GET {PREFIX}/state{HEAD}\r\nGET {PREFIX}/st",
+        f"POST {PREFIX}/state{HEAD}Content-Length: 10\r\n\r\n{{",
+        *(f"{m} {path}{HEAD}{JSON}\r\nContent-Length: 10\r\n\r\n{{" for m, path in JSON_ROUTES),
+    ]
+    with Served() as served, ExitStack() as opened:
+        address = "127.0.0.1", served.client.port
+        clients = [opened.enter_context(socket.create_connection(address)) for _ in beginnings]
+        for client, beginning in zip(clients, beginnings, strict=True):
+            client.sendall(beginning.encode())
         start = time.monotonic()
-        while client.recv(65536):
-            pass
+        for client in clients:
+            client.settimeout(8)
+            while client.recv(65536):
+                pass
         assert time.monotonic() - start < 5
-    panel.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from vidbg.cli import options
+from vidbg.option_values import parse_network_size
 from vidbg.util.limits import parse_size
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _spec(graph: Literal["network", "frame"], size: str, network_size: str | Non
     from vidbg.pipeline.gpu.frame_inputs import frame_plan
 
     width, height = parse_size("--size", size)
-    pixels = options.parse_network_size(network_size) or USUAL_PIXELS
+    pixels = parse_network_size(network_size) or USUAL_PIXELS
     if graph == "frame":
         return frame_plan(height, width, pixels).spec
     plan = plan_geometry(height, width, pixels)

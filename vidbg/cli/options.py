@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidbg.errors import ConfigError
 from vidbg.option import Command, Option, Target
 from vidbg.option_table import GPU, options_of
-from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS, parse_size
+from vidbg.option_values import to_field
 
 if TYPE_CHECKING:
-    from vidbg.compositing import BackgroundSpec, CompositingConfig
+    from vidbg.compositing import CompositingConfig
     from vidbg.config import MattingConfig
     from vidbg.picture.picture_config import PictureConfig
 
@@ -153,7 +152,7 @@ def values_for(target: Target, command: Command, params: Params) -> dict[str, An
         ConfigError: a value cannot be read.
     """
     return {
-        option.config_field: _READERS.get(option.name, _unchanged)(params[option.name])
+        option.config_field: to_field(option, params[option.name])
         for option in options_of(command)
         if option.target == target
     }
@@ -175,38 +174,3 @@ def picture_config(command: Command, params: Params) -> PictureConfig:
     from vidbg.picture.picture_config import PictureConfig
 
     return PictureConfig(**values_for("picture", command, params))
-
-
-def parse_network_size(text: str | None) -> int | None:
-    """Read a size such as "384x224" as the number of pixels of the network's input.
-
-    Raises:
-        ConfigError: it is not a size, or it has too few or too many pixels.
-    """
-    if text is None:
-        return None
-    width, height = parse_size("--network-size", text)
-    if not MIN_PIXELS <= width * height <= MAX_PIXELS:
-        raise ConfigError(
-            f"--network-size {text} has {width * height} pixels; allowed are "
-            f"{MIN_PIXELS} (128x128) to {MAX_PIXELS} (2048x2048)"
-        )
-    return width * height
-
-
-def _parse_background(text: str) -> BackgroundSpec:
-    from vidbg.compositing import parse_background
-
-    return parse_background(text)
-
-
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "background": _parse_background,
-    "network_size": parse_network_size,
-    "size": lambda text: parse_size("--size", text),
-}
-"""Readers for options whose config takes another type than the command line."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidbg.compositing.backgrounds import BlurSpec, FileSpec, PassthroughSpec
+from vidbg.errors import SinkError
 from vidbg.frame import StreamInfo
 from vidbg.matting.ladder import live_steps
 from vidbg.pipeline.live.appearance import Appearance
@@ -18,13 +20,14 @@ from vidbg.pipeline.live.network.network_loader import DeviceNetworks
 from vidbg.pipeline.live.outputs.live_outputs import check_output, reopens
 from vidbg.pipeline.live.status import LiveReport, LiveStatus
 from vidbg.pipeline.live.supervisor import Preview, Supervisor
+from vidbg.platform.installation import install_command
 from vidbg.sinks import Sink, open_output
 from vidbg.sources import Source
 from vidbg.sources.camera.cameras import camera_name, camera_source
 from vidbg.util.lifecycle import Closeable
 
 if TYPE_CHECKING:
-    from vidbg.pipeline.live.live_panel import LivePanel
+    from vidbg.pipeline.live.controls.live_server import LiveServer
     from vidbg.pipeline.live.live_preview import LivePreview
 
 logger = logging.getLogger(__name__)
@@ -109,12 +112,13 @@ class LiveRun(Closeable):
                 lambda name: tell(f"network: {name}"),
                 rate=float(info.frame_rate or 30) if config.adapt else None,
             )
-            own: list[LivePanel | LivePreview] = []
-            for open_preview in (_open_panel, _open_window):
-                preview = open_preview(config, files, info, tell)
-                if preview is not None:
-                    opened.callback(preview.close)
-                    own.append(preview)
+            own: list[Preview] = []
+            if (server := _open_server(config, tell)) is not None:
+                opened.callback(server.close)
+                own.append(server)
+            if (window := _open_window(config, files, info)) is not None:
+                opened.callback(window.close)
+                own.append(window)
             self._supervisor = Supervisor(
                 camera,
                 networks,
@@ -129,9 +133,20 @@ class LiveRun(Closeable):
                 on_status=on_status,
                 frame_limit=config.frames,
             )
-            for preview in own:
-                preview.run = self._supervisor
+            self._config = config
+            if window is not None:
+                window.run = self._supervisor
+            if server is not None:
+                server.begin(self)
             self._opened = opened.pop_all()
+
+    @property
+    def config(self) -> LiveConfig:
+        """The current config: as the run began, with what has been changed since."""
+        look = self._supervisor.look
+        return replace(
+            self._config, background=look.compositing, mirror=look.mirror, picture=look.picture
+        )
 
     @property
     def look(self) -> Appearance:
@@ -202,21 +217,23 @@ def _output(config: LiveConfig, info: StreamInfo, tell: Tell) -> Callable[[], Si
     )
 
 
-def _open_panel(
-    config: LiveConfig, files: list[Path], _: StreamInfo, tell: Tell
-) -> LivePanel | None:
+def _open_server(config: LiveConfig, tell: Tell) -> LiveServer | None:
+    """Open the server of the page and the API."""
     if config.panel is None:
         return None
-    from vidbg.pipeline.live.live_panel import LivePanel
+    try:
+        from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
+        from vidbg.pipeline.live.controls.live_server import LiveServer
+    except ImportError as error:
+        step = install_command("web")
+        raise SinkError(f"the panel needs more packages ({error}): `{step}`") from None
+    server = LiveServer(config.panel, BackgroundLibrary(config.backgrounds))
+    tell(f"panel: {server.url}")
+    return server
 
-    panel = LivePanel(config.panel, files)
-    tell(f"panel: {panel.url}")
-    return panel
 
-
-def _open_window(
-    config: LiveConfig, files: list[Path], info: StreamInfo, _: Tell
-) -> LivePreview | None:
+def _open_window(config: LiveConfig, files: list[Path], info: StreamInfo) -> LivePreview | None:
+    """Open the preview window."""
     if not config.show:
         return None
     from vidbg.pipeline.live.live_preview import LivePreview

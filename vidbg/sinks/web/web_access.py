@@ -18,8 +18,9 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -34,7 +35,7 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
 
 
-def guard(host: str, token: str) -> Middleware:
+def guard(host: str, token: str, public: str = "") -> Middleware:
     """Create a middleware that answers only requests with the token.
 
     They must come from this server's own pages, the address bar or a program.
@@ -45,6 +46,8 @@ def guard(host: str, token: str) -> Middleware:
 
     Args:
         host: the name or address that is served.
+        public: a folder whose files hold no data, such as "/page/"; they and / need no token, but
+            come from this server's own pages or the address bar as all requests do.
     """
     names = _names_of(host)
 
@@ -54,7 +57,8 @@ def guard(host: str, token: str) -> Middleware:
         if name not in names and (host in _LOOPBACK or not _is_address(name)):
             raise web.HTTPForbidden(text=f"this server is not called {name}")
         _refuse_other_sites(request)
-        if not (_knows(request, token) or (name in _LOOPBACK and _is_trusted(request))):
+        free = public and (request.path == "/" or request.path.startswith(public))
+        if not (free or _knows(request, token) or (name in _LOOPBACK and _is_trusted(request))):
             raise web.HTTPUnauthorized(
                 text="open the whole address that vidbg printed: it ends in ?token=...",
                 headers={"WWW-Authenticate": "Bearer"},

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from vidbg.util.lifecycle import Closeable
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from vidbg.sinks.web.web_server import NewestJpeg
+    from vidbg.sinks.web.newest_jpeg import NewestJpeg
 
 _START_S, _STOP_S = 10.0, 5.0
 _IDLE_S = 10.0  # a connection without a whole request for so long is closed
@@ -33,11 +33,12 @@ class WebService(Closeable):
 
     Args:
         name: in messages ("the web output").
-        make: makes the application around the newest picture, for who knows the token; called by
-            the thread that serves.
+        make: makes the application around the newest frame of each view, for who knows the token;
+            called by the thread that serves.
         host: name or address to listen at.
         port: 0 takes any that is free.
         hint: how another port is chosen, for the message.
+        views: names of what it shows.
         announced: let this account's other programs find it, see `running_pages`.
     Attributes:
         port: where it listens.
@@ -49,20 +50,22 @@ class WebService(Closeable):
     def __init__(
         self,
         name: str,
-        make: Callable[[NewestJpeg, str], web.Application],
+        make: Callable[[Mapping[str, NewestJpeg], str], web.Application],
         host: str,
         port: int,
         hint: str,
         *,
+        views: Sequence[str] = ("output",),
         announced: bool = False,
     ) -> None:
         try:
-            from vidbg.sinks.web.web_server import NewestJpeg
+            from vidbg.sinks.web.newest_jpeg import NewestJpeg
         except ImportError as error:
             step = install_command("web")
             raise SinkError(f"{name} needs aiohttp ({error}): `{step}`") from None
-        self._newest, token = NewestJpeg(), access_token(name)
-        self._make: Callable[[], web.Application] = lambda: make(self._newest, token)
+        self._views = {view: NewestJpeg() for view in views}
+        token = access_token(name)
+        self._make: Callable[[], web.Application] = lambda: make(self._views, token)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         started: Future[int] = Future()
@@ -80,20 +83,20 @@ class WebService(Closeable):
         page = RunningPage(self.url, os.getpid(), time.time())
         self._announcement = Announcement(page) if announced else None
 
-    @property
-    def watched(self) -> bool:
-        """Whether any client is watching."""
-        return self._newest.watchers > 0
+    def watched(self, view: str = "output") -> bool:
+        """Return whether any client is watching."""
+        return self._views[view].watchers > 0
 
-    def offer(self, image: Image) -> None:
+    def offer(self, image: Image, view: str = "output") -> None:
         """Replace the image without waiting.
 
         Raises:
             SinkError: the server has ended.
         """
-        self._newest.offer(image)
+        newest = self._views[view]
+        newest.offer(image)
         try:
-            self._loop.call_soon_threadsafe(self._newest.wake)
+            self._loop.call_soon_threadsafe(newest.wake)
         except RuntimeError as error:
             raise SinkError(f"the web server has ended ({error}): start again") from error
 
@@ -131,7 +134,8 @@ class WebService(Closeable):
             started.set_result(int(runner.addresses[0][1]))
             await self._stop.wait()
         finally:
-            self._newest.close()
+            for newest in self._views.values():
+                newest.close()
             await runner.cleanup()
 
 

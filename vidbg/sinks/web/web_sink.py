@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vidbg.frame import Frame, StreamInfo
@@ -12,7 +13,7 @@ from vidbg.sinks.web.web_service import WebService
 if TYPE_CHECKING:
     from aiohttp.web import Application
 
-    from vidbg.sinks.web.web_server import NewestJpeg
+    from vidbg.sinks.web.newest_jpeg import NewestJpeg
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +37,10 @@ class WebSink(LiveSink):
     def __init__(self, info: StreamInfo, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__("the web output", info.width, info.height)
 
-        def make(newest: NewestJpeg, token: str) -> Application:
+        def make(views: Mapping[str, NewestJpeg], token: str) -> Application:
             from vidbg.sinks.web.web_server import application
 
-            return application(newest, host, token)
+            return application(views["output"], host, token)
 
         self._service = WebService(self._name, make, host, port, hint="web:8091")
         self.port, self.url = self._service.port, self._service.url
@@ -53,7 +54,7 @@ class WebSink(LiveSink):
 
     def watched(self) -> bool | None:
         """Return whether any client has taken frames for half a second, by MJPEG or WebSocket."""
-        return self._service.watched
+        return self._service.watched()
 
     def _show(self, frame: Frame) -> None:
         self._service.offer(frame.image)

@@ -1,0 +1,119 @@
+"""A client of the API for tests, and a run that only keeps what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from web_client import token_of
+
+from vidbg.compositing.backgrounds import BlurSpec, FileSpec
+from vidbg.compositing.compositor import as_compositing
+from vidbg.errors import ConfigError
+from vidbg.pipeline.live import Appearance, LiveConfig
+from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
+from vidbg.pipeline.live.controls.live_server import LiveServer
+
+PREFIX = "/api/v1"
+
+
+class FakeRun:
+    """Keeps the config; a background that cannot be read is refused as a LiveRun does."""
+
+    def __init__(self, **values: Any) -> None:
+        self.config = LiveConfig(**{"camera": "synthetic", "background": BlurSpec(40), **values})
+        self.stopped = False
+
+    @property
+    def look(self) -> Appearance:
+        return self.config.look
+
+    def change(self, config: LiveConfig) -> None:
+        if as_compositing(config.background).background == FileSpec(Path("/gone.jpg")):
+            raise ConfigError("it does not exist")
+        self.config = config
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Served:
+    """A server of the page and the API whose run is a FakeRun, and a client of it."""
+
+    def __init__(self, folder: Path | None = None, **values: Any) -> None:
+        self.server = LiveServer(0, BackgroundLibrary(folder))
+        self.run = FakeRun(**values)
+        self.server.begin(self.run)  # type: ignore[arg-type]
+        self.client = ApiClient(self.server.url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.close()
+
+
+class ApiClient:
+    """Asks over real connections, each of its own.
+
+    Args:
+        url: the page's address, with its token.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.host, self.port = parts.hostname or "", parts.port or 0
+        self.token = token_of(url)
+
+    def ask(
+        self, method: str, path: str, body: Any = None, content: bytes | None = None, kind: str = ""
+    ) -> tuple[int, bytes]:
+        """The status and the body of an answer.
+
+        Args:
+            body: JSON to send.
+            content: to send as it is, of the type `kind`.
+        """
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if body is not None:
+            content, kind = json.dumps(body).encode(), "application/json"
+        if content is not None:
+            headers["Content-Type"] = kind
+        connection = HTTPConnection(self.host, self.port, timeout=10)
+        try:
+            connection.request(method, PREFIX + path, content, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        """The JSON of a successful GET."""
+        status, data = self.ask("GET", path)
+        assert status == 200, data
+        return json.loads(data)
+
+    def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """The status and the JSON of an answer."""
+        status, data = self.ask(method, path, body)
+        return status, json.loads(data)
+
+    def socket_url(self, path: str) -> str:
+        """The address of a WebSocket, with the token."""
+        mark = "&" if "?" in path else "?"
+        return f"ws://{self.host}:{self.port}{PREFIX}{path}{mark}token={self.token}"
+
+    def talk(self, what: Callable[[Any], Awaitable[Any]]) -> Any:
+        """What comes of talking with an aiohttp session."""
+        import aiohttp
+
+        async def run() -> Any:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
+                return await what(session)
+
+        return asyncio.run(run())

@@ -1,0 +1,121 @@
+"""Values of options: from JSON or TOML to the option's type, and from there to a config's field.
+
+The command line, the configuration file and the API read their values here, so that one value means
+the same in all three.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vidbg.errors import ConfigError
+from vidbg.option import Option
+from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS, parse_size
+
+EXPECTED = {
+    "check": "true or false",
+    "number": "a number",
+    "texts": "a list of texts",
+}
+"""What a value must be, by the option's kind; a text otherwise."""
+
+
+def from_json(option: Option[Any], value: Any) -> Any:
+    """Convert a value of JSON or TOML to the option's type, and check range and choices.
+
+    Raises:
+        ConfigError: it has the wrong type, is out of range, or is no choice.
+    """
+    if value is None and option.default is None:
+        return None
+    kind = option.value_type
+    wrong = ConfigError(
+        f"{option.key} is {_shortened(value)}; it must be {EXPECTED.get(option.kind, 'a text')}"
+    )
+    if option.limits is not None or kind in (int, float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong
+        if kind is int and value != int(value if math.isfinite(value) else 0):
+            raise ConfigError(f"{option.key} is {value!r}; it must be a whole number")
+        try:
+            value = kind(value)
+        except OverflowError:
+            raise ConfigError(f"{option.key} is far out of its range") from None
+        if not math.isfinite(value):
+            raise wrong
+    elif kind is bool:
+        if not isinstance(value, bool):
+            raise wrong
+    elif option.kind == "texts":
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise wrong
+        value = texts
+    elif not isinstance(value, str):
+        raise wrong
+    elif kind is Path:
+        value = Path(value).expanduser()
+    return option.checked(value, option.key)
+
+
+def to_field(option: Option[Any], value: Any) -> Any:
+    """Convert an option's value to what the config's field holds.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return _READERS.get(option.name, _unchanged)(value)
+
+
+def to_json(value: Any) -> Any:
+    """Convert the value of a config's field to JSON, in the words of the command line."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        if len(value) == 2 and all(isinstance(side, int) for side in value):
+            return f"{value[0]}x{value[1]}"
+        return [to_json(each) for each in value]
+    return str(value)
+
+
+def parse_network_size(text: str | None) -> int | None:
+    """Read a size such as "384x224" as the number of pixels of the network's input.
+
+    Raises:
+        ConfigError: it is not a size, or it has too few or too many pixels.
+    """
+    if text is None:
+        return None
+    width, height = parse_size("--network-size", text)
+    if not MIN_PIXELS <= width * height <= MAX_PIXELS:
+        raise ConfigError(
+            f"--network-size {text} has {width * height} pixels; allowed are "
+            f"{MIN_PIXELS} (128x128) to {MAX_PIXELS} (2048x2048)"
+        )
+    return width * height
+
+
+def _parse_background(text: str) -> Any:
+    from vidbg.compositing import parse_background  # loads NumPy, which the help does without
+
+    return parse_background(text)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**20 else "a huge number"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "background": _parse_background,
+    "network_size": parse_network_size,
+    "size": lambda text: parse_size("--size", text),
+}
+"""Readers for options whose config takes another type than the command line."""

@@ -1,0 +1,200 @@
+"""What the API takes and answers, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Json = Any
+"""The value of a setting: true, false, a number, a text, a list of texts, or null."""
+
+
+class StatusAnswer(Struct):
+    """What viewers see, and how fast.
+
+    Attributes:
+        state: "starting", "live", "degraded", "paused" or "away".
+        words: the state for people.
+        reason: why it is not live.
+        fps: composited frames a second.
+        cpu_percent: of one core.
+        latency_ms: from a frame's arrival to its output.
+        watched: whether the output has viewers; null if it cannot tell.
+        reduced: a sentence while the network works with less than asked.
+    """
+
+    state: str
+    words: str
+    reason: str | None
+    fps: float
+    cpu_percent: float
+    latency_ms: float | None
+    watched: bool | None
+    reduced: str | None
+
+
+class ShownBackground(Struct):
+    """The background that is shown.
+
+    Attributes:
+        kind: "file", "blur", "colour", "none" (the real room) or another kind.
+        value: what the setting "background" is.
+        name: for people, such as the name of a file.
+        id: among the backgrounds to choose from; null if it is not one of them.
+        adjust: value of the kind's own setting, such as the strength of blur.
+    """
+
+    kind: str
+    value: str
+    name: str
+    id: str | None
+    adjust: float | str | None
+
+
+class CameraState(Struct):
+    """The camera in use; `problem` says why it gives no frames."""
+
+    name: str
+    mode: str | None
+    problem: str | None
+
+
+class Revisions(Struct):
+    """Numbers that grow when a list changes, so that a client knows when to ask for it again."""
+
+    backgrounds: int
+
+
+class State(Struct):
+    """Everything that a client shows of a run.
+
+    Attributes:
+        version: of the program.
+        revision: grows with each change of anything but the measurements in `status`.
+        running: false before the run begins; `status` is then null.
+        settings: every live option by key, as in the configuration file.
+        room_on_air: whether viewers see the real room.
+        lists: see Revisions.
+    """
+
+    version: str
+    revision: int
+    running: bool
+    status: StatusAnswer | None
+    settings: dict[str, Json]
+    background: ShownBackground | None
+    room_on_air: bool
+    camera: CameraState | None
+    lists: Revisions
+
+
+class StateEvent(Struct, tag="state", tag_field="type"):
+    """The state has changed."""
+
+    state: State
+
+
+class Choice(Struct):
+    value: str
+    label: str
+
+
+class OptionAnswer(Struct):
+    """An option of `vidbg run`.
+
+    Attributes:
+        key: its name in the settings and the configuration file.
+        label: for people.
+        section: the heading that it stands under; null if the page has no control for it.
+        help: one sentence.
+        kind: "check", "number", "choice", "text", "texts", "file", "colour" or "background".
+        live: whether it can be changed during a run.
+        default: its built-in value.
+        range: smallest and largest number.
+        optional: whether null is a value.
+    """
+
+    key: str
+    label: str
+    section: str | None
+    help: str
+    kind: str
+    live: bool
+    default: Json
+    range: tuple[float, float | None] | None
+    step: float | None
+    unit: str | None
+    choices: list[Choice]
+    optional: bool
+
+
+class Adjustment(Struct):
+    """The one value of a background's kind that can be adjusted: "KIND:VALUE" as a setting.
+
+    Attributes:
+        range: of a number; null for a colour, "#rrggbb".
+    """
+
+    name: str
+    label: str
+    default: float | str
+    range: tuple[float, float] | None
+
+
+class BackgroundKind(Struct):
+    """A kind of background that needs no file; its value as a setting is `kind`."""
+
+    kind: str
+    label: str
+    adjust: Adjustment | None
+
+
+class BackgroundFile(Struct):
+    """An image or video to choose.
+
+    Attributes:
+        value: what the setting "background" becomes.
+        deletable: whether it was uploaded.
+    """
+
+    id: str
+    name: str
+    value: str
+    deletable: bool
+
+
+class Backgrounds(Struct):
+    kinds: list[BackgroundKind]
+    files: list[BackgroundFile]
+
+
+class ResetRequest(Struct, forbid_unknown_fields=True):
+    """Which settings go back to how the run started; null for all of them."""
+
+    keys: list[str] | None = None
+
+
+class RoomQuestionRequest(Struct, forbid_unknown_fields=True):
+    """What the room is to be shown to: "output", everyone, or "preview", one client's preview."""
+
+    purpose: Literal["output", "preview"]
+
+
+class RoomQuestion(Struct):
+    """A question for the user, and the token that proves that it was asked."""
+
+    question: str
+    token: str
+
+
+class RoomRequest(Struct, forbid_unknown_fields=True):
+    """The user's consent to show the real room to everyone.
+
+    Attributes:
+        token: of a RoomQuestion for the output, valid for two minutes and once.
+        confirm: true.
+    """
+
+    token: str
+    confirm: bool

@@ -1,0 +1,84 @@
+"""The images and videos that page and API offer as backgrounds."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidbg.errors import SourceError
+from vidbg.pipeline.files.jobs import media_in, visible_in
+
+RESCAN_S = 1.0
+"""Least time between two looks at the folders, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryFile:
+    """One file.
+
+    Attributes:
+        id: the same as long as the path is; reveals nothing about it.
+        path: absolute.
+        uploaded: whether it lies in the folder of uploads.
+    """
+
+    id: str
+    path: Path
+    uploaded: bool
+
+
+class BackgroundLibrary:
+    """Lists the files of folders, and notices when they change. May be used from any thread.
+
+    Args:
+        folder: the user's own; None for none.
+        uploads: where uploads are kept; None for none. It need not exist.
+    Attributes:
+        revision: grows when the list changes.
+    """
+
+    def __init__(self, folder: Path | None, uploads: Path | None = None) -> None:
+        self._folder, self._uploads = folder, uploads
+        self._lock = threading.Lock()
+        self._files: list[LibraryFile] = []
+        self._looked_s = float("-inf")
+        self.revision = 0
+
+    def files(self, *, again: bool = False) -> list[LibraryFile]:
+        """Return the files by name, uploads last.
+
+        Args:
+            again: look at once, because this program has changed a folder.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if again or now - self._looked_s > RESCAN_S:
+                self._looked_s = now
+                files = [*_listed(self._folder, False), *_listed(self._uploads, True)]
+                if files != self._files:
+                    self._files, self.revision = files, self.revision + 1
+            return self._files
+
+    def find(self, path: Path) -> LibraryFile | None:
+        """Return the entry of a path."""
+        absolute = path.absolute()
+        return next((file for file in self.files() if file.path == absolute), None)
+
+    def get(self, file_id: str) -> LibraryFile | None:
+        """Return the entry of an id."""
+        return next((file for file in self.files() if file.id == file_id), None)
+
+
+def _listed(folder: Path | None, uploaded: bool) -> list[LibraryFile]:
+    try:
+        paths = [] if folder is None else media_in(visible_in(folder), str(folder))
+    except (SourceError, OSError):  # empty, or gone: there is nothing to choose then
+        return []
+    return [LibraryFile(_id(path.absolute()), path.absolute(), uploaded) for path in paths]
+
+
+def _id(path: Path) -> str:
+    return hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:16]

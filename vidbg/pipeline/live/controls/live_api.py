@@ -1,0 +1,293 @@
+"""The API of a live run: one method per route."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+
+import vidbg
+from vidbg.compositing.backgrounds import BACKGROUNDS, BackgroundSpec, background_usage
+from vidbg.compositing.compositor import as_compositing
+from vidbg.errors import ConfigError
+from vidbg.option import Option, Section
+from vidbg.option_values import to_json
+from vidbg.pipeline.live.controls import api_types as types
+from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
+from vidbg.pipeline.live.controls.live_settings import (
+    RUN_OPTIONS,
+    SETTINGS,
+    settings_of,
+    with_settings,
+    with_settings_of,
+)
+from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
+from vidbg.pipeline.live.controls.thumbnails import thumbnail
+from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
+from vidbg.sinks.web.api_route import ApiError, route
+from vidbg.sources.camera.cameras import camera_name
+
+if TYPE_CHECKING:
+    from vidbg.pipeline.live.live_config import LiveConfig
+    from vidbg.pipeline.live.live_run import LiveRun
+    from vidbg.pipeline.live.status import LiveStatus
+
+MEASURED_S = 1.0
+"""Least time between two measurements in the state, in seconds, so that they can be read."""
+
+
+class LiveApi:
+    """Answers the API's requests about a run. Its methods may be called from any thread.
+
+    Args:
+        library: the backgrounds to choose from.
+    Attributes:
+        version: of the program.
+        status: the newest, set by whoever shows the run; None before the first.
+    """
+
+    version = vidbg.__version__
+
+    def __init__(self, library: BackgroundLibrary) -> None:
+        self._library, self._consent = library, RoomConsent()
+        self._changing, self._telling = threading.Lock(), threading.Lock()
+        self._run: LiveRun | None = None
+        self._at_start: LiveConfig | None = None
+        self.status: LiveStatus | None = None
+        self._measured: tuple[float, LiveStatus | None] = (float("-inf"), None)
+        self._told: types.State | None = None
+
+    def begin(self, run: LiveRun) -> None:
+        """Give the API the run that it controls."""
+        self._run, self._at_start = run, run.config
+
+    # --- state ------------------------------------------------------------------------------------
+
+    @route("GET", "/state")
+    def state(self) -> types.State:
+        """Return everything that a client shows of the run."""
+        run = self._run
+        config = None if run is None else run.config
+        self._library.files()  # notices what has changed in the folders
+        with self._telling:
+            state = types.State(
+                version=self.version,
+                revision=0 if self._told is None else self._told.revision,
+                running=config is not None,
+                status=None,
+                settings={} if config is None else settings_of(config),
+                background=None if config is None else self._shown(config),
+                room_on_air=config is not None and config.look.shows_room,
+                camera=None if config is None else _camera(config),
+                lists=types.Revisions(self._library.revision),
+            )
+            if state != self._told:
+                state.revision += 1
+                self._told = state
+            return msgspec.structs.replace(state, status=self._status())
+
+    @route("GET", "/options")
+    def options(self) -> list[types.OptionAnswer]:
+        """Return the options of `vidbg run`, those that the page shows first, by section."""
+        sections = get_args(Section)
+        described = [_described(option) for option in RUN_OPTIONS.values()]
+        return sorted(
+            described,
+            key=lambda option: sections.index(option.section) if option.section else len(sections),
+        )
+
+    # --- settings ---------------------------------------------------------------------------------
+
+    @route("GET", "/settings")
+    def settings(self) -> dict[str, types.Json]:
+        """Return the live options by key."""
+        return settings_of(self._live_run().config)
+
+    @route("PATCH", "/settings")
+    def change_settings(self, body: dict[str, types.Json]) -> types.State:
+        """Change any of the settings, all of them or none."""
+        run = self._live_run()
+        with self._changing:
+            self._apply(
+                with_settings(run.config, body), next(iter(body)) if len(body) == 1 else None
+            )
+        return self.state()
+
+    @route("POST", "/settings/reset")
+    def reset_settings(self, body: types.ResetRequest) -> types.State:
+        """Set settings back to how the run started."""
+        run, at_start = self._live_run(), self._at_start
+        keys = list(SETTINGS) if body.keys is None else body.keys
+        with self._changing:
+            config = run.config
+            if at_start is not None:
+                if body.keys is None and at_start.look.shows_room and not config.look.shows_room:
+                    keys.remove("background")  # a reset of everything puts no room on air
+                config = with_settings_of(config, at_start, keys)
+            self._apply(config, None)
+        return self.state()
+
+    # --- backgrounds ------------------------------------------------------------------------------
+
+    @route("GET", "/backgrounds")
+    def backgrounds(self) -> types.Backgrounds:
+        """Return the backgrounds to choose from."""
+        kinds = [
+            types.BackgroundKind(kind.name, kind.panel_label, _adjustment(kind))
+            for kind in BACKGROUNDS.values()
+            if kind.panel_label
+        ]
+        files = [
+            types.BackgroundFile(file.id, file.path.name, str(file.path), file.uploaded)
+            for file in self._library.files()
+        ]
+        return types.Backgrounds(kinds, files)
+
+    @route("GET", "/backgrounds/{id}/thumbnail", media_type="image/jpeg", exclusive=True)
+    def background_thumbnail(self, id: str) -> bytes:
+        """Return a background as a small JPEG."""
+        file = self._library.get(id)
+        jpeg = None if file is None else thumbnail(file.path)
+        if jpeg is None:
+            raise ApiError(404, "there is no such background, or it cannot be shown")
+        return jpeg
+
+    # --- the room ---------------------------------------------------------------------------------
+
+    @route("POST", "/room/question")
+    def ask_for_room(self, body: types.RoomQuestionRequest) -> types.RoomQuestion:
+        """Return the question to put to the user before the real room is shown."""
+        return types.RoomQuestion(QUESTIONS[body.purpose], self._consent.ask(body.purpose))
+
+    @route("POST", "/room")
+    def show_room(self, body: types.RoomRequest) -> types.State:
+        """Show the real room to everyone, after the user has said yes."""
+        run = self._live_run()
+        if not body.confirm or not self._consent.redeem(body.token, "output"):
+            raise ApiError(409, "ask first: POST /room/question, and answer within two minutes")
+        with self._changing:
+            run.change(with_settings(run.config, {"background": "none"}))
+        return self.state()
+
+    # --- the run ----------------------------------------------------------------------------------
+
+    @route("POST", "/quit")
+    def quit(self) -> types.State:
+        """End the run."""
+        state = self.state()
+        self._live_run().stop()
+        return state
+
+    # --- for the server ---------------------------------------------------------------------------
+
+    def event(self) -> types.StateEvent:
+        """Return the state for the clients of /events."""
+        return types.StateEvent(self.state())
+
+    def check_view(self, view: str, ticket: str) -> None:  # noqa: ARG002
+        """Refuse a view that does not exist, or the camera's without the user's consent."""
+        if view != "output":
+            raise ApiError(404, f"there is no view {view[:40]!r}; choose from output", "view")
+
+    def _live_run(self) -> LiveRun:
+        """Return the run.
+
+        Raises:
+            ApiError: it has not begun yet.
+        """
+        if self._run is None:
+            raise ApiError(409, "the run has not begun yet; ask again in a moment")
+        return self._run
+
+    def _apply(self, config: LiveConfig, key: str | None) -> None:
+        """Change the run. Puts no room on air that is not there already.
+
+        Raises:
+            ApiError: it cannot be changed like this; `key` is the setting to blame.
+        """
+        run = self._live_run()
+        if config.look.shows_room and not run.config.look.shows_room:
+            raise ApiError(
+                409,
+                "this would show your real room; POST /room/question asks first, then POST /room "
+                "shows it",
+                "background",
+            )
+        try:
+            run.change(config)
+        except ConfigError as error:
+            raise ApiError(400, str(error), key) from None
+
+    def _status(self) -> types.StatusAnswer | None:
+        status, (measured_s, measured) = self.status, self._measured
+        if status is None:
+            return None
+        if measured is None or time.monotonic() - measured_s >= MEASURED_S:
+            self._measured, measured = (time.monotonic(), status), status
+        return types.StatusAnswer(
+            state=status.state.value,
+            words=status.state.words,
+            reason=status.reason,
+            fps=round(measured.fps, 1),
+            cpu_percent=round(measured.cpu_percent, 1),
+            latency_ms=None if measured.latency_ms is None else round(measured.latency_ms, 1),
+            watched=status.watched,
+            reduced=status.reduced,
+        )
+
+    def _shown(self, config: LiveConfig) -> types.ShownBackground:
+        background = as_compositing(config.background).background
+        path = background.files[0] if background.files else None
+        file = None if path is None else self._library.find(path)
+        name = (type(background).panel_label or background.name) if path is None else path.name
+        adjust: float | str | None = None
+        if background.panel_setting is not None:
+            value = str(background).partition(":")[2]
+            adjust = float(value) if background.panel_setting.limits else value
+        file_id = None if file is None else file.id
+        return types.ShownBackground(background.name, str(background), name, file_id, adjust)
+
+
+def _camera(config: LiveConfig) -> types.CameraState:
+    return types.CameraState(camera_name(config.camera), None, None)
+
+
+def _adjustment(kind: type[BackgroundSpec]) -> types.Adjustment | None:
+    setting = kind.panel_setting
+    if setting is None:
+        return None
+    return types.Adjustment(setting.name, setting.label, setting.default, setting.limits)
+
+
+def _described(option: Option[Any]) -> types.OptionAnswer:
+    control, limits = option.control, option.limits
+    labels: Mapping[str, str] = {} if control is None else control.labels
+    default = option.default_for("run")
+    return types.OptionAnswer(
+        key=option.key,
+        label=option.key.capitalize().replace("-", " ") if control is None else control.label,
+        section=None if control is None else control.section,
+        help=option.help.format(
+            range=option.range, backgrounds=background_usage(live=True), outputs=_output_usage()
+        ),
+        kind=option.kind,
+        live=option.live,
+        default=to_json(default),
+        range=None if limits is None else (limits.minimum, _finite(limits.maximum)),
+        step=None if control is None or limits is None else control.step,
+        unit=option.unit or None,
+        choices=[types.Choice(word, labels.get(word, word)) for word in option.choices],
+        optional=option.default is None,
+    )
+
+
+def _output_usage() -> str:
+    kinds = (VIRTUAL_CAMERA, *OUTPUTS.values())
+    return "; ".join(f"{kind.usage}: {kind.purpose}" for kind in kinds)
+
+
+def _finite(number: float) -> float | None:
+    return number if number < float("inf") else None

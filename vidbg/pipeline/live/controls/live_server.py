@@ -1,0 +1,65 @@
+"""The server of a live run's page and API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from vidbg.frame import Frame
+from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
+from vidbg.pipeline.live.controls.live_api import LiveApi
+from vidbg.pipeline.live.status import LiveStatus
+from vidbg.sinks.web.web_service import WebService
+from vidbg.util.lifecycle import Closeable
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+    from vidbg.pipeline.live.live_run import LiveRun
+    from vidbg.sinks.web.newest_jpeg import NewestJpeg
+
+HOST = "127.0.0.1"
+
+
+class LiveServer(Closeable):
+    """Serves the page and the API, and shows the run to them as a Preview.
+
+    Args:
+        port: to serve at; 0 takes any that is free.
+        library: the backgrounds to choose from.
+    Attributes:
+        api: what answers requests.
+        url: the page's address, with the token that opens it: a secret.
+    Raises:
+        SinkError: aiohttp is missing, or the port cannot be listened at.
+    """
+
+    smooth = False
+
+    def __init__(self, port: int, library: BackgroundLibrary) -> None:
+        self.api = api = LiveApi(library)
+
+        def make(views: Mapping[str, NewestJpeg], token: str) -> Application:
+            from vidbg.sinks.web.api_server import api_application
+
+            return api_application(api, views, HOST, token)
+
+        self._service = WebService(
+            "the panel", make, HOST, port, hint="--panel 8092", announced=True
+        )
+        self.url = self._service.url
+
+    def begin(self, run: LiveRun) -> None:
+        """Give page and API the run that they control."""
+        self.api.begin(run)
+
+    @property
+    def watches(self) -> bool:
+        return self._service.watched()
+
+    def show(self, frame: Frame, status: LiveStatus) -> None:
+        self.api.status = status
+        self._service.offer(frame.image)
+
+    def close(self) -> None:
+        self._service.close()

@@ -1,0 +1,92 @@
+"""The newest frame as JPEG, for any number of HTTP clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from socket import SO_SNDBUF, SOL_SOCKET
+
+import cv2
+from aiohttp import web
+
+from vidbg.frame import Image
+
+SILENCE_S = 20.0
+"""A client that accepts or answers nothing for this many seconds has gone."""
+
+_QUALITY = 85  # of JPEG
+_SEND_BUFFER = 256 * 1024  # bytes a client may be behind in the system's buffer
+_VIEWER_S = 0.5  # a client that has taken frames for so long is a viewer, not a probe
+
+
+class NewestJpeg:
+    """The newest frame for any number of clients; encoded once, and only on request.
+
+    Call offer() from one thread and read watchers from any; the rest is for the server's thread.
+
+    Attributes:
+        watchers: clients that have been taking frames for half a second.
+    """
+
+    def __init__(self) -> None:
+        self.watchers = 0
+        self._latest: tuple[int, Image] | None = None
+        self._jpeg = (0, b"")
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def offer(self, image: Image) -> None:
+        """Replace the frame; wake() tells the clients."""
+        serial = 1 if self._latest is None else self._latest[0] + 1
+        self._latest = (serial, image)
+
+    def wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def close(self) -> None:
+        self._closed = True
+        self.wake()
+
+    async def frames(self) -> AsyncGenerator[bytes]:
+        """Yield the newest frame for one client, never the same one twice, until closed."""
+        clock = asyncio.get_running_loop().time
+        seen, viewer_s, counted = 0, None, False
+        try:
+            while not self._closed:
+                if viewer_s is not None and not counted and clock() >= viewer_s:
+                    self.watchers, counted = self.watchers + 1, True
+                if self._latest is None or self._latest[0] == seen:
+                    await self._wait(None if viewer_s is None or counted else viewer_s - clock())
+                    continue
+                seen, jpeg = self._encoded(*self._latest)
+                yield jpeg
+                if viewer_s is None:  # it asks for the next, and so has taken one
+                    viewer_s = clock() + _VIEWER_S
+        finally:
+            self.watchers -= counted
+
+    async def _wait(self, at_most_s: float | None) -> None:
+        """Wait for another frame or the end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._changed.wait()
+
+    def _encoded(self, serial: int, image: Image) -> tuple[int, bytes]:
+        if self._jpeg[0] != serial:
+            _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+            self._jpeg = (serial, data.tobytes())
+        return self._jpeg
+
+
+def drop_connection(request: web.Request) -> None:
+    """Close a connection without waiting for a client that accepts no data."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def limit_buffer(request: web.Request) -> None:
+    """Let the system hold little for a client, so that a slow one sees the newest frame."""
+    if request.transport is not None:
+        request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, _SEND_BUFFER)
