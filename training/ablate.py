@@ -51,7 +51,7 @@ VARIANTS = {
         "people never shown whole", ("--framing", "webcam=0.6", "--framing", "whole=0")
     ),
     "bce": Variant("binary cross-entropy alone", _SEED_LOSS),
-    "no-composites": Variant("no people on other backgrounds", ("--composite", "0")),
+    "no-composites": Variant("no people on other backgrounds", ("--augment", "composite=0")),
     "no-pseudo": Variant(
         "without the pseudo sets",
         tuple(word for name in PSEUDO for word in ("--without", f"pseudo/{name}")),

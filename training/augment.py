@@ -9,7 +9,7 @@ resumed training sees what an uninterrupted one would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -47,7 +47,7 @@ class AugmentConfig:
     """Of the scenes with and without people, where there are objects; half of them get two."""
     held: float = 0.12
     """Of the composites: something is held."""
-    smeared: float = 0.15
+    motion_blur: float = 0.15
     """Of pasted people: a part of them moves too fast for the camera."""
     camouflage: float = 0.12
     """Of the composites: the background takes on the clothes' colour."""
@@ -57,6 +57,10 @@ class AugmentConfig:
     whole_framing: float = 0.35
     still: float = 0.4
     """Of the layers of a clip: they do not move."""
+
+
+COMPOSITES = "composites"
+"""In place of a set's name: scenes with pasted people, wherever they are from."""
 
 
 class Role(Enum):
@@ -97,6 +101,7 @@ class Scene:
         camouflage: seed of a background in the clothes' colour; 0: as it is.
         backlight: seed of a bright background behind dark people; 0: as it is.
         coarse: the mask's edge is only roughly right.
+        trust: a teacher's share of the target, 0 to 1.
     """
 
     height: int
@@ -108,6 +113,7 @@ class Scene:
     camouflage: int = 0
     backlight: int = 0
     coarse: bool = False
+    trust: float = 0.0
 
     def render(self, noise: Generator, motions: Sequence[Matrix] = ()) -> tuple[Image, Mask]:
         """The picture, uint8 (height, width, 3) BGR, and its mask, uint8 (height, width).
@@ -116,6 +122,11 @@ class Scene:
             noise: draws the sensor's noise.
             motions: 2 x 3, a matrix a layer, background first: how it has moved. None: as placed.
         """
+        image, mask = self.compose(motions)
+        return self.degrade(noise, image), mask
+
+    def compose(self, motions: Sequence[Matrix] = ()) -> tuple[Image, Mask]:
+        """The scene before the webcam: uint8 (height, width, 3) BGR, and its mask."""
         layers = [self.background, *self.pasted]
         if motions:
             layers = [moved_layer(*pair) for pair in zip(layers, motions, strict=True)]
@@ -133,8 +144,26 @@ class Scene:
             image, mask = _paste(layer, image, mask, picture, cut, dimming)
         if self.mirrored:
             image, mask = image[:, ::-1], mask[:, ::-1]
-        seen = damage(np.random.default_rng(self.damage), noise, np.ascontiguousarray(image))
-        return seen, np.ascontiguousarray(mask)
+        return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+
+    def degrade(self, noise: Generator, image: Image) -> Image:
+        """What the scene's webcam makes of an image; `noise` draws the sensor's noise."""
+        return damage(np.random.default_rng(self.damage), noise, image)
+
+    def enlarged(self, factor: float) -> Scene:
+        """The same scene with `factor` times the pixels on each side, rounded."""
+        height, width = round(self.height * factor), round(self.width * factor)
+        scales = np.array([[width / self.width], [height / self.height]])
+
+        def larger(layer: Layer) -> Layer:
+            # Pixel centres lie at whole numbers, so the corner at -0.5 is what stays in place
+            matrix = layer.matrix * scales
+            matrix[:, 2] += (scales[:, 0] - 1) / 2
+            return replace(layer, matrix=matrix, blur=layer.blur * factor)
+
+        pasted = tuple(larger(layer) for layer in self.pasted)
+        background = larger(self.background)
+        return replace(self, height=height, width=width, background=background, pasted=pasted)
 
     def motions(self, rng: Generator, still: float) -> list[Matrix]:
         """A small motion of each layer, background first; `still` of them do not move."""
@@ -182,6 +211,8 @@ class SceneMaker:
             other backgrounds, and their scenes are marked.
         plain: names of sets shot before plain backdrops. They are always put on other backgrounds,
             for a network must not learn that people stand before plain walls.
+        trust: a teacher's share of the target by set, as `training.teacher.trust_by_set` gives it;
+            None for no teacher. A set without labels needs one, and is shown as it is.
     """
 
     def __init__(
@@ -193,9 +224,10 @@ class SceneMaker:
         objects: PictureSet | None = None,
         coarse: Collection[str] = (),
         plain: Collection[str] = (),
+        trust: Mapping[str, float] | None = None,
     ) -> None:
         self._objects, self._coarse, self._plain = objects, coarse, plain
-        self._people = people
+        self._people, self._trust = people, trust
         self._weights = weights
         self._rooms = rooms
         self._room_weights = sampling_weights(rooms, {}) if rooms else None
@@ -221,7 +253,7 @@ class SceneMaker:
         composite = (
             pictures.cutouts
             or pictures.name in self._plain
-            or (not coarse and rng.random() < self.config.composite)
+            or (pictures.labelled and not coarse and rng.random() < self.config.composite)
         )
         if composite and self._rooms:
             background = self._room(rng, height, width)
@@ -235,6 +267,8 @@ class SceneMaker:
             height, width, background, tuple(pasted), bool(rng.random() < 0.5), _seed(rng),
             coarse=coarse,
         )  # fmt: skip
+        if self._trust is not None:
+            scene = replace(scene, trust=self._trust[COMPOSITES if pasted else pictures.name])
         if pasted and rng.random() < self.config.camouflage:
             scene = replace(scene, camouflage=_seed(rng))
         if pasted and rng.random() < self.config.backlight:
@@ -245,14 +279,14 @@ class SceneMaker:
         """Somebody beside or far behind the first person; all of them are people to the mask."""
         while True:
             pictures, image, mask = _draw(rng, self._people, self._weights)
-            if pictures.name not in self._coarse:
+            if pictures.labelled and pictures.name not in self._coarse:
                 break
         framing = Framing.FAR if rng.random() < 0.5 else Framing.ANYWHERE
         return self._person(rng, image, mask, framing, height, width)
 
     def _with_objects(self, rng: Generator, scene: Scene) -> Scene:
         """Objects put into a scene: behind and before its people, or into an empty room."""
-        if self._objects is None:
+        if self._objects is None or scene.trust == 1:  # nobody knows what an object would hide
             return scene
         layers = list(scene.pasted)
         main = layers[-1] if layers else scene.background
@@ -296,7 +330,7 @@ class SceneMaker:
         self, rng: Generator, image: Image, mask: Mask, framing: Framing, height: int, width: int
     ) -> Layer:
         window = frame_person(rng, mask, width / height, framing, inside=False)
-        smeared = rng.random() < self.config.smeared
+        smeared = rng.random() < self.config.motion_blur
         return Layer(
             image, mask, placing(rng, window, height, width), light=_seed(rng),
             smear=_seed(rng) if smeared else 0,

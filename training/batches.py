@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
+import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.augment import SceneMaker
+from training.augment import Scene, SceneMaker
 from training.priors import disturbed
+from vidbg.frame import Image
+from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD, SIZE_DIVISOR
 
 SIZES = (
     (224, 224), (192, 320), (224, 384), (256, 448), (288, 512), (288, 384), (352, 640), (576, 1024),
@@ -20,11 +26,36 @@ SIZES = (
 Bytes = NDArray[np.uint8]
 
 
+class Views(NamedTuple):
+    """What the teacher is shown of a batch.
+
+    Attributes:
+        rows: int64 (M,), which images of the batch these are.
+        images: uint8 (M, H, W, 3), BGR, both sides multiples of 32; the content is at the top left
+            and its last row and column are repeated beyond it.
+        content: height and width of the content in pixels.
+        trust: float32 (M,) in (0, 1], the teacher's share of the target.
+    """
+
+    rows: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    content: tuple[int, int]
+    trust: NDArray[np.float32]
+
+
+def pad_view(image: Image) -> Image:
+    """Repeat the last row and column until both sides are multiples of 32; a new array."""
+    below, right = -image.shape[0] % SIZE_DIVISOR, -image.shape[1] % SIZE_DIVISOR
+    padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.uint8)
+
+
 class Batch(NamedTuple):
     """Frames of one size, uint8: images (N, H, W, 3) BGR, masks and previous alphas (N, H, W).
 
     `fine`, bool (N,), says whose masks are right to the pixel at the edge; `earlier` are the images
-    and masks of the frames before them, in a batch of clips.
+    and masks of the frames before them, in a batch of clips; `views` is what a teacher is shown, if
+    there is one and it is trusted with any of the scenes.
     """
 
     images: Bytes
@@ -32,6 +63,7 @@ class Batch(NamedTuple):
     priors: Bytes
     fine: NDArray[np.bool_]
     earlier: tuple[Bytes, Bytes] | None
+    views: Views | None = None
 
 
 class Batches(Dataset[Batch]):
@@ -41,6 +73,7 @@ class Batches(Dataset[Batch]):
         pixels: of all pictures of a batch together, nearly.
         clips: share of the batches that are clips.
         priors: previous alphas are given; else they are all zero.
+        teacher_pixels: least size of the views for a teacher; None for no teacher.
     """
 
     def __init__(
@@ -53,10 +86,12 @@ class Batches(Dataset[Batch]):
         sizes: tuple[tuple[int, int], ...] = SIZES,
         clips: float = 0.0,
         priors: bool = False,
+        teacher_pixels: int | None = None,
     ) -> None:
         self._maker, self._pixels, self._sizes = maker, pixels, sizes
         self._seed, self._length = seed, length
         self._clips, self._priors = clips, priors
+        self._teacher_pixels = teacher_pixels
 
     def __len__(self) -> int:
         return self._length
@@ -66,13 +101,65 @@ class Batches(Dataset[Batch]):
         height, width = self._sizes[rng.integers(len(self._sizes))]
         count = max(1, round(self._pixels / (height * width)))
         scenes = [self._maker.make(rng, height, width) for _ in range(count)]
-        frames = [scene.render(rng) for scene in scenes]
+        taught = [self._teacher_pixels is not None and scene.trust > 0 for scene in scenes]
+        frames, views = [], []
+        for scene, shown in zip(scenes, taught, strict=True):
+            if not shown:
+                frames.append(scene.render(rng))
+                continue
+            image, mask, view = render_with_view(scene, rng, self._teacher_pixels or 0)
+            frames.append((image, mask))
+            views.append(view)
         images, masks = (np.stack(part) for part in zip(*frames, strict=True))
+        lesson = _views(scenes, taught, views) if views else None
         priors = np.stack([disturbed(rng, m) for m in masks]) if self._priors else masks * 0
         fine = np.array([not scene.coarse for scene in scenes])
         if rng.random() >= self._clips:
-            return Batch(images, masks, priors, fine, None)
+            return Batch(images, masks, priors, fine, None, lesson)
         still = self._maker.config.still
         before = [scene.render(rng, scene.motions(rng, still)) for scene in scenes]
         first, first_masks = (np.stack(part) for part in zip(*before, strict=True))
-        return Batch(images, masks, priors, fine, (first, first_masks))
+        return Batch(images, masks, priors, fine, (first, first_masks), lesson)
+
+
+def render_with_view(
+    scene: Scene, noise: Generator, pixels: int
+) -> tuple[Image, NDArray[np.uint8], Image]:
+    """Render a scene twice: for the student, and larger and without degradation for a teacher.
+
+    Both show the same: the student's image is the view made smaller, then degraded.
+
+    Returns:
+        image, uint8 (height, width, 3), and mask, uint8 (height, width), of the scene's size; the
+        view, uint8 (H, W, 3), of about `pixels` pixels, but never below the scene's size.
+    """
+    size = scene.width, scene.height
+    view, mask = scene.enlarged(max(1.0, (pixels / (size[0] * size[1])) ** 0.5)).compose()
+    image = np.asarray(cv2.resize(view, size, interpolation=cv2.INTER_AREA), np.uint8)
+    mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return scene.degrade(noise, image), mask, view
+
+
+def _views(scenes: list[Scene], taught: list[bool], views: list[Image]) -> Views:
+    height, width = views[0].shape[:2]
+    border = (0, -height % SIZE_DIVISOR, 0, -width % SIZE_DIVISOR, cv2.BORDER_REPLICATE)
+    padded = np.stack([np.asarray(cv2.copyMakeBorder(v, *border), np.uint8) for v in views])
+    trust = np.array([scene.trust for scene in scenes], np.float32)[taught]
+    return Views(np.flatnonzero(taught), padded, (height, width), trust)
+
+
+def to_input(images: Tensor, priors: Tensor | None = None) -> Tensor:
+    """Normalise images for the network, channels last.
+
+    Args:
+        images: uint8 (N, H, W, 3), BGR.
+        priors: float (N, H, W) in [0, 1], the previous alphas; None for zeros.
+    Returns:
+        float (N, 4, H, W): normalised R, G, B and the prior.
+    """
+    rgb = images.flip(-1).permute(0, 3, 1, 2).float() / 255
+    mean = rgb.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
+    std = rgb.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    fourth = torch.zeros_like(rgb[:, :1]) if priors is None else priors.unsqueeze(1)
+    batch = torch.cat([(rgb - mean) / std, fourth], dim=1)
+    return batch.contiguous(memory_format=torch.channels_last)

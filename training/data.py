@@ -46,10 +46,11 @@ class PictureSet:
 
     Attributes:
         name: the folder's path below the root, with `/`; the root's own name for itself.
-        people: somebody is in every picture.
+        people: somebody is in every picture, or may be where `labelled` is False.
         cutouts: the pictures carry alpha and have no background of their own.
         persons: who is in each picture, where `persons.csv` (name, person) beside it says so:
             pictures are then drawn by person, whoever has few as often as whoever has many.
+        labelled: masks are known. Without them only a teacher says what the pictures show.
     """
 
     name: str
@@ -57,6 +58,7 @@ class PictureSet:
     people: bool
     cutouts: bool
     persons: tuple[str, ...] = ()
+    labelled: bool = True
 
     def draw(self, rng: Generator) -> Sample:
         """One of the pictures, at random."""
@@ -79,6 +81,18 @@ def find_sets(root: Path) -> list[PictureSet]:
         raise ConfigError(f"no data in {root}: it needs a folder `images`, with `masks` beside it")
     own = root.resolve().name
     return [_read_set(f, f.relative_to(root).as_posix() if f != root else own) for f in folders]
+
+
+def find_unlabelled(root: Path) -> list[PictureSet]:
+    """Every set below a folder (or the folder itself) as people whose masks are not known.
+
+    Raises:
+        ConfigError: there is none, or a set has masks or alpha.
+    """
+    sets = find_sets(root)
+    if known := [s.name for s in sets if s.people]:
+        raise ConfigError(f"sets {known} in {root} have masks; give them with the training data")
+    return [replace(s, people=True, labelled=False) for s in sets]
 
 
 def _read_set(folder: Path, name: str) -> PictureSet:

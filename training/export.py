@@ -29,7 +29,7 @@ import typer
 from numpy.typing import NDArray
 
 from training.augment import AugmentConfig, SceneMaker
-from training.batches import SIZES
+from training.batches import SIZES, to_input
 from training.checkpoint import save_weights
 from training.data import find_sets, sampling_weights
 from training.evaluate import score_engine
@@ -41,7 +41,6 @@ from training.quantised_graphs import activation_ranges, open_as_it_stands
 from training.saturation import limit_weights
 from training.scoring import mean_by_set, score_pictures
 from training.shipped_graphs import typed_files, write_card
-from training.trainer import to_input
 from training.validate import Scores
 from vidbg.frame import Alpha
 from vidbg.matting.backends.openvino import import_openvino

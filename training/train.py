@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -28,6 +28,7 @@ from training.batches import SIZES, Batches
 from training.data import (
     PictureSet,
     find_sets,
+    find_unlabelled,
     keep_decoded,
     sampling_weights,
     split_by_names,
@@ -35,6 +36,7 @@ from training.data import (
 )
 from training.ensemble import keep_agreeing, read_agreement
 from training.lineage import RECIPE, origin
+from training.teacher import COARSE_TRUST, SHIPPED, TRUST, teacher_file, trust_by_set
 from training.trainer import NETWORKS, TrainConfig, Trainer
 from vidbg.errors import ConfigError
 
@@ -77,6 +79,7 @@ def _batches(trainer: Trainer, maker: SceneMaker, workers: int) -> Iterator[Any]
     dataset = Batches(
         maker, config.batch_pixels, config.seed, limit * world,
         sizes=config.sizes, clips=config.clips, priors=config.priors,
+        teacher_pixels=None if config.teacher is None else config.teacher_pixels,
     )  # fmt: skip
     loader: DataLoader[Any] = DataLoader(
         dataset,
@@ -152,6 +155,18 @@ def _framings(items: list[str] | None) -> dict[str, float]:
     return {f"{name}_framing": share for name, share in shares.items()}
 
 
+def _scene_shares(items: list[str] | None) -> dict[str, float]:
+    given = _numbers("--augment", items)
+    known = {f.name for f in fields(AugmentConfig)} - {"webcam_framing", "whole_framing"}
+    if unknown := set(given) - known:
+        raise ConfigError(
+            f"--augment: unknown share {sorted(unknown)}; choose from {sorted(known)}"
+        )
+    if bad := {name: share for name, share in given.items() if not 0 <= share <= 1}:
+        raise ConfigError(f"--augment {bad}: a share must be from 0 to 1")
+    return given
+
+
 def _sizes(items: list[str] | None) -> tuple[tuple[int, int], ...]:
     try:
         pairs = [tuple(int(side) for side in item.split("x")) for item in items or []]
@@ -192,7 +207,26 @@ def main(
     plain: Annotated[
         list[str] | None, typer.Option(help="Name of a set with plain backdrops, to be replaced.")
     ] = None,
-    composite: Annotated[float, typer.Option(help="Share of people on other backgrounds.")] = 0.55,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=SHARE of scenes: composite, objects, motion_blur, ...; repeat."),
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Weights of a larger network to distil from, or `shipped`.")
+    ] = None,
+    teacher_pixels: Annotated[
+        int, typer.Option(min=64 * 64, help="Least input size of the teacher.")
+    ] = 147456,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="SET=SHARE of the teacher in the targets of a set, of the sets in a folder, or of "
+            f"composites; {TRUST} of most, {COARSE_TRUST} of coarse sets, 1 of unlabelled, else 0."
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="Folder with sets of people without masks, for a teacher.")
+    ] = None,
     framing: Annotated[
         list[str] | None, typer.Option(help="webcam=SHARE, whole=SHARE; the rest is cut anywhere.")
     ] = None,
@@ -238,6 +272,10 @@ def main(
         raise typer.BadParameter(f"no network {network!r}; there are {[*NETWORKS]}")
     if schedule not in ("cosine", "plateau"):
         raise typer.BadParameter(f"no schedule {schedule!r}; there are cosine and plateau")
+    if teacher is None and (trust or unlabelled):
+        raise typer.BadParameter("--trust and --unlabelled need --teacher")
+    if teacher not in (None, SHIPPED) and not Path(str(teacher)).is_file():
+        raise typer.BadParameter(f"--teacher {teacher}: no such file; give weights or {SHIPPED}")
     if precision == "auto":
         precision = fast_precision(device)
         logger.info("precision %s", precision)
@@ -249,16 +287,20 @@ def main(
         sizes=_sizes(size), train_stem=train_stem, hold_norms=hold_norms, priors=priors,
         clips=clips, loss=_loss_weights(loss), epoch_steps=epoch_steps,
         patience=patience, validation_pixels=val_pixels, seed=seed,
+        teacher=teacher, teacher_pixels=teacher_pixels,
     )  # fmt: skip
     training, validation = load_data(data, val, val_fraction, val_list, seed)
     training = _chosen(training, without or [], agreement, min_agreement)
     people = [s for s in training if s.people]
+    if unlabelled is not None:
+        people += find_unlabelled(unlabelled)
     rooms = [s for s in training if not s.people]
     _check_names("--coarse", coarse or [], people)
     _check_names("--plain", plain or [], people)
     cutouts = None if objects is None else find_sets(objects)[0]
     weights = sampling_weights(people, _numbers("--set-weight", set_weight))
-    augmentation = AugmentConfig(composite=composite, **_framings(framing))
+    trusted = trust_by_set(people, _numbers("--trust", trust), coarse or [], plain or [])
+    augmentation = replace(AugmentConfig(), **_scene_shares(augment), **_framings(framing))
     recipe = {
         "init": None if init is None else origin(init),
         "people": {
@@ -271,6 +313,8 @@ def main(
         "objects": None if cutouts is None else len(cutouts.samples),
         "min_agreement": None if agreement is None else min_agreement,
         "augmentation": asdict(augmentation),
+        "teacher": None if teacher is None else origin(teacher_file(teacher)),
+        "trust": None if teacher is None else trusted,
         "training": asdict(config),
     }
     fabric = Fabric(
@@ -284,9 +328,12 @@ def main(
         (out / RECIPE).write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
     if in_memory:
         extra = [] if cutouts is None else [cutouts]
-        kept = keep_decoded([*training, *validation, *extra], os.cpu_count() or 1)
+        kept = keep_decoded([*people, *rooms, *validation, *extra], os.cpu_count() or 1)
         logger.info("%.1f GB of decoded pictures in memory", kept / 1e9)
-    maker = SceneMaker(people, weights, rooms, augmentation, cutouts, coarse or [], plain or [])
+    maker = SceneMaker(
+        people, weights, rooms, augmentation, cutouts, coarse or [], plain or [],
+        None if teacher is None else trusted,
+    )  # fmt: skip
     run(Trainer(config, out, init, fabric), maker, validation, workers)
 
 
