@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 import vidbg
+from vidbg.cli.app_command import app as app_command
 from vidbg.cli.bench import bench
 from vidbg.cli.build import build
 from vidbg.cli.config_command import config
+from vidbg.cli.ctl import ctl
 from vidbg.cli.demo_command import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
@@ -39,9 +41,11 @@ app = typer.Typer(
 ELSEWHERE = "Options may also stand in a file (vidbg config) and in VIDBG_OPTION, as VIDBG_FIT."
 app.command(cls=FileCommand, epilog=ELSEWHERE)(process)
 app.command(cls=LiveCommand, epilog=ELSEWHERE)(run)
+app.command("app", cls=LiveCommand, epilog=ELSEWHERE)(app_command)
 for command in (bench, build, devices, doctor, demo):
     app.command()(command)
 app.add_typer(config)
+app.add_typer(ctl)
 app.add_typer(service)
 
 

@@ -39,7 +39,7 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
 
     def reload() -> None:
         try:
-            new = settings.run_context(context, context.meta[settings.ARGUMENTS])
+            new = settings.run_context(context, context.meta[settings.ARGUMENTS], context.command)
             apply(new)
         except Exception as error:
             logger.warning("the settings are not reloaded: %s", error)

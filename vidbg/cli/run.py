@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,7 +14,7 @@ from vidbg.cli.reload import reloading
 from vidbg.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from vidbg.pipeline.live import LiveConfig
+    from vidbg.pipeline.live import LiveConfig, LiveRun
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +27,26 @@ def run(ctx: typer.Context, **params: Any) -> None:
     there is no image of the person it shows the background, or a slate. SIGHUP reads the settings
     again (but not from a terminal, which sends it when it is closed).
     """
+    run_until_end(ctx, params)
+
+
+def run_until_end(
+    ctx: typer.Context,
+    params: options.Params,
+    *,
+    completed: Callable[[LiveConfig], LiveConfig] = lambda config: config,
+    on_open: Callable[[LiveRun], None] = lambda _: None,
+) -> None:
+    """Run what the options of a command say.
+
+    Args:
+        completed: fills in what neither the user nor a file has set, also after each reload.
+        on_open: called before the first frame, once camera and page are open.
+    """
     from vidbg.pipeline.live import LiveRun
     from vidbg.pipeline.live.live_run import warn_of_room
 
-    config = _live_config(params)
+    config = completed(_live_config(params))
     with log_to(params["log_file"], params["log_level"]):
         camera, output = _public(config.camera), _public(config.output or "virtual camera")
         logger.info("camera %s on %s, output %s", camera, params["background"], output)
@@ -39,11 +56,12 @@ def run(ctx: typer.Context, **params: Any) -> None:
         ):
 
             def reload(new: typer.Context) -> None:
-                changed = _live_config(new.params)
+                changed = completed(_live_config(new.params))
                 live.change(changed)
                 warn_of_room(changed, settings.origin_of(new, "background"))
 
             warn_of_room(config, settings.origin_of(ctx, "background"))
+            on_open(live)
             with reloading(ctx, reload):
                 report = live.run()
         logger.info("ended: %s", report)

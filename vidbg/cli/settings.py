@@ -244,15 +244,17 @@ def options_for(file: Path | None, profile: str | None) -> list[str]:
     return given + ([] if profile is None else ["--profile", profile])
 
 
-def run_context(ctx: typer.Context, arguments: Sequence[str]) -> Any:
+def run_context(ctx: typer.Context, arguments: Sequence[str], command: Any = None) -> Any:
     """Parse the arguments of `vidbg run`, with its settings applied.
 
+    Args:
+        command: another that takes its options.
     Raises:
         ConfigError: the file or the profile cannot be used.
     """
-    command = _run_command(ctx)
+    command = command or _run_command(ctx)
     return command.make_context(
-        "run", list(arguments), parent=ctx.find_root()
+        command.name, list(arguments), parent=ctx.find_root()
     )  # it empties its list
 
 

@@ -41,4 +41,4 @@ def has_terminal() -> bool:
 
 
 def _runs(arguments: list[str]) -> bool:
-    return next((word for word in arguments if not word.startswith("-")), None) == "run"
+    return next((word for word in arguments if not word.startswith("-")), None) in ("run", "app")

@@ -82,6 +82,7 @@ class LiveRun(Closeable):
 
     Attributes:
         info: size and rate of the output.
+        page: address of the panel's page, with its token: a secret; None without a panel.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class LiveRun(Closeable):
             self._config = config
             if window is not None:
                 window.run = self._supervisor
+            self.page = None if server is None else server.url
             if server is not None:
                 server.begin(self)
             self._opened = opened.pop_all()

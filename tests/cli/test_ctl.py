@@ -1,0 +1,284 @@
+"""`vidbg ctl` against a run in another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from vidbg.cli.app import app
+
+pytest.importorskip("aiohttp")
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@dataclass
+class Run:
+    """A run in another process, whose camera is synthetic."""
+
+    process: subprocess.Popen[str]
+    environment: dict[str, str]
+    url: str
+    backgrounds: Path
+
+    @property
+    def address(self) -> str:
+        return self.url.partition("/?")[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    home = tmp_path_factory.mktemp("run")
+    folder = home / "backgrounds"
+    folder.mkdir()
+    for name, colour in (("red wall.png", (20, 20, 200)), ("blue.png", (200, 20, 20))):
+        cv2.imwrite(str(folder / name), np.full((90, 160, 3), colour, np.uint8))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("VIDBG_")}
+    environment |= {f"XDG_{kind}_HOME": str(home / kind) for kind in ("STATE", "CONFIG", "DATA")}
+    command = [sys.executable, "-m", "vidbg", "run", "-c", "synthetic", "-o", "none"]
+    command += ["--size", "320x240", "-b", "green", "--panel", "0", "--backgrounds", str(folder)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        url = next(line.partition(": ")[2].strip() for line in lines if line.startswith("panel: "))
+        threading.Thread(target=list, args=(lines,), daemon=True).start()
+        yield Run(process, environment, url, folder)
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def ctl(run: Run, vidbg: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    """Runs `vidbg ctl`, and sets the settings back afterwards."""
+    for name, value in run.environment.items():
+        if name.startswith("XDG_"):
+            monkeypatch.setenv(name, value)
+    yield lambda *arguments: vidbg("ctl", *arguments)
+    assert vidbg("ctl", "reset") == (0, "", "")
+
+
+def state(ctl: Cli) -> Any:
+    code, output, _ = ctl("status", "--json")
+    assert code == 0
+    return json.loads(output)
+
+
+# --- finding the run ------------------------------------------------------------------------------
+
+
+def test_another_terminal_controls_the_run(run: Run) -> None:
+    def ctl(*arguments: str) -> str:
+        command = [sys.executable, "-m", "vidbg", "ctl", *arguments]
+        return subprocess.run(
+            command, env=run.environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    ctl("set", "mirror=on", "background=blur:40")
+    assert "background  Blur" in ctl("status")
+    ctl("reset")
+
+
+def test_its_start_is_fast(run: Run) -> None:
+    code = "import sys; import vidbg.cli.ctl; print([m for m in sys.argv[1:] if m in sys.modules])"
+    heavy = ["numpy", "cv2", "aiohttp", "av", "PIL", "msgspec", "dbus_fast", "asyncio"]
+    command = [sys.executable, "-c", code, *heavy]
+    done = subprocess.run(command, env=run.environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_where_nothing_runs_the_next_step_is_told(vidbg: Cli) -> None:
+    code, output, error = vidbg("ctl", "pause")
+    assert (code, output) == (1, "")
+    assert error == (
+        "vidbg: no vidbg with a page is running; start `vidbg app`, or `vidbg run` with --panel\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "words"),
+    [
+        ("http://127.0.0.1:1/", 1, "http://127.0.0.1:1 does not answer"),
+        ("ftp://127.0.0.1/", 2, "--url is not the address of a page"),
+        ("http://127.0.0.1:99999/", 2, "--url is not the address of a page"),
+        ("nonsense with spaces", 2, "--url is not the address of a page"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_explained(
+    url: str, code: int, words: str, vidbg: Cli
+) -> None:
+    found, _, error = vidbg("ctl", "--url", url, "status")
+    assert found == code
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_run_is_chosen_by_its_address_or_by_the_environment(
+    run: Run, vidbg: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert vidbg("ctl", "--url", run.url, "get", "mirror") == (0, "off\n", "")
+    monkeypatch.setenv("VIDBG_URL", run.address)
+    monkeypatch.setenv("VIDBG_TOKEN", run.url.partition("=")[2])
+    assert vidbg("ctl", "get", "mirror") == (0, "off\n", "")
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def test_settings_are_typed_as_on_the_command_line(ctl: Cli) -> None:
+    assert ctl("set", "mirror=yes", "feather=2.5", "offset=-3", "fit=contain") == (0, "", "")
+    settings = state(ctl)["settings"]
+    assert (settings["mirror"], settings["feather"], settings["offset"]) == (True, 2.5, -3)
+    assert ctl("get", "fit") == (0, "contain\n", "")
+    assert "feather=2.5\n" in ctl("get")[1]
+    assert json.loads(ctl("get", "feather", "--json")[1]) == 2.5
+    assert ctl("reset", "fit") == (0, "", "")
+    assert ctl("get", "fit")[1] == "cover\n"
+    assert ctl("get", "feather")[1] == "2.5\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["set", "mirro=on"], "unknown setting 'mirro'; did you mean 'mirror'?"),
+        (["set", "mirror"], "'mirror' is no setting; write KEY=VALUE"),
+        (["set", "mirror=maybe"], "mirror cannot be 'maybe'; give on or off"),
+        (["set", "feather=soft"], "feather cannot be 'soft'; give a number"),
+        (["set", "feather=nan"], "feather"),
+        (["set", "feather=101"], "feather is 101"),
+        (["set", "fit=stretch"], "choose from cover, contain"),
+        (["set", "background=nowhere.jpg"], "nowhere.jpg"),
+        (["set", "mirror=on", "feather=-1"], "feather"),
+        (["get", "mirro"], "unknown setting 'mirro'; did you mean 'mirror'?"),
+        (["toggle", "feather"], "feather has more than two values"),
+        (["toggle", "awa"], "unknown switch 'awa'; did you mean 'away'?"),
+        (["snapshot", "me.jpg"], "a snapshot is a PNG: give me.png"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_changes_nothing(
+    arguments: list[str], words: str, ctl: Cli
+) -> None:
+    before = state(ctl)["settings"]
+    code, output, error = ctl(*arguments)
+    assert (code, output) == (2, "")
+    assert words in error
+    assert error.count("\n") == 1
+    assert state(ctl)["settings"] == before
+
+
+def test_a_switch_goes_to_its_other_value(ctl: Cli) -> None:
+    assert ctl("toggle", "mirror") == (0, "on\n", "")
+    assert ctl("toggle", "mirror") == (0, "off\n", "")
+    assert ctl("toggle", "fit") == (0, "contain\n", "")
+
+
+def test_a_background_is_named_as_listed_or_as_a_path(
+    ctl: Cli, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = ctl("backgrounds")[1].splitlines()
+    assert listed[-2:] == ["blue.png", "red wall.png"]
+    assert any(line.startswith("blur ") for line in listed)
+    assert ctl("background", "red wall.png") == (0, "", "")
+    assert state(ctl)["background"]["name"] == "red wall.png"
+    monkeypatch.chdir(run.backgrounds)  # where the run is not
+    assert ctl("set", "background=blue.png") == (0, "", "")
+    assert state(ctl)["background"]["value"] == str(run.backgrounds / "blue.png")
+    assert ctl("background", "blur:35") == (0, "", "")
+    assert state(ctl)["background"]["value"] == "blur:35"
+
+
+def test_the_room_goes_on_air_only_after_the_question_at_a_terminal(
+    ctl: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, error = ctl("background", "none")  # from a script or a hotkey
+    assert code == 1
+    assert "real room" in error
+    assert not state(ctl)["room_on_air"]
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    asked: list[str] = []
+
+    def answer(text: str, yes: bool) -> bool:
+        asked.append(text)
+        return yes
+
+    monkeypatch.setattr("typer.confirm", lambda text: answer(text, False))
+    assert ctl("set", "background=none", "mirror=on")[0] == 1
+    assert not state(ctl)["room_on_air"]
+    monkeypatch.setattr("typer.confirm", lambda text: answer(text, True))
+    assert ctl("set", "background=none", "mirror=on")[0] == 0
+    assert state(ctl)["room_on_air"]
+    assert state(ctl)["settings"]["mirror"] is True
+    assert "YOUR REAL ROOM IS ON AIR" in ctl("status")[1]
+    assert asked[0] == asked[1]
+    assert "room" in asked[0]
+
+
+# --- events and completion ------------------------------------------------------------------------
+
+
+def test_watch_prints_what_changes(ctl: Cli, run: Run) -> None:
+    command = [sys.executable, "-m", "vidbg", "ctl", "watch"]
+    with subprocess.Popen(
+        command, env=run.environment, stdout=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None
+        lines = iter(watching.stdout.readline, "")
+        assert next(line for line in lines if " mirror = " in line).endswith(" mirror = off\n")
+        ctl("set", "mirror=on")
+        assert next(line for line in lines if " mirror = " in line).endswith(" mirror = on\n")
+        watching.send_signal(2)
+        assert watching.wait(10) == 130
+
+
+@pytest.fixture
+def complete(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[str]]:
+    """Completes the last of some words, as a shell asks for it."""
+    monkeypatch.setenv("XDG_STATE_HOME", run.environment["XDG_STATE_HOME"])
+
+    def ask(shell: str, **variables: str) -> list[str]:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("_VIDBG_COMPLETE", f"complete_{shell}")
+        with pytest.raises(SystemExit):
+            app(prog_name="vidbg")
+        output, error = capsys.readouterr()
+        assert error == ""
+        return [line.partition("\t")[0] for line in output.split("\n") if line]
+
+    return ask
+
+
+def test_completion_offers_what_the_run_has(
+    complete: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+
+    def fish(words: str) -> list[str]:
+        return complete("fish", _TYPER_COMPLETE_ARGS=words)
+
+    assert fish("vidbg ctl get mir") == ["mirror"]
+    assert fish("vidbg ctl set light") == ["light-wrap="]
+    assert fish("vidbg ctl set fit=c") == ["fit=cover", "fit=contain"]
+    assert fish("vidbg ctl set mirror=on fit=co") == ["fit=cover", "fit=contain"]
+    assert fish("vidbg ctl background r") == ["red wall.png"]
+    assert "away" in fish("vidbg ctl toggle ")
+    monkeypatch.setenv("XDG_STATE_HOME", "/nowhere")
+    assert fish("vidbg ctl get mir") == []
+
+
+def test_bash_completes_after_the_equals_sign(complete: Callable[..., list[str]]) -> None:
+    # bash gives "fit=co" as the three words "fit", "=" and "co"
+    found = complete("bash", COMP_WORDS="vidbg\nctl\nset\nfit\n=\nco", COMP_CWORD="5")
+    assert found == ["cover", "contain"]

@@ -1,0 +1,105 @@
+"""`vidbg app`: a run whose page opens in the browser, and that explains what is missing."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from vidbg.cli import options
+from vidbg.cli.browser import open_page
+from vidbg.cli.ctl_client import of_page
+from vidbg.cli.run import run_until_end
+from vidbg.errors import VidbgError
+from vidbg.sinks.web.running_pages import running_pages
+
+if TYPE_CHECKING:
+    from vidbg.pipeline.live import LiveConfig, LiveRun
+
+PORT = 8091
+"""Where the page is unless --panel says otherwise, so that a bookmark stays right; any free port if
+this one is taken."""
+
+
+@options.takes_options("run")
+def app(
+    ctx: typer.Context,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Open no browser.", rich_help_panel="App")
+    ] = False,
+    **params: Any,
+) -> None:
+    """Run vidbg with its page in the browser, until the page's Quit, Ctrl-C or SIGTERM.
+
+    Takes the options of `vidbg run`. It starts without a camera or a virtual camera too: the page
+    says what is missing on this computer. If vidbg is running already, its page is opened.
+    """
+    wanted = params["panel"]
+    pages = [p for p in running_pages() if wanted is None or urlsplit(p.url).port == wanted]
+    if pages:
+        running = of_page(pages[0].url)
+        typer.echo(f"vidbg is running already (process {pages[0].pid}): {running.page}", err=True)
+        if not no_browser:
+            open_page(running)
+        return
+
+    def show(live: LiveRun) -> None:
+        if no_browser or live.page is None:
+            return
+        try:
+            open_page(of_page(live.page))
+        except VidbgError as error:
+            typer.echo(f"vidbg: {error}", err=True)  # the run itself is well
+
+    run_until_end(ctx, params, completed=_completing(), on_open=show)
+
+
+def _completing() -> Callable[[LiveConfig], LiveConfig]:
+    """Return a function that gives a config a page, and an output that this computer has.
+
+    What it finds at the start holds for reloads too: by then the run itself has the port and the
+    virtual camera.
+    """
+    found: dict[str, Any] = {}
+
+    def completed(config: LiveConfig) -> LiveConfig:
+        if config.panel is None:
+            found.setdefault("panel", PORT if is_free(PORT) else 0)
+            config = replace(config, panel=found["panel"])
+        if config.output is None:
+            if "output" not in found:
+                found["output"] = _output()
+            config = replace(config, output=found["output"])
+        return config
+
+    return completed
+
+
+def is_free(port: int) -> bool:
+    """Return whether this machine's address can be listened at."""
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # where it would take the port from another program
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _output() -> str | None:
+    """Return the default output, or "none" where there is no virtual camera."""
+    from vidbg.sinks.camera.virtual_camera import virtual_camera_report
+
+    report = virtual_camera_report()
+    if report.usable:
+        return None
+    typer.echo(
+        f"no virtual camera, so the page alone shows the output: {report.next_step}", err=True
+    )
+    return "none"
