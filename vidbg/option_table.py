@@ -25,6 +25,7 @@ from vidbg.util.choices import (
     Preset,
     Quality,
     RawFormat,
+    Rotation,
 )
 from vidbg.util.limits import FRAMES_PER_SECOND, Limits
 
@@ -176,6 +177,65 @@ LOW_LIGHT = Option(
     target="picture",
     live=True,
     control=Control("Picture", "Brighten in low light"),
+)
+
+ROTATE = Option[Rotation](
+    name="rotate",
+    type=Rotation,
+    default="0",
+    help="Turn the camera's picture clockwise, by degrees.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Framing", "Rotate"),
+)
+ZOOM = Option(
+    name="zoom",
+    type=float,
+    default=1.0,
+    limits=Limits(1, 4),
+    help="Show a part of the camera's picture, enlarged, {range} times.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Framing", "Zoom", step=0.05),
+)
+PAN_X = Option(
+    name="pan_x",
+    type=float,
+    default=0.0,
+    limits=Limits(-1, 1),
+    help="Which part --zoom shows, left to right, {range}.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Framing", "Left or right", step=0.05),
+)
+PAN_Y = Option(
+    name="pan_y",
+    type=float,
+    default=0.0,
+    limits=Limits(-1, 1),
+    help="Which part --zoom shows, top to bottom, {range}.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Framing", "Up or down", step=0.05),
+)
+AUTO_FRAME = Option(
+    name="auto_frame",
+    type=bool,
+    default=False,
+    help="Follow head and shoulders smoothly, in place of --zoom and --pan.",
+    group=PICTURE_GROUP,
+    commands=SHARED,
+    target="picture",
+    live=True,
+    control=Control("Framing", "Follow head and shoulders"),
 )
 
 # --- the network ----------------------------------------------------------------------------------
@@ -739,6 +799,11 @@ OPTIONS: tuple[Option[Any], ...] = (
     SATURATION,
     WARMTH,
     LOW_LIGHT,
+    ROTATE,
+    ZOOM,
+    PAN_X,
+    PAN_Y,
+    AUTO_FRAME,
     DEVICE,
     GPU,
     PRECISION,

@@ -49,3 +49,35 @@ def test_a_device_composites_again_once_the_colours_are_the_cameras() -> None:
         change(rig, PictureConfig())
         rig.wait(lambda: rig.composited > composited + 3)
         assert not rig.leaked
+
+
+def test_framing_changes_during_a_run() -> None:
+    with Rig() as rig:
+        rig.wait_live()
+        for picture in (
+            PictureConfig(zoom=2, pan_x=-1, pan_y=1),
+            PictureConfig(rotate="180"),
+            PictureConfig(rotate="90"),  # the sink checks the size
+            PictureConfig(auto_frame=True),
+            PictureConfig(auto_frame=True, rotate="270"),
+            PictureConfig(),
+        ):
+            frames = rig.supervisor._pump.frames
+            change(rig, picture)
+            rig.wait(lambda: rig.supervisor._pump.frames > frames + 8)  # noqa: B023
+        rig.wait_live()
+        assert not rig.leaked
+
+
+def test_a_device_composites_zoomed_frames() -> None:
+    with Rig(on_device=True) as rig:
+        rig.wait(lambda: rig.composited > 3)
+        change(rig, PictureConfig(zoom=1.5, rotate="180"))
+        composited = rig.composited
+        rig.wait(lambda: rig.composited > composited + 5)
+        change(rig, PictureConfig(auto_frame=True))
+        rig.wait_live()
+        composited = rig.composited
+        rig.wait_live()
+        assert rig.composited <= composited + 1
+        assert not rig.leaked

@@ -17,6 +17,7 @@ from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.picture.colours import PictureColours
+from vidbg.picture.framing import Framing
 from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.gpu.full_frame import FullFrame, Ticket, frame_device
 from vidbg.util.lifecycle import Closeable
@@ -73,19 +74,26 @@ class CpuCompositing:
         picture: PictureConfig | None = None,
     ) -> None:
         self._matter, self._compose = matter, compose
-        self._picture, self._colours = picture or PictureConfig(), PictureColours()
+        self._picture = picture or PictureConfig()
+        self._framing, self._colours = Framing(), PictureColours()
         self.clock = StageClock() if matter is None else matter.clock
 
-    def mat(self, frame: Frame) -> Alpha:
+    def mat(self, frame: Frame) -> tuple[Frame, Alpha]:
+        """Crop a frame; return it with its alpha."""
+        frame = self._framing(frame, self._picture)
         if self._matter is None:
-            return np.ones(frame.image.shape[:2], np.float32)
-        return self._matter(frame.image, frame.pts)
+            return frame, np.ones(frame.image.shape[:2], np.float32)
+        alpha = self._matter(frame.image, frame.pts)
+        self._framing.follow(alpha, self._picture)
+        return frame, alpha
 
-    def compose(self, frame: Frame, matte: Alpha) -> Frame:
+    def compose(self, _frame: Frame, matte: tuple[Frame, Alpha]) -> Frame:
+        frame, alpha = matte
         with self.clock.stage("composite"):
-            return self._compose(self._colours(frame, self._picture), matte)
+            return self._compose(self._colours(frame, self._picture), alpha)
 
     def reset(self) -> None:
+        self._framing.reset()
         self._colours.reset()
         if self._matter is not None:
             self._matter.reset()
@@ -97,12 +105,17 @@ class GpuFrame:
     Args:
         compositor: provides the background only.
         clock: times the stages: `send` uploads the frame, `fetch` waits for its composite.
+        picture: which part of the frames is shown.
     """
 
-    def __init__(self, whole: FullFrame, compositor: Compositor, clock: StageClock) -> None:
+    def __init__(
+        self, whole: FullFrame, compositor: Compositor, clock: StageClock, picture: PictureConfig
+    ) -> None:
         self._whole, self._compositor, self.clock = whole, compositor, clock
+        self._picture, self._framing = picture, Framing()
 
     def mat(self, frame: Frame) -> Ticket:
+        frame = self._framing(frame, self._picture)
         with self.clock.stage("send"):
             return self._whole.start(frame, self._compositor.background_image(frame))
 
@@ -142,7 +155,7 @@ class FrameProcessors(Closeable):
         if matter is None or whole is None:
             road: FrameProcessor = CpuCompositing(matter, compositor, picture)
         else:
-            road = GpuFrame(whole, compositor, matter.clock)
+            road = GpuFrame(whole, compositor, matter.clock, picture)
         road.reset()
         return road
 

@@ -15,6 +15,8 @@ People = Literal["all", "main"]
 Fit = Literal["cover", "contain"]
 """How an image fills a frame of another shape: "cover" crops what is left over, "contain" shows all
 of it between bars."""
+Rotation = Literal["0", "90", "180", "270"]
+"""Degrees, clockwise."""
 PixelFormat = Literal["auto", "MJPG", "YUYV"]
 RawFormat = Literal["y4m", "bgr24", "i420"]
 Interlaced = Literal["deinterlace", "keep"]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.config import MattingConfig
-from vidbg.errors import SourceIncomplete
+from vidbg.errors import ConfigError, SourceIncomplete
 from vidbg.frame import StreamInfo
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.picture.picture_config import PictureConfig
@@ -22,6 +22,7 @@ from vidbg.pipeline.files.file_outputs import (
     wants_streams,
 )
 from vidbg.pipeline.files.jobs import PIPE, Job
+from vidbg.pipeline.files.rotated_source import RotatedSource
 from vidbg.pipeline.files.stream import MOST_UNDER_WAY, Stream, StreamReport
 from vidbg.pipeline.frame_processor import FrameProcessors
 from vidbg.sinks import Sink
@@ -61,6 +62,8 @@ class Processor(Closeable):
         output: how results are written.
         matting: device, precision, network size, smoothing.
         picture: how the inputs' own pictures are adjusted.
+    Raises:
+        ConfigError: interlaced lines are to be kept and turned.
     """
 
     def __init__(
@@ -75,6 +78,11 @@ class Processor(Closeable):
         self._compositing = replace(compositing, keep_alpha=wants_alpha)
         self._needs_matter = wants_alpha or not compositing.background.shows_room
         self._matting, self._picture = matting, picture or PictureConfig()
+        if self._picture.rotate != "0" and self._output.interlaced == "keep":
+            raise ConfigError(
+                f"interlaced lines cannot be kept in pictures that are turned by "
+                f"{self._picture.rotate} degrees; leave out --interlaced keep or --rotate"
+            )
         self._matter: VideoMatting | None = None
         self._roads = FrameProcessors(MOST_UNDER_WAY)
         self._tidied: set[Path] = set()
@@ -103,7 +111,9 @@ class Processor(Closeable):
 
     def _open(self, job: Job) -> Source:
         interlaced = self._output.interlaced
-        return open_source(job.source, copy_streams=wants_streams(job), interlaced=interlaced)
+        source = open_source(job.source, copy_streams=wants_streams(job), interlaced=interlaced)
+        degrees = self._picture.rotate
+        return source if degrees == "0" else RotatedSource(source, degrees)
 
     def _tidy(self, job: Job) -> None:
         """Remove leftovers of killed runs from each output folder, once per folder."""

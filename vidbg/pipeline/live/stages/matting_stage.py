@@ -16,6 +16,7 @@ from vidbg.compositing.scaling import fill
 from vidbg.errors import VidbgError
 from vidbg.frame import Alpha, Frame
 from vidbg.matting.video_matting import VideoMatting
+from vidbg.picture.framing import Framing, rotate
 from vidbg.pipeline.gpu.full_frame import Composite
 from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
 from vidbg.pipeline.live.faults import Faults
@@ -80,6 +81,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._next_level: Level | None = None
         self._helpers = BackgroundTasks()
         self._missed, self._last_index = 0, -1
+        self._framing = Framing()
         self._matter: VideoMatting | None = None
         self._whole = LiveFullFrame(height, width)
         self._failures = 0
@@ -113,7 +115,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if time.monotonic() < self._retry_s:
             return None
         look = self._look()  # read once, so that alpha and background match
-        frame = self._fitted(arrived.frame, look.mirror)
+        frame = self._fitted(arrived.frame, look)
         if look.shows_room:
             return Matted(frame, np.ones(frame.image.shape[:2], np.float32), look, arrived.at_s)
         try:
@@ -122,11 +124,13 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             self._failed(error)
             return None
 
-    def _fitted(self, frame: Frame, mirror: bool) -> Frame:
+    def _fitted(self, frame: Frame, look: Appearance) -> Frame:
+        """Return what is to be shown of a frame, at the output's size."""
+        frame = rotate(frame, look.picture.rotate)
         image = fill(frame.image, self._height, self._width, "contain", (0, 0, 0))
-        if mirror:
+        if look.mirror:
             image = np.asarray(cv2.flip(image, 1), np.uint8)
-        return replace(frame, image=image)
+        return self._framing(replace(frame, image=image), look.picture)
 
     def _worked_on(self, frame: Frame, look: Appearance, at_s: float) -> Matted | Composited | None:
         """Process a frame; return None if the whole image is classified as a person."""
@@ -136,6 +140,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             done = Composited(Arrived(replace(frame, image=composite.image), at_s), look)
             return done if self._believed(composite.person_share) else None
         alpha = self._alpha(matter, frame)
+        self._framing.follow(alpha, look.picture)
         share = float(alpha[::8, ::8].mean())
         return Matted(frame, alpha, look, at_s) if self._believed(share) else None
 

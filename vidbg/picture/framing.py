@@ -1,0 +1,113 @@
+"""The part of the camera's frame that is shown: rotation, zoom, pan, and automatic framing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidbg.frame import Alpha, Frame
+from vidbg.picture.auto_frame import AutoFrame
+from vidbg.picture.picture_config import PictureConfig
+from vidbg.picture.view import FULL_VIEW, View
+
+Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
+"""An image, or an alpha."""
+
+MIN_SHIFT = 1 / 64
+"""A smaller part of a pixel shows nowhere."""
+
+_ROTATIONS = {
+    "90": cv2.ROTATE_90_CLOCKWISE,
+    "180": cv2.ROTATE_180,
+    "270": cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+def rotate(frame: Frame, degrees: str) -> Frame:
+    """Turn a frame clockwise by "0", "90", "180" or "270" degrees; `frame` itself for "0"."""
+    if degrees == "0":
+        return frame
+    code = _ROTATIONS[degrees]
+    image = np.asarray(cv2.rotate(frame.image, code), np.uint8)
+    alpha = None if frame.alpha is None else np.asarray(cv2.rotate(frame.alpha, code), np.float32)
+    aspect = frame.pixel_aspect if degrees == "180" else 1 / frame.pixel_aspect
+    return replace(frame, image=image, alpha=alpha, pixel_aspect=aspect)
+
+
+class Framing:
+    """Crops the frames of one stream to what is to be shown, before the network sees them.
+
+    The network then sees what viewers see, at its full resolution, and alpha belongs to the very
+    pixels that are shown.
+    """
+
+    def __init__(self) -> None:
+        self._auto = AutoFrame()
+        self._view = FULL_VIEW
+
+    def reset(self) -> None:
+        """Forget the person: call this before an unrelated frame."""
+        self._auto.reset()
+
+    def __call__(self, frame: Frame, config: PictureConfig) -> Frame:
+        """Return the part of the next frame that is shown, at the frame's size."""
+        if config.auto_frame:
+            self._view = self._auto.view(frame.pts)
+        else:
+            self._view = manual_view(config)
+            self._auto.reset(self._view)
+        if self._view == FULL_VIEW:
+            return frame
+        alpha = None if frame.alpha is None else crop(frame.alpha, self._view)
+        return replace(frame, image=crop(frame.image, self._view), alpha=alpha)
+
+    def follow(self, alpha: Alpha, config: PictureConfig) -> None:
+        """Take the alpha, float32 (H, W), of the frame that was cropped last."""
+        if config.auto_frame:
+            self._auto.follow(alpha, self._view)
+
+
+def manual_view(config: PictureConfig) -> View:
+    """Return the view of a zoom and a pan that the user chose."""
+    size = 1 / config.zoom
+    slack = (1 - size) / 2
+    return View(0.5 + slack * config.pan_x, 0.5 + slack * config.pan_y, size)
+
+
+def crop(pixels: Pixels, view: View) -> Pixels:
+    """Enlarge the part of an image that a view shows to the image's size.
+
+    The part begins at a fraction of a pixel, so that a view moves evenly; its height and width are
+    whole pixels. `cv2.warpAffine` does both in three times the time: at 1280x720 on one core of an
+    AMD EPYC 2.9 ms, compared with 0.7 at whole pixels and 1.0 between them.
+
+    Args:
+        pixels: uint8 or float32, (H, W) or (H, W, C).
+    Returns:
+        The same shape and type; a new array.
+    """
+    height, width = pixels.shape[:2]
+    rows, columns = max(1, round(height * view.size)), max(1, round(width * view.size))
+    top = min(max(view.y * height - rows / 2, 0), height - rows)
+    left = min(max(view.x * width - columns / 2, 0), width - columns)
+    first_row, first_column = math.floor(top), math.floor(left)
+    part = pixels[first_row : first_row + rows + 1, first_column : first_column + columns + 1]
+    part = _shifted(part, left - first_column, axis=1)[:, :columns]
+    part = _shifted(part, top - first_row, axis=0)[:rows]
+    enlarged = cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC)
+    if pixels.dtype == np.float32:
+        enlarged = np.clip(enlarged, 0, 1)  # a cubic filter overshoots
+    return enlarged  # type: ignore[return-value]
+
+
+def _shifted(pixels: Pixels, share: float, axis: int) -> Pixels:
+    """Shift by a share of a pixel: a mean of neighbours, one shorter; `pixels` itself for none."""
+    if share < MIN_SHIFT:
+        return pixels
+    before, after = (pixels[:-1], pixels[1:]) if axis == 0 else (pixels[:, :-1], pixels[:, 1:])
+    return cv2.addWeighted(before, 1 - share, after, share, 0)  # type: ignore[return-value]
