@@ -188,7 +188,11 @@ ROTATE = Option[Rotation](
     commands=SHARED,
     target="picture",
     live=True,
-    control=Control("Framing", "Rotate"),
+    control=Control(
+        "Framing",
+        "Rotate",
+        labels={"0": "Not", "90": "90° right", "180": "Upside down", "270": "90° left"},
+    ),
 )
 ZOOM = Option(
     name="zoom",

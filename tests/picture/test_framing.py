@@ -90,7 +90,7 @@ def test_a_cut_outs_alpha_goes_with_its_colours() -> None:
 @pytest.mark.parametrize("degrees", ["90", "180", "270"])
 def test_rotation_is_clockwise(degrees: str) -> None:
     image = numbered(3, 64, 48)
-    alpha = np.ascontiguousarray(image[..., 0] / np.float32(255))
+    alpha = image[..., 0].astype(np.float32) / np.float32(255)
     turned = rotate(Frame(image, 0.0, 0, alpha, pixel_aspect=Fraction(4, 3)), degrees)
     quarters = int(degrees) // 90
     np.testing.assert_array_equal(turned.image, np.rot90(image, -quarters))
@@ -164,7 +164,7 @@ def test_automatic_framing_of_a_video() -> None:
     room[alpha > 0] = 220
 
     def answer(batch: np.ndarray) -> np.ndarray:
-        return (batch[0, 0] > 0.5).astype(np.float32)
+        return np.asarray(batch[0, 0] > 0.5, np.float32)
 
     compositor = Compositor(CompositingConfig(ColourSpec((0, 0, 0))), open_frames)
     matter = VideoMatting(backend=ConstantBackend(answer))
