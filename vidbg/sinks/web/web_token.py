@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hmac
 import logging
-import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from vidbg.platform.folders import state_folder
+from vidbg.util.atomic_file import replace_file
 from vidbg.util.private_file import read_private
 
 _log = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ def _kept_secret() -> str:
         file = secret_file()
         kept = _read(file)
         if kept is None:
-            _write(file, new)
+            replace_file(file, new.encode(), private=True)
     except (OSError, RuntimeError) as error:
         _log.warning(
             "the web addresses change with each start; their secret is not kept: %s", error
@@ -63,11 +62,3 @@ def _read(file: Path) -> str | None:
         return None
     text = data.decode("ascii", "replace").strip()
     return text if len(text) == _LENGTH else None
-
-
-def _write(file: Path, secret: str) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=_FILE, dir=file.parent)  # for the owner alone
-    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-        opened.write(secret)
-    Path(name).replace(file)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from vidbg.matting.backends.tensorrt.build import build_engine
 from vidbg.matting.backends.tensorrt.package import TensorRtPackage
 from vidbg.matting.engines import CARDS, engine_file, file_hash
 from vidbg.platform.folders import cache_folder
+from vidbg.util.atomic_file import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -137,18 +137,10 @@ def runtime_cache_path(path: Path) -> Path:
     return path.with_suffix(".kernels")
 
 
-def write_whole(file: Path, data: bytes) -> None:
-    """Write a file under another name, then rename it once it is complete."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(file)
-
-
 def _write(path: Path, content: bytes, origin: Origin) -> None:
     """Write the engine, then its card, and remove the kernels of the previous engine."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     card = json.dumps({**asdict(origin), **facts}, indent=2) + "\n"
-    write_whole(path, content)
-    write_whole(card_path(path), card.encode())
+    replace_file(path, content)
+    replace_file(card_path(path), card.encode())
     runtime_cache_path(path).unlink(missing_ok=True)

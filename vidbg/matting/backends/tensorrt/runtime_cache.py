@@ -10,8 +10,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from vidbg.matting.backends.tensorrt.cache import runtime_cache_path, write_whole
+from vidbg.matting.backends.tensorrt.cache import runtime_cache_path
 from vidbg.matting.backends.tensorrt.package import TensorRtPackage
+from vidbg.util.atomic_file import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,6 @@ class RuntimeCache:
         if content == self._read:
             return
         try:
-            write_whole(self._path, content)
+            replace_file(self._path, content)
         except OSError as error:
             logger.warning("kernels cannot be kept, so every start compiles them: %s", error)

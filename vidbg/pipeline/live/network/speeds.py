@@ -14,6 +14,7 @@ from vidbg.matting.backends.answers import try_out
 from vidbg.matting.ladder import Step
 from vidbg.platform.folders import cache_folder
 from vidbg.platform.processor import processor_name
+from vidbg.util.atomic_file import replace_file
 from vidbg.util.choices import Quality
 
 logger = logging.getLogger(__name__)
@@ -64,10 +65,7 @@ class Speeds:
         others = {name: times for name, times in self._read().items() if name != self._machine}
         kept = dict([*others.items(), (self._machine, self._times_s)][-KEPT:])
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
-            temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-            temporary.replace(self._path)
+            replace_file(self._path, json.dumps(kept, indent=1).encode())
         except OSError as error:
             logger.info("cannot keep the network's times in %s: %s", self._path, error)
 

@@ -1,0 +1,36 @@
+"""Files that are replaced at once: readers see the old content or the new, never a part."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+
+def replace_file(file: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file under another name beside it, and rename it once it is complete and on disk.
+
+    The folder is made if it is missing. An existing file keeps its permissions, and a link stays a
+    link: what it points to is replaced.
+
+    Args:
+        private: for this account alone, as is a folder that has to be made; a link is replaced.
+    Raises:
+        OSError: it cannot be written; the old file is untouched and nothing is left behind.
+    """
+    target = file if private else Path(os.path.realpath(file))
+    target.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(part, flags, 0o600 if private else 0o666), "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        if not private and target.exists():
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
