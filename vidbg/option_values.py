@@ -13,14 +13,18 @@ from typing import Any
 
 from vidbg.errors import ConfigError
 from vidbg.option import Option
+from vidbg.option_table import BACKGROUND, CAMERA
 from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS, parse_size
+from vidbg.util.paths import is_file
 
 EXPECTED = {
     "check": "true or false",
     "number": "a number",
-    "texts": "a list of texts",
+    "texts": "a text, or a list of texts",
 }
 """What a value must be, by the option's kind; a text otherwise."""
+
+_TEXT = 'a text in quotes, such as "blur"'
 
 
 def from_json(option: Option[Any], value: Any) -> Any:
@@ -32,20 +36,19 @@ def from_json(option: Option[Any], value: Any) -> Any:
     if value is None and option.default is None:
         return None
     kind = option.value_type
-    wrong = ConfigError(
-        f"{option.key} is {_shortened(value)}; it must be {EXPECTED.get(option.kind, 'a text')}"
-    )
-    if option.limits is not None or kind in (int, float):
+    expected = "a whole number" if kind is int else EXPECTED.get(option.kind, _TEXT)
+    wrong = ConfigError(f"{option.key} is {_shortened(value)}; it must be {expected}")
+    if kind in (int, float):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong
-        if kind is int and value != int(value if math.isfinite(value) else 0):
-            raise ConfigError(f"{option.key} is {value!r}; it must be a whole number")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{option.key} is {value}; it must be {expected}, and finite")
+        if kind is int and value != int(value):
+            raise wrong
         try:
             value = kind(value)
         except OverflowError:
             raise ConfigError(f"{option.key} is far out of its range") from None
-        if not math.isfinite(value):
-            raise wrong
     elif kind is bool:
         if not isinstance(value, bool):
             raise wrong
@@ -59,6 +62,24 @@ def from_json(option: Option[Any], value: Any) -> Any:
     elif kind is Path:
         value = Path(value).expanduser()
     return option.checked(value, option.key)
+
+
+def anchored(option: Option[Any], value: Any, folder: Path) -> Any:
+    """Take relative paths in an option's value from the folder of the file that has them.
+
+    Raises:
+        ConfigError: it is no background.
+    """
+    if value is None:
+        return None
+    if option.is_path:
+        return folder / value
+    if option is CAMERA and is_file(folder / value):
+        return str(folder / value)
+    if option is BACKGROUND:
+        spec = _parse_background(value)
+        return str(spec.resolved_in(folder)) if spec.files else value
+    return value
 
 
 def to_field(option: Option[Any], value: Any) -> Any:

@@ -252,4 +252,4 @@ def test_a_wrong_choice_in_the_file_names_the_file(vidbg: Vidbg, tmp_path: Path)
     file.write_text('device = "cuda2"')
     code, _, err = vidbg("config", "show", "--config", file)
     assert code == 2
-    assert f"{file}: device cannot be used: unknown device 'cuda2'; did you mean 'cuda'?" in err
+    assert f"{file}: unknown device 'cuda2'; did you mean 'cuda'?" in err

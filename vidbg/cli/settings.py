@@ -7,7 +7,6 @@ options of `vidbg run` without their dashes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,10 @@ from typer.core import TyperCommand, TyperOption
 
 from vidbg.errors import ConfigError
 from vidbg.option import Option
-from vidbg.option_table import BACKGROUND, CAMERA, SHARED_OPTIONS, options_of
+from vidbg.option_table import CAMERA, SHARED_OPTIONS, options_of
+from vidbg.option_values import anchored, from_json
 from vidbg.util.choices import refusal, suggestion
 from vidbg.util.decoding import decoded
-from vidbg.util.paths import is_file
 
 PROFILES = "profile"
 ARGUMENTS = f"{__name__}.arguments"
@@ -67,11 +66,9 @@ def current_name(name: str) -> str:
     return prefix + _RENAMED.get(name.removeprefix("no-"), name.removeprefix("no-"))
 
 
-def load_settings(file: Path | None, profile: str | None, context: Any) -> Settings:
+def load_settings(file: Path | None, profile: str | None) -> Settings:
     """Read a file, or the user's default file if there is one.
 
-    Args:
-        context: context of `vidbg run` or of a command that shares its options.
     Raises:
         ConfigError: it cannot be read, or has an unknown key, type or profile.
     """
@@ -81,10 +78,10 @@ def load_settings(file: Path | None, profile: str | None, context: Any) -> Setti
     if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
         raise ConfigError(f"{path}: {PROFILES} is not a table; write [{PROFILES}.NAME]")
     settings = Settings()
-    _take(settings, table, str(path), path, context)
+    _take(settings, table, str(path), path)
     for name, values in profiles.items():  # all are checked, one is used
         chosen = settings if name == profile else Settings()
-        _take(chosen, values, f"{path}, [{PROFILES}.{name}]", path, context)
+        _take(chosen, values, f"{path}, [{PROFILES}.{name}]", path)
     if profile is not None and profile not in profiles:
         known, meant = ", ".join(profiles) or "none", suggestion(profile, profiles)
         raise ConfigError(f"{path}: there is no profile {profile!r};{meant} there are: {known}")
@@ -111,60 +108,23 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 
-def _take(
-    settings: Settings, table: Mapping[str, Any], origin: str, path: Path, context: Any
-) -> None:
+def _take(settings: Settings, table: Mapping[str, Any], origin: str, path: Path) -> None:
     for key, value in table.items():
         option = FILE_OPTIONS.get(current_name(key))
         if option is None:
             raise ConfigError(f"{origin}: {refusal('key', key, FILE_OPTIONS)}")
-        settings.values[option.name] = _checked(option, value, f"{origin}: {key}", path, context)
+        try:
+            settings.values[option.name] = _value(option, value, path)
+        except ConfigError as error:
+            raise ConfigError(f"{origin}: {error}") from error
         settings.origins[option.name] = origin
 
 
-def _checked(option: Option[Any], value: Any, where: str, path: Path, context: Any) -> Any:
+def _value(option: Option[Any], value: Any, path: Path) -> Any:
     """Convert a value to the option's type, and make paths absolute."""
-    kind = option.value_type
-    allowed, expected = _TOML_TYPES.get(kind, _TEXT)
-    if option is CAMERA:
-        allowed += (int,)
-    if type(value) not in allowed:
-        raise ConfigError(f"{where} is {value!r}; it must be {expected}")
-    if kind is float and not math.isfinite(value):
-        raise ConfigError(f"{where} is {value!r}; it must be {expected}, and finite")
-    parameter = next(p for p in _run_command(context).params if p.name == option.name)
-    try:
-        converted = parameter.process_value(context, value if kind is bool else str(value))
-    except typer.BadParameter as error:
-        raise ConfigError(f"{where} cannot be used: {error.message}") from error
-    except ConfigError as error:
-        raise ConfigError(f"{where} cannot be used: {error}") from error
-    return _anchored(option, converted, where, path.absolute().parent)
-
-
-_TEXT: tuple[tuple[type, ...], str] = ((str,), 'a text in quotes, such as "blur"')
-_TOML_TYPES: dict[type, tuple[tuple[type, ...], str]] = {
-    bool: ((bool,), "true or false"),
-    int: ((int,), "a whole number"),
-    float: ((float, int), "a number"),
-}
-
-
-def _anchored(option: Option[Any], value: Any, where: str, folder: Path) -> Any:
-    """Resolve a relative path against the file's folder."""
-    if option.is_path:
-        return folder / Path(value).expanduser()
-    if option is CAMERA and is_file(folder / value):
-        return str(folder / value)
-    if option is BACKGROUND:
-        from vidbg.compositing.backgrounds import parse_background
-
-        try:
-            spec = parse_background(value)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
-        return str(spec.resolved_in(folder)) if spec.files else value
-    return value
+    if option is CAMERA and type(value) is int:
+        value = str(value)
+    return anchored(option, from_json(option, value), path.absolute().parent)
 
 
 class LiveCommand(TyperCommand):
@@ -211,7 +171,7 @@ class LiveCommand(TyperCommand):
             if p.name in ("config", "profile")
         }
         file = Path(chosen["config"]) if chosen["config"] else None
-        settings = load_settings(file, chosen["profile"], ctx)
+        settings = load_settings(file, chosen["profile"])
         if self.taken is None:
             return settings
         kept = {name: value for name, value in settings.values.items() if name in self.taken}
