@@ -18,6 +18,7 @@ from vidbg.errors import ConfigError
 from vidbg.pipeline.live import Appearance, LiveConfig
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_server import LiveServer
+from vidbg.pipeline.live.controls.profiles import Profiles
 
 PREFIX = "/api/v1"
 
@@ -45,8 +46,10 @@ class FakeRun:
 class Served:
     """A server of the page and the API whose run is a FakeRun, and a client of it."""
 
-    def __init__(self, folder: Path | None = None, **values: Any) -> None:
-        self.server = LiveServer(0, BackgroundLibrary(folder))
+    def __init__(
+        self, folder: Path | None = None, config_file: Path | None = None, **values: Any
+    ) -> None:
+        self.server = LiveServer(0, BackgroundLibrary(folder), Profiles(config_file))
         self.run = FakeRun(**values)
         self.server.begin(self.run)  # type: ignore[arg-type]
         self.client = ApiClient(self.server.url)

@@ -27,6 +27,7 @@ from vidbg.pipeline.live.controls import room_consent
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.pipeline.live.controls.live_server import LiveServer
+from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.sinks.web.api_route import Upload, routes_of
 
 aiohttp = pytest.importorskip("aiohttp")
@@ -255,14 +256,14 @@ def test_routes_and_methods_that_do_not_exist(served: Served) -> None:
 
 
 def test_before_the_run_there_is_nothing_to_change(files: list[Path]) -> None:
-    server = LiveServer(0, BackgroundLibrary(files[0].parent))
+    server = LiveServer(0, BackgroundLibrary(files[0].parent), Profiles(None))
     client = ApiClient(server.url)
     state = client.get("/state")
     assert (state["running"], state["settings"], state["background"]) == (False, {}, None)
     assert client.send("PATCH", "/settings", {"mirror": True})[0] == 409
     assert client.send("POST", "/quit")[0] == 409
     with pytest.raises(SinkError, match="Choose another, as in --panel"):
-        LiveServer(client.port, BackgroundLibrary(None))
+        LiveServer(client.port, BackgroundLibrary(None), Profiles(None))
     server.close()
     server.close()
 
@@ -374,7 +375,7 @@ def test_a_live_run_is_watched_and_changed(
 ) -> None:
     """The page's picture wakes a camera that sleeps; the new background is in it; no room."""
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 0.3)
-    server = LiveServer(0, BackgroundLibrary(files[0].parent))
+    server = LiveServer(0, BackgroundLibrary(files[0].parent), Profiles(None))
     with Rig(previews=[server]) as rig:
         server.begin(rig)  # type: ignore[arg-type]
         client = ApiClient(server.url)

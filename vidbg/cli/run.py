@@ -75,6 +75,7 @@ def _live_config(params: options.Params) -> LiveConfig:
         background=options.compositing_config("run", params),
         picture=options.picture_config("run", params),
         matting=options.matting_config("run", params),
+        config_file=params["config"] or settings.default_file(),
         **options.values_for("live", "run", params),
     )
 

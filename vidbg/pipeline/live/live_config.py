@@ -61,6 +61,8 @@ class LiveConfig:
         backgrounds: folder of images and videos to choose from in window and panel (text is
             converted).
         adapt: lower the network's input size or rate when the machine is too slow.
+        config_file: the configuration file whose profiles page and API show and keep; None for no
+            profiles.
         frames: end after this many composited frames; None for no limit.
 
     Raises:
@@ -83,6 +85,7 @@ class LiveConfig:
     backgrounds: Path | None = BACKGROUNDS.default
     adapt: bool = ADAPT.default
     frames: int | None = FRAMES.default
+    config_file: Path | None = None
 
     def __post_init__(self) -> None:
         check_config(self, "live")

@@ -226,10 +226,13 @@ def _open_server(config: LiveConfig, tell: Tell) -> LiveServer | None:
     try:
         from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
         from vidbg.pipeline.live.controls.live_server import LiveServer
+        from vidbg.pipeline.live.controls.profiles import Profiles
     except ImportError as error:
         step = install_command("web")
         raise SinkError(f"the panel needs more packages ({error}): `{step}`") from None
-    server = LiveServer(config.panel, BackgroundLibrary(config.backgrounds))
+    server = LiveServer(
+        config.panel, BackgroundLibrary(config.backgrounds), Profiles(config.config_file)
+    )
     tell(f"panel: {server.url}")
     return server
 

@@ -64,6 +64,7 @@ class Revisions(Struct):
     """Numbers that grow when a list changes, so that a client knows when to ask for it again."""
 
     backgrounds: int
+    profiles: int
 
 
 class State(Struct):
@@ -75,6 +76,7 @@ class State(Struct):
         running: false before the run begins; `status` is then null.
         settings: every live option by key, as in the configuration file.
         room_on_air: whether viewers see the real room.
+        profile: the one that was applied or saved last, until a setting is changed.
         lists: see Revisions.
     """
 
@@ -86,6 +88,7 @@ class State(Struct):
     background: ShownBackground | None
     room_on_air: bool
     camera: CameraState | None
+    profile: str | None
     lists: Revisions
 
 
@@ -173,6 +176,19 @@ class ResetRequest(Struct, forbid_unknown_fields=True):
     """Which settings go back to how the run started; null for all of them."""
 
     keys: list[str] | None = None
+
+
+class Profile(Struct):
+    """Settings with a name, from the configuration file."""
+
+    name: str
+    settings: dict[str, Json]
+
+
+class RenameRequest(Struct, forbid_unknown_fields=True):
+    """A profile's new name."""
+
+    name: str
 
 
 class RoomQuestionRequest(Struct, forbid_unknown_fields=True):

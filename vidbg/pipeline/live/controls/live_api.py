@@ -24,6 +24,7 @@ from vidbg.pipeline.live.controls.live_settings import (
     with_settings,
     with_settings_of,
 )
+from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
 from vidbg.pipeline.live.controls.thumbnails import thumbnail
 from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
@@ -44,6 +45,7 @@ class LiveApi:
 
     Args:
         library: the backgrounds to choose from.
+        profiles: of the configuration file.
     Attributes:
         version: of the program.
         status: the newest, set by whoever shows the run; None before the first.
@@ -51,8 +53,9 @@ class LiveApi:
 
     version = vidbg.__version__
 
-    def __init__(self, library: BackgroundLibrary) -> None:
-        self._library, self._consent = library, RoomConsent()
+    def __init__(self, library: BackgroundLibrary, profiles: Profiles) -> None:
+        self._library, self._profiles, self._consent = library, profiles, RoomConsent()
+        self._profile: tuple[str, dict[str, Any]] | None = None
         self._changing, self._telling = threading.Lock(), threading.Lock()
         self._run: LiveRun | None = None
         self._at_start: LiveConfig | None = None
@@ -72,17 +75,20 @@ class LiveApi:
         run = self._run
         config = None if run is None else run.config
         self._library.files()  # notices what has changed in the folders
+        self._profiles.look()
+        settings = {} if config is None else settings_of(config)
         with self._telling:
             state = types.State(
                 version=self.version,
                 revision=0 if self._told is None else self._told.revision,
                 running=config is not None,
                 status=None,
-                settings={} if config is None else settings_of(config),
+                settings=settings,
                 background=None if config is None else self._shown(config),
                 room_on_air=config is not None and config.look.shows_room,
                 camera=None if config is None else _camera(config),
-                lists=types.Revisions(self._library.revision),
+                profile=self._profile_of(settings),
+                lists=types.Revisions(self._library.revision, self._profiles.revision),
             )
             if state != self._told:
                 state.revision += 1
@@ -155,6 +161,44 @@ class LiveApi:
             raise ApiError(404, "there is no such background, or it cannot be shown")
         return jpeg
 
+    # --- profiles ---------------------------------------------------------------------------------
+
+    @route("GET", "/profiles")
+    def profiles(self) -> list[types.Profile]:
+        """Return the profiles of the configuration file."""
+        return [types.Profile(*each) for each in self._profiles.all().items()]
+
+    @route("PUT", "/profiles/{name}")
+    def save_profile(self, name: str) -> types.State:
+        """Save how things look now as a profile, a new one or in place of the old."""
+        settings = settings_of(self._live_run().config)
+        self._profiles.save(name, settings)
+        self._profile = name, settings
+        return self.state()
+
+    @route("DELETE", "/profiles/{name}")
+    def delete_profile(self, name: str) -> types.State:
+        """Delete a profile; the settings stay as they are."""
+        self._profiles.delete(name)
+        return self.state()
+
+    @route("POST", "/profiles/{name}/apply")
+    def apply_profile(self, name: str) -> types.State:
+        """Change the settings to a profile's, and the rest of the look to the file's."""
+        run, wanted = self._live_run(), self._profiles.settings(name)
+        with self._changing:
+            self._apply(with_settings(run.config, wanted), None)
+            self._profile = name, settings_of(run.config)
+        return self.state()
+
+    @route("POST", "/profiles/{name}/rename")
+    def rename_profile(self, name: str, body: types.RenameRequest) -> types.State:
+        """Give a profile another name."""
+        self._profiles.rename(name, body.name)
+        if self._profile is not None and self._profile[0] == name:
+            self._profile = body.name, self._profile[1]
+        return self.state()
+
     # --- the room ---------------------------------------------------------------------------------
 
     @route("POST", "/room/question")
@@ -220,6 +264,12 @@ class LiveApi:
             run.change(config)
         except ConfigError as error:
             raise ApiError(400, str(error), key) from None
+
+    def _profile_of(self, settings: dict[str, Any]) -> str | None:
+        """Return the profile that is in use: the last one, if nothing was changed since."""
+        if self._profile is None or self._profile[1] != settings:
+            return None
+        return self._profile[0]
 
     def _status(self) -> types.StatusAnswer | None:
         status, (measured_s, measured) = self.status, self._measured

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vidbg.frame import Frame
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_api import LiveApi
+from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.web.web_service import WebService
 from vidbg.util.lifecycle import Closeable
@@ -27,6 +28,7 @@ class LiveServer(Closeable):
     Args:
         port: to serve at; 0 takes any that is free.
         library: the backgrounds to choose from.
+        profiles: of the configuration file.
     Attributes:
         api: what answers requests.
         url: the page's address, with the token that opens it: a secret.
@@ -36,8 +38,8 @@ class LiveServer(Closeable):
 
     smooth = False
 
-    def __init__(self, port: int, library: BackgroundLibrary) -> None:
-        self.api = api = LiveApi(library)
+    def __init__(self, port: int, library: BackgroundLibrary, profiles: Profiles) -> None:
+        self.api = api = LiveApi(library, profiles)
 
         def make(views: Mapping[str, NewestJpeg], token: str) -> Application:
             from vidbg.sinks.web.api_server import api_application

@@ -18,6 +18,13 @@ from vidbg.util.choices import refusal
 SETTINGS: dict[str, Option[Any]] = {option.key: option for option in LIVE_OPTIONS}
 """What can be changed during a run, by key."""
 
+LOOK_SETTINGS: dict[str, Option[Any]] = {
+    key: option
+    for key, option in SETTINGS.items()
+    if option.control is not None and option.control.section not in ("Camera", "Output")
+}
+"""The settings that a profile keeps: how things look, not what they are connected to."""
+
 RUN_OPTIONS: dict[str, Option[Any]] = {o.key: o for o in options_of("run") if o.in_file}
 
 
