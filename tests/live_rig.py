@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -19,9 +19,22 @@ from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import Arrays, GraphPlan
+from vidbg.matting.ladder import Step
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.live import Appearance, LiveConfig, LiveReport, LiveStatus, Supervisor
+from vidbg.pipeline.live import (
+    Appearance,
+    LiveConfig,
+    LiveReport,
+    LiveStatus,
+    Preview,
+    Supervisor,
+    SupervisorConfig,
+)
+from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.network.governor import Level, levels_of
 from vidbg.pipeline.live.outputs.fallback import card
+from vidbg.pipeline.live.outputs.output_writer import OutputTarget
+from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 from vidbg.util.lifecycle import Closeable
@@ -186,7 +199,15 @@ class Rig:
     """
 
     def __init__(
-        self, background: BackgroundSpec | None = None, on_device: bool = False, **options: Any
+        self,
+        background: BackgroundSpec | None = None,
+        on_device: bool = False,
+        *,
+        steps: Sequence[Step] = (),
+        reopens: bool = True,
+        frame_limit: int | None = None,
+        previews: Sequence[Preview] = (),
+        **options: Any,
     ) -> None:
         self.source, self.backend, self.sink, self.loading = (Faulty() for _ in range(4))
         self.device, self.on_device = Faulty(), on_device
@@ -199,15 +220,17 @@ class Rig:
         self.statuses: list[LiveStatus] = []
         self.failure: BaseException | None = None
         self.report: LiveReport | None = None
+        self.matting_config = replace(MATTING, refine=True) if on_device else MATTING
+        self.levels = levels_of(steps) if steps else [Level(Step("resnet50", 128 * 160))]
         look = Appearance(CompositingConfig(background or ColourSpec(BEHIND)))
+        context = RunContext(INFO, look)
+        target = OutputTarget("", lambda: RigSink(self), reopens=reopens)
+        self.pipeline = LivePipeline(context, self._open_source, self, [target], frame_limit)
         self.supervisor = Supervisor(
-            self._open_source,
-            self,
-            look,
-            lambda: RigSink(self),
-            INFO,
+            self.pipeline,
+            SupervisorConfig(**options),
+            previews=previews,
             on_status=self.statuses.append,
-            **options,
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -235,9 +258,9 @@ class Rig:
         self.loading(None)
         self.loaded += 1
         if self.on_device:
-            return VideoMatting(config=replace(MATTING, refine=True), backend=FrameDevice(self))
+            return VideoMatting(config=self.matting_config, backend=FrameDevice(self))
         backend = ConstantBackend(lambda batch: self.backend(square(batch)))
-        return VideoMatting(config=MATTING, backend=backend)
+        return VideoMatting(config=self.matting_config, backend=backend)
 
     def blame(self) -> None:
         self.blamed += 1

@@ -26,8 +26,13 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.backends import load_backend
+from vidbg.matting.ladder import file_step
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import Appearance, LiveStatus, Supervisor
+from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.network.governor import Level
+from vidbg.pipeline.live.outputs.output_writer import OutputTarget
+from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource, swaying_person
 
@@ -137,21 +142,19 @@ class Soak:
             for name in ("blur", "#204060", "green")
         ]
         info = StreamInfo(*self.size, frame_rate=self.rate, live=True)
-        self.supervisor = Supervisor(
-            lambda: Camera(self),
-            self,
-            self.backgrounds[0],
-            lambda: Output(self),
-            info,
-            on_status=self._heed,
-        )
+        self.matting_config = MattingConfig("cpu")
+        self.levels = [Level(file_step(self.matting_config))]
+        context = RunContext(info, self.backgrounds[0])
+        target = OutputTarget("", lambda: Output(self))
+        self.pipeline = LivePipeline(context, lambda: Camera(self), self, [target])
+        self.supervisor = Supervisor(self.pipeline, on_status=self._heed)
 
     def _heed(self, status: LiveStatus) -> None:
         self.status = status
 
     def load(self) -> VideoMatting:
         """As the supervisor's Networks."""
-        return VideoMatting(config=MattingConfig("cpu"), backend=Network(self))
+        return VideoMatting(config=self.matting_config, backend=Network(self))
 
     def blame(self) -> None:
         self.blamed += 1
@@ -198,8 +201,8 @@ class Soak:
 
     def _wait_live(self) -> float:
         start = time.monotonic()
-        count = self.supervisor._pump.frames
-        while not (self.live and self.supervisor._pump.frames > count):
+        count = self.pipeline.outputs.frames
+        while not (self.live and self.pipeline.outputs.frames > count):
             if time.monotonic() - start > RECOVERY_S:
                 return float("inf")
             time.sleep(0.01)

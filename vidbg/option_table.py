@@ -252,6 +252,7 @@ DEVICE = Option[Device](
     group=NETWORK_GROUP,
     commands=SHARED,
     target="matting",
+    live=True,
 )
 GPU = Option[int | None](
     name="gpu",
@@ -272,6 +273,7 @@ PRECISION = Option[Precision](
     group=NETWORK_GROUP,
     commands=SHARED,
     target="matting",
+    live=True,
 )
 THREADS = Option[int | None](
     name="threads",
@@ -282,6 +284,7 @@ THREADS = Option[int | None](
     group=NETWORK_GROUP,
     commands=(*SHARED, "bench"),
     target="matting",
+    live=True,
     example=4,
 )
 NETWORK = Option[Network](
@@ -292,6 +295,7 @@ NETWORK = Option[Network](
     group=NETWORK_GROUP,
     commands=SHARED,
     target="matting",
+    live=True,
 )
 QUALITY = Option[Quality](
     name="quality",
@@ -301,6 +305,7 @@ QUALITY = Option[Quality](
     group=NETWORK_GROUP,
     commands=SHARED,
     target="matting",
+    live=True,
 )
 NETWORK_SIZE = Option[str | None](
     name="network_size",
@@ -313,6 +318,7 @@ NETWORK_SIZE = Option[str | None](
     group=NETWORK_GROUP,
     commands=(*SHARED, "bench", "build"),
     target="matting",
+    live=True,
     example="384x224",
 )
 SMOOTHING = Option(
@@ -326,6 +332,7 @@ SMOOTHING = Option(
     group=NETWORK_GROUP,
     commands=SHARED,
     target="matting",
+    live=True,
 )
 REFINE = Option(
     name="refine",
@@ -335,6 +342,7 @@ REFINE = Option(
     group=NETWORK_GROUP,
     commands=SHARED,
     target="matting",
+    live=True,
 )
 PEOPLE = Option[People](
     name="people",
@@ -344,6 +352,7 @@ PEOPLE = Option[People](
     group=NETWORK_GROUP,
     commands=SHARED,
     target="matting",
+    live=True,
 )
 FULL_FRAME = Option(
     name="full_frame",
@@ -353,6 +362,7 @@ FULL_FRAME = Option(
     group=NETWORK_GROUP,
     commands=(*SHARED, "bench"),
     target="matting",
+    live=True,
 )
 
 # --- vidbg process --------------------------------------------------------------------------------
@@ -454,6 +464,7 @@ CAMERA = Option(
     group=CAMERA_GROUP,
     commands=("run",),
     target="live",
+    live=True,
 )
 CAMERA_SIZE = Option(
     name="size",
@@ -464,6 +475,7 @@ CAMERA_SIZE = Option(
     group=CAMERA_GROUP,
     commands=("run",),
     target="live",
+    live=True,
 )
 CAMERA_FPS = Option(
     name="fps",
@@ -474,6 +486,7 @@ CAMERA_FPS = Option(
     group=CAMERA_GROUP,
     commands=("run",),
     target="live",
+    live=True,
 )
 PIXEL_FORMAT = Option[PixelFormat](
     name="pixel_format",
@@ -484,6 +497,7 @@ PIXEL_FORMAT = Option[PixelFormat](
     group=CAMERA_GROUP,
     commands=("run",),
     target="live",
+    live=True,
 )
 MIRROR = Option(
     name="mirror",
@@ -505,6 +519,7 @@ ON_DEMAND = Option(
     group=CAMERA_GROUP,
     commands=("run",),
     target="live",
+    live=True,
 )
 OUTPUT = Option[str | None](
     name="output",
@@ -515,6 +530,7 @@ OUTPUT = Option[str | None](
     group=OUTPUT_GROUP,
     commands=("run",),
     target="live",
+    live=True,
     example="web:8090",
 )
 PIPE_FORMAT = Option[RawFormat | None](
@@ -568,6 +584,7 @@ ADAPT = Option(
     group=NETWORK_GROUP,
     commands=("run",),
     target="live",
+    live=True,
 )
 FRAMES = Option[int | None](
     name="frames",

@@ -21,7 +21,7 @@ from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.errors import ConfigError
 from vidbg.option import TARGETS, Command, Kind, Option, Target
 from vidbg.option_table import LIVE_OPTIONS, OPTIONS, options_for, options_of
-from vidbg.pipeline.live import Appearance
+from vidbg.pipeline.live.live_config import CHANGEABLE_FIELDS
 from vidbg.util.choices import Fit
 
 Vidbg = Callable[..., tuple[int, str, str]]
@@ -39,8 +39,8 @@ IN_PYTHON_ALONE = {
 }
 """Fields of the configs that are no option, or are filled from several."""
 
-CONVERTED = {"background", "network_size", "size"}
-"""Options whose config has another type: a spec, pixels, two numbers."""
+CONVERTED = {"background", "network_size", "output", "size"}
+"""Options whose config has another type: a spec, pixels, several names, two numbers."""
 
 
 def config_class(target: Target) -> Any:
@@ -193,12 +193,13 @@ def test_the_example_has_every_key() -> None:
 
 
 def test_what_is_live_can_be_changed() -> None:
-    """A live option is part of the look, and what the panel shows is live."""
-    looks = {field.name for field in dataclasses.fields(Appearance)}
-    for option in LIVE_OPTIONS:
-        assert option.target in ("compositing", "picture") or option.config_field in looks, (
-            f"--{option.key} is live, but {Appearance.__name__} has no {option.config_field}"
+    """LiveRun.change takes exactly the live options, and what the panel shows is live."""
+    for option in options_for("live"):
+        assert option.live == (option.config_field in CHANGEABLE_FIELDS), (
+            f"--{option.key}: `live` and CHANGEABLE_FIELDS in {place('live')} disagree"
         )
+    for option in LIVE_OPTIONS:
+        assert option.target in ("compositing", "picture", "matting", "live")
     for option in OPTIONS:
         if option.control is not None:
             assert option.live, f"--{option.key} has a control, which is for live options"

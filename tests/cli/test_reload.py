@@ -32,7 +32,7 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
         out: IO[bytes] = process.stdout  # type: ignore[assignment]  # a pipe
         assert (255, 0, 0) in corners(out, 5)
         for text, colour in (
-            ('background = "#ff0000"\nsize = "128x96"\n', (0, 0, 255)),
+            ('background = "#ff0000"\nsize = "128x96"\nlog-level = "debug"\n', (0, 0, 255)),
             ("background = 7\n", (0, 0, 255)),
             ('background = "missing.png"\n', (0, 0, 255)),
             ('background = "blur:0"\n', (0, 0, 255)),
@@ -55,8 +55,8 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
         out.read()
         assert process.wait(20) == 143
     told = log.read_text()
-    assert "settings reloaded: background" in told
-    assert "settings that take a restart: size" in told
+    assert "settings reloaded: background, size" in told
+    assert "settings that take a restart: log_level" in told
     assert "the settings are not reloaded" in told
     assert "missing.png' does not exist" in told
     assert "blur strength '0' cannot be used" in told

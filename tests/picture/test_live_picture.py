@@ -18,10 +18,10 @@ def test_colours_change_during_a_run() -> None:
     """The rig's person loses the marker's colours, so it no longer counts as seen."""
     with Rig() as rig:
         rig.wait_live()
-        frames = rig.supervisor._pump.frames
+        frames = rig.pipeline.outputs.frames
         change(rig, PictureConfig(brightness=-1, saturation=-1))
         rig.wait(lambda: not rig.seen[-1].person, 3)
-        assert rig.supervisor._pump.frames - frames < 30
+        assert rig.pipeline.outputs.frames - frames < 30
         change(rig, PictureConfig())
         rig.wait_live()
         assert not rig.leaked
@@ -62,9 +62,9 @@ def test_framing_changes_during_a_run() -> None:
             PictureConfig(auto_frame=True, rotate="270"),
             PictureConfig(),
         ):
-            frames = rig.supervisor._pump.frames
+            frames = rig.pipeline.outputs.frames
             change(rig, picture)
-            rig.wait(lambda: rig.supervisor._pump.frames > frames + 8)  # noqa: B023
+            rig.wait(lambda: rig.pipeline.outputs.frames > frames + 8)  # noqa: B023
         rig.wait_live()
         assert not rig.leaked
 

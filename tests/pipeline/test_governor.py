@@ -198,9 +198,9 @@ def test_a_live_run_eases_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
         rig.wait(lambda: rig.statuses[-1].reduced is not None, 20)
 
         def rate() -> float:
-            count, start = rig.supervisor._pump.frames, time.monotonic()
+            count, start = rig.pipeline.outputs.frames, time.monotonic()
             time.sleep(1.5)
-            return (rig.supervisor._pump.frames - count) / (time.monotonic() - start)
+            return (rig.pipeline.outputs.frames - count) / (time.monotonic() - start)
 
         rig.wait(lambda: rate() > 26, 20)  # not at once where other programs are busy as well
     assert rig.leaked == 0

@@ -15,16 +15,18 @@ import numpy as np
 import pytest
 from live_rig import Rig
 
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.backgrounds import ColourSpec
 from vidbg.frame import Frame, Image, StreamInfo
-from vidbg.pipeline.live.appearance import Arrived
-from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.appearance import Appearance, Arrived
+from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.outputs import output_writer as pump
-from vidbg.pipeline.live.outputs.output_writer import OutputWriter
+from vidbg.pipeline.live.outputs.output_set import OutputSet
+from vidbg.pipeline.live.outputs.output_writer import OutputTarget, OutputWriter
 from vidbg.pipeline.live.stages import stage
 from vidbg.sinks import Sink
 from vidbg.sinks.memory import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
-from vidbg.util.timing import StageClock
 
 SAFE = 255
 """Value of each pixel of the safe picture; frames have lower ones."""
@@ -42,27 +44,22 @@ def arrived(value: int) -> Arrived:
     return Arrived(Frame(picture(value), now, value), now)
 
 
-def make_pump(sink: Sink, period_s: float) -> OutputWriter:
-    failures: list[BaseException] = []
-    return OutputWriter(
-        lambda: sink,
-        period_s,
-        picture(SAFE),
-        Faults(),
-        failures.append,
-        StageClock(),
-        reopens=False,
-    )
+def make_writer(sink: Sink, period_s: float) -> OutputWriter:
+    info = StreamInfo(WIDTH, HEIGHT, frame_rate=Fraction(1 / period_s).limit_denominator(100))
+    context = RunContext(info, Appearance(CompositingConfig(ColourSpec((0, 0, 0)))))
+    target = OutputTarget("", lambda: sink, reopens=False)
+    return OutputWriter(target, picture(SAFE), context, OutputSet([], picture(SAFE), context))
 
 
 @contextmanager
 def running(sink: Sink, period_s: float = 1 / 30) -> Iterator[OutputWriter]:
-    pumping = make_pump(sink, period_s)
-    pumping.start()
+    writer = make_writer(sink, period_s)
+    writer.open()
+    writer.start()
     try:
-        yield pumping
+        yield writer
     finally:
-        pumping.stop(5.0)
+        writer.stop(5.0)
 
 
 class Values(MemorySink):
@@ -85,13 +82,13 @@ def test_the_last_frame_is_held_and_then_the_safe_picture_comes(
 ) -> None:
     monkeypatch.setattr(pump, "HOLD_S", 0.5)
     sink = Values()
-    with running(sink) as pumping:
-        pumping.give(arrived(7))
+    with running(sink) as writer:
+        writer.deliver(arrived(7))
         time.sleep(0.35)
         assert sink.values[-1] == 7
         time.sleep(0.5)
         assert sink.values[-1] == SAFE
-        pumping.give(arrived(8))
+        writer.deliver(arrived(8))
         time.sleep(0.15)
         assert sink.values[-1] == 8
     changes = [value for value, _ in groupby(sink.values)]
@@ -127,10 +124,10 @@ def test_at_a_low_rate_a_frame_is_held_until_the_next_is_due(
     monkeypatch.setattr(pump, "HOLD_S", 0.02)
     for phase in (0.02, 0.1, 0.18):
         sink = Values()
-        with running(sink, period_s=0.2) as pumping:
+        with running(sink, period_s=0.2) as writer:
             time.sleep(phase)
             for value in range(6):
-                pumping.give(arrived(value))
+                writer.deliver(arrived(value))
                 time.sleep(0.2)
         first = next(index for index, value in enumerate(sink.values) if value != SAFE)
         assert SAFE not in sink.values[first : first + 5]
@@ -138,14 +135,14 @@ def test_at_a_low_rate_a_frame_is_held_until_the_next_is_due(
 
 def test_a_stopped_process_finds_its_frame_no_older(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pump, "HOLD_S", 1.0)
-    pumping = make_pump(MemorySink(), 1 / 30)
-    pumping.give(arrived(7))
-    assert pumping._choose()[0].live
+    writer = make_writer(MemorySink(), 1 / 30)
+    writer.deliver(arrived(7))
+    assert writer._choose_frame()[0].live
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 60.0)
-    assert pumping._choose()[0].live  # as after Ctrl-Z and fg
+    assert writer._choose_frame()[0].live  # as after Ctrl-Z and fg
     monkeypatch.setattr(time, "monotonic", lambda: now + 60.6)
-    assert not pumping._choose()[0].live
+    assert not writer._choose_frame()[0].live
 
 
 # --- a pipe whose reader is late ------------------------------------------------------------------
@@ -212,10 +209,10 @@ def test_a_reader_at_27_frames_a_second_gets_27_new_ones_also_after_a_pause() ->
     info = StreamInfo(WIDTH, HEIGHT, frame_rate=Fraction(30), live=True)
     ended = threading.Event()
 
-    def feed(pumping: OutputWriter) -> None:
+    def feed(writer: OutputWriter) -> None:
         value, due = 0, time.monotonic()
         while not ended.is_set():
-            pumping.give(arrived(value % 250))
+            writer.deliver(arrived(value % 250))
             value, due = value + 1, due + 1 / 30
             time.sleep(max(0.0, due - time.monotonic()))
 
@@ -231,10 +228,10 @@ def test_a_reader_at_27_frames_a_second_gets_27_new_ones_also_after_a_pause() ->
 
     with (
         os.fdopen(read, "rb") as reader,
-        os.fdopen(write, "wb", buffering=0) as writer,
-        running(RawPipeSink(info, writer, raw_format="bgr24")) as pumping,
+        os.fdopen(write, "wb", buffering=0) as pipe,
+        running(RawPipeSink(info, pipe, raw_format="bgr24")) as writer,
     ):
-        feeding = threading.Thread(target=feed, args=(pumping,))
+        feeding = threading.Thread(target=feed, args=(writer,))
         feeding.start()
         try:
             new_ones(reader, 1.0)

@@ -27,7 +27,11 @@ from vidbg.matting.video_matting import VideoMatting
 from vidbg.option_table import check_config
 from vidbg.pipeline.files.stream import MOST_UNDER_WAY, Stream, StreamReport
 from vidbg.pipeline.frame_processor import FrameProcessor, FrameProcessors
-from vidbg.pipeline.live import Appearance, Supervisor
+from vidbg.pipeline.live import Appearance, Supervisor, SupervisorConfig
+from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.network.governor import Level
+from vidbg.pipeline.live.outputs.output_writer import OutputTarget
+from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.sinks import Sink
 from vidbg.sinks.memory import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
@@ -242,6 +246,7 @@ class _Loaded:
 
     def __init__(self, matter: VideoMatting) -> None:
         self._matter = matter
+        self.levels, self.matting_config = [Level(matter.step)], matter.config
 
     def load(self) -> VideoMatting:
         return self._matter
@@ -273,14 +278,10 @@ def _measure_live(
     with config.open() as source:
         info = source.info
     with config.open_sink(info) as sink:
-        supervisor = Supervisor(
-            open_source,
-            _Loaded(matter),
-            Appearance(compositing),
-            lambda: sink,
-            info,
-            on_demand=False,
-        )
+        context = RunContext(info, Appearance(compositing))
+        outputs = [OutputTarget("", lambda: sink)]
+        pipeline = LivePipeline(context, open_source, _Loaded(matter), outputs)
+        supervisor = Supervisor(pipeline, SupervisorConfig(on_demand=False))
         cpu_s = time.process_time()
         report = supervisor.run()
         cpu_s = time.process_time() - cpu_s

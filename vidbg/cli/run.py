@@ -12,11 +12,15 @@ from vidbg.cli import options, settings
 from vidbg.cli.logs import log_to
 from vidbg.cli.reload import reloading
 from vidbg.cli.status_line import StatusLine
+from vidbg.option_table import options_of
 
 if TYPE_CHECKING:
     from vidbg.pipeline.live import LiveConfig, LiveRun
 
 logger = logging.getLogger(__name__)
+
+FIXED_OPTIONS = [option for option in options_of("run") if not option.live]
+"""What stays as it is until the end of a run."""
 
 
 @options.takes_options("run")
@@ -45,18 +49,22 @@ def run_until_end(
     """
     from vidbg.pipeline.live import LiveRun
     from vidbg.pipeline.live.live_run import warn_of_room
+    from vidbg.pipeline.live.outputs.live_outputs import output_name
+    from vidbg.sources.camera.cameras import camera_name
 
     config = completed(_live_config(params))
     with log_to(params["log_file"], params["log_level"]):
-        camera, output = _public(config.camera), _public(config.output or "virtual camera")
-        logger.info("camera %s on %s, output %s", camera, params["background"], output)
+        outputs = ", ".join(map(output_name, config.outputs))
+        camera = camera_name(config.camera)
+        logger.info("camera %s on %s, output %s", camera, params["background"], outputs)
         with (
             StatusLine() as status,
             LiveRun(config, on_status=status.tell, on_message=_tell) as live,
         ):
 
             def reload(new: typer.Context) -> None:
-                changed = completed(_live_config(new.params))
+                kept = {option.name: ctx.params[option.name] for option in FIXED_OPTIONS}
+                changed = completed(_live_config({**new.params, **kept}))
                 live.change(changed)
                 warn_of_room(changed, settings.origin_of(new, "background"))
 
@@ -78,13 +86,6 @@ def _live_config(params: options.Params) -> LiveConfig:
         config_file=params["config"] or settings.default_file(),
         **options.values_for("live", "run", params),
     )
-
-
-def _public(name: str) -> str:
-    """Return the name of a camera or an output for the log, without the secrets in a URL."""
-    from vidbg.util.urls import public_name
-
-    return public_name(name) if "://" in name else name
 
 
 def _tell(text: str) -> None:

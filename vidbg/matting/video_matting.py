@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -164,6 +166,18 @@ class VideoMatting(Closeable):
         elif step.network != self._step.network:
             raise ValueError(f"this VideoMatting has one network, {self._step.network}")
         self._step, self._geometry = step, None
+
+    def adjust(self, config: MattingConfig) -> None:
+        """Take smoothing, refinement and people from another config, from the next image on."""
+        before = self._config
+        self._config = replace(
+            before, smoothing_s=config.smoothing_s, refine=config.refine, people=config.people
+        )
+        if config.smoothing_s != before.smoothing_s:
+            self._filter = TemporalFilter(config.smoothing_s)
+        if config.people != before.people:
+            self._main = MainPerson() if config.people == "main" else None
+        self._still.forget()
 
     def prepare(self, height: int, width: int, step: Step) -> None:
         """Load and compile what `use` needs for images of this size.

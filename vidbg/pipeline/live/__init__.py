@@ -4,9 +4,9 @@ from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.live_config import LiveConfig
 from vidbg.pipeline.live.live_run import LiveRun, run_live
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
-from vidbg.pipeline.live.outputs.live_outputs import check_live, check_output, reopens
+from vidbg.pipeline.live.outputs.live_outputs import check_live, check_outputs, reopens
 from vidbg.pipeline.live.status import LiveReport, LiveStatus, State
-from vidbg.pipeline.live.supervisor import Preview, Supervisor
+from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
 
 __all__ = [
     "Appearance",
@@ -18,8 +18,9 @@ __all__ = [
     "Preview",
     "State",
     "Supervisor",
+    "SupervisorConfig",
     "check_live",
-    "check_output",
+    "check_outputs",
     "reopens",
     "run_live",
 ]

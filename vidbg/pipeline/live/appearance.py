@@ -31,19 +31,30 @@ class Appearance:
     def may_follow(self, before: Appearance) -> bool:
         """Return whether frames of the previous look may be shown until the first of this one.
 
-        They may if the background is the same, or both looks hide the room in the same way.
+        They may unless they show the room: the person stays while one background replaces another.
         """
-        old, new = before.compositing.background, self.compositing.background
-        both_hide_the_room = type(old) is type(new) and old.made_of_frame
-        return not before.shows_room and (old == new or both_hide_the_room)
+        return not before.shows_room
+
+    def fits_alpha_of(self, other: Appearance) -> bool:
+        """Return whether a frame that was matted for another look can be composited for this one.
+
+        It has no usable alpha where the room is shown.
+        """
+        return not self.shows_room and not other.shows_room
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A frame and its arrival time from the source, in monotonic seconds."""
+    """A frame and its arrival time from the camera.
+
+    Attributes:
+        at_s: monotonic time, in seconds.
+        session: counts how often a camera was opened; frames of two sessions may show two rooms.
+    """
 
     frame: Frame
     at_s: float
+    session: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,15 @@ class Faults:
                 self._present.pop(part, None)
             logger.info("%s works again", part)
 
+    def forget(self, part: str) -> None:
+        """Drop a fault of a part that is no longer used."""
+        with self._lock:
+            self._present.pop(part, None)
+
+    def of(self, part: str) -> str | None:
+        """Return the current fault of one part as text, or None."""
+        return self._present.get(part)
+
     def present(self) -> str | None:
         """Return the first current fault as text, or None if there is none."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,8 +53,8 @@ class LiveConfig:
         fps: frame rate to ask the camera for, 0.1 to 240.
         pixel_format: to ask the camera for.
         on_demand: close the camera while there are no viewers, if the output reports them.
-        output: a value of `vidbg run -o`; None for the first free virtual camera, "none" for a
-            preview only.
+        output: a value of `vidbg run -o`, or several; None for the first free virtual camera,
+            "none" for a preview only.
         pipe_format: for the output "-" only; None for y4m.
         show: open a preview window.
         panel: port of the panel's page on this machine, 0 for any that is free; None for no panel.
@@ -78,7 +78,7 @@ class LiveConfig:
     fps: float = CAMERA_FPS.default
     pixel_format: PixelFormat = PIXEL_FORMAT.default
     on_demand: bool = ON_DEMAND.default
-    output: str | None = OUTPUT.default
+    output: str | tuple[str, ...] | None = OUTPUT.default
     pipe_format: RawFormat | None = PIPE_FORMAT.default
     show: bool = SHOW.default
     panel: int | None = PANEL.default
@@ -91,7 +91,13 @@ class LiveConfig:
         check_config(self, "live")
         check_size("size", *self.size)
         check_live(as_compositing(self.background))
-        if self.pipe_format is not None and self.output != PIPE:
+        if not isinstance(self.output, str | None):
+            # One of each, in the order given; a list is taken as well
+            outputs = tuple(dict.fromkeys(self.output))
+            object.__setattr__(
+                self, "output", outputs if len(outputs) > 1 else next(iter(outputs), None)
+            )
+        if self.pipe_format is not None and PIPE not in self.outputs:
             raise ConfigError(
                 f"pipe format {self.pipe_format!r} is only for raw video on standard output: add "
                 f"--output {PIPE}"
@@ -116,12 +122,17 @@ class LiveConfig:
         return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
 
     @property
+    def outputs(self) -> tuple[str | None, ...]:
+        """Every output; at least one."""
+        return (self.output,) if isinstance(self.output, str | None) else self.output
+
+    @property
     def has_preview(self) -> bool:
         return self.show or self.panel is not None
 
     @property
     def is_preview_only(self) -> bool:
-        return self.output == NO_OUTPUT
+        return all(output == NO_OUTPUT for output in self.outputs)
 
     def background_files(self) -> list[Path]:
         """List the images and videos in the folder of backgrounds, by name.
@@ -131,3 +142,34 @@ class LiveConfig:
         """
         folder = self.backgrounds
         return [] if folder is None else media_in(visible_in(folder), str(folder))
+
+
+CAMERA_FIELDS = frozenset({"camera", "size", "fps", "pixel_format"})
+"""Fields whose change opens the camera anew."""
+
+CHANGEABLE_FIELDS = CAMERA_FIELDS | {
+    "background",
+    "mirror",
+    "picture",
+    "matting",
+    "on_demand",
+    "output",
+    "adapt",
+}
+"""Fields that LiveRun.change applies during a run."""
+
+
+def changed_fields(before: LiveConfig, after: LiveConfig) -> set[str]:
+    """Return the names of the fields in which two configs differ."""
+    names = {each.name for each in fields(LiveConfig)}
+    changed = {name for name in names if getattr(before, name) != getattr(after, name)}
+    if as_compositing(before.background) == as_compositing(after.background):
+        changed.discard("background")
+    return changed
+
+
+def with_look(config: LiveConfig, look: Appearance) -> LiveConfig:
+    """Return a config with another look."""
+    if config.look == look:
+        return config
+    return replace(config, background=look.compositing, mirror=look.mirror, picture=look.picture)

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidbg.compositing.backgrounds import BlurSpec, FileSpec, PassthroughSpec
-from vidbg.errors import SinkError
+from vidbg.config import MattingConfig
+from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import StreamInfo
-from vidbg.matting.ladder import live_steps
+from vidbg.option_table import options_of
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
-from vidbg.pipeline.live.live_config import LiveConfig
+from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.live_config import (
+    CAMERA_FIELDS,
+    CHANGEABLE_FIELDS,
+    LiveConfig,
+    changed_fields,
+    with_look,
+)
+from vidbg.pipeline.live.network.changing_networks import ChangingNetworks
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
-from vidbg.pipeline.live.outputs.live_outputs import check_output, reopens
-from vidbg.pipeline.live.status import LiveReport, LiveStatus
-from vidbg.pipeline.live.supervisor import Preview, Supervisor
+from vidbg.pipeline.live.outputs.live_outputs import check_outputs, output_name, reopens
+from vidbg.pipeline.live.outputs.output_writer import OutputTarget
+from vidbg.pipeline.live.pipeline import LivePipeline
+from vidbg.pipeline.live.status import LiveReport, LiveStatus, OutputStatus
+from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
 from vidbg.platform.installation import install_command
 from vidbg.sinks import Sink, open_output
 from vidbg.sources import Source
@@ -31,6 +43,8 @@ if TYPE_CHECKING:
     from vidbg.pipeline.live.live_preview import LivePreview
 
 logger = logging.getLogger(__name__)
+
+LIVE = options_of("run")
 
 Tell = Callable[[str], None]
 """Receives a line of text for the user."""
@@ -80,8 +94,10 @@ def run_live(
 class LiveRun(Closeable):
     """A live run whose camera and previews are open; see `run_live` for the arguments.
 
+    Every method and attribute may be used from any thread, except `run`.
+
     Attributes:
-        info: size and rate of the output.
+        info: size and rate of the outputs.
         page: address of the panel's page, with its token: a secret; None without a panel.
     """
 
@@ -95,9 +111,12 @@ class LiveRun(Closeable):
         open_source: Callable[[], Source] | None = None,
         open_sink: Callable[[StreamInfo], Sink] | None = None,
     ) -> None:
-        tell = on_message or _tell_nobody
+        self._tell = tell = on_message or _tell_nobody
+        self._config, self._changing = config, threading.RLock()
+        self._owns_camera, self._owns_output = open_source is None, open_sink is None
+        self._has_previews = bool(previews)
         if open_sink is None:
-            check_output(config.output, preview=bool(previews) or config.has_preview)
+            check_outputs(config.outputs, preview=self._has_previews or config.has_preview)
         open_camera = open_source or _camera(config, tell)
         files = config.background_files()
         with ExitStack() as opened:
@@ -106,12 +125,9 @@ class LiveRun(Closeable):
             if camera.problem is not None:
                 tell(f"{camera.problem}. Waiting for it; the background is shown")
             self.info = info = camera.info
-            networks = DeviceNetworks(
-                config.matting,
-                info.height,
-                info.width,
-                lambda name: tell(f"network: {name}"),
-                rate=float(info.frame_rate or 30) if config.adapt else None,
+            context = RunContext(info, config.look)
+            self._networks = ChangingNetworks(
+                self._make_networks, config.matting, config.adapt, context
             )
             own: list[Preview] = []
             if (server := _open_server(config, tell)) is not None:
@@ -120,21 +136,20 @@ class LiveRun(Closeable):
             if (window := _open_window(config, files, info)) is not None:
                 opened.callback(window.close)
                 own.append(window)
+            if open_sink is None:
+                targets = self._targets(config)
+            else:
+                targets = [OutputTarget("", lambda: open_sink(info))]
+            pipeline = LivePipeline(context, camera, self._networks, targets, config.frames)
             self._supervisor = Supervisor(
-                camera,
-                networks,
-                config.look,
-                _output(config, info, tell) if open_sink is None else lambda: open_sink(info),
-                info,
-                reopens=open_sink is not None or reopens(config.output),
-                on_demand=config.on_demand,
-                steps=live_steps(config.matting) if config.adapt else (),
+                pipeline,
+                SupervisorConfig(
+                    on_demand=config.on_demand,
+                    needs_preview=open_sink is None and config.is_preview_only,
+                ),
                 previews=[*own, *previews],
-                needs_preview=open_sink is None and config.is_preview_only,
                 on_status=on_status,
-                frame_limit=config.frames,
             )
-            self._config = config
             if window is not None:
                 window.run = self._supervisor
             self.page = None if server is None else server.url
@@ -142,38 +157,102 @@ class LiveRun(Closeable):
                 server.begin(self)
             self._opened = opened.pop_all()
 
-    @property
-    def config(self) -> LiveConfig:
-        """The current config: as the run began, with what has been changed since."""
-        look = self._supervisor.look
-        return replace(
-            self._config, background=look.compositing, mirror=look.mirror, picture=look.picture
-        )
+    def run(self) -> LiveReport:
+        """Run to the end. May be called only once."""
+        return self._supervisor.run()
+
+    def stop(self) -> None:
+        """Stop soon."""
+        self._supervisor.stop()
+
+    def close(self) -> None:
+        """Close the camera and previews of a run that was not started."""
+        self._opened.close()
 
     @property
     def look(self) -> Appearance:
         """The current look of the output."""
         return self._supervisor.look
 
-    def run(self) -> LiveReport:
-        """Run to the end. May be called only once."""
-        return self._supervisor.run()
+    @property
+    def config(self) -> LiveConfig:
+        """The current settings, with everything that was changed since the start."""
+        with self._changing:
+            return with_look(self._config, self._supervisor.look)
+
+    @property
+    def outputs(self) -> list[OutputStatus]:
+        """What each output is doing, in the order of `LiveConfig.output`."""
+        return self._supervisor.pipeline.outputs.statuses()
 
     def change(self, config: LiveConfig) -> None:
-        """Apply a config's background, edge, `mirror` and `picture`. May be called from any thread.
+        """Take other settings. Returns at once; what needs time to open is opened beside the run.
+
+        A camera or an output that does not open is a fault of the run, and is opened again and
+        again. The outputs keep the size and rate that they have.
 
         Raises:
-            ConfigError: the background cannot be read; nothing is changed.
+            ConfigError: a setting is invalid, or cannot change during a run; nothing is changed.
         """
-        self._supervisor.change(config.look)
+        with self._changing:
+            before = self.config
+            changed = changed_fields(before, config)
+            self._refuse(changed)
+            open_camera = _camera(config, self._tell) if changed & CAMERA_FIELDS else None
+            targets = self._targets(config) if "output" in changed else None
+            if targets is not None:
+                check_outputs(config.outputs, preview=self._has_previews or config.has_preview)
+            if config.look != self._supervisor.look:
+                self._supervisor.change(config.look)  # raises if the background cannot be read
+            pipeline = self._supervisor.pipeline
+            if open_camera is not None:
+                pipeline.camera.switch(open_camera)
+            if targets is not None:
+                pipeline.outputs.replace_targets(targets)
+                self._supervisor.config.needs_preview = config.is_preview_only
+            if changed & {"matting", "adapt"}:
+                self._networks.change(config.matting, config.adapt)
+            self._supervisor.config.on_demand = config.on_demand
+            self._config = config
 
-    def stop(self) -> None:
-        """Stop soon. May be called from any thread."""
-        self._supervisor.stop()
+    def _refuse(self, changed: set[str]) -> None:
+        """Refuse a change of settings that a run keeps to its end.
 
-    def close(self) -> None:
-        """Close the camera and previews of a run that was not started."""
-        self._opened.close()
+        Raises:
+            ConfigError: there is one among them.
+        """
+        fixed = changed - CHANGEABLE_FIELDS
+        if fixed:
+            names = ", ".join(option.key for option in LIVE if option.config_field in fixed)
+            raise ConfigError(f"{names}: cannot change during a run; end it and start it again")
+        if changed & CAMERA_FIELDS and not self._owns_camera:
+            raise ConfigError("the camera cannot change: the program that started the run opens it")
+        if "output" in changed and not self._owns_output:
+            raise ConfigError("the output cannot change: the program that started the run opens it")
+
+    def _make_networks(self, config: MattingConfig, adapt: bool) -> DeviceNetworks:
+        rate = float(self.info.frame_rate or 30) if adapt else None
+        return DeviceNetworks(
+            config,
+            self.info.height,
+            self.info.width,
+            lambda name: self._tell(f"network: {name}"),
+            rate=rate,
+        )
+
+    def _targets(self, config: LiveConfig) -> list[OutputTarget]:
+        """Describe the configured outputs, each of which reports its address once."""
+        tell_once, raw_format = _once(self._tell), config.pipe_format or "y4m"
+
+        def open_named(output: str | None) -> Sink:
+            return open_output(
+                output, self.info, raw_format, lambda url: tell_once(f"output: {url}")
+            )
+
+        return [
+            OutputTarget(output_name(name), partial(open_named, name), reopens(name), name)
+            for name in config.outputs
+        ]
 
 
 def warn_of_room(config: LiveConfig, origin: str) -> None:
@@ -208,15 +287,6 @@ def _camera(config: LiveConfig, tell: Tell) -> Callable[[], Source]:
         return source
 
     return open_camera
-
-
-def _output(config: LiveConfig, info: StreamInfo, tell: Tell) -> Callable[[], Sink]:
-    """Make a function that opens and reopens the output and reports each address once."""
-    tell_once = _once(tell)
-    raw_format = config.pipe_format or "y4m"
-    return lambda: open_output(
-        config.output, info, raw_format, lambda url: tell_once(f"output: {url}")
-    )
 
 
 def _open_server(config: LiveConfig, tell: Tell) -> LiveServer | None:

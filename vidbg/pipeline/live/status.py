@@ -26,6 +26,7 @@ class State(Enum):
     LIVE = "live"
     DEGRADED = "degraded"
     PAUSED = "paused"
+    AWAY = "away"
 
     @property
     def words(self) -> str:
@@ -40,7 +41,7 @@ class LiveReport:
     Attributes:
         frames: composited frames written, each counted once.
         repeated: times that the last of them was written again.
-        safe_frames: times that the background or card was written.
+        fallback_frames: times that the background or slate was written.
         dropped: camera frames superseded by newer ones.
         faults: faults that began, of camera, network, background and output.
         seconds: from the first to the last composited frame.
@@ -56,6 +57,35 @@ class LiveReport:
     latencies_s: list[float] = field(repr=False)
 
 
+class OutputState(Enum):
+    """What an output is doing."""
+
+    OPENING = "opening"
+    ON = "on"
+    FAILING = "failing"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStatus:
+    """One output of a run.
+
+    Attributes:
+        output: what was asked for, which may hold secrets; None for the first free virtual camera.
+        name: without secrets, for people.
+        url: of the page that it serves, with the token that opens it: a secret; else None.
+        fault: what is wrong with it; None if nothing is.
+        watched: whether it has viewers; None if unknown.
+    """
+
+    output: str | None
+    name: str
+    url: str | None
+    state: OutputState
+    fault: str | None
+    watched: bool | None
+
+
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
     """Current status of a run.
@@ -67,7 +97,7 @@ class LiveStatus:
         cpu_percent: of one core, over the same time.
         latency_ms: of the last frame; None before the first.
         watched: whether the output has viewers; None if unknown.
-        eased: a sentence if the network's input size or rate is reduced; else None.
+        reduced: a sentence if the network's input size or rate is reduced; else None.
     """
 
     state: State

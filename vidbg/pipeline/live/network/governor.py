@@ -97,8 +97,13 @@ class Governor:
         """Whether the level is lower than at the start of this run."""
         return self._at > self._start
 
-    def reset(self, start: Step, now: float) -> Level:
-        """Restart for another network, at a step that this machine should sustain."""
+    def reset(self, start: Step, now: float, levels: Sequence[Level] = ()) -> Level:
+        """Restart for another network, at a step that this machine should sustain.
+
+        Args:
+            levels: of that network, best first; empty to keep them.
+        """
+        self._levels = list(levels) or self._levels
         steps = [level.step for level in self._levels]
         self._at = self._start = steps.index(start) if start in steps else 0
         self._patience_s, self._raised_s = PATIENCE_S, float("-inf")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, cast
 
@@ -20,6 +20,7 @@ from vidbg.matting.ladder import Step, file_step, live_steps
 from vidbg.matting.preprocess import plan_geometry
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.gpu.frame_inputs import frame_plan
+from vidbg.pipeline.live.network.governor import Level, levels_of
 from vidbg.pipeline.live.network.speeds import SHARES, Speeds
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.util.choices import Device
@@ -36,7 +37,18 @@ each time the device is blamed."""
 
 
 class Networks(Protocol):
-    """Loads and replaces the network of a live run."""
+    """Loads and replaces the network of a live run.
+
+    Attributes:
+        levels: of the network loaded last, best first, which the governor may choose from.
+        matting_config: current settings, whose smoothing, refinement and people act at once.
+    """
+
+    @property
+    def levels(self) -> Sequence[Level]: ...
+
+    @property
+    def matting_config(self) -> MattingConfig: ...
 
     def load(self) -> VideoMatting:
         """Load a new matter.
@@ -57,6 +69,11 @@ class Networks(Protocol):
     def close(self, patience_s: float) -> None:
         """Stop loading and wait for running builds."""
         ...
+
+
+def replace_details(config: MattingConfig, other: MattingConfig) -> MattingConfig:
+    """Return a config with the settings of another that need no other network."""
+    return replace(config, smoothing_s=other.smoothing_s, refine=other.refine, people=other.people)
 
 
 class Blame:
@@ -116,6 +133,7 @@ class DeviceNetworks:
         check_choices(config.device, config.precision)
         self._config, self._announce = config, announce
         self._steps = live_steps(config) if rate is not None else (file_step(config),)
+        self.levels = [Level(self._steps[0])] if rate is None else levels_of(self._steps)
         self._budget_s = None if rate is None else SHARES[config.quality] / rate
         plan = plan_geometry(height, width, self._steps[-1].pixels)
         self._size = plan.height, plan.width
@@ -129,6 +147,15 @@ class DeviceNetworks:
         self._spare: tuple[str, Backend] | None = None
         self._lock = threading.Lock()
         self._helpers = BackgroundTasks()
+
+    @property
+    def matting_config(self) -> MattingConfig:
+        return self._config
+
+    def adjust(self, config: MattingConfig) -> None:
+        """Take smoothing, refinement and people from another config."""
+        self._config = replace_details(self._config, config)
+        self._wants_graph = self._wants_graph and self._config.allows_full_frame
 
     def load(self) -> VideoMatting:
         spare = self._taken_spare()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import check_background
 from vidbg.errors import ConfigError
 from vidbg.pipeline.files.jobs import PIPE
 from vidbg.sinks import find_output
+from vidbg.util.urls import public_name
 
 NO_OUTPUT = "none"
 """Output name for a preview only."""
@@ -23,17 +26,25 @@ def check_live(compositing: CompositingConfig) -> None:
         raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
 
 
-def check_output(output: str | None, *, preview: bool) -> None:
-    """Refuse an invalid output, and a run with neither output nor preview.
+def check_outputs(outputs: Sequence[str | None], *, preview: bool) -> None:
+    """Refuse invalid outputs, and a run with neither output nor preview.
 
     Raises:
         ConfigError: no such output, a malformed address, or neither output nor preview.
     """
-    find_output(output)
-    if output == NO_OUTPUT and not preview:
+    for output in outputs:
+        find_output(output)
+    if not preview and all(output == NO_OUTPUT for output in outputs):
         raise ConfigError(
             "nothing would be shown; give an output, or --show or --panel for a preview"
         )
+
+
+def output_name(output: str | None) -> str:
+    """Return an output's name for people and logs, without the secrets in a URL."""
+    if output is None:
+        return "virtual camera"
+    return public_name(output) if "://" in output else output
 
 
 def reopens(output: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Writes to the sink at a steady rate: the newest composited frame, or a safe image."""
+"""Writes to a sink at a steady rate: the newest composited frame, or the fallback image."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from typing import Protocol
 
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live.appearance import Arrived
-from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.outputs.pacing import Backoff, Pacer
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
 from vidbg.sinks import Sink
-from vidbg.util.timing import KEPT, StageClock
 
 logger = logging.getLogger(__name__)
 
 HOLD_S = 2.5
-"""How much longer than usual the next composited frame may take before the safe image is shown.
+"""How much longer than usual the next composited frame may take before the fallback image is shown.
 The last frame is held until then: it shows no more of the room than before, and without it the
 person would flicker on a busy machine. This covers two seconds of trouble and the recovery."""
 
@@ -47,77 +47,108 @@ PART = "output"
 
 
 @dataclass(frozen=True, slots=True)
+class OutputTarget:
+    """Where a writer writes to.
+
+    Attributes:
+        name: for messages, without secrets; "" if there is only one output.
+        open: opens the sink.
+        reopens: open the sink again when it fails or hangs. Otherwise its failure is the end of
+            this output, and of the run if there is no other.
+        key: what the user asked for, by which outputs are told apart.
+    """
+
+    name: str
+    open: Callable[[], Sink]
+    reopens: bool = True
+    key: str | None = None
+
+    @property
+    def part(self) -> str:
+        """The name of this output among the parts of a run."""
+        return f"{PART} {self.name}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
 class LastOutput:
-    """The last frame shown to viewers.
+    """A frame that was written.
 
     Attributes:
         frame: as it was written.
-        live: whether it shows the person, not the safe image.
+        live: whether it shows the person, not the fallback image.
+        at_s: when it was written, in monotonic seconds.
     """
 
     frame: Frame
     live: bool
+    at_s: float = 0.0
+
+
+class OutputListener(Protocol):
+    """Receives what happens in a writer's thread."""
+
+    def written(self, shown: LastOutput, arrived: Arrived | None) -> None:
+        """Count a frame; `arrived` is None if it had been written before."""
+        ...
+
+    def ended(self, writer: OutputWriter, error: BaseException) -> None:
+        """Note that a sink that is not opened again has failed."""
+        ...
 
 
 class OutputWriter:
-    """Owns the sink and writes only composited frames and the safe image to it.
+    """Owns one sink and writes only composited frames and the fallback image to it.
 
     Args:
-        open_sink: opens the sink, first in start() and again after each failure.
-        period_s: between two frames, in seconds.
-        safe: image shown when there is no fresh frame.
-        reopens: open the sink again when it fails or hangs; else its failure ends the run.
-        faults, fail: see Stage.
-        clock: of the stages.
-        limit: `done` is set after this many composited frames.
+        target: what to open, first in open() or by the writer's thread, and after each failure.
+        fallback: image shown when there is no fresh frame.
+        context: of the run.
+        listener: see OutputListener.
+
+    Attributes:
+        shown: the last frame that was written.
     """
 
     def __init__(
         self,
-        open_sink: Callable[[], Sink],
-        period_s: float,
-        safe: Image,
-        faults: Faults,
-        fail: Callable[[BaseException], None],
-        clock: StageClock,
-        *,
-        reopens: bool,
-        limit: int | None = None,
+        target: OutputTarget,
+        fallback: Image,
+        context: RunContext,
+        listener: OutputListener,
     ) -> None:
-        self._open_sink, self._period_s, self._reopens = open_sink, period_s, reopens
-        self._faults, self._fail, self._clock, self._limit = faults, fail, clock, limit
+        self.target, self._context, self._listener = target, context, listener
+        self._period_s = context.period_s
         self._lock = threading.Lock()
-        self._safe = safe
+        self._fallback = fallback
         self._newest: Arrived | None = None
         self._is_new = False
         self._intervals_s: deque[float] = deque(maxlen=60)
         self._delivered_s: float | None = None
         self._age_s, self._aged_s = 0.0, time.monotonic()
-        self._turns = ReplaceableThread(PART, self._run, MOST_HANGING)
-        self._watch = Deadline()
+        self._thread = ReplaceableThread(PART, self._write_frames, MOST_HANGING)
+        self._deadline = Deadline()
         self._closers = BackgroundTasks()
-        self._woken, self._given = threading.Event(), threading.Event()
+        self._woken, self._delivered = threading.Event(), threading.Event()
         self._stopping = threading.Event()
         self._idle = False
         self._sink: Sink | None = None
         self._epoch = time.monotonic()
         self._index = 0
-        self.done = threading.Event()
         self.shown: LastOutput | None = None
-        self.frames, self.repeated, self.fallback_frames, self.superseded = 0, 0, 0, 0
-        self.latencies_s: deque[float] = deque(maxlen=KEPT)
-        self.first_s, self.last_s = 0.0, 0.0
 
-    def start(self) -> None:
-        """Open the sink and start writing.
+    def open(self) -> None:
+        """Open the sink before the start, where a failure is still the caller's.
 
         Raises:
             VidbgError: the sink cannot be opened.
         """
-        self._sink = self._open_sink()
-        self._turns.start()
+        self._sink = self.target.open()
 
-    def give(self, composed: Arrived) -> None:
+    def start(self) -> None:
+        """Start writing; the sink is opened in the writer's thread if it is not open."""
+        self._thread.start()
+
+    def deliver(self, composited: Arrived) -> None:
         """Take a composited frame."""
         now = time.monotonic()
         with self._lock:
@@ -125,23 +156,23 @@ class OutputWriter:
                 self._intervals_s.append(min(now - self._delivered_s, MOST_INTERVAL_S))
             self._delivered_s = now
             self._age_s, self._aged_s = 0.0, now
-            self.superseded += self._is_new
-            self._newest, self._is_new = composed, True
-        self._given.set()
+            self._newest, self._is_new = composited, True
+        self._delivered.set()
 
-    def change(self, safe: Image, *, keep: bool) -> None:
-        """Replace the safe image.
+    def replace_fallback(self, image: Image, *, keep: bool) -> None:
+        """Replace the fallback image.
 
         Args:
             keep: whether an earlier frame may still be held; otherwise it is no longer shown.
         """
         with self._lock:
-            self._safe = safe
+            self._fallback = image
             if not keep:
-                self._newest, self._is_new = None, False
+                self._newest, self._is_new, self._delivered_s = None, False, None
+                self._woken.set()
 
     def idle(self, idle: bool) -> None:
-        """Switch between writing only the safe image, rarely, and normal output."""
+        """Switch between writing only the fallback image, rarely, and normal output."""
         with self._lock:
             self._idle = idle
             self._newest, self._is_new, self._delivered_s = None, False, None
@@ -157,6 +188,11 @@ class OutputWriter:
         """Return whether there is no sink to write to."""
         return self._sink is None
 
+    @property
+    def url(self) -> str | None:
+        """Return the address of a page that the sink serves, with its token, which is a secret."""
+        return getattr(self._sink, "url", None)
+
     def watched(self) -> bool | None:
         """Return whether the output has viewers, or None if unknown."""
         sink = self._sink
@@ -164,32 +200,43 @@ class OutputWriter:
 
     def check(self) -> None:
         """Replace a thread that hangs in the sink. Call this a few times a second."""
-        taken_s = self._watch.overdue_s()
-        if taken_s is None or not self._reopens or self._stopping.is_set():
+        taken_s = self._deadline.overdue_s()
+        if taken_s is None or not self.target.reopens or self._stopping.is_set():
             return
-        self._watch = Deadline()  # the abandoned thread keeps the old one
-        self._faults.raised(PART, f"hangs for {taken_s:.1f} s and is opened again")
+        self._deadline = Deadline()  # the abandoned thread keeps the old one
+        words = f"hangs for {taken_s:.1f} s and is opened again"
+        self._context.faults.raised(self.target.part, words)
         sink, self._sink = self._sink, None
         if sink is not None:
             self._closers.start("abort", sink.abort)
-        if not self._turns.replace():
-            self._fail(SinkError(f"the output hung {MOST_HANGING + 1} times and is given up"))
+        if not self._thread.replace():
+            words = f"the {self.target.part} hung {MOST_HANGING + 1} times and is given up"
+            self._stopping.set()
+            self._listener.ended(self, SinkError(words))
 
     def stop(self, patience_s: float) -> None:
         """Stop the thread and close the sink. A thread that hangs is abandoned."""
         self._stopping.set()
         self._woken.set()
-        self._given.set()
-        self._turns.end(patience_s)
+        self._delivered.set()
+        self._thread.end(patience_s)
         sink, self._sink = self._sink, None
         if sink is not None:
-            self._closers.start("close", sink.close)
+            self._closers.start("close", lambda: self._close(sink))
         self._closers.close(patience_s)
+        self._context.faults.forget(self.target.part)
 
-    def _run(self, turn: int) -> None:
+    def _close(self, sink: Sink) -> None:
+        try:
+            sink.close()
+        except Exception as error:
+            logger.warning("the %s could not be completed: %s", self.target.part, error)
+
+    def _write_frames(self, turn: int) -> None:
+        """Write a frame at each tick, until the run or this turn ends."""
         pacer = Pacer(self._period_s, time.monotonic())
-        backoff = Backoff()
-        while self._turns.current(turn) and not self._stopping.is_set():
+        deadline, backoff = self._deadline, Backoff()
+        while self._thread.current(turn) and not self._stopping.is_set():
             self._woken.wait(pacer.wait_s(time.monotonic()))
             if self._woken.is_set():
                 self._woken.clear()
@@ -198,88 +245,73 @@ class OutputWriter:
             if self._idle:
                 self._woken.wait(IDLE_PERIOD_S)
             else:
-                self._given.wait(GRACE * self._period_s)
+                self._delivered.wait(GRACE * self._period_s)
             if self._stopping.is_set():
                 return
-            frame, arrived_s = self._choose()
-            if not self._write(turn, frame, arrived_s, backoff):
-                return
+            shown, arrived = self._choose_frame()
+            try:
+                self._write_frame(turn, deadline, shown)
+            except Exception as error:
+                if not self._handle_failure(turn, error, backoff):
+                    return
+            else:
+                if not self._thread.current(turn):
+                    return
+                backoff.worked()
+                self._context.faults.cleared(self.target.part)
+                self.shown = shown
+                self._listener.written(shown, arrived)
             waited_s = None
-            if arrived_s is not None and self._delivered_s is not None:
+            if arrived is not None and self._delivered_s is not None:
                 waited_s = due_s - self._delivered_s
             pacer.tick(time.monotonic(), waited_s)
 
-    def _choose(self) -> tuple[LastOutput, float | None]:
-        """Choose the frame to write, and return when it arrived if it is new."""
+    def _choose_frame(self) -> tuple[LastOutput, Arrived | None]:
+        """Choose the frame to write, and return what arrived if it is new."""
         now = time.monotonic()
         with self._lock:
             newest = self._newest
             self._age_s += min(now - self._aged_s, self._period_s + MOST_STALL_S)
             self._aged_s = now
-            fresh = newest is not None and self._age_s <= self._hold_s()
-            image = newest.frame.image if newest is not None and fresh else self._safe
-            arrived_s = newest.at_s if newest is not None and fresh and self._is_new else None
-            self._is_new = False
-            self._given.clear()
+            usual_s = median(self._intervals_s) if self._intervals_s else 0.0
+            hold_s = HOLD_S + max(usual_s, self._period_s)
+            if newest is not None and self._age_s > hold_s:
+                newest = None
+            image = self._fallback if newest is None else newest.frame.image
+            is_new, self._is_new = self._is_new, False
+            self._delivered.clear()
         frame = Frame(image, now - self._epoch, self._index)
         self._index += 1
-        return LastOutput(frame, fresh), arrived_s
+        return LastOutput(frame, newest is not None, now), newest if is_new else None
 
-    def _hold_s(self) -> float:
-        """Return how long to show a composited frame when no other arrives, in seconds."""
-        usual_s = median(self._intervals_s) if self._intervals_s else 0.0
-        return HOLD_S + max(usual_s, self._period_s)
+    def _write_frame(self, turn: int, deadline: Deadline, shown: LastOutput) -> None:
+        """Write, opening the sink if needed.
 
-    def _write(
-        self, turn: int, shown: LastOutput, arrived_s: float | None, backoff: Backoff
-    ) -> bool:
-        """Write, opening the sink if needed. Returns False if this thread must end."""
-        try:
-            with self._watch.over(WRITE_PATIENCE_S):
-                sink = self._sink or self._reopen(turn)
-            with self._watch.over(WRITE_PATIENCE_S), self._clock.stage("write"):
-                sink.write(shown.frame)
-        except Exception as error:
-            return self._failed(turn, error, backoff)
-        if not self._turns.current(turn):
+        Raises:
+            VidbgError: the sink failed.
+        """
+        sink = self._sink
+        if sink is None:
+            with deadline.over(WRITE_PATIENCE_S):
+                sink = self.target.open()
+            if not self._thread.current(turn) or self._stopping.is_set():
+                sink.abort()
+                raise SinkError("opened too late")
+            self._sink = sink
+        with deadline.over(WRITE_PATIENCE_S), self._context.clock.stage("write"):
+            sink.write(shown.frame)
+
+    def _handle_failure(self, turn: int, error: Exception, backoff: Backoff) -> bool:
+        """Let go of a sink that failed, and return whether this thread goes on."""
+        if not self._thread.current(turn) or self._stopping.is_set():
             return False
-        backoff.worked()
-        self._faults.cleared(PART)
-        self._count(shown, arrived_s)
-        return True
-
-    def _reopen(self, turn: int) -> Sink:
-        sink = self._open_sink()
-        if not self._turns.current(turn) or self._stopping.is_set():
-            sink.abort()
-            raise SinkError("opened too late")
-        self._sink = sink
-        return sink
-
-    def _failed(self, turn: int, error: Exception, backoff: Backoff) -> bool:
-        if not self._turns.current(turn) or self._stopping.is_set():
+        if not self.target.reopens:
+            self._stopping.set()
+            self._listener.ended(self, error)
             return False
-        if not self._reopens:
-            self._fail(error)
-            return False
-        self._faults.raised(PART, error)
+        self._context.faults.raised(self.target.part, error)
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.abort()
         self._stopping.wait(backoff.next_s())
         return True
-
-    def _count(self, shown: LastOutput, arrived_s: float | None) -> None:
-        self.shown = shown
-        if not shown.live:
-            self.fallback_frames += 1
-        elif arrived_s is None:
-            self.repeated += 1
-        else:
-            now = time.monotonic()
-            self.first_s, self.last_s = self.first_s or now, now
-            self.frames += 1
-            self.latencies_s.append(now - arrived_s)
-            if self._limit is not None and self.frames >= self._limit:
-                self._stopping.set()
-                self.done.set()

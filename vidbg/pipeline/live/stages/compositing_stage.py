@@ -7,14 +7,13 @@ import time
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.picture.colours import PictureColours
 from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
-from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.outputs.pacing import Backoff
 from vidbg.pipeline.live.stages import stage
 from vidbg.pipeline.live.stages.stage import StageWorker
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline
 from vidbg.sources import open_frames
 from vidbg.util.lifecycle import Closeable
-from vidbg.util.timing import StageClock
 
 PART = "background"
 
@@ -48,13 +47,12 @@ class CompositingWorker(StageWorker[Matted, Composited]):
     """Composites frames; makes a new compositor for each look and after each failure.
 
     Args:
-        faults: receives failures and recoveries.
-        clock: of the stages.
-        watch: times each call that may hang.
+        context: of the run.
+        deadline: times each call that may hang.
     """
 
-    def __init__(self, faults: Faults, clock: StageClock, watch: Deadline) -> None:
-        self._faults, self._clock, self._watch = faults, clock, watch
+    def __init__(self, context: RunContext, deadline: Deadline) -> None:
+        self._context, self._deadline = context, deadline
         self._compositor, self._colours = LookCompositor(), PictureColours()
         self._retry_s = 0.0
         self._backoff = Backoff(0.1, 5.0)
@@ -66,20 +64,24 @@ class CompositingWorker(StageWorker[Matted, Composited]):
     def __call__(self, matted: Matted) -> Composited | None:
         if time.monotonic() < self._retry_s:
             return None
-        start = time.monotonic()
+        look = self._context.look  # newer than the alpha, so that a change is seen sooner
+        if not look.fits_alpha_of(matted.look):
+            look = matted.look
         try:
-            with self._watch.over(self._allowed_s), self._clock.stage("composite"):
-                shown = self._colours(matted.frame, matted.look.picture)
-                frame = self._compositor.of(matted.look)(shown, matted.alpha)
+            with self._deadline.over(stage.FIRST_PATIENCE_S):  # another background is opened
+                compositor = self._compositor.of(look)
+            start = time.monotonic()
+            with self._deadline.over(self._allowed_s), self._context.clock.stage("composite"):
+                frame = compositor(self._colours(matted.frame, look.picture), matted.alpha)
         except Exception as error:
-            self._faults.raised(PART, error)
+            self._context.faults.raised(PART, error)
             self.close()
             self._retry_s = time.monotonic() + self._backoff.next_s()
             return None
         self._allowed_s = max(stage.PATIENCE_S, stage.SLOWNESS * (time.monotonic() - start))
         self._backoff.worked()
-        self._faults.cleared(PART)
-        return Composited(Arrived(frame, matted.at_s), matted.look)
+        self._context.faults.cleared(PART)
+        return Composited(Arrived(frame, matted.at_s), look)
 
     def close(self) -> None:
         self._compositor.close()

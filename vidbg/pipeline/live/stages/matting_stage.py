@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Event
 from typing import TypeVar
 
 import cv2
@@ -19,7 +18,7 @@ from vidbg.matting.video_matting import VideoMatting
 from vidbg.picture.framing import Framing, rotate
 from vidbg.pipeline.gpu.full_frame import Composite
 from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
-from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Governor, Level
 from vidbg.pipeline.live.network.network_loader import Networks
 from vidbg.pipeline.live.outputs.pacing import Backoff
@@ -28,7 +27,6 @@ from vidbg.pipeline.live.stages.live_full_frame import LiveFullFrame
 from vidbg.pipeline.live.stages.stage import StageWorker
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline
-from vidbg.util.timing import StageClock
 
 logger = logging.getLogger(__name__)
 
@@ -49,41 +47,31 @@ PART = "network"
 class MattingWorker(StageWorker[Arrived, Matted | Composited]):
     """Mattes frames, on the device with compositing if possible; reloads after two failures.
 
+    Frames of another size than the output's are fitted into it first, with bars that are background
+    to the network.
+
     Args:
         networks: loads the network.
-        look: returns the current look.
-        width, height: of the output; frames of another size are fitted into it first, with bars
-            that are background to the network.
-        faults: receives failures and recoveries.
-        clock: of the stages.
-        governor: keeps the frame rate up; None runs the network on every frame at full size.
-        ready: set once a network has run; failures before that are raised.
-        watch: times each call that may hang.
+        governor: keeps the frame rate up.
+        context: of the run.
+        deadline: times each call that may hang.
     """
 
     def __init__(
-        self,
-        networks: Networks,
-        look: Callable[[], Appearance],
-        width: int,
-        height: int,
-        faults: Faults,
-        clock: StageClock,
-        governor: Governor | None,
-        ready: Event,
-        watch: Deadline,
+        self, networks: Networks, governor: Governor, context: RunContext, deadline: Deadline
     ) -> None:
-        self._networks, self._look, self._faults = networks, look, faults
-        self._width, self._height = width, height
-        self._clock, self._ready, self._watch = clock, ready, watch
-        self._governor, self._level = governor, None if governor is None else governor.level
+        self._networks, self._governor = networks, governor
+        self._context, self._deadline = context, deadline
+        self._level = governor.level
         self._wanted: Level | None = None
         self._next_level: Level | None = None
         self._helpers = BackgroundTasks()
         self._missed, self._last_index = 0, -1
         self._framing = Framing()
+        self._seen: tuple[int, bool, str] = (0, False, "0")
         self._matter: VideoMatting | None = None
-        self._whole = LiveFullFrame(height, width)
+        self._applied = networks.matting_config
+        self._whole = LiveFullFrame(context.info.height, context.info.width)
         self._failures = 0
         self._retry_s = 0.0
         self._backoff = Backoff(0.1, 5.0)
@@ -95,44 +83,57 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         Raises:
             VidbgError: no network has run yet, and none can be loaded.
         """
-        if self._look().shows_room:
+        look = self._context.look
+        if look.shows_room:
             return
         try:
             matter = self._require_matter()
-            if not self._whole.takes(self._look()):
-                black = np.zeros((self._height, self._width, 3), np.uint8)
+            if not self._whole.takes(look):
+                info = self._context.info
+                black = np.zeros((info.height, info.width, 3), np.uint8)
                 self._timed("network", lambda: matter(black, 0.0))
                 matter.reset()
-            self._ready.set()
+            self._context.network_ran.set()
         except Exception as error:
-            if not self._ready.is_set() and isinstance(error, VidbgError):
+            if not self._context.network_ran.is_set() and isinstance(error, VidbgError):
                 raise
-            self._failed(error)
+            self._handle_failure(error)
 
     def __call__(self, arrived: Arrived) -> Matted | Composited | None:
         index = arrived.frame.index
         self._missed, self._last_index = index - self._last_index - 1, index
         if time.monotonic() < self._retry_s:
             return None
-        look = self._look()  # read once, so that alpha and background match
+        look = self._context.look  # read once, so that alpha and background match
         frame = self._fitted(arrived.frame, look)
         if look.shows_room:
             return Matted(frame, np.ones(frame.image.shape[:2], np.float32), look, arrived.at_s)
         try:
-            return self._worked_on(frame, look, arrived.at_s)
+            self._forget_other_scenes(arrived.session, look)
+            return self._matted(frame, look, arrived.at_s)
         except Exception as error:
-            self._failed(error)
+            self._handle_failure(error)
             return None
 
     def _fitted(self, frame: Frame, look: Appearance) -> Frame:
         """Return what is to be shown of a frame, at the output's size."""
+        info = self._context.info
         frame = rotate(frame, look.picture.rotate)
-        image = fill(frame.image, self._height, self._width, "contain", (0, 0, 0))
+        image = fill(frame.image, info.height, info.width, "contain", (0, 0, 0))
         if look.mirror:
             image = np.asarray(cv2.flip(image, 1), np.uint8)
         return self._framing(replace(frame, image=image), look.picture)
 
-    def _worked_on(self, frame: Frame, look: Appearance, at_s: float) -> Matted | Composited | None:
+    def _forget_other_scenes(self, session: int, look: Appearance) -> None:
+        """Reset the temporal state for another camera: the old alpha would show the new room."""
+        before, self._seen = self._seen, (session, look.mirror, look.picture.rotate)
+        if before != self._seen:
+            self._framing.reset()
+            self._whole.reset()
+            if self._matter is not None:
+                self._matter.reset()
+
+    def _matted(self, frame: Frame, look: Appearance, at_s: float) -> Matted | Composited | None:
         """Process a frame; return None if the whole image is classified as a person."""
         matter = self._require_matter()
         composite = self._composite(frame, look)
@@ -147,14 +148,13 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
     def _composite(self, frame: Frame, look: Appearance) -> Composite | None:
         if not self._whole.takes(look):
             return None
-        with self._clock.stage("device"):
+        with self._context.clock.stage("device"):
             return self._timed("device", lambda: self._whole.composite(frame, look))
 
     def _alpha(self, matter: VideoMatting, frame: Frame) -> Alpha:
         self._take_level(matter)
         start = time.monotonic()
-        carries = self._level is not None and frame.index % self._level.every
-        work = matter.carry if carries else matter
+        work = matter.carry if frame.index % self._level.every else matter
         alpha = self._timed("network", lambda: work(frame.image, frame.pts))
         self._govern(matter, time.monotonic() - start)
         return alpha
@@ -164,24 +164,24 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._failures = 0
         self._backoff.worked()
         if person_share > WHOLE:
-            self._faults.raised(PART, "it calls the whole picture a person")
+            self._context.faults.raised(PART, "it calls the whole picture a person")
             return False
-        self._faults.cleared(PART)
+        self._context.faults.cleared(PART)
         return True
 
     def _govern(self, matter: VideoMatting, busy_s: float) -> None:
         """Report a frame to the governor and prepare the level it chooses."""
-        governor = self._governor
-        if governor is not None and governor.frame(busy_s, self._missed, time.monotonic()):
-            self._wanted = governor.level
+        if self._governor.frame(busy_s, self._missed, time.monotonic()):
+            self._wanted = self._governor.level
         if self._wanted is not None and not self._helpers.busy:
             level, self._wanted = self._wanted, None
             self._helpers.start("compile", lambda: self._prepare(matter, level))
 
     def _prepare(self, matter: VideoMatting, level: Level) -> None:
         """Compile for a level in the background, then schedule the switch to it."""
+        info = self._context.info
         try:
-            matter.prepare(self._height, self._width, level.step)
+            matter.prepare(info.height, info.width, level.step)
         except VidbgError as error:
             if matter is self._matter and not self._helpers.ending.is_set():
                 logger.warning("the network stays as it is: %s", error)
@@ -198,7 +198,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
     def _timed(self, what: str, work: Callable[[], Made]) -> Made:
         """Run a call that may hang, allowing more time on the first call."""
         start = time.monotonic()
-        with self._watch.over(self._allowed_s.get(what, stage.FIRST_PATIENCE_S)):
+        with self._deadline.over(self._allowed_s.get(what, stage.FIRST_PATIENCE_S)):
             made = work()
         taken_s = time.monotonic() - start
         self._allowed_s[what] = max(stage.PATIENCE_S, stage.SLOWNESS * taken_s)
@@ -208,28 +208,34 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if self._matter is not None and self._networks.better():
             self._drop()
         if self._matter is None:
-            with self._watch.over(LOAD_PATIENCE_S):
+            with self._deadline.over(LOAD_PATIENCE_S):
                 self._matter = self._networks.load()
-            with self._watch.over(stage.FIRST_PATIENCE_S):
+            with self._deadline.over(stage.FIRST_PATIENCE_S):
                 self._whole.attach(self._matter)
-            self._matter.clock = self._clock
-            if self._governor is not None:
-                self._level = self._governor.reset(self._matter.step, time.monotonic())
-                self._next_level = self._wanted = None
+            self._matter.clock = self._context.clock
+            self._applied = self._networks.matting_config
+            self._level = self._governor.reset(
+                self._matter.step, time.monotonic(), self._networks.levels
+            )
+            self._next_level = self._wanted = None
             self._allowed_s.clear()
+        if self._applied is not self._networks.matting_config:
+            self._applied = self._networks.matting_config
+            self._matter.adjust(self._applied)
+            with self._deadline.over(stage.FIRST_PATIENCE_S):
+                self._whole.attach(self._matter)
         return self._matter
 
-    def _failed(self, error: Exception) -> None:
+    def _handle_failure(self, error: Exception) -> None:
         """Handle a failure: reset after the first, reload the network after the second in a row."""
-        self._faults.raised(PART, error)
-        if self._governor is not None:
-            self._governor.restart(time.monotonic())
+        self._context.faults.raised(PART, error)
+        self._governor.restart(time.monotonic())
         self._failures += 1
         if self._matter is not None and self._failures == 1:
             self._matter.reset()
             self._whole.reset()
             return
-        if self._whole.takes(self._look()):
+        if self._whole.takes(self._context.look):
             self._whole.give_up(error)
             self._failures = 0
             return

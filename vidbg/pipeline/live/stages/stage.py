@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from vidbg.errors import VidbgError
-from vidbg.pipeline.live.faults import Faults
+from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
 from vidbg.util.mailbox import Abandoned, Mailbox
 
@@ -50,28 +50,26 @@ class Stage(Generic[In, Out]):
 
     Args:
         part: its name in messages.
-        make_tools: makes the worker of a thread; receives the watch, which must time every call
-            that may hang.
+        make_worker: makes the worker of a thread; receives the deadline, which must time every
+            call that may hang.
         deliver: receives each result, never from an abandoned thread.
-        faults: receives failures and recoveries.
-        fail: ends the run with a permanent error.
+        context: of the run.
         on_hang: called when a thread is replaced.
     """
 
     def __init__(
         self,
         part: str,
-        make_tools: Callable[[Deadline], StageWorker[In, Out]],
+        make_worker: Callable[[Deadline], StageWorker[In, Out]],
         deliver: Callable[[Out], None],
-        faults: Faults,
-        fail: Callable[[BaseException], None],
+        context: RunContext,
         on_hang: Callable[[], None] = lambda: None,
     ) -> None:
-        self._part, self._make_tools, self._deliver = part, make_tools, deliver
-        self._faults, self._fail, self._on_hang = faults, fail, on_hang
+        self._part, self._make_worker, self._deliver = part, make_worker, deliver
+        self._context, self._on_hang = context, on_hang
         self._inbox: Mailbox[In] = Mailbox(1, newest=True)
-        self._watch = Deadline()
-        self._turns = ReplaceableThread(part, self._run, MOST_HANGING)
+        self._deadline = Deadline()
+        self._thread = ReplaceableThread(part, self._process_items, MOST_HANGING)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._idle = threading.Event()
@@ -88,9 +86,9 @@ class Stage(Generic[In, Out]):
         return self._idle.is_set()
 
     def start(self) -> None:
-        self._turns.start()
+        self._thread.start()
 
-    def feed(self, item: In) -> None:
+    def submit(self, item: In) -> None:
         """Queue the next item, dropping one that is still waiting."""
         self._idle.clear()
         try:
@@ -100,48 +98,46 @@ class Stage(Generic[In, Out]):
 
     def check(self) -> None:
         """Replace a thread that hangs. Call this a few times a second."""
-        taken_s = self._watch.overdue_s()
+        taken_s = self._deadline.overdue_s()
         if taken_s is None or self._stopping.is_set():
             return
-        self._faults.raised(self._part, f"hangs for {taken_s:.1f} s and is replaced")
+        self._context.faults.raised(self._part, f"hangs for {taken_s:.1f} s and is replaced")
         self._on_hang()
         with self._lock:
-            self._watch = Deadline()
-            replaced = self._turns.replace()
+            self._deadline = Deadline()
+            replaced = self._thread.replace()
         if not replaced:
-            self._fail(VidbgError(f"the {self._part} hung {MOST_HANGING + 1} times: giving up"))
+            self._context.fail(
+                VidbgError(f"the {self._part} hung {MOST_HANGING + 1} times: giving up")
+            )
 
     def stop(self, patience_s: float) -> None:
         self._stopping.set()
         self._inbox.abandon()
-        self._turns.end(patience_s)
+        self._thread.end(patience_s)
 
-    def _run(self, turn: int) -> None:
-        tools = self._make_tools(self._watch)
+    def _process_items(self, turn: int) -> None:
+        """Process items until the end, or until this thread is replaced."""
+        worker = self._make_worker(self._deadline)
         try:
-            tools.prepare()
+            worker.prepare()
             for item in self._inbox:
-                self._hand_on(turn, self._work(tools, item))
-                if not self._turns.current(turn):
+                try:
+                    result = worker(item)
+                except Exception as error:  # a dead thread would leave viewers without output
+                    self._context.faults.raised(self._part, error)
+                    result = None
+                with self._lock:
+                    if result is not None and self._thread.current(turn):
+                        self._deliver(result)
+                    if self._inbox.empty:
+                        self._idle.set()
+                if not self._thread.current(turn):
                     break
         except Abandoned:
             pass
         except VidbgError as error:
-            if self._turns.current(turn):
-                self._fail(error)
+            if self._thread.current(turn):
+                self._context.fail(error)
         finally:
-            tools.close()
-
-    def _work(self, tools: StageWorker[In, Out], item: In) -> Out | None:
-        try:
-            return tools(item)
-        except Exception as error:  # a dead thread would leave viewers without output
-            self._faults.raised(self._part, error)
-            return None
-
-    def _hand_on(self, turn: int, result: Out | None) -> None:
-        with self._lock:
-            if result is not None and self._turns.current(turn):
-                self._deliver(result)
-            if self._inbox.empty:
-                self._idle.set()
+            worker.close()

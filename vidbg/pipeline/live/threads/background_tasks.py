@@ -37,13 +37,20 @@ class BackgroundTasks:
         """Return whether any work is running."""
         return any(thread.is_alive() for thread in self._threads)
 
+    def wait(self, patience_s: float) -> bool:
+        """Wait for the work that is running, and return whether all of it has ended."""
+        deadline = time.monotonic() + patience_s
+        for thread in list(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not self.busy
+
     def close(self, patience_s: float) -> bool:
         """Refuse new work, wait for running work, and return whether all of it has ended."""
         with self._lock:
             self.ending.set()
-        deadline = time.monotonic() + patience_s
+        if self.wait(patience_s):
+            return True
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 logger.info("%s is left behind", thread.name)
-        return not self.busy
+        return False

@@ -1,0 +1,347 @@
+"""What changes while a run goes on: viewers keep a picture, and never see a room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from live_desk import GREEN, NAVY, Desk, Shown, shown
+from live_rig import HEIGHT, WIDTH, unplugged
+
+from vidbg.errors import BackendError, ConfigError, SinkError
+from vidbg.pipeline.live.capture import reader
+from vidbg.pipeline.live.outputs import output_writer
+from vidbg.pipeline.live.stages import stage
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hangs are noticed soon, so that the tests are quick."""
+    for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
+        monkeypatch.setattr(stage, name, 0.4)
+    for name in ("READ_PATIENCE_S", "OPEN_PATIENCE_S"):
+        monkeypatch.setattr(reader, name, 0.4)
+    monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 0.4)
+
+
+def raising(error: BaseException) -> Callable[[Any], Any]:
+    def fault(_: Any) -> Any:
+        raise error
+
+    return fault
+
+
+def more_than(frames: list[Shown], count: int) -> bool:
+    return len(frames) > count
+
+
+def longest_gap(frames: list[Shown]) -> float:
+    """Seconds between two frames, at most."""
+    return max((after.at_s - before.at_s for before, after in pairwise(frames)), default=0.0)
+
+
+# --- the look -------------------------------------------------------------------------------------
+
+
+def test_a_background_changes_within_two_frames_and_the_person_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        seen = desk.seen["web:1"]
+        for colour, value in (("#000080", NAVY), ("green", GREEN)) * 3:
+            desk.change(background=colour)
+            count = len(seen)
+            desk.wait(partial(more_than, seen, count + 5))
+            later = [each.background for each in seen[count:]]
+            # The first may have been on its way to the viewers when the change came
+            assert later.index(value) <= 2
+            assert set(later[later.index(value) :]) == {value}
+        first = next(index for index, each in enumerate(seen) if each.person)
+        assert all(each.person for each in seen[first:])
+    assert desk.leaks == 0
+
+
+def test_the_config_follows_what_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        changed = replace(desk.run.config, background="#000080", mirror=True, on_demand=False)
+        desk.run.change(changed)
+        assert desk.run.config.look == changed.look
+        assert desk.run.config.on_demand is False
+        desk.run.change(replace(desk.run.config, mirror=False))
+        assert desk.run.look.compositing == changed.look.compositing
+        assert not desk.run.look.mirror
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"frames": 5}, "frames: cannot change during a run"),
+        ({"panel": 0, "show": True}, "show, panel: cannot change during a run"),
+        ({"background": "missing.png"}, "does not exist"),
+        ({"output": "pipwire"}, "unknown output 'pipwire'"),
+    ],
+)
+def test_what_cannot_change_is_refused_as_a_whole(
+    values: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        before = desk.run.config
+        with pytest.raises(ConfigError, match=message):
+            desk.change(**{"mirror": True, "camera": "two", **values})
+        time.sleep(0.2)
+        assert desk.run.config == before
+        assert desk.seen["web:1"][-1].person == "one"
+
+
+# --- the camera -----------------------------------------------------------------------------------
+
+
+def test_another_camera_takes_over_without_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.wait(lambda: desk.status.state.value == "live")
+        count, told = len(desk.seen["web:1"]), len(desk.statuses)
+        for camera in ("two", "three", "one"):
+            desk.change(camera=camera)
+            assert desk.wait_person(camera) < 2
+        desk.wait(lambda: len(desk.statuses) > told)
+        assert {status.state.value for status in desk.statuses[told:]} == {"live"}
+        frames = desk.seen["web:1"][count:]
+        assert all(each.person for each in frames)
+        assert longest_gap(frames) < 0.5
+    assert desk.leaks == 0
+
+
+def test_another_camera_size_keeps_the_outputs_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.change(size=(2 * WIDTH, 2 * HEIGHT), fps=15.0)
+        desk.wait_person()
+        assert {each.size for each in desk.seen["web:1"]} == {(WIDTH, HEIGHT)}
+    assert desk.leaks == 0
+
+
+def test_a_camera_that_does_not_open_is_a_fault_and_the_next_one_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(output_writer, "HOLD_S", 0.1)
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.cameras["two"].fault = unplugged
+        desk.change(camera="two")
+        desk.wait(lambda: desk.status.reason == "camera: the cable is out")
+        desk.wait(lambda: not desk.seen["web:1"][-1].person)
+        assert desk.seen["web:1"][-1].background == GREEN
+        desk.change(camera="three")
+        desk.wait_person("three")
+        desk.wait(lambda: desk.status.reason is None)
+        desk.change(camera="two")
+        desk.wait(lambda: desk.status.reason == "camera: the cable is out")
+        desk.cameras["two"].fault = None
+        desk.wait_person("two")  # it is tried again
+    assert desk.leaks == 0
+
+
+def test_a_camera_that_hangs_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "READ_PATIENCE_S", 30.0)
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.cameras["one"].fault = desk.cameras["one"].hang
+        time.sleep(0.1)
+        desk.change(camera="two")
+        assert desk.wait_person("two") < 1
+        desk.cameras["one"].released.set()  # what the old one gives now goes nowhere
+        time.sleep(0.2)
+        assert desk.seen["web:1"][-1].person == "two"
+    assert desk.leaks == 0
+
+
+def test_a_stage_that_hangs_during_a_switch_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.network.fault = desk.network.hang
+        time.sleep(0.1)
+        desk.change(camera="two", background="#000080")
+        time.sleep(0.2)
+        desk.network.fault = None
+        desk.wait_person("two")
+        assert desk.seen["web:1"][-1].background == NAVY
+        assert desk.failure is None
+    assert desk.leaks == 0
+
+
+# --- outputs --------------------------------------------------------------------------------------
+
+
+def test_outputs_come_and_go_and_the_others_notice_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        count = len(desk.seen["web:1"])
+        desk.change(output=("web:1", "web:2"))
+        assert desk.wait_person(output="web:2") < 0.5
+        assert [each.name for each in desk.run.outputs] == ["web:1", "web:2"]
+        assert {each.state.value for each in desk.run.outputs} == {"on"}
+        desk.change(output="web:2")
+        desk.wait(lambda: "web:1" in desk.closed)
+        desk.wait_person(output="web:2")
+        desk.change(output=("web:3", "web:2"))
+        desk.wait_person(output="web:3")
+        first, second = desk.seen["web:1"][count:], desk.seen["web:2"]
+        assert desk.opened == ["web:1", "web:2", "web:3"]
+        for frames in (first, second):
+            assert all(each.person for each in frames)
+            assert longest_gap(frames) < 0.5
+    assert desk.leaks == 0
+
+
+def test_an_output_that_fails_or_hangs_does_not_disturb_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Desk(monkeypatch, output=("web:1", "web:2", "web:3")) as desk:
+        for name in ("web:1", "web:2", "web:3"):
+            desk.wait_person(output=name)
+        count = len(desk.seen["web:1"])
+        desk.outputs["web:2"].fault = raising(SinkError("it is gone"))
+        desk.outputs["web:3"].fault = desk.outputs["web:3"].hang
+        desk.wait(lambda: sum(each.fault is not None for each in desk.run.outputs) == 2)
+        time.sleep(0.5)
+        first, second, third = desk.run.outputs
+        assert (first.fault, second.fault, second.state.value) == (None, "it is gone", "failing")
+        assert "hangs for" in (third.fault or "")
+        assert desk.status.state.value == "live"
+        frames = desk.seen["web:1"][count:]
+        assert all(each.person for each in frames)
+        assert longest_gap(frames) < 0.3
+        for name in ("web:2", "web:3"):
+            desk.outputs[name].fault = None
+            desk.outputs[name].released.set()
+            desk.wait_person(output=name)
+        desk.wait(lambda: not any(each.fault for each in desk.run.outputs))
+    assert desk.leaks == 0
+
+
+def test_a_slow_output_does_not_slow_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 5.0)
+
+    def slow(frame: Any) -> None:
+        time.sleep(0.25 if frame is not None else 0)
+
+    with Desk(monkeypatch, output=("web:1", "web:2")) as desk:
+        desk.wait_person()
+        desk.outputs["web:1"].fault = slow
+        time.sleep(0.3)
+        slowed, count = len(desk.seen["web:1"]), len(desk.seen["web:2"])
+        time.sleep(1.0)
+        assert len(desk.seen["web:2"]) - count > 20
+        assert len(desk.seen["web:1"]) - slowed < 6
+
+
+def test_a_pipe_that_ends_leaves_the_other_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(monkeypatch, output=("-", "web:1")) as desk:
+        desk.wait_person()
+        desk.outputs["-"].fault = raising(SinkError("the reader has gone"))
+        desk.wait(lambda: desk.run.outputs[0].state.value == "ended")
+        assert desk.run.outputs[0].fault == "the reader has gone"
+        desk.wait_person()
+        desk.change(output="web:1")
+        desk.wait(lambda: desk.status.reason is None)
+        assert desk.failure is None
+
+
+def test_the_run_ends_with_its_last_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(monkeypatch, output="-") as desk:
+        desk.wait_person(output="-")
+        desk.outputs["-"].fault = raising(SinkError("the reader has gone"))
+        time.sleep(0.5)
+        assert isinstance(desk.failure, SinkError)
+
+
+def test_an_output_that_does_not_open_after_a_change_is_opened_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.outputs["web:2"].fault = raising(SinkError("the port is taken"))
+        desk.change(output=("web:1", "web:2"))
+        desk.wait(lambda: desk.status.reason == "output web:2: the port is taken")
+        desk.outputs["web:2"].fault = None
+        desk.wait_person(output="web:2")
+        desk.wait(lambda: desk.status.reason is None)
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+def test_another_network_is_loaded_beside_the_one_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        count = len(desk.seen["web:1"])
+        loaded: list[str] = []
+
+        def slowly(device: Any) -> Any:
+            time.sleep(0.6)
+            loaded.append(device)
+            return device
+
+        desk.loading.fault = slowly
+        matting = replace(desk.run.config.matting, quality="best", device="torch-cpu")
+        desk.change(matting=matting)
+        desk.wait(lambda: loaded == ["torch-cpu"])
+        desk.wait(lambda: desk.messages[-1].startswith("network: constant"))
+        time.sleep(0.3)
+        frames = desk.seen["web:1"][count:]
+        assert all(each.person for each in frames)
+        assert longest_gap(frames) < 0.5
+        assert desk.run.config.matting == matting
+    assert desk.leaks == 0
+
+
+def test_a_network_that_cannot_be_loaded_leaves_the_one_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        count = len(desk.seen["web:1"])
+        desk.loading.fault = raising(BackendError("cuda: there is no NVIDIA GPU"))
+        matting = desk.run.config.matting
+        desk.change(matting=replace(matting, device="cuda"))
+        desk.wait(lambda: "there is no NVIDIA GPU" in (desk.status.reason or ""))
+        assert desk.status.state.value == "live"
+        desk.loading.fault = None
+        desk.change(matting=replace(matting, device="torch-cpu"))
+        desk.wait(lambda: desk.status.reason is None)
+        assert all(each.person for each in desk.seen["web:1"][count:])
+    assert desk.leaks == 0
+
+
+def test_smoothing_and_people_need_no_other_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.loading.fault = raising(BackendError("nothing is loaded here"))
+        matting = replace(desk.run.config.matting, smoothing_s=0.5, people="main", refine=True)
+        desk.change(matting=matting)
+        time.sleep(0.4)
+        assert desk.status.reason is None
+        assert desk.seen["web:1"][-1].person == "one"
+        assert desk.run.config.matting == matting
+    assert desk.leaks == 0
+
+
+def test_the_desk_sees_what_it_should() -> None:
+    """A room would be noticed, and whose person it is."""
+    image = np.full((HEIGHT, WIDTH, 3), (250, 90, 10), np.uint8)
+    assert shown(image).leaks > 1000
+    assert shown(image).person == "two"

@@ -1,0 +1,46 @@
+"""State that the parts of one live run share."""
+
+from __future__ import annotations
+
+import threading
+
+from vidbg.frame import StreamInfo
+from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.faults import Faults
+from vidbg.util.timing import StageClock
+
+
+class RunContext:
+    """What camera, stages and outputs of a run have in common.
+
+    Args:
+        info: size and rate of the output.
+        look: the initial look.
+
+    Attributes:
+        look: the current look, which only LivePipeline replaces.
+        faults: receives failures and recoveries.
+        clock: times the stages.
+        ending: set when the run must end.
+        network_ran: set once a network has run, until which its failures end the run.
+        failure: the permanent error that ends it, if there is one.
+    """
+
+    def __init__(self, info: StreamInfo, look: Appearance) -> None:
+        self.info = info
+        self.look = look
+        self.faults = Faults()
+        self.clock = StageClock()
+        self.ending = threading.Event()
+        self.network_ran = threading.Event()
+        self.failure: BaseException | None = None
+
+    @property
+    def period_s(self) -> float:
+        """Time between two output frames, in seconds."""
+        return 1 / float(self.info.frame_rate or 30)
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with a permanent error; the first one counts."""
+        self.failure = self.failure or error
+        self.ending.set()

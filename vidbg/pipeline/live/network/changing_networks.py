@@ -1,0 +1,131 @@
+"""Networks whose settings change during a run, without a gap in the output."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from vidbg.config import MattingConfig
+from vidbg.matting.video_matting import VideoMatting
+from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.network.governor import Level
+from vidbg.pipeline.live.network.network_loader import DeviceNetworks, replace_details
+from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
+
+logger = logging.getLogger(__name__)
+
+PART = "network settings"
+
+MakeNetworks = Callable[[MattingConfig, bool], DeviceNetworks]
+"""Makes networks for a config; the flag says whether they adapt to the machine's speed."""
+
+
+class ChangingNetworks:
+    """Loads the network of other settings beside the current one, which runs until that is ready.
+
+    Implements Networks. A network that cannot be loaded is a fault, and the current one stays.
+
+    Args:
+        make: makes the networks of a config.
+        config: the first settings.
+        adapt: whether the governor may lower the network's size.
+        context: of the run.
+    Attributes:
+        matting_config: what was asked for last.
+        adapt: likewise.
+    """
+
+    def __init__(
+        self, make: MakeNetworks, config: MattingConfig, adapt: bool, context: RunContext
+    ) -> None:
+        self._make, self._context = make, context
+        self.matting_config, self.adapt = config, adapt
+        self._current = make(config, adapt)
+        self._ready: tuple[DeviceNetworks, VideoMatting] | None = None
+        self._request = 0
+        self._lock = threading.Lock()
+        self._tasks = BackgroundTasks()
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        return self._current.levels
+
+    @property
+    def current(self) -> DeviceNetworks:
+        """The networks in use."""
+        return self._current
+
+    def change(self, config: MattingConfig, adapt: bool) -> None:
+        """Take other settings. Returns at once.
+
+        Smoothing, refinement and people act on the next frame, as they need no other network.
+        """
+        with self._lock:
+            before, self.matting_config = self.matting_config, config
+            needs_network = (replace_details(before, config), self.adapt) != (config, adapt)
+            self.adapt = adapt
+            self._current.adjust(config)
+            if not needs_network:
+                return
+            self._request += 1
+            request = self._request
+        self._tasks.start("network-change", lambda: self._load_beside(config, adapt, request))
+
+    def _load_beside(self, config: MattingConfig, adapt: bool, request: int) -> None:
+        """Load and compile the network of other settings, unless they have changed again."""
+        networks = None
+        try:
+            networks = self._make(config, adapt)
+            matter = networks.load()
+            info = self._context.info
+            matter(np.zeros((info.height, info.width, 3), np.uint8), 0.0)  # compiles
+            matter.reset()
+        except Exception as error:
+            if networks is not None:
+                networks.close(0.0)
+            if request == self._request and not self._tasks.ending.is_set():
+                kept = f"{error}; the network stays as it was"
+                self._context.faults.raised(PART, kept)
+            return
+        with self._lock:
+            wanted = request == self._request and not self._tasks.ending.is_set()
+            loaded = networks, matter
+            late, self._ready = (self._ready, loaded) if wanted else (loaded, self._ready)
+        if wanted:
+            self._context.faults.cleared(PART)
+        if late is not None:
+            late[1].close()
+            late[0].close(0.0)
+
+    # --- Networks ---
+
+    def load(self) -> VideoMatting:
+        with self._lock:
+            ready, self._ready = self._ready, None
+            if ready is None:
+                current = self._current
+            else:
+                before, self._current = self._current, ready[0]
+                self._current.adjust(self.matting_config)
+        if ready is None:
+            return current.load()
+        self._tasks.start("network-close", lambda: before.close(0.0))
+        return ready[1]
+
+    def better(self) -> bool:
+        return self._ready is not None or self._current.better()
+
+    def blame(self) -> None:
+        self._current.blame()
+
+    def close(self, patience_s: float) -> None:
+        self._tasks.close(patience_s)
+        self._current.close(patience_s)
+        with self._lock:
+            ready, self._ready = self._ready, None
+        if ready is not None:
+            ready[1].close()
+            ready[0].close(0.0)

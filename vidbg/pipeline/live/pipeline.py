@@ -1,0 +1,171 @@
+"""The way of a frame in a live run: capture, matting, compositing, output.
+
+    camera ──frame──▶ matting ──alpha──▶ compositing ──composite──▶ outputs
+
+Each of them has a thread, so the network works on one frame while the last is composited. The
+newest frame wins: one that waits when the next arrives is dropped. Whatever fails or hangs is
+replaced by its owner here (Reader, Stage, OutputWriter), and the outputs go on with the last frame
+for a while and then with the fallback image. The supervisor checks all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from vidbg.frame import Image
+from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
+from vidbg.pipeline.live.capture.reader import Reader
+from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.network.governor import Governor
+from vidbg.pipeline.live.network.network_loader import Networks
+from vidbg.pipeline.live.outputs.fallback import fallback_image
+from vidbg.pipeline.live.outputs.output_set import OutputSet
+from vidbg.pipeline.live.outputs.output_writer import OutputTarget
+from vidbg.pipeline.live.stages import compositing_stage, matting_stage
+from vidbg.pipeline.live.stages.compositing_stage import CompositingWorker
+from vidbg.pipeline.live.stages.matting_stage import MattingWorker
+from vidbg.pipeline.live.stages.stage import Stage
+from vidbg.sources import Source
+
+
+class LivePipeline:
+    """Camera, two stages and outputs, connected.
+
+    Args:
+        context: shared by all of them.
+        open_camera: opens the camera, and reopens it when needed.
+        networks: loads the network; closed at the end.
+        targets: the outputs.
+        frame_limit: end the run after this many composited frames.
+    Raises:
+        ConfigError: the background cannot be read.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        open_camera: Callable[[], Source],
+        networks: Networks,
+        targets: Sequence[OutputTarget],
+        frame_limit: int | None = None,
+    ) -> None:
+        self.context, self.networks = context, networks
+        self.governor = Governor(networks.levels, 1 / context.period_s, time.monotonic())
+        self._changing = threading.RLock()
+        self._fallback = self._fallback_of(context.look)
+        self._away_card: Image | None = None
+        self.newest_frame: Arrived | None = None
+        self.newest_alpha: Matted | None = None
+
+        self.camera = Reader(open_camera, self._deliver_frame, context)
+        self.matting: Stage[Arrived, Matted | Composited] = Stage(
+            matting_stage.PART,
+            partial(MattingWorker, networks, self.governor, context),
+            self._deliver_alpha,
+            context,
+            networks.blame,
+        )
+        self.compositing: Stage[Matted, Composited] = Stage(
+            compositing_stage.PART,
+            partial(CompositingWorker, context),
+            self._deliver_composite,
+            context,
+        )
+        self.outputs = OutputSet(targets, self._fallback, context, frame_limit)
+
+    def _deliver_frame(self, frame: Arrived) -> None:
+        """Pass a camera frame to matting, in the reader's thread."""
+        self.newest_frame = frame
+        self.matting.submit(frame)
+
+    def _deliver_alpha(self, result: Matted | Composited) -> None:
+        """Pass a frame and its alpha to compositing, in the matting thread."""
+        if isinstance(result, Composited):  # a GPU has done both
+            self.newest_alpha = None
+            self._deliver_composite(result)
+        else:
+            self.newest_alpha = result
+            self.compositing.submit(result)
+
+    def _deliver_composite(self, composited: Composited) -> None:
+        """Pass a composited frame to the outputs, in the compositing thread."""
+        with self._changing:  # so that no frame of a look that is over comes after a change
+            look = self.context.look
+            is_current = composited.look is look or look.may_follow(composited.look)
+            if is_current and self._away_card is None:
+                self.outputs.deliver(composited.arrived)
+
+    # --- changes, from any thread ---
+
+    def change_look(self, look: Appearance) -> None:
+        """Change the look.
+
+        Raises:
+            ConfigError: the background cannot be read; nothing is changed.
+        """
+        fallback = self._fallback_of(look)
+        with self._changing:
+            before, self.context.look, self._fallback = self.context.look, look, fallback
+            if self._away_card is None:
+                self.outputs.replace_fallback(fallback, keep=look.may_follow(before))
+
+    def show_card(self, card: Image | None) -> None:
+        """Show only this image, whatever the stages deliver; None shows composited frames again.
+
+        Args:
+            card: uint8 (H, W, 3), BGR, of the output's size.
+        """
+        with self._changing:
+            self._away_card = card
+            self.outputs.replace_fallback(self._fallback if card is None else card, keep=False)
+
+    @property
+    def away(self) -> bool:
+        """Whether a card is shown."""
+        return self._away_card is not None
+
+    def _fallback_of(self, look: Appearance) -> Image:
+        info = self.context.info
+        return fallback_image(look.compositing, info.width, info.height)
+
+    # --- the life of the parts ---
+
+    def start(self, *, tolerant: bool = False) -> None:
+        """Open the outputs and start all threads.
+
+        Args:
+            tolerant: an output that does not open is a fault, not an error.
+        Raises:
+            VidbgError: an output cannot be opened.
+        """
+        self.outputs.start(tolerant=tolerant)
+        self.compositing.start()
+        self.matting.start()
+        self.camera.start()
+
+    def check(self) -> None:
+        """Replace threads that hang. Call this a few times a second."""
+        for part in (self.camera, self.matting, self.compositing, self.outputs):
+            part.check()
+
+    @property
+    def finished(self) -> bool:
+        """Whether a camera that is not live has ended, and all its frames have been written."""
+        ended = self.camera.ended.is_set() and self.matting.idle and self.compositing.idle
+        return ended and self.outputs.caught_up
+
+    @property
+    def dropped(self) -> int:
+        """Camera frames that a newer one replaced before they reached an output."""
+        return self.matting.dropped + self.compositing.dropped + self.outputs.superseded
+
+    def stop(self, patience_s: float) -> None:
+        """Close everything. A thread that hangs is abandoned after `patience_s` seconds."""
+        self.outputs.stop(patience_s)
+        self.camera.stop(patience_s)
+        self.matting.stop(patience_s)
+        self.networks.close(patience_s)
+        self.compositing.stop(patience_s)
