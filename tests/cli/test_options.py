@@ -32,7 +32,7 @@ IN_PYTHON_ALONE = {
     "matting": {"prior", "reuse"},
     "compositing": {"bars", "keep_alpha"},
     "picture": set(),
-    "live": {"matting", "background", "picture"},
+    "live": {"matting", "background", "picture", "config_file"},
     "output": {"encoding", "overwrite"},
     "encoding": {"threads"},
     "benchmark": {"path", "width", "height"},
