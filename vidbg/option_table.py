@@ -565,6 +565,40 @@ PANEL = Option[int | None](
     target="live",
     example=8091,
 )
+HOST = Option[str | None](
+    name="host",
+    type=str | None,
+    default=None,
+    metavar="ADDRESS",
+    help="Serve the panel's page at this address of this computer too, for other devices; takes a "
+    "certificate.",
+    group=PREVIEW_GROUP,
+    commands=("run",),
+    target="live",
+    example="192.168.1.20",
+)
+TLS_CERT = Option[Path | None](
+    name="tls_cert",
+    type=Path | None,
+    default=None,
+    is_path=True,
+    help="Certificate for --host, a PEM file.",
+    group=PREVIEW_GROUP,
+    commands=("run",),
+    target="live",
+    example="vidbg.pem",
+)
+TLS_KEY = Option[Path | None](
+    name="tls_key",
+    type=Path | None,
+    default=None,
+    is_path=True,
+    help="Its private key, if that is in another file.",
+    group=PREVIEW_GROUP,
+    commands=("run",),
+    target="live",
+    example="vidbg-key.pem",
+)
 BACKGROUNDS = Option[Path | None](
     name="backgrounds",
     type=Path | None,
@@ -810,6 +844,9 @@ OPTIONS: tuple[Option[Any], ...] = (
     ON_DEMAND,
     SHOW,
     PANEL,
+    HOST,
+    TLS_CERT,
+    TLS_KEY,
     BACKGROUNDS,
     FIT,
     OFFSET,

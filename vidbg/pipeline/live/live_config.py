@@ -19,6 +19,7 @@ from vidbg.option_table import (
     CAMERA_FPS,
     CAMERA_SIZE,
     FRAMES,
+    HOST,
     MIRROR,
     ON_DEMAND,
     OUTPUT,
@@ -26,12 +27,15 @@ from vidbg.option_table import (
     PIPE_FORMAT,
     PIXEL_FORMAT,
     SHOW,
+    TLS_CERT,
+    TLS_KEY,
     check_config,
 )
 from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.files.jobs import PIPE, media_in, visible_in
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.outputs.live_outputs import NO_OUTPUT, check_live
+from vidbg.sinks.web.outside_address import OutsideAddress
 from vidbg.util.choices import PixelFormat, RawFormat
 from vidbg.util.limits import check_size, parse_size
 from vidbg.util.paths import StrPath
@@ -58,6 +62,8 @@ class LiveConfig:
         pipe_format: for the output "-" only; None for y4m.
         show: open a preview window.
         panel: port of the panel's page on this machine, 0 for any that is free; None for no panel.
+        host: an address of this machine at which other devices reach the page too; None for none.
+        tls_cert, tls_key: PEM files of the certificate for it; no key if both are in one file.
         backgrounds: folder of images and videos to choose from in window and panel (text is
             converted).
         adapt: lower the network's input size or rate when the machine is too slow.
@@ -82,6 +88,9 @@ class LiveConfig:
     pipe_format: RawFormat | None = PIPE_FORMAT.default
     show: bool = SHOW.default
     panel: int | None = PANEL.default
+    host: str | None = HOST.default
+    tls_cert: Path | None = TLS_CERT.default
+    tls_key: Path | None = TLS_KEY.default
     backgrounds: Path | None = BACKGROUNDS.default
     adapt: bool = ADAPT.default
     frames: int | None = FRAMES.default
@@ -89,6 +98,7 @@ class LiveConfig:
 
     def __post_init__(self) -> None:
         check_config(self, "live")
+        _ = self.outside  # which checks it
         check_size("size", *self.size)
         check_live(as_compositing(self.background))
         if not isinstance(self.output, str | None):
@@ -125,6 +135,13 @@ class LiveConfig:
     def outputs(self) -> tuple[str | None, ...]:
         """Every output; at least one."""
         return (self.output,) if isinstance(self.output, str | None) else self.output
+
+    @property
+    def outside(self) -> OutsideAddress | None:
+        """Where other devices reach the page."""
+        if self.host is None:
+            return None
+        return OutsideAddress(self.host, self.tls_cert, self.tls_key)
 
     @property
     def has_preview(self) -> bool:

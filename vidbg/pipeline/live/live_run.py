@@ -301,9 +301,14 @@ def _open_server(config: LiveConfig, tell: Tell) -> LiveServer | None:
         step = install_command("web")
         raise SinkError(f"the panel needs more packages ({error}): `{step}`") from None
     server = LiveServer(
-        config.panel, BackgroundLibrary(config.backgrounds), Profiles(config.config_file)
+        config.panel,
+        BackgroundLibrary(config.backgrounds),
+        Profiles(config.config_file),
+        config.outside,
     )
     tell(f"panel: {server.url}")
+    if server.outside_url is not None:
+        tell(f"panel for other devices: {server.outside_url}")
     return server
 
 

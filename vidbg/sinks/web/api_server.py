@@ -53,17 +53,17 @@ class Api(Protocol):
 
 
 def api_application(
-    api: Api, views: Mapping[str, NewestJpeg], host: str, token: str
+    api: Api, views: Mapping[str, NewestJpeg], hosts: Sequence[str], token: str
 ) -> web.Application:
     """Create the server of an API.
 
     Args:
         views: what /preview can show, by name.
-        host: the name or address that is served.
+        hosts: names or addresses that are served.
         token: what every request below PREFIX must carry.
     """
     app = web.Application(
-        middlewares=[_explain_errors, guard(host, token, "/page/")], client_max_size=_MOST_BYTES
+        middlewares=[_explain_errors, guard(hosts, token, "/page/")], client_max_size=_MOST_BYTES
     )
     app[SOCKETS_KEY] = set()
     app.on_response_prepare.append(add_headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -25,11 +26,13 @@ async def run_events(address: str, headers: Mapping[str, str]) -> AsyncGenerator
         raise VidbgError(
             f"events need aiohttp, which is not installed: `{install_command('web')}`"
         ) from error
+    # Made now, because aiohttp's own keeps the certificates that were trusted at its import.
+    trust = ssl.create_default_context() if address.startswith("https:") else True
     url = address.replace("http", "ws", 1) + "/events"
     try:
         async with (
             aiohttp.ClientSession() as session,
-            session.ws_connect(url, headers=headers, heartbeat=20) as socket,
+            session.ws_connect(url, headers=headers, heartbeat=20, ssl=trust) as socket,
         ):
             async for message in socket:
                 yield json.loads(message.data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 import socket
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 from aiohttp import web
@@ -35,7 +36,7 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
 
 
-def guard(host: str, token: str, public: str = "") -> Middleware:
+def guard(hosts: Sequence[str], token: str, public: str = "") -> Middleware:
     """Create a middleware that answers only requests with the token.
 
     They must come from this server's own pages, the address bar or a program.
@@ -45,16 +46,17 @@ def guard(host: str, token: str, public: str = "") -> Middleware:
     Linux, programs of the same account need no token for this machine's own address.
 
     Args:
-        host: the name or address that is served.
+        hosts: names or addresses that are served.
         public: a folder whose files hold no data, such as "/page/"; they and / need no token, but
             come from this server's own pages or the address bar as all requests do.
     """
-    names = _names_of(host)
+    names = frozenset[str]().union(*map(_names_of, hosts))
+    local_only = names == _LOOPBACK
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         name = _asked_name(request)
-        if name not in names and (host in _LOOPBACK or not _is_address(name)):
+        if name not in names and (local_only or not _is_address(name)):
             raise web.HTTPForbidden(text=f"this server is not called {name}")
         _refuse_other_sites(request)
         free = public and (request.path == "/" or request.path.startswith(public))

@@ -37,7 +37,7 @@ def application(newest: NewestJpeg, host: str, token: str) -> web.Application:
             pass  # the client has gone
         return response
 
-    app = web.Application(middlewares=[guard(host, token)], client_max_size=_MOST_BYTES)
+    app = web.Application(middlewares=[guard((host,), token)], client_max_size=_MOST_BYTES)
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", _page("web_page.html"))
     app.router.add_get("/page.css", _file("web_page.css", "text/css"))

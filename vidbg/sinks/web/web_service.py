@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 from vidbg.errors import SinkError
 from vidbg.frame import Image
 from vidbg.platform.installation import install_command
+from vidbg.sinks.web.outside_address import OutsideAddress
 from vidbg.sinks.web.running_pages import Announcement, RunningPage
 from vidbg.sinks.web.web_token import access_token
 from vidbg.util.lifecycle import Closeable
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from aiohttp import web
 
     from vidbg.sinks.web.newest_jpeg import NewestJpeg
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 _START_S, _STOP_S = 10.0, 5.0
 _IDLE_S = 10.0  # a connection without a whole request for so long is closed
 _LINGER_S = 2.0  # that an answered client may take to send the rest of what it announced
+
+Encrypted = tuple[str, "SSLContext"] | None
+"""An address that is served with TLS."""
 
 
 class WebService(Closeable):
@@ -40,11 +46,13 @@ class WebService(Closeable):
         hint: how another port is chosen, for the message.
         views: names of what it shows.
         announced: let this account's other programs find it, see `running_pages`.
+        outside: where other devices reach it too, at the same port.
     Attributes:
         port: where it listens.
         url: the page's address, with the token that opens it: a secret.
+        outside_url: that for other devices; None without `outside`.
     Raises:
-        SinkError: aiohttp is missing, or the address cannot be listened at.
+        SinkError: aiohttp is missing, an address cannot be listened at, or a certificate not used.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class WebService(Closeable):
         *,
         views: Sequence[str] = ("output",),
         announced: bool = False,
+        outside: OutsideAddress | None = None,
     ) -> None:
         try:
             from vidbg.sinks.web.newest_jpeg import NewestJpeg
@@ -66,11 +75,12 @@ class WebService(Closeable):
         self._views = {view: NewestJpeg() for view in views}
         token = access_token(name)
         self._make: Callable[[], web.Application] = lambda: make(self._views, token)
+        encrypted = None if outside is None else (outside.host, outside.context())
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         started: Future[int] = Future()
         self._thread = threading.Thread(
-            target=self._run, args=(host, port, started), name="vidbg-web", daemon=True
+            target=self._run, args=(host, port, encrypted, started), name="vidbg-web", daemon=True
         )
         self._thread.start()
         try:
@@ -80,6 +90,11 @@ class WebService(Closeable):
                 f"port {port} of {host} cannot be served: {error}. Choose another, as in {hint}"
             ) from error
         self.url = f"http://{_reachable(host)}:{self.port}/?token={token}"
+        self.outside_url = (
+            None
+            if outside is None
+            else f"https://{_reachable(outside.host)}:{self.port}/?token={token}"
+        )
         page = RunningPage(self.url, os.getpid(), time.time())
         self._announcement = Announcement(page) if announced else None
 
@@ -107,16 +122,18 @@ class WebService(Closeable):
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(_STOP_S)
 
-    def _run(self, host: str, port: int, started: Future[int]) -> None:
+    def _run(self, host: str, port: int, encrypted: Encrypted, started: Future[int]) -> None:
         try:
-            self._loop.run_until_complete(self._serve(host, port, started))
+            self._loop.run_until_complete(self._serve(host, port, encrypted, started))
         except Exception as error:  # raised in the caller of the constructor
             if not started.done():
                 started.set_exception(error)
         finally:
             self._loop.close()
 
-    async def _serve(self, host: str, port: int, started: Future[int]) -> None:
+    async def _serve(
+        self, host: str, port: int, encrypted: Encrypted, started: Future[int]
+    ) -> None:
         from aiohttp import web
 
         runner = web.AppRunner(
@@ -131,7 +148,11 @@ class WebService(Closeable):
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
-            started.set_result(int(runner.addresses[0][1]))
+            port = int(runner.addresses[0][1])
+            if encrypted is not None:
+                outside, context = encrypted
+                await web.TCPSite(runner, outside, port, ssl_context=context).start()
+            started.set_result(port)
             await self._stop.wait()
         finally:
             for newest in self._views.values():

@@ -10,6 +10,7 @@ from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.status import LiveStatus
+from vidbg.sinks.web.outside_address import OutsideAddress
 from vidbg.sinks.web.web_service import WebService
 from vidbg.util.lifecycle import Closeable
 
@@ -29,27 +30,42 @@ class LiveServer(Closeable):
         port: to serve at; 0 takes any that is free.
         library: the backgrounds to choose from.
         profiles: of the configuration file.
+        outside: where other devices reach it too.
     Attributes:
         api: what answers requests.
         url: the page's address, with the token that opens it: a secret.
+        outside_url: that for other devices.
     Raises:
         SinkError: aiohttp is missing, or the port cannot be listened at.
     """
 
     smooth = False
 
-    def __init__(self, port: int, library: BackgroundLibrary, profiles: Profiles) -> None:
+    def __init__(
+        self,
+        port: int,
+        library: BackgroundLibrary,
+        profiles: Profiles,
+        outside: OutsideAddress | None = None,
+    ) -> None:
         self.api = api = LiveApi(library, profiles)
 
         def make(views: Mapping[str, NewestJpeg], token: str) -> Application:
             from vidbg.sinks.web.api_server import api_application
 
-            return api_application(api, views, HOST, token)
+            hosts = (HOST,) if outside is None else (HOST, outside.host)
+            return api_application(api, views, hosts, token)
 
         self._service = WebService(
-            "the panel", make, HOST, port, hint="--panel 8092", announced=True
+            "the panel",
+            make,
+            HOST,
+            port,
+            hint="--panel 8092",
+            announced=True,
+            outside=outside,
         )
-        self.url = self._service.url
+        self.url, self.outside_url = self._service.url, self._service.outside_url
 
     def begin(self, run: LiveRun) -> None:
         """Give page and API the run that they control."""

@@ -1,0 +1,95 @@
+"""The address at which other devices, such as a phone, reach the page: by TLS only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidbg.errors import ConfigError, SinkError
+from vidbg.util.paths import is_file
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideAddress:
+    """An address of this computer, and the certificate for it.
+
+    There is no way to do without TLS: whoever listens on the network would learn the token from the
+    first request, and could then see and change the output.
+
+    Attributes:
+        host: one address or name of this computer.
+        certificate: a file in PEM form, with the chain if there is one.
+        key: its private key, without a passphrase; None if it is in the same file.
+    Raises:
+        ConfigError: the address is not one of its own, or there is no certificate.
+    """
+
+    host: str
+    certificate: Path | None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.:-]+", self.host) or _means_every_address(self.host):
+            raise ConfigError(
+                f"the page cannot be served at {self.host!r}; give one address or name of this "
+                "computer, such as 192.168.1.20"
+            )
+        if is_loopback(self.host):
+            raise ConfigError(
+                f"--host {self.host} is this computer alone, where the page is in any case; leave "
+                "it out, or give the address that other devices use"
+            )
+        if self.certificate is None:
+            raise ConfigError(
+                f"--host {self.host} takes a certificate, because without TLS the network could "
+                f"read the token: `mkcert {self.host}` makes one for --tls-cert and --tls-key. "
+                f"From another computer, `ssh -L 8091:127.0.0.1:8091 {self.host}` needs neither"
+            )
+        for file in filter(None, (self.certificate, self.key)):
+            if not is_file(file):
+                raise ConfigError(f"the file {str(file)!r} for TLS does not exist")
+
+    def context(self) -> SSLContext:
+        """Load the certificate.
+
+        Raises:
+            SinkError: it cannot be used, or the key belongs to another.
+        """
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(self.certificate or "", self.key, password=_no_passphrase)
+        except (OSError, ValueError) as error:
+            raise SinkError(
+                f"the certificate {self.certificate} cannot be used: {error}. It takes PEM files, "
+                "the key without a passphrase and of this certificate"
+            ) from error
+        return context
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this computer for itself alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _means_every_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _no_passphrase() -> str:
+    """Refuse to ask for one at the terminal, which would hold up the start."""
+    raise ValueError("its key has a passphrase")
