@@ -4,7 +4,7 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: install check docs test graphs test-gpu test-pipewire test-vm bench gpu-report gpu-rehearsal demo clean
+.PHONY: install check docs test graphs test-app test-gpu test-pipewire test-vm bench gpu-report gpu-rehearsal demo clean
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -36,6 +36,16 @@ test: .venv/dev
 # full frame on a GPU; weights and scores stay as they are.
 graphs: .venv/dev
 	$(BIN)/python -m training.shipped_graphs
+
+# The page in Debian's Chromium, and axe-core's rules for accessible pages, which ship with nothing.
+AXE := 4.14.1
+
+test-app: .venv/dev
+	command -v chromium >/dev/null || { \
+		$(SUDO) apt-get update && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
+	command -v npm >/dev/null || $(SUDO) apt-get install --yes --no-install-recommends npm
+	npm install --prefix .venv/axe --no-save --no-fund --no-audit axe-core@$(AXE)
+	VIDBG_REQUIRE=app $(BIN)/python -m pytest -m app
 
 # The outputs through PipeWire, RTMP and SRT with the real programs, which it installs on Debian and
 # Ubuntu. Everything stays on this machine.

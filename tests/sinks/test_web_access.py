@@ -39,7 +39,7 @@ API_ROUTES = [
     *(("GET", PREFIX + path) for path in ("/openapi.json", "/events", "/preview", "/no")),
 ]
 JSON_ROUTES = [(each.method, path) for each, path in TABLE if each.body not in (None, Upload)]
-PAGE_ROUTES = [("GET", "/"), ("GET", "/page/app.js"), ("GET", "/page/no.js"), ("GET", "/page/")]
+PAGE_ROUTES = [("GET", "/"), ("GET", "/page/main.js"), ("GET", "/page/no.js"), ("GET", "/page/")]
 WEB_ROUTES = ["/", "/page.js", "/page.css", "/picture.js", "/stream.mjpg", "/ws", "/no"]
 PROTECTION = (
     "X-Frame-Options: DENY",

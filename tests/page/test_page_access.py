@@ -1,0 +1,161 @@
+"""The page for everybody: axe-core's rules, the keyboard alone, small and large screens, motion."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from app_rig import AppRun
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.app
+
+Open = Callable[..., "Page"]
+AXE = Path(sys.prefix) / "axe/node_modules/axe-core/axe.min.js"
+"""Where `make test-app` puts it."""
+
+SHIFT_AND_PAINT = """() => new Promise((resolve) => {
+    let shift = 0;
+    new PerformanceObserver((list) => {
+        for (const move of list.getEntries()) shift += move.hadRecentInput ? 0 : move.value;
+    }).observe({ type: 'layout-shift', buffered: true });
+    const [paint] = performance.getEntriesByName('first-contentful-paint');
+    setTimeout(() => resolve([shift, paint.startTime]), 300);
+})"""
+OUTSIDE = """() => [...document.querySelectorAll('main :is(button, input, select)')]
+    .filter((part) => {
+        const { left, right, width } = part.getBoundingClientRect();
+        return width && part.checkVisibility() && (left < 0 || right > innerWidth);
+    })
+    .map((part) => part.outerHTML.slice(0, 120))"""
+
+
+def tabs(page: Page) -> list[str]:
+    return [
+        str(tab.get_attribute("id")).removeprefix("tab-")
+        for tab in page.locator("#tabs button:visible").all()
+    ]
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core reports as serious or critical, with the elements."""
+    report: dict[str, Any] = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']} ({rule['impact']}): {node['html'][:200]}"
+        for rule in report["violations"]
+        if rule["impact"] in ("serious", "critical", "moderate")
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 800), (400, 800)])
+def test_axe_finds_nothing(app: AppRun, opened: Open, scheme: str, size: tuple[int, int]) -> None:
+    if not AXE.exists():
+        pytest.skip(f"axe-core is not in {AXE}: make test-app fetches it")
+    page = opened(app, color_scheme=scheme, viewport={"width": size[0], "height": size[1]},
+                  bypass_csp=True, reduced_motion="reduce")  # fmt: skip
+    page.add_script_tag(path=AXE)
+    for tab in tabs(page):
+        page.locator(f"#tab-{tab}").click()
+        page.wait_for_timeout(200)
+        assert findings(page) == [], tab
+    page.locator("#tab-background").click()
+    page.get_by_role("button", name="No background").click()
+    assert findings(page) == []
+    page.locator("#dialog-yes").click()
+    page.wait_for_selector("#room:visible")
+    assert findings(page) == []
+    page.get_by_role("button", name="Quit vidbg").click()
+    page.locator("#dialog-yes").click()
+    page.wait_for_selector("body[data-link=ended]")
+    assert findings(page) == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280, 2560])
+def test_nothing_is_cut_off_or_shifts(app: AppRun, opened: Open, width: int) -> None:
+    page = opened(app, viewport={"width": width, "height": 800})
+    page.wait_for_selector("#empty", state="hidden")
+    page.wait_for_timeout(300)
+    shift, paint = page.evaluate(SHIFT_AND_PAINT)
+    assert shift < 0.01
+    assert paint < 3000  # 300 ms on a computer with nothing else to do
+    for tab in tabs(page):
+        page.locator(f"#tab-{tab}").click()
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, tab
+        assert page.evaluate(OUTSIDE) == [], tab
+
+
+def test_the_picture_stays_in_sight_on_a_phone(app: AppRun, opened: Open) -> None:
+    page = opened(app, "look", viewport={"width": 400, "height": 800})
+    page.mouse.wheel(0, 5000)
+    page.wait_for_timeout(300)
+    box = page.locator("#stage").bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    assert page.evaluate("scrollY") > 100
+
+
+def press_until(page: Page, selector: str, key: str = "Tab", most: int = 60) -> None:
+    """Press a key until the focus is on an element."""
+    for _ in range(most):
+        page.keyboard.press(key)
+        if page.evaluate("selector => document.activeElement?.matches(selector)", selector):
+            return
+    raise AssertionError(f"{selector} is not reached with {key}")
+
+
+def test_the_keyboard_alone_does_it_all(app: AppRun, opened: Open) -> None:
+    page = opened(app)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    press_until(page, "#tab-background")
+    press_until(page, ".tile")
+    press_until(page, "[data-key]:focus-visible", "ArrowRight", 1)
+    page.keyboard.press("Enter")
+    app.wait(lambda: app.live.config.look.compositing.background.files != ())
+    press_until(page, "#tab-background", "Shift+Tab")
+    press_until(page, "#tab-look", "ArrowRight")
+    press_until(page, "[data-key=feather] input[type=range]")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    app.wait(lambda: app.live.config.look.compositing.feather_px == 2)
+    press_until(page, "[data-key=feather] .reset", "Shift+Tab")
+    page.keyboard.press("Enter")
+    app.wait(lambda: app.live.config.look.compositing.feather_px == 0)
+    press_until(page, "[data-key=mirror] input")
+    page.keyboard.press("Space")
+    app.wait(lambda: app.live.config.look.mirror)
+    press_until(page, "#quit", "Shift+Tab")
+    page.keyboard.press("Enter")
+    press_until(page, "#dialog-yes")
+    page.keyboard.press("Enter")
+    app.wait(lambda: app.ended)
+
+
+def test_focus_is_visible_and_motion_stops(app: AppRun, opened: Open) -> None:
+    page = opened(app, reduced_motion="reduce")
+    press_until(page, "#theme")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+    assert outline == "3px"
+    moving = page.evaluate("document.getAnimations().length")
+    assert moving == 0
+
+
+def test_the_theme_can_be_chosen_and_is_kept(app: AppRun, opened: Open) -> None:
+    page = opened(app, color_scheme="light")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.locator("#theme").click()
+    assert page.evaluate(ground) == light
+    page.locator("#theme").click()
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.reload()
+    assert page.evaluate(ground) == dark

@@ -1,0 +1,138 @@
+// Puts the page together: tabs, settings by section, theme, quitting.
+import { get, post, request } from "./api.js";
+import { $, ask, attribute, button, complain, dismissErrors, element, fillStrings, icon, makeStop, notice, rebuild, roving, setIcon } from "./dom.js";
+import { backgroundPane } from "./backgrounds.js";
+import { cameraPane } from "./camera.js";
+import { sectionCards } from "./controls.js";
+import { idle } from "./idle.js";
+import { outputPane } from "./output.js";
+import { profilePane } from "./profiles.js";
+import { statusPane } from "./status.js";
+import { startStage } from "./stage.js";
+import { connect, markEnded, onConnection, onFailure, store, subscribe, takeState } from "./store.js";
+import { text } from "./strings.js";
+
+const TABS = ["background", "look", "camera", "output", "profiles", "status"];
+// The tab of each section of the options; any other section stands under "look".
+const TAB_OF = { Background: "background", Camera: "camera", Away: "camera", Output: "output", Quality: "status" };
+// Options that a tab shows in its own way.
+const SHOWN_ELSEWHERE = new Set(["background", "camera", "output"]);
+
+const tabs = new Map(), panes = new Map(), rooms = new Map();
+let current = null, status = null;
+const visible = (name) => () => current === name;
+
+function makeTabs() {
+  for (const name of TABS) {
+    const tab = element("button", { type: "button", id: `tab-${name}`, aria: { role: "tab", controls: `pane-${name}` }, onclick: () => open(name) }, icon(name), element("span", {}, text.tabs[name]));
+    const room = element("div", { className: "sections" });
+    const pane = element("div", { id: `pane-${name}`, className: "pane", tabIndex: -1, aria: { role: "tabpanel", labelledby: tab.id } });
+    tabs.set(name, tab); panes.set(name, pane); rooms.set(name, room);
+    $("tabs").append(tab);
+    $("panes").append(pane);
+  }
+  roving($("tabs"), () => [...tabs.values()], { chosen: (tab) => tab.click() });
+  status = statusPane(visible("status"));
+  const cards = {
+    background: backgroundPane(),
+    camera: cameraPane(visible("camera")),
+    output: outputPane(),
+    profiles: profilePane(),
+    status: status.cards,
+  };
+  for (const name of TABS) panes.get(name).append(...(cards[name] ?? []), rooms.get(name));
+  panes.get("profiles").append(resetCard());
+}
+
+function open(name) {
+  current = name;
+  for (const [other, tab] of tabs) {
+    attribute(tab, "aria-selected", String(other === name));
+    panes.get(other).hidden = other !== name;
+  }
+  makeStop([...tabs.values()], tabs.get(name));
+  history.replaceState(null, "", `#${name}`);
+  if (name === "status") status.load();
+}
+
+// Controls are made anew only when another vidbg, with other options, answers.
+function makeSettings() {
+  const shown = store.options.filter(({ live, section, key }) => live && section !== null && !SHOWN_ELSEWHERE.has(key));
+  for (const name of TABS) {
+    const mine = shown.filter((option) => (TAB_OF[option.section] ?? "look") === name);
+    rebuild(rooms.get(name), mine, () => sectionCards(mine, idle));
+  }
+}
+
+function resetCard() {
+  const reset = button({ onclick: async () => {
+    if (!(await ask({ title: text.setting.resetAsk, body: text.setting.resetBody, yes: text.setting.resetYes }))) return;
+    try {
+      takeState(await post("settings/reset"));
+    } catch (error) {
+      complain(error);
+    }
+  } }, "reset", text.setting.resetAll);
+  subscribe(({ link }) => { reset.disabled = link !== "open"; });
+  return element("section", { className: "card" }, element("p", { className: "help" }, text.setting.lasting), reset);
+}
+
+function showFailure(error, sent) {
+  const rows = [...document.querySelectorAll(".setting")].filter((row) => row.dataset.key in sent);
+  for (const row of rows) row.fail?.(error && (error.field === row.dataset.key || rows.length === 1) ? error.message : "");
+  if (!error) dismissErrors();
+  else if (!rows.some((row) => !row.querySelector(".error").hidden && row.offsetParent !== null)) complain(error);
+}
+
+// Nothing is shown that the vidbg that answers does not have.
+async function hideUnsupported() {
+  const { paths } = await get("openapi.json");
+  const has = (path) => Object.keys(paths).some((known) => known.endsWith(path));
+  const needs = { "/away": $("away"), "/snapshot": $("snapshot"), "/recording": $("record"), "/cameras": tabs.get("camera"), "/outputs": tabs.get("output"), "/profiles": tabs.get("profiles"), "/statistics": tabs.get("status") };
+  for (const [path, part] of Object.entries(needs)) part.hidden = !has(path);
+  $("views").hidden = !has("/cameras");
+  $("add").hidden = !paths["/api/v1/backgrounds"].post;
+}
+
+// --- theme and end --------------------------------------------------------------------------------
+
+const THEMES = ["auto", "light", "dark"];
+function showTheme(name) {
+  if (name === "auto") { delete document.documentElement.dataset.theme; localStorage.removeItem("vidbg-theme"); }
+  else { document.documentElement.dataset.theme = name; localStorage.setItem("vidbg-theme", name); }
+  attribute($("theme"), "aria-label", text.theme[name]);
+  $("theme").title = text.theme[name];
+  setIcon($("theme"), name);
+}
+
+function startHeader() {
+  const theme = () => document.documentElement.dataset.theme ?? "auto";
+  showTheme(theme());
+  $("theme").onclick = () => showTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
+  $("quit").onclick = async () => {
+    if (!(await ask({ title: text.quit.ask, body: text.quit.body, yes: text.quit.yes, danger: true }))) return;
+    try {
+      await request("POST", "quit");
+      markEnded();
+    } catch (error) {
+      complain(error);
+    }
+  };
+  subscribe(({ link }) => { $("quit").disabled = link !== "open"; });
+}
+
+let lost = false;
+fillStrings();
+startHeader();
+startStage();
+makeTabs();
+open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : TABS[0]);
+onFailure(showFailure);
+onConnection(makeSettings);
+onConnection(hideUnsupported);
+subscribe(({ link }) => {
+  document.body.dataset.link = link;
+  if (lost && link === "open") notice(text.link.back);
+  lost = link === "lost" || link === "ended";
+});
+connect();

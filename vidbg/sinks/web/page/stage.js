@@ -1,0 +1,173 @@
+// The picture with its banner, and what is done with one click: view, pause, snapshot, recording.
+import { post, request } from "./api.js";
+import { $, ask, attribute, button, complain, element, makeStop, notice, roving, setIcon, steps, tell } from "./dom.js";
+import { showPicture } from "./preview.js";
+import { change, store, subscribe, takeState } from "./store.js";
+import { text } from "./strings.js";
+
+const VIEWS = ["output", "camera", "mask"];
+let view = "output";
+let ticket = null;  // that vidbg gave to see the room, for one connection
+let hasPicture = false;
+let picture = null;
+
+export function startStage() {
+  const canvas = $("picture");
+  picture = showPicture(canvas, {
+    wanted: () => (document.hidden || store.link !== "open" ? null : { view, ...(view === "camera" && { ticket }) }),
+    drawn: () => { if (!hasPicture) { hasPicture = true; showEmpty(); } },
+    ended: () => {
+      // Nothing of the room stays on the screen without a banner.
+      picture?.clear();
+      hasPicture = false;
+      if (view === "camera" && store.link === "open" && !document.hidden) setView("output");
+      else showEmpty();
+    },
+  });
+  document.addEventListener("visibilitychange", () => picture.heed());
+
+  $("views").append(...VIEWS.map((name) => element("button", {
+    type: "button", data: { view: name }, aria: { role: "radio", checked: name === view }, onclick: () => chooseView(name),
+  }, text.view[name])));
+  const choices = [...$("views").children];
+  makeStop(choices, choices[0]);
+  roving($("views"), () => choices);
+
+  $("away").onclick = () => act(() => post("away", { away: !store.state.away }).then(takeState));
+  $("snapshot").onclick = () => act(takeSnapshot);
+  $("record").onclick = () => act(store.state?.recording ? stopRecording : startRecording);
+  $("room-end").onclick = () => (onAir() ? change({ background: "blur" }) : setView("output"));
+  subscribe(showState);
+}
+
+async function act(action) {
+  try {
+    await action();
+  } catch (error) {
+    complain(error);
+  }
+}
+
+// --- views ----------------------------------------------------------------------------------------
+
+async function chooseView(name) {
+  if (name === view) return;
+  if (name !== "camera") { setView(name); return; }
+  await act(async () => {
+    const { token } = await post("room/question", { purpose: "preview" });
+    if (!(await ask({ title: text.view.ask, body: text.view.askBody, yes: text.view.yes, danger: true }))) return;
+    ticket = token;
+    setView("camera");
+  });
+}
+
+function setView(name) {
+  view = name;
+  const choices = [...$("views").children];
+  for (const choice of choices) attribute(choice, "aria-checked", String(choice.dataset.view === name));
+  makeStop(choices, choices[VIEWS.indexOf(name)]);
+  picture.clear();
+  hasPicture = false;
+  picture.heed();
+  if (store.state) showState(store);
+}
+
+const onAir = () => Boolean(store.state?.room_on_air);
+
+function showRoom() {
+  const shown = onAir() ? text.room : view === "camera" ? text.view : null;
+  $("stage").classList.toggle("danger", shown !== null);
+  if (shown) {
+    tell($("room").querySelector("span"), shown.banner);
+    tell($("room-end"), shown.end);
+  }
+  $("room").hidden = shown === null;
+}
+
+// --- snapshot and recording -----------------------------------------------------------------------
+
+async function takeSnapshot() {
+  const { blob } = await request("POST", "snapshot");
+  const stamp = new Date(Date.now() - new Date().getTimezoneOffset() * 60e3).toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".");
+  const name = `vidbg ${stamp}.png`;
+  const link = element("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60e3);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+      notice(text.snapshot.copied);
+    } catch {
+      notice(text.snapshot.notCopied);
+    }
+  };
+  notice(text.snapshot.done(name), { action: { label: text.snapshot.copy, run: copy } });
+}
+
+async function startRecording() {
+  takeState(await post("recording"));
+  notice(text.recording.started(fileName(store.state.recording.path)));
+}
+async function stopRecording() {
+  const { path, seconds, bytes } = store.state.recording;
+  takeState(await request("DELETE", "recording"));
+  notice(text.recording.stopped(fileName(path), seconds, bytes));
+}
+const fileName = (path) => path.split(/[\\/]/).at(-1);
+
+// --- what the state says --------------------------------------------------------------------------
+
+function showState({ state, link }) {
+  picture.heed();
+  const open = link === "open" && state !== null;
+  for (const control of [$("away"), $("snapshot"), $("record"), ...$("views").children]) control.disabled = !open;
+  const status = open ? state.status : null;
+  const lamp = !status ? "off" : status.state;
+  $("lamp").dataset.state = lamp;
+  const words = status?.words ?? (open ? text.link.starting : text.link[link]);
+  tell($("words"), words);
+  const title = text.title(words);
+  if (document.title !== title) document.title = title;
+
+  const recording = open ? state.recording : null;
+  attribute($("record"), "aria-pressed", recording ? "true" : "false");
+  tell($("record").querySelector("span"), recording ? text.recording.stop : text.recording.start);
+  setIcon($("record"), recording ? "stop" : "record");
+  $("recording").hidden = !recording;
+  if (recording) tell($("recording-time"), text.recording.running(recording.seconds, recording.bytes));
+
+  const away = open && state.away;
+  attribute($("away"), "aria-pressed", away ? "true" : "false");
+  tell($("away").querySelector("span"), away ? text.away.resume : text.away.pause);
+  $("away").title = away ? text.away.resumeTitle : text.away.pauseTitle;
+  setIcon($("away"), away ? "play" : "away");
+
+  attribute($("picture"), "aria-label", text.stage.picture[view]);
+  const live = status?.state === "live";
+  tell($("glance-fps"), live ? text.glance.fpsValue(status.fps) : "–");
+  tell($("glance-latency"), live && status.latency_ms ? text.glance.latencyValue(status.latency_ms) : "–");
+  tell($("glance-cpu"), status ? text.glance.cpuValue(status.cpu_percent) : "–");
+  tell($("glance-watched"), !status ? "–" : status.watched === null ? text.glance.unknown : status.watched ? text.glance.watching : text.glance.nobody);
+  tell($("reason"), (status && (status.reason || status.reduced)) || "");
+  showRoom();
+  showEmpty();
+}
+
+// What stands in the place of the picture while there is none: why, and what to do.
+function showEmpty() {
+  const { state, link } = store;
+  const problem = state?.camera?.problem ?? null;
+  const reason = {
+    lost: [text.link.lostTitle, text.link.lostBody],
+    refused: [text.link.refusedTitle, text.link.refusedBody],
+    ended: [text.link.endedTitle, text.link.endedBody],
+    connecting: ["", ""],
+  }[link] ?? (problem && !hasPicture ? [text.stage.noCamera, problem] : [text.stage.waiting, text.stage.waitingBody]);
+  $("empty").hidden = hasPicture && link === "open";
+  tell($("empty-title"), reason[0]);
+  const body = $("empty-body"), fingerprint = JSON.stringify([reason, problem]);
+  if (body.dataset.shown === fingerprint) return;
+  body.dataset.shown = fingerprint;
+  body.replaceChildren(element("p", {}, reason[1]));
+  if (link === "open" && problem) body.append(button({ className: "primary", onclick: () => change({ camera: "sample" }) }, "video", text.stage.sample));
+}

@@ -1,0 +1,256 @@
+// Every English word of the page. A translation is another module with the same exports.
+// What vidbg itself says (names of settings, faults, errors) comes from the API.
+
+const seconds = (total) => {
+  const whole = Math.floor(total), pad = (number) => String(number).padStart(2, "0");
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h ? `${h}:${pad(m)}:${pad(s)}` : `${pad(m)}:${pad(s)}`;
+};
+const bytes = (count) => (count < 1e6 ? `${Math.ceil(count / 1e3)} kB` : count < 1e9 ? `${(count / 1e6).toFixed(1)} MB` : `${(count / 1e9).toFixed(2)} GB`);
+
+export const text = {
+  language: "en",
+  skip: "Skip to the settings",
+  panel: "Settings",
+  cancel: "Cancel",
+  close: "Dismiss",
+  title: (words) => `${words} – vidbg`,
+  duration: seconds,
+  size: bytes,
+
+  theme: { auto: "Colours: as the system", light: "Colours: light", dark: "Colours: dark" },
+
+  link: {
+    connecting: "Connecting…",
+    starting: "Starting…",
+    lost: "Connection lost",
+    refused: "Not allowed",
+    ended: "Ended",
+    lostTitle: "vidbg does not answer",
+    lostBody: "It has ended, or this computer is very busy. The page connects again by itself as soon as vidbg is back.",
+    refusedTitle: "This address is no longer valid",
+    refusedBody: "Open the whole address that vidbg printed when it started; it ends in ?token=…",
+    endedTitle: "vidbg has ended",
+    endedBody: "Nobody sees a picture now. Start it again and this page comes back by itself.",
+    back: "Connected again.",
+  },
+
+  tabs: {
+    background: "Background",
+    look: "Look",
+    camera: "Camera",
+    output: "Output",
+    profiles: "Profiles",
+    status: "Status",
+  },
+
+  stage: {
+    section: "Live picture",
+    picture: { output: "What viewers see", camera: "The camera's picture with the real room", mask: "The mask: white is kept, black is replaced" },
+    waiting: "No picture yet",
+    waitingBody: "It appears when the camera has started.",
+    noCamera: "No camera",
+    away: "You are away",
+    sample: "Use the sample clip",
+  },
+
+  view: {
+    label: "What this page shows",
+    output: "After",
+    camera: "Before",
+    mask: "Mask",
+    ask: "Show the real room here?",
+    askBody: "The unchanged camera picture appears on this page only. Viewers still see the background you chose. Mind who can see this screen, and screen sharing.",
+    yes: "Show the room",
+    banner: "This is the real room. Only this page shows it.",
+    end: "Hide",
+  },
+
+  room: {
+    button: "No background…",
+    ask: "Put the real room on air?",
+    askBody: "Every viewer will see the room behind you, unchanged, until you choose a background.",
+    yes: "Show it to everybody",
+    banner: "The real room is on air: every viewer sees it.",
+    end: "Blur it now",
+  },
+
+  away: {
+    pause: "Pause",
+    resume: "Resume",
+    pauseTitle: "Close the camera and show viewers the away card",
+    resumeTitle: "Open the camera again",
+  },
+
+  snapshot: {
+    button: "Snapshot",
+    done: (name) => `Snapshot saved as ${name}.`,
+    copy: "Copy",
+    copied: "Snapshot copied.",
+    notCopied: "The browser did not allow copying; the file is in your downloads.",
+  },
+
+  recording: {
+    start: "Record",
+    stop: "Stop",
+    running: (total, size) => `${seconds(total)} · ${bytes(size)}`,
+    short: seconds,
+    started: (name) => `Recording to ${name}.`,
+    stopped: (name, total, size) => `Recording saved: ${name}, ${seconds(total)}, ${bytes(size)}.`,
+    ended: "The recording has ended.",
+  },
+
+  glance: {
+    fps: "Frame rate", latency: "Latency", cpu: "CPU", watched: "Viewers",
+    fpsValue: (fps) => `${fps.toFixed(1)} FPS`,
+    latencyValue: (ms) => `${ms.toFixed(0)} ms`,
+    cpuValue: (percent) => `${percent.toFixed(0)} %`,
+    watching: "Yes", nobody: "None", unknown: "Not known",
+  },
+
+  // Headings of sections that would repeat the name of their tab; others say what vidbg calls them.
+  sections: { Background: "How it is shown", Camera: "What the camera is asked for", Output: "Picture that is sent", Away: "Away card" },
+
+  setting: {
+    reset: (label, value) => `Reset ${label} to ${value}`,
+    resetAll: "Reset all settings",
+    resetAsk: "Reset all settings?",
+    resetBody: "Everything goes back to how vidbg was started. Backgrounds and profiles stay.",
+    resetYes: "Reset",
+    number: (label, unit) => (unit ? `${label}, in ${unit}` : `${label}, as a number`),
+    on: "on", off: "off", none: "nothing",
+    notNumber: (label, range) => (range ? `${label}: give a number from ${range[0]} to ${range[1]}.` : `${label}: give a number.`),
+    choose: "Choose…",
+    placeholder: "Default",
+    lasting: "Changes last until vidbg ends. To keep them, save a profile.",
+    other: "Other",
+  },
+
+  background: {
+    kinds: "Kind",
+    gallery: "Your backgrounds",
+    shipped: "Included",
+    add: "Add",
+    hint: "Drop pictures or videos anywhere, or paste one.",
+    empty: "Nothing here yet",
+    emptyBody: "Add a picture or a video: drop it anywhere on this page, paste it, or choose it with the button. It stays on this computer.",
+    remove: (name) => `Delete ${name}`,
+    removeAsk: (name) => `Delete ${name}?`,
+    removeBody: "The file is removed from vidbg's folder. This cannot be undone.",
+    removeYes: "Delete",
+    removed: (name) => `${name} is deleted.`,
+    noPreview: "No preview",
+    video: "video",
+    chosen: (name) => `Background: ${name}`,
+  },
+
+  upload: {
+    drop: "Drop to add as a background",
+    running: (name) => `Adding ${name}`,
+    preparing: (name) => `Preparing ${name}`,
+    done: (name) => `${name} is added and shown.`,
+    failed: (name, words) => `${name}: ${words}`,
+    interrupted: "The connection broke before it had arrived. Try again.",
+    tooLarge: (size, most) => `${bytes(size)} is more than the ${bytes(most)} that are allowed. Choose a smaller file.`,
+    notMedia: "This is no picture or video. Choose a JPEG, PNG, WebP, AVIF, HEIC, GIF, MP4, MOV or WebM file.",
+    cancel: (name) => `Stop adding ${name}`,
+    nothingPasted: "There is no picture on the clipboard. Copy one first.",
+  },
+
+  camera: {
+    list: "Cameras",
+    mode: "Format",
+    modeAuto: "Best for vidbg",
+    modeValue: (size, fps, format) => [size.replace("x", " × "), fps && `${fps} FPS`, format].filter(Boolean).join(" · "),
+    empty: "No camera was found",
+    emptyBody: "Plug one in; the list looks again by itself.",
+    again: "Look again",
+    sample: "Sample clip",
+    picture: "Camera picture",
+    other: "Another camera, file or stream",
+    otherHelp: "A path, a part of a name, or the URL of a stream (rtsp://…, http://…)",
+    use: "Use",
+    inUse: "in use",
+  },
+
+  output: {
+    current: "Running",
+    add: "Add an output",
+    none: "Nobody can see the picture",
+    noneBody: "Add an output below: a virtual camera for video calls, or a web page for OBS and browsers.",
+    watched: "watched", unwatched: "nobody is watching",
+    start: (label) => `Start ${label}`,
+    stop: (label) => `Stop ${label}`,
+    startButton: "Start", stopButton: "Stop",
+    open: "Open",
+    unavailable: "What is missing",
+    size: "Size and rate",
+  },
+
+  profiles: {
+    title: "Profiles",
+    body: "A profile keeps the settings under a name: background, look, camera and outputs.",
+    name: "Name",
+    namePlaceholder: "Work, or evening light",
+    save: "Save",
+    empty: "No profiles yet",
+    emptyBody: "Set everything as you like it, give it a name and save it.",
+    apply: "Apply",
+    applyLabel: (name) => `Apply ${name}`,
+    applied: (name) => `${name} is applied.`,
+    saved: (name) => `${name} is saved.`,
+    rename: (name) => `Rename ${name}`,
+    renameAsk: (name) => `Rename ${name}`,
+    renameYes: "Rename",
+    remove: (name) => `Delete ${name}`,
+    removeAsk: (name) => `Delete the profile ${name}?`,
+    removeBody: "Its settings are lost. What is on air stays as it is.",
+    removeYes: "Delete",
+    replaceAsk: (name) => `Replace ${name}?`,
+    replaceBody: "A profile of this name exists. It gets the present settings.",
+    replaceYes: "Replace",
+    current: "in use",
+    needName: "Give the profile a name.",
+  },
+
+  status: {
+    title: "The last ten minutes",
+    fps: "Frame rate", latency: "Latency", dropped: "Dropped frames", cpu: "CPU", memory: "Memory",
+    p50: "half of the frames", p95: "95 % of the frames",
+    units: { fps: "FPS", latency: "ms", dropped: "a second", cpu: "% of a core", memory: "MB" },
+    summary: (now, least, most, unit) => `Now ${now} ${unit}, between ${least} and ${most}.`,
+    at: (ago, value, unit) => `${ago ? `${seconds(ago)} ago` : "now"}: ${value} ${unit}`,
+    nothing: "Figures appear after a few seconds of live picture.",
+    ago: "10 min ago", now: "now",
+    backend: "What computes",
+    backendWhy: "Why not something faster",
+    log: "Log",
+    logEmpty: "Nothing has been logged.",
+    copy: "Copy diagnostics",
+    copied: "Diagnostics copied. They hold no personal paths, names of files or addresses.",
+    notCopied: "The browser did not allow copying. Select the text below and copy it.",
+    version: (version) => `vidbg ${version}`,
+  },
+
+  quit: {
+    button: "Quit vidbg",
+    ask: "Quit vidbg?",
+    body: "Viewers lose the picture, and a running recording is saved.",
+    yes: "Quit",
+  },
+
+  // Why a control has no effect at the moment.
+  idle: {
+    background: "Acts with a picture or video as background.",
+    person: "Acts when a background replaces the room.",
+    overlay: "Acts when a foreground layer is chosen.",
+    zoom: "Acts when the picture is zoomed.",
+    autoFrame: "Automatic framing takes care of this.",
+    slides: "Acts with a slide show as background.",
+  },
+
+  error: {
+    unreachable: "vidbg does not answer. The change was not made.",
+    unknown: (status) => `vidbg answered with error ${status}.`,
+  },
+};
