@@ -21,6 +21,7 @@ from vidbg.util.choices import (
     Network,
     People,
     PixelFormat,
+    Position,
     Precision,
     Preset,
     Quality,
@@ -32,6 +33,7 @@ from vidbg.util.limits import FRAMES_PER_SECOND, Limits
 CAMERA_GROUP = "Camera"
 OUTPUT_GROUP = "Output"
 BACKGROUND_GROUP = "Background and edge"
+OVERLAY_GROUP = "Overlay"
 PICTURE_GROUP = "Camera picture"
 PREVIEW_GROUP = "Preview and panel"
 NETWORK_GROUP = "Network"
@@ -74,6 +76,21 @@ FIT = Option[Fit](
         "Shape",
         labels={"cover": "Fill the frame", "contain": "Show all of it, between bars"},
     ),
+)
+FADE = Option(
+    name="fade",
+    stored_as="fade_s",
+    type=float,
+    default=0.0,
+    limits=Limits(0, 10),
+    unit="s",
+    help="How long one background takes to replace another, {range}.",
+    group=BACKGROUND_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Background", "Fade", step=0.1),
+    example=0.5,
 )
 OFFSET = Option(
     name="offset",
@@ -240,6 +257,59 @@ AUTO_FRAME = Option(
     target="picture",
     live=True,
     control=Control("Framing", "Follow head and shoulders"),
+)
+
+# --- the overlay ----------------------------------------------------------------------------------
+
+OVERLAY = Option[Path | None](
+    name="overlay",
+    type=Path | None,
+    default=None,
+    is_path=True,
+    metavar="FILE",
+    help="Picture to draw over everything: a logo, a name, a lower third; PNG with alpha, for "
+    "example.",
+    group=OVERLAY_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Overlay", "Picture"),
+    example="logo.png",
+)
+OVERLAY_POSITION = Option[Position](
+    name="overlay_position",
+    type=Position,
+    default="bottom-right",
+    help="Where the overlay lies.",
+    group=OVERLAY_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Overlay", "Position"),
+)
+OVERLAY_SIZE = Option(
+    name="overlay_size",
+    type=float,
+    default=0.2,
+    limits=Limits(0.01, 1),
+    help="Width of the overlay as a share of the frame's, {range}.",
+    group=OVERLAY_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Overlay", "Size", step=0.01),
+)
+OVERLAY_MARGIN = Option(
+    name="overlay_margin",
+    type=float,
+    default=0.03,
+    limits=Limits(0, 0.4),
+    help="Distance of the overlay from the frame's edges, as a share of the shorter side, {range}.",
+    group=OVERLAY_GROUP,
+    commands=SHARED,
+    target="compositing",
+    live=True,
+    control=Control("Overlay", "Margin", step=0.01),
 )
 
 # --- the network ----------------------------------------------------------------------------------
@@ -849,6 +919,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     TLS_KEY,
     BACKGROUNDS,
     FIT,
+    FADE,
     OFFSET,
     FEATHER,
     LIGHT_WRAP,
@@ -862,6 +933,10 @@ OPTIONS: tuple[Option[Any], ...] = (
     PAN_X,
     PAN_Y,
     AUTO_FRAME,
+    OVERLAY,
+    OVERLAY_POSITION,
+    OVERLAY_SIZE,
+    OVERLAY_MARGIN,
     DEVICE,
     GPU,
     PRECISION,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from vidbg.compositing.backgrounds import (
+    Background,
     BackgroundSpec,
     Bgr,
     OpenFrames,
@@ -20,10 +22,24 @@ from vidbg.compositing.backgrounds.video import VideoBackground
 from vidbg.compositing.blend import blend, flatten
 from vidbg.compositing.cut_outs import is_cut_out
 from vidbg.compositing.edges import adjust_alpha, wrap_light
+from vidbg.compositing.fade import Fade
 from vidbg.compositing.foreground import composite_foreground, estimate_foreground
+from vidbg.compositing.foreground_layer import ForegroundLayer, Placement
 from vidbg.compositing.scaling import Fit
 from vidbg.frame import Alpha, Frame, Image
-from vidbg.option_table import FEATHER, FIT, LIGHT_WRAP, OFFSET, check_config
+from vidbg.option_table import (
+    FADE,
+    FEATHER,
+    FIT,
+    LIGHT_WRAP,
+    OFFSET,
+    OVERLAY,
+    OVERLAY_MARGIN,
+    OVERLAY_POSITION,
+    OVERLAY_SIZE,
+    check_config,
+)
+from vidbg.util.choices import Position
 from vidbg.util.paths import StrPath
 from vidbg.util.photo_file import read_picture
 
@@ -46,6 +62,12 @@ class CompositingConfig:
         feather_px: softens the matte's edge: a Gaussian's sigma, in pixels of the frame.
         light_wrap: 0 to 1, how much of the background's light falls on the person's edge; without
             a background there is none.
+        fade_s: how long one background takes to replace another, 0 to 10 seconds.
+        overlay: picture that is drawn over everything (text is converted to a path); None for none.
+        overlay_position: where it lies, such as "bottom-right".
+        overlay_size: its width as a share of the frame's, 0.01 to 1.
+        overlay_margin: its distance from the frame's edges as a share of the frame's shorter side,
+            0 to 0.4.
         keep_alpha: opaque frames carry the alpha they were made with, for a sink that writes it.
 
     Raises:
@@ -58,15 +80,28 @@ class CompositingConfig:
     offset_px: float = OFFSET.default
     feather_px: float = FEATHER.default
     light_wrap: float = LIGHT_WRAP.default
+    fade_s: float = FADE.default
+    overlay: Path | None = OVERLAY.default
+    overlay_position: Position = OVERLAY_POSITION.default
+    overlay_size: float = OVERLAY_SIZE.default
+    overlay_margin: float = OVERLAY_MARGIN.default
     keep_alpha: bool = False
 
     @property
     def plain(self) -> bool:
-        """Whether the background is independent of the frame and nothing is done to the edge."""
+        """Whether the background is independent of the frame and nothing is done but blending."""
         edge = self.offset_px or self.feather_px or self.light_wrap
-        return self.background.standalone and not edge and not self.keep_alpha
+        more = self.overlay is not None or self.fade_s or self.keep_alpha
+        return self.background.standalone and not edge and not more
+
+    @property
+    def placement(self) -> Placement:
+        """Where the overlay lies."""
+        return Placement(self.overlay_position, self.overlay_size, self.overlay_margin)
 
     def __post_init__(self) -> None:
+        if isinstance(self.overlay, str):
+            object.__setattr__(self, "overlay", Path(self.overlay).expanduser())
         check_config(self, "compositing")
 
 
@@ -87,13 +122,46 @@ class Compositor:
     """Replacement of the background of frames, according to a config.
 
     Raises:
-        ConfigError: the background cannot be read.
+        ConfigError: the background or the overlay cannot be read.
     """
 
     def __init__(self, config: CompositingConfig, open_frames: OpenFrames) -> None:
+        self._open_frames = open_frames
+        self._layer = _open_layer(config)
+        self._background = self._open(config)
         self._config = config
-        self._background = open_background(
-            config.background, fit=config.fit, bars=config.bars, open_frames=open_frames
+        self._fade: Fade | None = None
+
+    def change(self, config: CompositingConfig) -> None:
+        """Use another config from the next frame on.
+
+        A file is read again only if its spec or path is another object than before: so a video goes
+        on while the edge changes, and asking for the same file again reads what it holds now.
+
+        Raises:
+            ConfigError: the background or the overlay cannot be read; nothing is changed.
+        """
+        before = self._config
+        layer = self._layer
+        if config.overlay is not before.overlay:
+            layer = _open_layer(config)
+        same = config.background is before.background
+        if not same or (config.fit, config.bars) != (before.fit, before.bars):
+            background, old = self._open(config), self._background
+            self._end_fade()
+            self._background = background
+            if config.fade_s and old is not None and background is not None:
+                self._fade = Fade(old, config.fade_s)
+            elif old is not None:
+                old.close()
+        self._layer, self._config = layer, config
+
+    def _open(self, config: CompositingConfig) -> Background | None:
+        return open_background(
+            config.background,
+            fit=config.fit,
+            bars=config.bars,
+            open_frames=self._open_frames,
         )
 
     def __call__(self, frame: Frame, alpha: Alpha) -> Frame:
@@ -105,6 +173,8 @@ class Compositor:
         Args:
             frame: the camera's frame.
             alpha: float32 (H, W) in [0, 1], computed from that frame.
+        The overlay is drawn over the result.
+
         Returns:
             A frame of the same size, pts and index: opaque over the background; for `transparent`
             the foreground with its alpha; for `none` the frame itself. With `keep_alpha`, opaque
@@ -113,6 +183,15 @@ class Compositor:
             ValueError: frame and alpha differ in size.
             SourceError: a video background cannot be read on.
         """
+        composited = self._composited(frame, alpha)
+        if self._layer is None:
+            return composited
+        if self._config.background.transparent:
+            return self._layer.draw(composited, self._config.placement)
+        drawn = self._layer.draw(replace(composited, alpha=None), self._config.placement)
+        return replace(drawn, alpha=composited.alpha)  # the matte of the person alone
+
+    def _composited(self, frame: Frame, alpha: Alpha) -> Frame:
         config = self._config
         if config.background.shows_room and not config.keep_alpha:
             return self._without_clear_colours(frame)
@@ -133,7 +212,12 @@ class Compositor:
                 cv2.copyTo(frame.image, (alpha > 0).view(np.uint8), image)
             return replace(frame, image=image, alpha=soft)
         person = alpha if soft is alpha else np.maximum(alpha, soft)
-        background = self._background.at(self._without_clear_colours(frame), person)
+        behind = self._without_clear_colours(frame)
+        background = self._background.at(behind, person)
+        if self._fade is not None:
+            background = self._fade.at(behind, person, background)
+            if self._fade.over:
+                self._end_fade()
         image = self._blend(frame.image, moved, soft, background, cut_out)
         return replace(frame, image=image, alpha=soft if config.keep_alpha else None)
 
@@ -178,7 +262,17 @@ class Compositor:
             foreground = estimate_foreground(image, moved)
         return blend(wrap_light(foreground, soft, background, wrap), soft, background)
 
+    def _end_fade(self) -> None:
+        if self._fade is not None:
+            self._fade.close()
+            self._fade = None
+
     def close(self) -> None:
         """Release the background's file; may be called more than once."""
+        self._end_fade()
         if self._background is not None:
             self._background.close()
+
+
+def _open_layer(config: CompositingConfig) -> ForegroundLayer | None:
+    return None if config.overlay is None else ForegroundLayer(config.overlay)

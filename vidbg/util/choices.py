@@ -15,6 +15,18 @@ People = Literal["all", "main"]
 Fit = Literal["cover", "contain"]
 """How an image fills a frame of another shape: "cover" crops what is left over, "contain" shows all
 of it between bars."""
+Position = Literal[
+    "top-left",
+    "top",
+    "top-right",
+    "left",
+    "center",
+    "right",
+    "bottom-left",
+    "bottom",
+    "bottom-right",
+]
+"""A place in a frame."""
 Rotation = Literal["0", "90", "180", "270"]
 """Degrees, clockwise."""
 PixelFormat = Literal["auto", "MJPG", "YUYV"]

@@ -10,6 +10,9 @@ import os
 
 StrPath = str | os.PathLike[str]
 
+MISSING = "does not exist"
+"""What `file_problem` says of a path where nothing is."""
+
 
 def exists(path: StrPath) -> bool:
     return os.path.exists(path)  # noqa: PTH110
@@ -32,3 +35,14 @@ def has_long_name(path: StrPath) -> bool:
     except OSError as error:
         return error.errno == errno.ENAMETOOLONG
     return False
+
+
+def file_problem(path: StrPath) -> str | None:
+    """Say why a path cannot be read as a file, such as "is a folder"; None if nothing is wrong."""
+    if has_long_name(path):
+        return "has a name that is too long for any file here"
+    if is_folder(path):
+        return "is a folder"
+    if not exists(path):
+        return MISSING
+    return "is empty" if os.path.getsize(path) == 0 else None  # noqa: PTH202

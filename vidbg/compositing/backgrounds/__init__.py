@@ -26,7 +26,7 @@ from vidbg.compositing.backgrounds.passthrough import PassthroughSpec
 from vidbg.compositing.backgrounds.transparent import TransparentSpec
 from vidbg.errors import ConfigError
 from vidbg.util.choices import closest
-from vidbg.util.paths import exists, has_long_name, is_folder
+from vidbg.util.paths import MISSING, file_problem
 
 if TYPE_CHECKING:
     from vidbg.compositing.scaling import Fit
@@ -100,17 +100,10 @@ def check_background(spec: BackgroundSpec) -> None:
         ConfigError: a file is missing, empty or a folder.
     """
     for path in spec.files:
-        suggestion = None
-        if has_long_name(path):
-            problem = "has a name that is too long for any file here"
-        elif is_folder(path):
-            problem = "is a folder"
-        elif not exists(path):
-            problem, suggestion = "does not exist", _suggestion(path)
-        elif path.stat().st_size == 0:
-            problem = "is empty"
-        else:
+        problem = file_problem(path)
+        if problem is None:
             continue
+        suggestion = _suggestion(path) if problem == MISSING else None
         hint = f" did you mean {suggestion!r}?" if suggestion else ""
         usage = background_usage()
         raise ConfigError(f"background {str(path)!r} {problem};{hint} allowed are {usage}")

@@ -91,6 +91,8 @@ class _Inputs:
     def __init__(self, jobs: Sequence[Job], compositing: CompositingConfig) -> None:
         named = [(Path(job.source), "an input of this run") for job in jobs if job.source != PIPE]
         named += [(path, "the background") for path in compositing.background.files]
+        if compositing.overlay is not None:
+            named.append((compositing.overlay, "the overlay"))
         self._roles: dict[tuple[int, int], str] = {}
         self._folders: dict[Path, list[tuple[Path, str]]] = {}
         for path, role in named:

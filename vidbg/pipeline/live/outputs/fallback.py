@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from vidbg.compositing import CompositingConfig, Compositor
+from vidbg.compositing.foreground_layer import ForegroundLayer
 from vidbg.frame import Frame, Image
 from vidbg.sources import open_frames
 
@@ -18,15 +19,18 @@ _LINE = (170, 160, 152)
 def fallback_image(compositing: CompositingConfig, width: int, height: int) -> Image:
     """Return the background without a person, or a card if it is made from the camera image.
 
-    A video gives its first frame.
+    A video gives its first frame. The overlay is drawn over either.
 
     Returns:
         uint8 (height, width, 3), BGR; a new array.
     Raises:
-        ConfigError: the background cannot be read.
+        ConfigError: the background or the overlay cannot be read.
     """
     if not compositing.background.standalone:
-        return card(width, height)
+        slate = Frame(card(width, height), 0.0, 0)
+        if compositing.overlay is None:
+            return slate.image
+        return ForegroundLayer(compositing.overlay).draw(slate, compositing.placement).image
     nobody = Frame(np.zeros((height, width, 3), np.uint8), 0.0, 0)
     with closing(Compositor(compositing, open_frames)) as compositor:
         return compositor(nobody, np.zeros((height, width), np.float32)).image.copy()

@@ -19,7 +19,7 @@ PART = "background"
 
 
 class LookCompositor(Closeable):
-    """Caches the compositor of the last requested look and replaces it for another."""
+    """Keeps one compositor and changes it for another look."""
 
     def __init__(self) -> None:
         self._compositor: Compositor | None = None
@@ -31,10 +31,11 @@ class LookCompositor(Closeable):
         Raises:
             ConfigError: its background cannot be read.
         """
-        if self._compositor is None or self._made_for is not look.compositing:
-            self.close()
+        if self._compositor is None:
             self._compositor = Compositor(look.compositing, open_frames)
-            self._made_for = look.compositing
+        elif self._made_for is not look.compositing:
+            self._compositor.change(look.compositing)
+        self._made_for = look.compositing
         return self._compositor
 
     def close(self) -> None:
