@@ -47,9 +47,13 @@ class Served:
     """A server of the page and the API whose run is a FakeRun, and a client of it."""
 
     def __init__(
-        self, folder: Path | None = None, config_file: Path | None = None, **values: Any
+        self,
+        folder: Path | None = None,
+        config_file: Path | None = None,
+        uploads: Path | None = None,
+        **values: Any,
     ) -> None:
-        self.server = LiveServer(0, BackgroundLibrary(folder), Profiles(config_file))
+        self.server = LiveServer(0, BackgroundLibrary(folder, uploads), Profiles(config_file))
         self.run = FakeRun(**values)
         self.server.begin(self.run)  # type: ignore[arg-type]
         self.client = ApiClient(self.server.url)

@@ -28,3 +28,15 @@ def state_folder() -> Path:
         return Path.home() / "Library/Application Support/vidbg"
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     return (state if state.is_absolute() else Path.home() / ".local/state") / "vidbg"
+
+
+def data_folder() -> Path:
+    """Return `vidbg` in the folder for what a user keeps with a program.
+
+    Raises:
+        RuntimeError: this account has no home.
+    """
+    if sys.platform in ("win32", "darwin"):
+        return state_folder()
+    data = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return (data if data.is_absolute() else Path.home() / ".local/share") / "vidbg"

@@ -297,12 +297,13 @@ def _open_server(config: LiveConfig, tell: Tell) -> LiveServer | None:
         from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
         from vidbg.pipeline.live.controls.live_server import LiveServer
         from vidbg.pipeline.live.controls.profiles import Profiles
+        from vidbg.pipeline.live.controls.uploads import uploads_folder
     except ImportError as error:
         step = install_command("web")
         raise SinkError(f"the panel needs more packages ({error}): `{step}`") from None
     server = LiveServer(
         config.panel,
-        BackgroundLibrary(config.backgrounds),
+        BackgroundLibrary(config.backgrounds, uploads_folder()),
         Profiles(config.config_file),
         config.outside,
     )

@@ -15,6 +15,7 @@ from aiohttp import BodyPartReader, WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
 from vidbg.errors import VidbgError
+from vidbg.platform.folders import cache_folder
 from vidbg.sinks.web.api_route import JSON, PREFIX, ApiError, Route, Upload, routes_of
 from vidbg.sinks.web.newest_jpeg import SILENCE_S, NewestJpeg, drop_connection, limit_buffer
 from vidbg.sinks.web.openapi import ErrorAnswer, Problem, openapi
@@ -141,7 +142,9 @@ def _handler(method: Any, route: Route) -> Handler:
         arguments = _query_values(request, route)
         arguments.update({name: request.match_info[name] for name in route.parameters})
         if route.body is Upload:
-            async with _received_file(request, route.most_bytes) as upload, one_at_a_time:
+            if one_at_a_time.locked():
+                raise ApiError(409, "another upload is under way; send this one when it is done")
+            async with one_at_a_time, _received_file(request, route.most_bytes) as upload:
                 return _response(
                     await asyncio.to_thread(method, **arguments, body=upload), route.media_type
                 )
@@ -217,7 +220,7 @@ async def _received_file(request: web.Request, most_bytes: int) -> AsyncIterator
     too_large = ApiError(413, f"the file is too large; send at most {most_bytes // 10**6} MB")
     if (request.content_length or 0) > most_bytes + _MOST_BYTES:
         raise too_large
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="vidbg-upload-"))
+    folder = Path(await asyncio.to_thread(_temporary_folder))
     try:
         path, received = folder / "upload", 0
         try:
@@ -236,6 +239,12 @@ async def _received_file(request: web.Request, most_bytes: int) -> AsyncIterator
         yield Upload(part.filename or "", path)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _temporary_folder() -> str:
+    """Make a folder on a disk, which the system's for temporary files may not be on."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    return tempfile.mkdtemp(prefix="upload-", dir=cache_folder())
 
 
 async def _next_part(request: web.Request) -> BodyPartReader:

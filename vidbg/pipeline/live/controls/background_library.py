@@ -10,6 +10,8 @@ from pathlib import Path
 
 from vidbg.errors import SourceError
 from vidbg.pipeline.files.jobs import media_in, visible_in
+from vidbg.pipeline.live.controls.uploads import keep_upload
+from vidbg.sinks.web.api_route import ApiError, Upload
 
 RESCAN_S = 1.0
 """Least time between two looks at the folders, in seconds."""
@@ -61,6 +63,32 @@ class BackgroundLibrary:
                 if files != self._files:
                     self._files, self.revision = files, self.revision + 1
             return self._files
+
+    def add(self, upload: Upload) -> LibraryFile:
+        """Convert an upload and keep it. One call at a time.
+
+        Raises:
+            ApiError: it cannot be used or kept.
+        """
+        if self._uploads is None:
+            raise ApiError(409, "this run keeps no uploads")
+        path = keep_upload(upload, self._uploads)
+        self.files(again=True)
+        return LibraryFile(_id(path.absolute()), path.absolute(), True)
+
+    def delete(self, file_id: str) -> None:
+        """Delete an uploaded file.
+
+        Raises:
+            ApiError: there is none with this id, or it was not uploaded.
+        """
+        file = self.get(file_id)
+        if file is None:
+            raise ApiError(404, "there is no such background")
+        if not file.uploaded:
+            raise ApiError(409, f"{file.path.name} lies in a folder of yours; delete it there")
+        file.path.unlink(missing_ok=True)
+        self.files(again=True)
 
     def find(self, path: Path) -> LibraryFile | None:
         """Return the entry of a path."""

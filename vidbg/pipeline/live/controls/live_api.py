@@ -16,7 +16,8 @@ from vidbg.errors import ConfigError
 from vidbg.option import Option, Section
 from vidbg.option_values import to_json
 from vidbg.pipeline.live.controls import api_types as types
-from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
+from vidbg.pipeline.live.controls import uploads
+from vidbg.pipeline.live.controls.background_library import BackgroundLibrary, LibraryFile
 from vidbg.pipeline.live.controls.live_settings import (
     RUN_OPTIONS,
     SETTINGS,
@@ -28,7 +29,7 @@ from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
 from vidbg.pipeline.live.controls.thumbnails import thumbnail
 from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
-from vidbg.sinks.web.api_route import ApiError, route
+from vidbg.sinks.web.api_route import ApiError, Upload, route
 from vidbg.sources.camera.cameras import camera_name
 
 if TYPE_CHECKING:
@@ -146,11 +147,21 @@ class LiveApi:
             for kind in BACKGROUNDS.values()
             if kind.panel_label
         ]
-        files = [
-            types.BackgroundFile(file.id, file.path.name, str(file.path), file.uploaded)
-            for file in self._library.files()
-        ]
-        return types.Backgrounds(kinds, files)
+        return types.Backgrounds(kinds, [_file(file) for file in self._library.files()])
+
+    @route("POST", "/backgrounds", most_bytes=uploads.MOST_BYTES)
+    def upload_background(self, body: Upload) -> types.BackgroundFile:
+        """Take an image or video as a background to choose, converted to JPEG, PNG or MP4."""
+        return _file(self._library.add(body))
+
+    @route("DELETE", "/backgrounds/{id}")
+    def delete_background(self, id: str) -> types.Backgrounds:
+        """Delete an uploaded background that is not shown."""
+        shown = self._shown(self._live_run().config)
+        if shown.id == id:
+            raise ApiError(409, "it is being shown; choose another background first")
+        self._library.delete(id)
+        return self.backgrounds()
 
     @route("GET", "/backgrounds/{id}/thumbnail", media_type="image/jpeg", exclusive=True)
     def background_thumbnail(self, id: str) -> bytes:
@@ -299,6 +310,10 @@ class LiveApi:
             adjust = float(value) if background.panel_setting.limits else value
         file_id = None if file is None else file.id
         return types.ShownBackground(background.name, str(background), name, file_id, adjust)
+
+
+def _file(file: LibraryFile) -> types.BackgroundFile:
+    return types.BackgroundFile(file.id, file.path.name, str(file.path), file.uploaded)
 
 
 def _camera(config: LiveConfig) -> types.CameraState:

@@ -1,0 +1,286 @@
+"""Uploads of backgrounds: what is taken, how it is kept, and what is refused in words."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from api_client import PREFIX, Served
+from clips import write_clip
+from PIL import Image as PIL
+
+from vidbg.errors import VidbgError
+from vidbg.pipeline.files import upload_conversion
+from vidbg.sinks.web import api_server
+from vidbg.sources import open_frames
+from vidbg.util.free_name import safe_stem
+
+RED = (10, 20, 230)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with Served(uploads=tmp_path / "data" / "uploads") as served:
+        yield served
+
+
+def form(name: str, content: bytes, field: str = "file", extra: str = "") -> tuple[bytes, str]:
+    """A form with one file, and its content type."""
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    head = f'--edge\r\nContent-Disposition: form-data; name="{field}"; filename="{quoted}"\r\n'
+    return (
+        f"{head}{extra}\r\n".encode() + content + b"\r\n--edge--\r\n",
+        "multipart/form-data; boundary=edge",
+    )
+
+
+def send(served: Served, name: str, content: bytes, **options: str) -> tuple[int, Any]:
+    body, kind = form(name, content, **options)
+    status, answer = served.client.ask("POST", "/backgrounds", content=body, kind=kind)
+    return status, json.loads(answer)
+
+
+def encoded(suffix: str = ".png", size: tuple[int, int] = (90, 160)) -> bytes:
+    return cv2.imencode(suffix, np.full((*size, 3), RED, np.uint8))[1].tobytes()
+
+
+def files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_picture_is_kept_shown_and_deleted(served: Served, tmp_path: Path) -> None:
+    client = served.client
+    before = client.get("/state")["lists"]["backgrounds"]
+    status, file = send(served, "Am Strand.PNG", encoded())
+    assert (status, file["name"], file["deletable"]) == (200, "Am Strand.jpg", True)
+    path = tmp_path / "data" / "uploads" / "Am Strand.jpg"
+    assert files_below(tmp_path / "data") == [path]
+    assert client.get("/state")["lists"]["backgrounds"] > before
+    assert client.get("/backgrounds")["files"] == [file]
+    state = client.send("PATCH", "/settings", {"background": file["value"]})[1]
+    assert state["background"]["id"] == file["id"]
+    assert client.send("DELETE", f"/backgrounds/{file['id']}")[0] == 409
+    client.send("PATCH", "/settings", {"background": "blur"})
+    assert client.send("DELETE", f"/backgrounds/{file['id']}")[1]["files"] == []
+    assert client.send("DELETE", f"/backgrounds/{file['id']}")[0] == 404
+    assert not path.exists()
+
+
+def test_a_free_name_is_chosen(served: Served) -> None:
+    names = [send(served, "beach.png", encoded())[1]["name"] for _ in range(2)]
+    assert names == ["beach.jpg", "beach 2.jpg"]
+
+
+def test_only_pixels_are_kept(served: Served) -> None:
+    """A polyglot: a picture with its place, and a page with a script behind it."""
+    buffer, exif = io.BytesIO(), PIL.Exif()
+    exif[0x010E] = "my home"
+    PIL.new("RGB", (64, 48), (230, 20, 10)).save(buffer, "JPEG", exif=exif)
+    content = buffer.getvalue() + b"<script>alert(1)</script>PK\x03\x04"
+    _, file = send(served, "x.jpg", content)
+    kept = Path(file["value"]).read_bytes()
+    assert b"my home" not in kept
+    assert b"script" not in kept
+    assert b"PK" not in kept
+    image = cv2.imread(file["value"])
+    assert image is not None
+    assert np.abs(image.astype(int) - RED).max() <= 4
+
+
+def test_a_transparent_picture_keeps_its_alpha_and_a_large_one_is_scaled(served: Served) -> None:
+    buffer = io.BytesIO()
+    PIL.new("RGBA", (5000, 40), (1, 2, 3, 128)).save(buffer, "PNG")
+    _, file = send(served, "logo.webp", buffer.getvalue())
+    assert file["name"] == "logo.png"
+    image = cv2.imread(file["value"], cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    assert image.shape == (31, upload_conversion.IMAGE_SIDE, 4)
+    assert set(np.unique(image[..., 3])) == {128}
+
+
+def test_videos_and_animations_become_mp4(served: Served, tmp_path: Path) -> None:
+    clip, gif = tmp_path / "clip.mkv", io.BytesIO()
+    write_clip(clip)
+    frames = [PIL.new("RGB", (64, 48), (shade, 0, 0)) for shade in (0, 120, 240)]
+    frames[0].save(gif, "GIF", save_all=True, append_images=frames[1:], duration=100)
+    for name, content in (("clip.mkv", clip.read_bytes()), ("dance.gif", gif.getvalue())):
+        status, file = send(served, name, content)
+        assert (status, Path(file["name"]).suffix) == (200, ".mp4")
+        with open_frames(file["value"]) as video:
+            assert len(list(video)) >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("../../../etc/cron.d/evil.png", "evil"),
+        ("..\\..\\evil.png", "evil"),
+        ("/etc/passwd", "passwd"),
+        ("C:\\Windows\\evil.png", "evil"),
+        (".htaccess", "htaccess"),
+        ("..", "background"),
+        ("", "background"),
+        ("con.png", "background"),
+        ("a\x00b\r\n.png", "a b"),
+        ("x" * 300 + ".png", "x" * 60),
+        ("\u202egnp.exe.png", "gnp.exe"),
+        ('<img src="x">.png', "img src= x"),
+    ],
+)
+def test_a_name_is_never_a_path(name: str, kept: str) -> None:
+    assert safe_stem(name, "background") == kept
+
+
+def test_a_path_in_the_name_leads_nowhere(served: Served, tmp_path: Path) -> None:
+    before = files_below(tmp_path)
+    for name in ("../../escaped.png", f"{tmp_path}/escaped.png"):
+        assert send(served, name, encoded())[0] == 200
+    made = [path for path in files_below(tmp_path) if path not in before]
+    assert {path.parent for path in made} == {tmp_path / "data" / "uploads"}
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of that size that says so truly, in a few kilobytes of zeros."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    header = width.to_bytes(4) + height.to_bytes(4) + bytes([8, 0, 0, 0, 0])
+    rows = zlib.compress(b"\0" * 10_000_000, 9)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def hostile(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
+    """What is refused, by its name: its content and words of the refusal."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the secret")
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n"
+    return {
+        "bomb.png": (bomb(60_000, 60_000), "megapixels"),
+        "list.m3u8": (playlist.encode(), "no image or video"),
+        "list.mp4": (f"ffconcat version 1.0\nfile {secret}\n".encode(), "no image or video"),
+        "page.svg": (f'<svg><image href="file://{secret}"/></svg>'.encode(), "no image or video"),
+        "run.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%touch x) (w) file\n", "no image or video"),
+        "empty.png": (b"", ""),
+        "text.txt": (b"hello", "no image or video"),
+        "cut.png": (encoded()[:60], "damaged"),
+        "cut.jpg": (encoded(".jpg", (900, 900))[:300], ""),
+        "zip.png": (b"PK\x03\x04" + b"\0" * 100, "no image or video"),
+    }
+
+
+def test_what_is_hostile_is_refused_in_words(
+    served: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = files_below(tmp_path)
+    contents = hostile(tmp_path)
+    for name in ("bomb.png", "list.m3u8", "cut.png"):
+        content, words = contents[name]
+        status, answer = send(served, name, content)
+        message = answer["error"]["message"]
+        assert (status, words in message) == (415, True), (name, message)
+        assert "the secret" not in message
+    assert [path for path in files_below(tmp_path) if path not in before] == [
+        tmp_path / "secret.txt"
+    ]
+    assert served.client.get("/backgrounds")["files"] == []
+    assert not caplog.records
+
+
+def test_the_conversion_refuses_it_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    for name, (content, words) in hostile(tmp_path).items():
+        source = tmp_path / name
+        source.write_bytes(content)
+        with pytest.raises(VidbgError, match=words):
+            upload_conversion.convert(source, tmp_path / "made" / "upload")
+        assert files_below(tmp_path / "made") == [], name
+
+
+def test_a_long_video_is_refused(served: Served, tmp_path: Path) -> None:
+    clip = tmp_path / "long.mp4"
+    write_clip(clip, ticks=range(0, 180 * 30, 60 * 30))
+    status, answer = send(served, "long.mp4", clip.read_bytes())
+    assert (status, "cut it first" in answer["error"]["message"]) == (415, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"field": "other"}, 400),
+        ({"extra": "Content-Encoding: gzip\r\n"}, 415),
+        ({"extra": "Content-Transfer-Encoding: base64\r\n"}, 415),
+    ],
+)
+def test_forms_that_are_not_as_they_should_be(
+    served: Served, options: dict[str, str], status: int
+) -> None:
+    assert send(served, "a.png", encoded(), **options)[0] == status
+
+
+def test_bodies_that_are_no_form(served: Served) -> None:
+    ask = served.client.ask
+    assert ask("POST", "/backgrounds", content=encoded(), kind="image/png")[0] == 415
+    assert ask("POST", "/backgrounds", content=b"x", kind="multipart/form-data")[0] == 400
+    edge = "multipart/form-data; boundary=edge"
+    for body in (
+        b"",
+        b"--edge",
+        b"--edge--\r\n",
+        b"--edge\r\n\r\n\r\n--edge--\r\n",
+        b"\0" * 99_999,
+    ):
+        assert ask("POST", "/backgrounds", content=body, kind=edge)[0] == 400
+
+
+def test_a_gigabyte_is_refused_before_it_is_read(served: Served) -> None:
+    lines = [
+        f"POST {PREFIX}/backgrounds?token={served.client.token} HTTP/1.1", "Host: 127.0.0.1",
+        "Content-Type: multipart/form-data; boundary=edge", "Content-Length: 1000000000", "", "",
+    ]  # fmt: skip
+    with socket.create_connection(("127.0.0.1", served.client.port), 5) as client:
+        client.sendall("\r\n".join(lines).encode())
+        assert client.recv(1000).split(b" ")[1] == b"413"
+
+
+def test_more_than_was_announced_is_not_kept(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunked body says nothing of its size beforehand."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("VIDBG_CACHE", str(cache))
+    monkeypatch.setattr(api_server, "_REQUEST_S", 0.5)
+    head = (
+        f"POST {PREFIX}/backgrounds?token={served.client.token} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Content-Type: multipart/form-data; boundary=edge\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    part = form("a.png", b"")[0].partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.client.port), 5) as client:
+        client.sendall(head.encode() + b"%x\r\n" % len(part) + part + b"\r\n" + b"5\r\nhello\r\n")
+        assert client.recv(1000).split(b" ")[1] == b"408"  # nothing more comes
+    assert files_below(cache) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="priorities are other there")
+def test_a_conversion_that_crashes_or_takes_long_is_told(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidbg.pipeline.live.controls import uploads
+
+    monkeypatch.setattr(uploads, "PATIENCE_S", 0.01)
+    status, answer = send(served, "a.png", encoded())
+    assert (status, "longer than" in answer["error"]["message"]) == (400, True)
+    monkeypatch.setattr(uploads, "PATIENCE_S", 60)
+    monkeypatch.setattr(upload_conversion, "__name__", "no.such.module")
+    status, answer = send(served, "a.png", encoded())
+    assert (status, "cannot be decoded" in answer["error"]["message"]) == (415, True)
