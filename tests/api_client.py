@@ -19,6 +19,7 @@ from vidbg.pipeline.live import Appearance, LiveConfig
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
+from vidbg.pipeline.live.status import OutputState, OutputStatus
 
 PREFIX = "/api/v1"
 
@@ -29,6 +30,10 @@ class FakeRun:
     def __init__(self, **values: Any) -> None:
         self.config = LiveConfig(**{"camera": "synthetic", "background": BlurSpec(40), **values})
         self.stopped = False
+
+    @property
+    def outputs(self) -> list[OutputStatus]:
+        return [OutputStatus("none", "none", None, OutputState.ON, None, False)]
 
     @property
     def look(self) -> Appearance:

@@ -35,6 +35,7 @@ from vidbg.pipeline.live.network.governor import Level, levels_of
 from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
+from vidbg.pipeline.live.status import OutputStatus
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 from vidbg.util.lifecycle import Closeable
@@ -244,6 +245,11 @@ class Rig:
             picture=look.picture,
             camera="synthetic",
         )
+
+    @property
+    def outputs(self) -> list[OutputStatus]:
+        """As a LiveRun's."""
+        return self.supervisor.pipeline.outputs.statuses()
 
     def change(self, config: LiveConfig) -> None:
         """As a LiveRun."""

@@ -46,7 +46,18 @@ Section = Literal[
 ]
 """Headings of the page, in their order."""
 
-Kind = Literal["check", "number", "choice", "text", "texts", "file", "colour", "background"]
+Kind = Literal[
+    "check",
+    "number",
+    "choice",
+    "text",
+    "texts",
+    "file",
+    "colour",
+    "background",
+    "camera",
+    "output",
+]
 """How the page shows an option."""
 
 

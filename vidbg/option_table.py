@@ -323,6 +323,7 @@ DEVICE = Option[Device](
     commands=SHARED,
     target="matting",
     live=True,
+    control=Control("Quality", "Runs on", labels={"auto": "Whatever is fastest"}),
 )
 GPU = Option[int | None](
     name="gpu",
@@ -344,6 +345,7 @@ PRECISION = Option[Precision](
     commands=SHARED,
     target="matting",
     live=True,
+    control=Control("Quality", "Number format", labels={"auto": "Whatever is fastest"}),
 )
 THREADS = Option[int | None](
     name="threads",
@@ -355,6 +357,7 @@ THREADS = Option[int | None](
     commands=(*SHARED, "bench"),
     target="matting",
     live=True,
+    control=Control("Quality", "CPU threads"),
     example=4,
 )
 NETWORK = Option[Network](
@@ -366,6 +369,11 @@ NETWORK = Option[Network](
     commands=SHARED,
     target="matting",
     live=True,
+    control=Control(
+        "Quality",
+        "Network",
+        labels={"auto": "Whichever suits", "resnet50": "ResNet-50", "light": "Light"},
+    ),
 )
 QUALITY = Option[Quality](
     name="quality",
@@ -376,6 +384,11 @@ QUALITY = Option[Quality](
     commands=SHARED,
     target="matting",
     live=True,
+    control=Control(
+        "Quality",
+        "Quality",
+        labels={"fast": "Fast", "balanced": "Balanced", "best": "Best"},
+    ),
 )
 NETWORK_SIZE = Option[str | None](
     name="network_size",
@@ -389,6 +402,7 @@ NETWORK_SIZE = Option[str | None](
     commands=(*SHARED, "bench", "build"),
     target="matting",
     live=True,
+    control=Control("Quality", "Size of the network's input"),
     example="384x224",
 )
 SMOOTHING = Option(
@@ -403,6 +417,7 @@ SMOOTHING = Option(
     commands=SHARED,
     target="matting",
     live=True,
+    control=Control("Person", "Smoothing", step=0.05),
 )
 REFINE = Option(
     name="refine",
@@ -413,6 +428,7 @@ REFINE = Option(
     commands=SHARED,
     target="matting",
     live=True,
+    control=Control("Person", "Follow the edges in the picture"),
 )
 PEOPLE = Option[People](
     name="people",
@@ -423,6 +439,11 @@ PEOPLE = Option[People](
     commands=SHARED,
     target="matting",
     live=True,
+    control=Control(
+        "Person",
+        "People",
+        labels={"all": "Everybody", "main": "Only the largest person"},
+    ),
 )
 FULL_FRAME = Option(
     name="full_frame",
@@ -433,6 +454,7 @@ FULL_FRAME = Option(
     commands=(*SHARED, "bench"),
     target="matting",
     live=True,
+    control=Control("Quality", "All work on the GPU"),
 )
 
 # --- vidbg process --------------------------------------------------------------------------------
@@ -535,6 +557,7 @@ CAMERA = Option(
     commands=("run",),
     target="live",
     live=True,
+    control=Control("Camera", "Camera", kind="camera"),
 )
 CAMERA_SIZE = Option(
     name="size",
@@ -546,6 +569,7 @@ CAMERA_SIZE = Option(
     commands=("run",),
     target="live",
     live=True,
+    control=Control("Camera", "Size"),
 )
 CAMERA_FPS = Option(
     name="fps",
@@ -557,6 +581,7 @@ CAMERA_FPS = Option(
     commands=("run",),
     target="live",
     live=True,
+    control=Control("Camera", "Frame rate"),
 )
 PIXEL_FORMAT = Option[PixelFormat](
     name="pixel_format",
@@ -568,6 +593,7 @@ PIXEL_FORMAT = Option[PixelFormat](
     commands=("run",),
     target="live",
     live=True,
+    control=Control("Camera", "Pixel format", labels={"auto": "Whatever is best"}),
 )
 MIRROR = Option(
     name="mirror",
@@ -590,6 +616,7 @@ ON_DEMAND = Option(
     commands=("run",),
     target="live",
     live=True,
+    control=Control("Camera", "Off while nobody watches"),
 )
 OUTPUT = Option[str | None](
     name="output",
@@ -601,6 +628,7 @@ OUTPUT = Option[str | None](
     commands=("run",),
     target="live",
     live=True,
+    control=Control("Output", "Outputs", kind="output"),
     example="web:8090",
 )
 PIPE_FORMAT = Option[RawFormat | None](
@@ -689,6 +717,7 @@ ADAPT = Option(
     commands=("run",),
     target="live",
     live=True,
+    control=Control("Quality", "Less quality when the computer is busy"),
 )
 FRAMES = Option[int | None](
     name="frames",

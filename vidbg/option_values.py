@@ -91,14 +91,20 @@ def to_field(option: Option[Any], value: Any) -> Any:
     return _READERS.get(option.name, _unchanged)(value)
 
 
-def to_json(value: Any) -> Any:
+def to_json(option: Option[Any], value: Any) -> Any:
     """Convert the value of a config's field to JSON, in the words of the command line."""
+    if option.name == "network_size" and isinstance(value, int):
+        return _size_of(value)
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple | list):
         if len(value) == 2 and all(isinstance(side, int) for side in value):
             return f"{value[0]}x{value[1]}"
-        return [to_json(each) for each in value]
+        return [_plain(each) for each in value]
     return str(value)
 
 
@@ -127,6 +133,14 @@ def _parse_background(text: str) -> Any:
 
 def _unchanged(value: Any) -> Any:
     return value
+
+
+def _size_of(pixels: int) -> str:
+    """Return the size with this number of pixels whose shape is the most usual, 16:9."""
+    height = next(
+        side for side in range(int((pixels * 9 / 16) ** 0.5), 0, -1) if pixels % side == 0
+    )
+    return f"{pixels // height}x{height}"
 
 
 def _shortened(value: Any) -> str:

@@ -43,8 +43,9 @@ def served(file: Path) -> Iterator[Served]:
 
 
 def test_they_are_listed_with_their_settings(served: Served, file: Path) -> None:
+    meeting = {"background": "blur:70", "fps": 25, "mirror": True}
     assert served.client.get("/profiles") == [
-        {"name": "meeting", "settings": {"background": "blur:70", "mirror": True}},
+        {"name": "meeting", "settings": meeting},
         {"name": "after hours", "settings": {"background": str(file.with_name("beach.png"))}},
     ]
 

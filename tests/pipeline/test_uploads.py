@@ -171,10 +171,10 @@ def hostile(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
         "list.mp4": (f"ffconcat version 1.0\nfile {secret}\n".encode(), "no image or video"),
         "page.svg": (f'<svg><image href="file://{secret}"/></svg>'.encode(), "no image or video"),
         "run.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%touch x) (w) file\n", "no image or video"),
-        "empty.png": (b"", ""),
+        "empty.png": (b"", "no image or video"),
         "text.txt": (b"hello", "no image or video"),
         "cut.png": (encoded()[:60], "damaged"),
-        "cut.jpg": (encoded(".jpg", (900, 900))[:300], ""),
+        "cut.jpg": (encoded(".jpg", (900, 900))[:300], "no image or video|damaged"),
         "zip.png": (b"PK\x03\x04" + b"\0" * 100, "no image or video"),
     }
 

@@ -61,6 +61,7 @@ def _refuse(reason: str) -> int:
 
 
 def _limit_process() -> None:
+    cv2.setNumThreads(1)
     if sys.platform == "win32":
         return
     import resource
@@ -77,7 +78,6 @@ def convert(source: Path, target: Path) -> Path:
     Raises:
         VidbgError: it is neither, or too large.
     """
-    cv2.setNumThreads(1)
     size = _picture_size(source)
     if size is None or is_animated(source):
         return _convert_video(source, target.with_suffix(".mp4"))

@@ -60,6 +60,26 @@ class CameraState(Struct):
     problem: str | None
 
 
+class OutputState(Struct):
+    """Where frames go.
+
+    Attributes:
+        value: as in the setting "output"; null for the first free virtual camera.
+        name: for people, without secrets.
+        url: of the page that it serves, with the token that opens it.
+        state: "opening", "on", "failing" or "ended".
+        problem: what is wrong with it.
+        watched: whether it has viewers; null if unknown.
+    """
+
+    value: str | None
+    name: str
+    url: str | None
+    state: str
+    problem: str | None
+    watched: bool | None
+
+
 class Revisions(Struct):
     """Numbers that grow when a list changes, so that a client knows when to ask for it again."""
 
@@ -88,6 +108,7 @@ class State(Struct):
     background: ShownBackground | None
     room_on_air: bool
     camera: CameraState | None
+    outputs: list[OutputState]
     profile: str | None
     lists: Revisions
 
@@ -111,7 +132,8 @@ class OptionAnswer(Struct):
         label: for people.
         section: the heading that it stands under; null if the page has no control for it.
         help: one sentence.
-        kind: "check", "number", "choice", "text", "texts", "file", "colour" or "background".
+        kind: "check", "number", "choice", "text", "texts", "file", "colour", "background", "camera"
+            or "output".
         live: whether it can be changed during a run.
         default: its built-in value.
         range: smallest and largest number.

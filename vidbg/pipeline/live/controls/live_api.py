@@ -35,7 +35,7 @@ from vidbg.sources.camera.cameras import camera_name
 if TYPE_CHECKING:
     from vidbg.pipeline.live.live_config import LiveConfig
     from vidbg.pipeline.live.live_run import LiveRun
-    from vidbg.pipeline.live.status import LiveStatus
+    from vidbg.pipeline.live.status import LiveStatus, OutputStatus
 
 MEASURED_S = 1.0
 """Least time between two measurements in the state, in seconds, so that they can be read."""
@@ -88,6 +88,7 @@ class LiveApi:
                 background=None if config is None else self._shown(config),
                 room_on_air=config is not None and config.look.shows_room,
                 camera=None if config is None else _camera(config),
+                outputs=[] if run is None else [_output(each) for each in run.outputs],
                 profile=self._profile_of(settings),
                 lists=types.Revisions(self._library.revision, self._profiles.revision),
             )
@@ -320,6 +321,17 @@ def _camera(config: LiveConfig) -> types.CameraState:
     return types.CameraState(camera_name(config.camera), None, None)
 
 
+def _output(status: OutputStatus) -> types.OutputState:
+    return types.OutputState(
+        value=status.output,
+        name=status.name,
+        url=status.url,
+        state=status.state.value,
+        problem=status.fault,
+        watched=status.watched,
+    )
+
+
 def _adjustment(kind: type[BackgroundSpec]) -> types.Adjustment | None:
     setting = kind.panel_setting
     if setting is None:
@@ -340,7 +352,7 @@ def _described(option: Option[Any]) -> types.OptionAnswer:
         ),
         kind=option.kind,
         live=option.live,
-        default=to_json(default),
+        default=to_json(option, default),
         range=None if limits is None else (limits.minimum, _finite(limits.maximum)),
         step=None if control is None or limits is None else control.step,
         unit=option.unit or None,

@@ -31,7 +31,7 @@ RUN_OPTIONS: dict[str, Option[Any]] = {o.key: o for o in options_of("run") if o.
 def settings_of(config: LiveConfig) -> dict[str, Any]:
     """Return the values of SETTINGS as JSON, in the words of the configuration file."""
     return {
-        key: to_json(getattr(_part(config, option.target), option.config_field))
+        key: to_json(option, getattr(_part(config, option.target), option.config_field))
         for key, option in SETTINGS.items()
     }
 

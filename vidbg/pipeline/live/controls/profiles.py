@@ -65,7 +65,9 @@ class Profiles:
         """
         document = self._read()
         profile = _existing(document, name)
-        whole = {key: to_json(option.default_for("run")) for key, option in LOOK_SETTINGS.items()}
+        whole = {
+            key: to_json(option, option.default_for("run")) for key, option in LOOK_SETTINGS.items()
+        }
         top = self._settings(document)
         whole.update({key: value for key, value in top.items() if key in LOOK_SETTINGS})
         return {**whole, **self._settings(profile)}
@@ -87,7 +89,9 @@ class Profiles:
             table = profiles.setdefault(name, tomlkit.table())
             for key, option in LOOK_SETTINGS.items():
                 value = settings.get(key)
-                is_default = value == to_json(option.default_for("run")) and key not in document
+                is_default = (
+                    value == to_json(option, option.default_for("run")) and key not in document
+                )
                 if value is None or (is_default and key not in table):
                     table.pop(key, None)
                 elif key not in table or _plain(table[key]) != value:
@@ -130,7 +134,9 @@ class Profiles:
         folder = Path() if self._file is None else self._file.absolute().parent
         try:
             return {
-                key: to_json(anchored(option, from_json(option, _plain(table[key])), folder))
+                key: to_json(
+                    option, anchored(option, from_json(option, _plain(table[key])), folder)
+                )
                 for key, option in SETTINGS.items()
                 if key in table
             }
