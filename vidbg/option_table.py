@@ -397,7 +397,8 @@ NETWORK_SIZE = Option[str | None](
     default=None,
     command_defaults={"bench": "384x224"},  # so that every network is measured at the same size
     metavar="WxH",
-    help="Size of the network's input; only its number of pixels counts. Default: by --quality.",
+    help="Size of the network's input; only its number of pixels counts, and small frames are not "
+    "enlarged to more than 86016. Default: by --quality.",
     group=NETWORK_GROUP,
     commands=(*SHARED, "bench", "build"),
     target="matting",
@@ -719,6 +720,20 @@ ADAPT = Option(
     live=True,
     control=Control("Quality", "Less quality when the computer is busy"),
 )
+CPU_LIMIT = Option[float | None](
+    name="cpu_limit",
+    stored_as="cpu_limit_percent",
+    type=float | None,
+    default=None,
+    limits=Limits(5, 100),
+    unit="%",
+    help="Use smaller networks to stay below this share of the computer's CPU time, {range}; no "
+    "frames are skipped for it. Default: 50, with --quality best 100.",
+    group=NETWORK_GROUP,
+    commands=("run",),
+    target="live",
+    example=30,
+)
 FRAMES = Option[int | None](
     name="frames",
     type=int | None,
@@ -978,6 +993,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     PEOPLE,
     FULL_FRAME,
     ADAPT,
+    CPU_LIMIT,
     FRAMES,
     LOG_FILE,
     LOG_LEVEL,

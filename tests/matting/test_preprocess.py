@@ -7,16 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.predict import predict, served
+from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
+from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.preprocess import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    UNENLARGED_PIXELS,
     apply_gain,
     content,
     network_input,
     plan_geometry,
     shrink,
 )
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.util.brightness import BRIGHT_LEVEL, MAX_GAIN
 
 
@@ -51,6 +56,47 @@ def test_usual_frames_fill_the_budget(
 ) -> None:
     plan = plan_geometry(*frame, pixels)
     assert (plan.height, plan.width) == expected
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        ((288, 360), (256, 320)),  # fewer pixels than 147456
+        ((183, 275), (224, 337)),  # also fewer than 86016: enlarged to those
+        ((484, 512), (363, 384)),  # fewer than 262144
+        ((480, 640), (432, 576)),  # more
+    ],
+)
+def test_a_small_frame_gets_the_largest_size_that_does_not_enlarge_it(
+    frame: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    plan = plan_geometry(*frame, 262144)
+    assert (plan.content_height, plan.content_width) == expected
+
+
+@given(height=st.integers(1, 700), width=st.integers(1, 700), pixels=st.integers(128**2, 1024**2))
+def test_a_larger_budget_changes_nothing_for_small_frames(
+    height: int, width: int, pixels: int
+) -> None:
+    least = max(UNENLARGED_PIXELS[-1], height * width + 1)
+    if pixels >= least:
+        assert plan_geometry(height, width, pixels) == plan_geometry(height, width, 1024**2)
+
+
+def test_training_serves_a_small_picture_at_the_size_that_the_program_takes() -> None:
+    shapes = list[tuple[int, ...]]()
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        shapes.append(batch.shape)
+        return np.zeros(batch.shape[2:], np.float32)
+
+    picture = np.full((288, 360, 3), 90, np.uint8)
+    predict(network, picture, 262144)
+    served(ConstantBackend(network), 262144)(picture)
+    VideoMatting(config=MattingConfig(network_pixels=262144), backend=ConstantBackend(network))(
+        picture
+    )
+    assert shapes == [(1, 4, 256, 320)] * 3
 
 
 def test_a_senseless_budget_is_refused() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from vidbg.config import MattingConfig
 from vidbg.matting.engines import NetworkName
+from vidbg.matting.preprocess import plan_geometry
 from vidbg.util.choices import Quality
 
 USUAL_PIXELS = 224 * 384
@@ -69,8 +70,22 @@ def file_step(config: MattingConfig) -> Step:
     return _BEST[config.network][config.quality]
 
 
-def live_steps(config: MattingConfig) -> tuple[Step, ...]:
-    """Return the steps that a live run may use, from the cheapest to the best; at least one."""
+def live_steps(config: MattingConfig, frame_size: tuple[int, int]) -> tuple[Step, ...]:
+    """Return the steps that a live run may use, from the cheapest to the best; at least one.
+
+    Args:
+        frame_size: height and width in pixels. Frames that are too small for the larger steps have
+            fewer steps, because they are not enlarged for the network.
+    """
+    smallest = {
+        (step.network, plan_geometry(*frame_size, step.pixels)): step
+        for step in reversed(_steps_up_to(config))
+    }
+    return tuple(reversed(smallest.values()))
+
+
+def _steps_up_to(config: MattingConfig) -> tuple[Step, ...]:
+    """Return the steps up to the config's quality or size."""
     if config.network_pixels is not None:
         top = Step(_named(config), config.network_pixels)
         return (*(s for s in _of(config) if s.pixels < top.pixels and s.cost < top.cost), top)

@@ -29,6 +29,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 SIZE_DIVISOR = 32
 """Both sides of the network's input are multiples of this."""
 
+UNENLARGED_PIXELS = (262144, 147456, 86016)
+"""Sizes of the network's input for frames with fewer pixels than were allowed: the first that the
+frame fills, or the last. Enlarged frames are worse. A clip of 360 x 288 loses a shoulder at 147456
+pixels (IoU 0.907) and also at its own size (0.927), but not at 86016 (0.981)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -51,6 +56,8 @@ class Geometry:
 def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
     """Choose the network size of at most `pixels` pixels in which the frame is largest.
 
+    A frame with fewer pixels gets one of UNENLARGED_PIXELS instead.
+
     Args:
         frame_height, frame_width: in pixels, at least 1.
         pixels: the budget for height x width of the network's input.
@@ -61,6 +68,10 @@ def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
         raise ConfigError(
             f"network size of {pixels} pixels; allowed are {MIN_PIXELS} to {MAX_PIXELS}"
         )
+    given = frame_height * frame_width
+    if given < pixels:
+        filled = (size for size in UNENLARGED_PIXELS if size <= given)
+        pixels = min(pixels, next(filled, UNENLARGED_PIXELS[-1]))
     best_scale, best = 0.0, (SIZE_DIVISOR, SIZE_DIVISOR)
     for height in range(SIZE_DIVISOR, pixels // SIZE_DIVISOR + 1, SIZE_DIVISOR):
         width = pixels // height // SIZE_DIVISOR * SIZE_DIVISOR
