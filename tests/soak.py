@@ -144,6 +144,7 @@ class Soak:
         info = StreamInfo(*self.size, frame_rate=self.rate, live=True)
         self.matting_config = MattingConfig("cpu")
         self.levels = [Level(file_step(self.matting_config))]
+        self.cpu_limit = 1.0
         context = RunContext(info, self.backgrounds[0])
         target = OutputTarget("", lambda: Output(self))
         self.pipeline = LivePipeline(context, lambda: Camera(self), self, [target])

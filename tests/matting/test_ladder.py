@@ -20,7 +20,7 @@ from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live.network import network_loader as networks_module
 from vidbg.pipeline.live.network import speeds as speeds_module
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
-from vidbg.pipeline.live.network.speeds import SHARES, Speeds
+from vidbg.pipeline.live.network.speeds import SHARES, Speeds, network_budget_s
 from vidbg.util.choices import Quality
 
 BUDGET_S = 1 / 60
@@ -61,10 +61,17 @@ def test_the_step_for_files(settings: dict[str, Any], step: Step) -> None:
     ],
 )
 def test_the_steps_of_a_live_run(settings: dict[str, Any], networks: set[str], top: Step) -> None:
-    steps = live_steps(MattingConfig(**settings))
+    steps = live_steps(MattingConfig(**settings), (720, 1280))
     assert {step.network for step in steps} == networks
     assert steps[-1] == top
     assert [s.cost for s in steps] == sorted(s.cost for s in steps)
+
+
+def test_a_small_camera_has_no_steps_that_differ_only_in_name() -> None:
+    steps = live_steps(MattingConfig(quality="best"), (240, 320))
+    assert steps == (LADDER[0], LADDER[1], LADDER[3])
+    steps = live_steps(MattingConfig(quality="best"), (480, 640))
+    assert steps == LADDER
 
 
 @pytest.mark.parametrize("setting", [{"network": "resnet"}, {"quality": "good"}])
@@ -133,21 +140,21 @@ def test_a_matter_with_one_network_refuses_another() -> None:
 
 def test_speeds_are_kept_for_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "times.json"
-    speeds = Speeds("cpu", "int8", path)
+    speeds = Speeds("cpu", "int8", None, path)
     assert speeds.best(LADDER, BUDGET_S) == LADDER[0]  # nothing is known
     speeds.measure(LADDER[0], ConstantBackend(), 64, 64)
-    again = Speeds("cpu", "int8", path)
+    again = Speeds("cpu", "int8", None, path)
     known = again.get(LADDER[0])
     assert known is not None
     assert known < 0.01
-    assert Speeds("cpu", "fp32", path).get(LADDER[0]) is None
+    assert Speeds("cpu", "fp32", None, path).get(LADDER[0]) is None
     path.write_text("{")
-    assert Speeds("cpu", "int8", path).get(LADDER[0]) is None
+    assert Speeds("cpu", "int8", None, path).get(LADDER[0]) is None
 
 
 def test_times_that_cannot_be_kept_are_measured_again(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    speeds = Speeds("cpu", "int8", tmp_path / "file" / "times.json")
+    speeds = Speeds("cpu", "int8", None, tmp_path / "file" / "times.json")
     speeds.measure(LADDER[0], ConstantBackend(), 64, 64)
     assert speeds.get(LADDER[0]) is not None
 
@@ -155,9 +162,9 @@ def test_times_that_cannot_be_kept_are_measured_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("light_ms", [1.0, 4.0, 9.0, 30.0])
 def test_the_best_step_is_the_last_that_is_expected_to_fit(tmp_path: Path, light_ms: float) -> None:
     path = tmp_path / "times.json"
-    machine = Speeds("cpu", "int8", path)._machine
+    machine = Speeds("cpu", "int8", None, path)._machine
     path.write_text(json.dumps({machine: {str(LADDER[1]): light_ms / 1e3}}))
-    best = Speeds("cpu", "int8", path).best(LADDER, BUDGET_S)
+    best = Speeds("cpu", "int8", None, path).best(LADDER, BUDGET_S)
     fits = [s for s in LADDER if light_ms * s.cost / LADDER[1].cost <= 1e3 * BUDGET_S]
     assert best == (fits[-1] if fits else LADDER[0])
 
@@ -234,3 +241,34 @@ def test_without_a_rate_to_hold_quality_leads(devices: Callable[[float], list[st
     devices(500)
     matter = DeviceNetworks(MattingConfig(quality="best"), 720, 1280).load()
     assert matter.step == Step("resnet50", 262144)
+
+
+@pytest.mark.parametrize(("limit", "step"), [(1.0, LADDER[3]), (0.5, LADDER[2]), (0.2, LADDER[0])])
+def test_a_run_begins_within_its_share_of_the_computer(
+    limit: float,
+    step: Step,
+    devices: Callable[[float], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(speeds_module, "usable_cores", lambda: 2)
+    devices(18)
+    networks = DeviceNetworks(MattingConfig(), 720, 1280, rate=30, cpu_limit=limit)
+    assert networks.load().step == step
+
+
+@pytest.mark.parametrize(
+    ("cores", "limit", "threads", "share"),
+    [
+        (2, 1.0, None, 0.55),  # what the quality allows
+        (2, 0.5, None, 0.375),  # half of the computer but for the quarter of a core of the rest
+        (2, 0.5, 1, 0.55),
+        (8, 0.25, None, 0.21875),
+        (1, 0.1, None, 0.0),
+    ],
+)
+def test_the_network_gets_what_the_rest_of_a_frame_leaves(
+    cores: int, limit: float, threads: int | None, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speeds_module, "usable_cores", lambda: cores)
+    budget_s = network_budget_s("balanced", 30, limit, threads)
+    assert budget_s == pytest.approx(share / 30)

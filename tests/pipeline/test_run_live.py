@@ -256,3 +256,15 @@ def test_frames_are_images_of_the_background() -> None:
     memory = Memory()
     vidbg.run_live(config(frames=2), open_sink=memory)
     assert np.ptp(memory.sink.frames[-1].image.reshape(-1, 3), axis=0).max() == 0
+
+
+def test_a_call_leaves_half_of_the_computer_unless_quality_leads() -> None:
+    config = vidbg.LiveConfig()
+    assert (config.cpu_share("fast"), config.cpu_share("balanced")) == (0.5, 0.5)
+    assert config.cpu_share("best") == 1.0
+    assert vidbg.LiveConfig(cpu_limit_percent=30).cpu_share("best") == 0.3
+
+
+def test_a_cpu_limit_needs_adapting_to_be_kept() -> None:
+    with pytest.raises(ConfigError, match=r"30 % is kept by adapting .* leave out --no-adapt"):
+        vidbg.LiveConfig(adapt=False, cpu_limit_percent=30)

@@ -247,6 +247,7 @@ class _Loaded:
     def __init__(self, matter: VideoMatting) -> None:
         self._matter = matter
         self.levels, self.matting_config = [Level(matter.step)], matter.config
+        self.cpu_limit = 1.0
 
     def load(self) -> VideoMatting:
         return self._matter

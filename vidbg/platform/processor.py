@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +23,13 @@ def processor_name() -> str:
 def processor_features() -> tuple[str, ...] | None:
     """Return which of FEATURES the processor has; None if the system does not report it."""
     return read_cpuinfo(_cpuinfo())[1]
+
+
+def usable_cores() -> int:
+    """Return the number of logical cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def read_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:

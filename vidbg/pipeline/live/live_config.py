@@ -18,6 +18,7 @@ from vidbg.option_table import (
     CAMERA,
     CAMERA_FPS,
     CAMERA_SIZE,
+    CPU_LIMIT,
     FRAMES,
     HOST,
     MIRROR,
@@ -36,9 +37,12 @@ from vidbg.pipeline.files.jobs import PIPE, media_in, visible_in
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.outputs.live_outputs import NO_OUTPUT, check_live
 from vidbg.sinks.web.outside_address import OutsideAddress
-from vidbg.util.choices import PixelFormat, RawFormat
+from vidbg.util.choices import PixelFormat, Quality, RawFormat
 from vidbg.util.limits import check_size, parse_size
 from vidbg.util.paths import StrPath
+
+USUAL_CPU_SHARE = 0.5
+"""A call's other programs, the video encoder above all, need the other half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,8 @@ class LiveConfig:
         adapt: lower the network's input size or rate when the machine is too slow.
         config_file: the configuration file whose profiles page and API show and keep; None for no
             profiles.
+        cpu_limit_percent: of the computer's CPU time, 5 to 100, what the run may use; needs
+            `adapt`. None: 50, and with the quality "best" 100.
         frames: end after this many composited frames; None for no limit.
 
     Raises:
@@ -93,6 +99,7 @@ class LiveConfig:
     tls_key: Path | None = TLS_KEY.default
     backgrounds: Path | None = BACKGROUNDS.default
     adapt: bool = ADAPT.default
+    cpu_limit_percent: float | None = CPU_LIMIT.default
     frames: int | None = FRAMES.default
     config_file: Path | None = None
 
@@ -111,6 +118,11 @@ class LiveConfig:
             raise ConfigError(
                 f"pipe format {self.pipe_format!r} is only for raw video on standard output: add "
                 f"--output {PIPE}"
+            )
+        if self.cpu_limit_percent is not None and not self.adapt:
+            raise ConfigError(
+                f"a CPU limit of {self.cpu_limit_percent:g} % is kept by adapting the network, "
+                "which is switched off: leave out --no-adapt, or use --threads"
             )
         if self.backgrounds is not None:
             object.__setattr__(self, "backgrounds", Path(self.backgrounds))
@@ -135,6 +147,12 @@ class LiveConfig:
     def outputs(self) -> tuple[str | None, ...]:
         """Every output; at least one."""
         return (self.output,) if isinstance(self.output, str | None) else self.output
+
+    def cpu_share(self, quality: Quality) -> float:
+        """Return the share of the computer's CPU time that the run may use, 0 to 1."""
+        if self.cpu_limit_percent is not None:
+            return self.cpu_limit_percent / 100
+        return 1.0 if quality == "best" else USUAL_CPU_SHARE
 
     @property
     def outside(self) -> OutsideAddress | None:

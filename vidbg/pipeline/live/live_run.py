@@ -238,6 +238,7 @@ class LiveRun(Closeable):
             self.info.width,
             lambda name: self._tell(f"network: {name}"),
             rate=rate,
+            cpu_limit=self._config.cpu_share(config.quality),
         )
 
     def _targets(self, config: LiveConfig) -> list[OutputTarget]:

@@ -53,7 +53,12 @@ class LivePipeline:
         frame_limit: int | None = None,
     ) -> None:
         self.context, self.networks = context, networks
-        self.governor = Governor(networks.levels, 1 / context.period_s, time.monotonic())
+        self.governor = Governor(
+            networks.levels,
+            1 / context.period_s,
+            time.monotonic(),
+            cpu_limit=networks.cpu_limit,
+        )
         self._changing = threading.RLock()
         self._fallback = self._fallback_of(context.look)
         self._away_card: Image | None = None

@@ -54,6 +54,10 @@ class ChangingNetworks:
         return self._current.levels
 
     @property
+    def cpu_limit(self) -> float:
+        return self._current.cpu_limit
+
+    @property
     def current(self) -> DeviceNetworks:
         """The networks in use."""
         return self._current

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 
 from vidbg.matting.ladder import Step
+from vidbg.platform.processor import usable_cores
 from vidbg.util.limits import MIN_PIXELS
 
 logger = logging.getLogger(__name__)
@@ -24,12 +28,26 @@ WINDOW_S = 1.0
 HELD = 0.93
 """Share of the frames that must be done for the rate to count as held."""
 
-ROOM = 0.75
-"""Maximum expected load of the next larger step, as a share of the time."""
+FITS, ROOM = 0.9, 0.75
+"""Maximum expected load, as a share of the time, of a level that was seen to hold the rate lately,
+or to go down to, and of a level to go up to otherwise."""
 
 PATIENCE_S, MOST_PATIENCE_S = 6.0, 96.0
 """How long the rate must hold before a larger step is tried, and the maximum. The time doubles
 when that step proves too demanding."""
+
+BUSY_WINDOWS = 2
+"""Number of consecutive measurements above the CPU limit before the level is lowered."""
+
+NETWORK_SHARE = 0.7
+"""Share of the run's CPU time that is the network's: tells what a level costs that was not measured
+lately."""
+
+REMEMBERED_S = 300.0
+"""How long a measurement of a level counts."""
+
+STEADY_WINDOWS = 6
+"""Number of measurements that are averaged before a larger step is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +90,43 @@ def _smaller(step: Step, share: float) -> Step:
     return Step(step.network, max(int(step.pixels * share), MIN_PIXELS))
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The last time that a level held the rate, and the share of the computer's CPU time then."""
+
+    cpu: float
+    at_s: float
+
+
+def computer_s() -> float:
+    """Return this process's CPU time as seconds of all the cores that it may use."""
+    return time.process_time() / usable_cores()
+
+
 class Governor:
-    """Chooses a level from how many frames were done in time.
+    """Chooses a level from how many frames were done in time and how much CPU time they took.
 
     Args:
         levels: best first.
         rate: target frames per second.
         now: monotonic time, in seconds.
+        cpu_limit: maximum share of the computer's CPU time, 0 to 1. For its sake a level is never
+            lowered to one that skips frames.
+        cpu_s: returns the CPU time of this process, in seconds of the whole computer.
     """
 
-    def __init__(self, levels: Sequence[Level], rate: float, now: float) -> None:
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        rate: float,
+        now: float,
+        *,
+        cpu_limit: float = 1.0,
+        cpu_s: Callable[[], float] = computer_s,
+    ) -> None:
         self._levels = list(levels)
         self._rate = rate
+        self._cpu_limit, self._cpu_s = cpu_limit, cpu_s
         self._start = 0
         self.reset(self._levels[0].step, now)
 
@@ -97,66 +140,120 @@ class Governor:
         """Whether the level is lower than at the start of this run."""
         return self._at > self._start
 
-    def reset(self, start: Step, now: float, levels: Sequence[Level] = ()) -> Level:
+    def reset(
+        self,
+        start: Step,
+        now: float,
+        levels: Sequence[Level] = (),
+        cpu_limit: float | None = None,
+    ) -> Level:
         """Restart for another network, at a step that this machine should sustain.
 
         Args:
             levels: of that network, best first; empty to keep them.
+            cpu_limit: as at the start; None to keep it.
         """
         self._levels = list(levels) or self._levels
+        if cpu_limit is not None:
+            self._cpu_limit = cpu_limit
         steps = [level.step for level in self._levels]
         self._at = self._start = steps.index(start) if start in steps else 0
         self._patience_s, self._raised_s = PATIENCE_S, float("-inf")
+        self._held: dict[Level, _Held] = {}
         self.restart(now)
         return self.level
 
     def restart(self, now: float) -> None:
         """Restart the measurement after a failure or a change of level."""
-        self._window_s, self._done, self._missed, self._busy_s = now, 0, 0, 0.0
-        self._well_s = now
+        self._new_window(now)
+        self._well_s, self._busy_windows = now, 0
+        self._loads: deque[float] = deque(maxlen=STEADY_WINDOWS)
 
-    def frame(self, busy_s: float, missed: int, now: float) -> bool:
+    def _new_window(self, now: float) -> None:
+        self._window_s, self._window_cpu_s = now, self._cpu_s()
+        self._done, self._missed = 0, 0
+        self._worked_s: list[float] = []
+
+    def frame(self, busy_s: float, missed: int, now: float, *, worked: bool = True) -> bool:
         """Record a finished frame.
 
         Args:
             busy_s: how long it took, in seconds.
             missed: frames that were dropped since the one before it.
             now: monotonic time, in seconds.
+            worked: whether the network ran; otherwise the frame says nothing about its cost.
         Returns:
             Whether the level has changed.
         """
         self._done += 1
         self._missed += missed
-        self._busy_s += busy_s
+        if worked:
+            self._worked_s.append(busy_s)
         passed_s = now - self._window_s
         if passed_s < WINDOW_S:
             return False
-        offered = (self._done + self._missed) / passed_s
-        held = self._done / passed_s >= HELD * min(offered, self._rate)
-        load = self._busy_s / passed_s
-        self._window_s, self._done, self._missed, self._busy_s = now, 0, 0, 0.0
-        return self._ease(now) if not held else self._try_more(load, now)
-
-    def _ease(self, now: float) -> bool:
-        self._well_s = now
-        if self._at + 1 == len(self._levels):
+        wanted = min((self._done + self._missed) / passed_s, self._rate)
+        held = self._done / passed_s >= HELD * wanted
+        # The median: a single frame that had to wait for seconds says nothing about the others
+        load = median(self._worked_s or [0.0]) * wanted / self.level.every
+        rested = len(self._worked_s) * self.level.every < self._done / 2
+        cpu = (self._cpu_s() - self._window_cpu_s) / passed_s
+        self._new_window(now)
+        if not held:
+            return self._ease(load, now)
+        if rested:  # nothing moves: how busy it will be is unknown
             return False
-        if now - self._raised_s < self._patience_s:  # the last step up was too demanding
-            self._patience_s = min(2 * self._patience_s, MOST_PATIENCE_S)
-        self._move(1, now)
+        self._held[self.level] = _Held(cpu, now)
+        self._loads.append(load)
+        self._busy_windows = self._busy_windows + 1 if cpu > self._cpu_limit else 0
+        if self._busy_windows:
+            return self._busy_windows >= BUSY_WINDOWS and self._save(now)
+        return self._try_more(fmean(self._loads), cpu, now)
+
+    def _ease(self, load: float, now: float) -> bool:
+        """Go down to the best level that is expected to hold the rate.
+
+        Frames are only skipped once the cheapest level that skips no more than now has been tried:
+        a mask that follows late is shown late.
+        """
+        self._well_s = now
+        if now - self._raised_s < self._patience_s:
+            self._held.pop(self.level, None)
+        lower = self._levels[self._at + 1 :]
+        if not lower:
+            return False
+        alike = [level for level in lower if level.every == self.level.every] or lower[:1]
+        fitting = [level for level in alike if load * level.cost / self.level.cost <= FITS]
+        self._move(self._levels.index(fitting[0] if fitting else alike[-1]), now)
         return True
 
-    def _try_more(self, load: float, now: float) -> bool:
+    def _save(self, now: float) -> bool:
+        """Go down a level for the CPU limit's sake."""
+        self._well_s = now
+        lower = self._at + 1
+        if lower == len(self._levels) or self._levels[lower].every > self.level.every:
+            return False
+        self._move(lower, now)
+        return True
+
+    def _try_more(self, load: float, cpu: float, now: float) -> bool:
         if self._at == 0 or now - self._well_s < self._patience_s:
             return False
-        expected = load * self._levels[self._at - 1].cost / self.level.cost
-        if expected > ROOM:
+        better = self._levels[self._at - 1]
+        growth = better.cost / self.level.cost
+        expected_cpu, room = cpu * (1 + NETWORK_SHARE * (growth - 1)), ROOM
+        held = self._held.get(better)
+        if held is not None and now - held.at_s < REMEMBERED_S:
+            expected_cpu, room = held.cpu, FITS
+        if load * growth > room or expected_cpu > self._cpu_limit:
             return False
+        self._move(self._at - 1, now)
         self._raised_s = now
-        self._move(-1, now)
         return True
 
-    def _move(self, step: int, now: float) -> None:
-        self._at += step
+    def _move(self, at: int, now: float) -> None:
+        if at > self._at and now - self._raised_s < self._patience_s:  # the last step up was wrong
+            self._patience_s = min(2 * self._patience_s, MOST_PATIENCE_S)
+        self._at = at
         self.restart(now)
         logger.info("network: %s", self.level)

@@ -21,7 +21,7 @@ from vidbg.matting.preprocess import plan_geometry
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.gpu.frame_inputs import frame_plan
 from vidbg.pipeline.live.network.governor import Level, levels_of
-from vidbg.pipeline.live.network.speeds import SHARES, Speeds
+from vidbg.pipeline.live.network.speeds import Speeds, network_budget_s
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.util.choices import Device
 
@@ -41,11 +41,15 @@ class Networks(Protocol):
 
     Attributes:
         levels: of the network loaded last, best first, which the governor may choose from.
+        cpu_limit: share of the computer's CPU time, 0 to 1, that the governor keeps to.
         matting_config: current settings, whose smoothing, refinement and people act at once.
     """
 
     @property
     def levels(self) -> Sequence[Level]: ...
+
+    @property
+    def cpu_limit(self) -> float: ...
 
     @property
     def matting_config(self) -> MattingConfig: ...
@@ -117,6 +121,7 @@ class DeviceNetworks:
         announce: called with the device that runs the network each time it is loaded.
         rate: target frames per second: on a CPU the run begins at the ladder step that this machine
             is known to sustain. None: the step for files.
+        cpu_limit: share of the computer's CPU time, 0 to 1, that the run may use.
     Raises:
         ConfigError: unknown device or precision.
     """
@@ -129,15 +134,21 @@ class DeviceNetworks:
         announce: Callable[[str], None] = lambda _: None,
         *,
         rate: float | None = None,
+        cpu_limit: float = 1.0,
     ) -> None:
         check_choices(config.device, config.precision)
         self._config, self._announce = config, announce
-        self._steps = live_steps(config) if rate is not None else (file_step(config),)
+        self._frame_size = height, width
+        self._steps = (
+            live_steps(config, self._frame_size) if rate is not None else (file_step(config),)
+        )
+        self.cpu_limit = cpu_limit
         self.levels = [Level(self._steps[0])] if rate is None else levels_of(self._steps)
-        self._budget_s = None if rate is None else SHARES[config.quality] / rate
+        self._budget_s = None
+        if rate is not None:
+            self._budget_s = network_budget_s(config.quality, rate, cpu_limit, config.threads)
         plan = plan_geometry(height, width, self._steps[-1].pixels)
         self._size = plan.height, plan.width
-        self._frame_size = height, width
         self._wants_graph = config.allows_full_frame
         self._auto = config.device == "auto"
         self._blame = Blame()
@@ -189,7 +200,7 @@ class DeviceNetworks:
         if self._budget_s is None or self._device not in CPU_DEVICES or len(self._steps) == 1:
             return backend, top
         cheapest = self._steps[0]
-        speeds = Speeds(self._device, backend.precision)
+        speeds = Speeds(self._device, backend.precision, self._config.threads)
         switchable = SwitchableBackend(cheapest.network, backend, self._other)
         step, tried = speeds.best(self._steps, self._budget_s), set[Step]()
         while step not in tried:  # known times may have been measured on a busy computer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +12,7 @@ from vidbg.matting.backends import Backend
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.ladder import Step
 from vidbg.platform.folders import cache_folder
-from vidbg.platform.processor import processor_name
+from vidbg.platform.processor import processor_features, processor_name, usable_cores
 from vidbg.util.atomic_file import replace_file
 from vidbg.util.choices import Quality
 
@@ -23,9 +22,26 @@ SHARES: dict[Quality, float] = {"fast": 0.3, "balanced": 0.55, "best": 0.75}
 """Share of the frame interval that the network may take at the start, by quality. The rest is for
 the other stages and for other programs."""
 
+REST_CORES = 0.25
+"""Cores that the work around the network keeps busy at 30 frames of 720p a second."""
+
 TRIALS = 4
 KEPT = 32
 """Maximum number of entries in the file. The oldest are removed first."""
+
+
+def network_budget_s(quality: Quality, rate: float, cpu_limit: float, threads: int | None) -> float:
+    """Return the time that the network may take for an image at the start of a run.
+
+    Args:
+        rate: frames per second.
+        cpu_limit: share of the computer's CPU time, 0 to 1, that the run may use.
+        threads: of the network; None for as many as there are cores.
+    """
+    cores = usable_cores()
+    network_cores = cores * cpu_limit - REST_CORES * rate / 30
+    share = network_cores / min(threads or cores, cores)
+    return min(SHARES[quality], max(share, 0.0)) / rate
 
 
 class Speeds:
@@ -37,12 +53,21 @@ class Speeds:
     Args:
         device: one of `vidbg.matting.backends.Device`.
         precision: of the computation.
+        threads: of the network; None for the library's choice.
         path: the file; None for the one in the cache folder.
     """
 
-    def __init__(self, device: str, precision: str, path: Path | None = None) -> None:
+    def __init__(
+        self, device: str, precision: str, threads: int | None, path: Path | None = None
+    ) -> None:
         self._path = path or cache_folder() / "network-times.json"
-        machine = processor_name(), f"{os.cpu_count()} cores"
+        features = " ".join(processor_features() or ())
+        machine = (
+            processor_name(),
+            features,
+            f"{usable_cores()} cores",
+            f"{threads or 'all'} threads",
+        )
         self._machine = ", ".join((*machine, device, precision, _versions()))
         self._times_s = self._read().get(self._machine, {})
 

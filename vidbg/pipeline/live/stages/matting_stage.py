@@ -154,9 +154,11 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
     def _alpha(self, matter: VideoMatting, frame: Frame) -> Alpha:
         self._take_level(matter)
         start = time.monotonic()
-        work = matter.carry if frame.index % self._level.every else matter
+        carries = frame.index % self._level.every > 0
+        work, reused = matter.carry if carries else matter, matter.reused
         alpha = self._timed("network", lambda: work(frame.image, frame.pts))
-        self._govern(matter, time.monotonic() - start)
+        worked = not carries and matter.reused == reused
+        self._govern(matter, time.monotonic() - start, worked)
         return alpha
 
     def _believed(self, person_share: float) -> bool:
@@ -169,9 +171,10 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._context.faults.cleared(PART)
         return True
 
-    def _govern(self, matter: VideoMatting, busy_s: float) -> None:
+    def _govern(self, matter: VideoMatting, busy_s: float, worked: bool) -> None:
         """Report a frame to the governor and prepare the level it chooses."""
-        if self._governor.frame(busy_s, self._missed, time.monotonic()):
+        now = time.monotonic()
+        if self._governor.frame(busy_s, self._missed, now, worked=worked):
             self._wanted = self._governor.level
         if self._wanted is not None and not self._helpers.busy:
             level, self._wanted = self._wanted, None
@@ -215,7 +218,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             self._matter.clock = self._context.clock
             self._applied = self._networks.matting_config
             self._level = self._governor.reset(
-                self._matter.step, time.monotonic(), self._networks.levels
+                self._matter.step, time.monotonic(), self._networks.levels, self._networks.cpu_limit
             )
             self._next_level = self._wanted = None
             self._allowed_s.clear()
