@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.errors import ConfigError, SourceError
+from vidbg.pipeline.files.file_outputs import OutputConfig, check_jobs
 from vidbg.pipeline.files.jobs import PIPE, Job, plan_jobs
 
 
@@ -52,6 +54,13 @@ def test_an_animated_webp_counts_as_a_video(tmp_path: Path) -> None:
     clip.write_bytes(b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0\x02" + bytes(9))
     assert targets(clip) == [str(tmp_path / "wave_vidbg.mp4")]
     assert Job(str(clip), "frame%05d.png").is_sequence
+
+
+def test_a_loop_of_links_is_a_name_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    inside = tmp_path / "loop/a.mp4"
+    jobs = [Job(str(inside), str(tmp_path / "b.mp4")), Job(str(inside), str(inside))]
+    check_jobs(jobs, CompositingConfig(parse_background("green")), OutputConfig())
 
 
 def test_several_inputs_are_planned_as_one_batch(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from clips import middles, numbered, patches
+from clips import middles, numbered, patches, write_clip
 from hdr import SDR_WHITE_NITS, TO_2020, TO_P3, hlg, pq
 from heic import write_heic
 from PIL import Image as Pillow
@@ -23,7 +23,8 @@ from profiles import display_p3
 
 from vidbg.errors import SourceError
 from vidbg.frame import Colour
-from vidbg.sources.files.images_source import PICTURE_SUFFIXES, ImagesSource, is_picture
+from vidbg.sources import open_source
+from vidbg.sources.files.images_source import ImagesSource, is_picture
 from vidbg.util.photo_file import Picture, is_animated, read_picture
 
 
@@ -76,7 +77,35 @@ def test_animations_are_no_pictures(tmp_path: Path, kind: str) -> None:
     assert not is_picture(path)
     frames[0].save(path, kind)
     assert not is_animated(path)
-    assert is_picture(path) == (path.suffix in PICTURE_SUFFIXES)
+    assert is_picture(path)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.txt", "a", "a.jpg"])
+def test_a_picture_with_another_name_is_one(tmp_path: Path, name: str) -> None:
+    image = numbered(3, 64, 48)
+    pillow_of(image).save(tmp_path / name, "PNG")
+    assert is_picture(tmp_path / name)
+    assert error_of(read(tmp_path / name).image, image) == 0
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.heic"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_a_video_with_the_name_of_a_picture_is_a_video(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    write_clip(tmp_path / f"clip{suffix}", ticks=range(3)).rename(tmp_path / name)
+    assert not is_picture(tmp_path / name)
+    with open_source(tmp_path / name) as source:
+        assert len(list(source)) == 3
+
+
+@pytest.mark.parametrize("kind", ["GIF", "ICO", "PCX", "SGI", "TGA"])
+def test_old_formats_are_read_as_pictures(tmp_path: Path, kind: str) -> None:
+    image = numbered(3, 64, 48)
+    path = tmp_path / f"a.{kind.lower()}"
+    pillow_of(image).save(path, kind, **({"sizes": [(64, 48)]} if kind == "ICO" else {}))
+    assert is_picture(path)
+    assert error_of(read(path).image, image) < 1
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff", ".avif"])
@@ -294,7 +323,7 @@ def test_a_picture_that_breaks_off_is_refused(tmp_path: Path) -> None:
             ImagesSource([tmp_path / f"a{suffix}"])
 
 
-@pytest.mark.parametrize("suffix", [".jxl", ".DNG", ".svg"])
+@pytest.mark.parametrize("suffix", [".jxl", ".DNG", ".hdr", ".svg"])
 def test_kinds_that_are_not_read_are_refused_with_the_way_out(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     Pillow.new("RGB", (8, 8)).save(path, "TIFF")  # as a DNG begins: with a thumbnail

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidbg.util.lifecycle import Closeable
+from vidbg.util.paths import resolved
 
 QUERYCAP = 0x80685600  # VIDIOC_QUERYCAP: _IOR('V', 0, struct v4l2_capability)
 CAPABILITY = struct.Struct("=16s32s32sIII12x")
@@ -125,7 +126,7 @@ def content(file: Path) -> str:
 
 def holders(device: str, proc: Path = Path("/proc")) -> list[str]:
     """List the visible programs that have the node open, as "name (pid 123)"."""
-    target = str(Path(device).resolve())  # /dev/v4l/by-id/... are links
+    target = str(resolved(device))  # /dev/v4l/by-id/... are links
     return sorted(
         f"{content(process / 'comm') or '?'} (pid {process.name})"
         for process in _others(proc)

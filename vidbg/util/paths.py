@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 StrPath = str | os.PathLike[str]
 
@@ -24,6 +25,11 @@ def is_file(path: StrPath) -> bool:
 
 def is_folder(path: StrPath) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def resolved(path: StrPath) -> Path:
+    """Return the absolute path without links; a link that leads to itself stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def has_long_name(path: StrPath) -> bool:

@@ -32,12 +32,18 @@ _FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "PPM", "PSD"),
     *("QOI", "TIFF", "WEBP"),
 )
+_FORMATS_BY_NAME = {".ico": "ICO", ".pcx": "PCX", ".sgi": "SGI", ".tga": "TGA"}
+"""Formats whose signature is weak, tried only for files with their suffix."""
+
 UNREAD_SUFFIXES = (
-    ".arw", ".cr2", ".cr3", ".dng", ".exr", ".jxl", ".nef", ".orf", ".raf", ".rw2", ".svg",
+    ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".jxl", ".nef", ".orf", ".raf", ".rw2", ".svg",
 )  # fmt: skip
 """Of pictures that cannot be decoded here, or of which a thumbnail alone would be."""
 
 _SEQUENCES = (b"avis", b"hevc", b"hevx", b"msf1")
+_PHOTO_BRANDS = (b"avif", b"heic", b"heim", b"heis", b"heix", b"mif1", b"mif2")
+_PHOTO_SIGNATURES = (b"\x89PNG", b"GIF8", b"8BPS", b"\0\0\0\x0cjP  ", b"II*\0", b"MM\0*")
+_VIDEO_SIGNATURES = (b"\x1aE\xdf\xa3", b"OggS", b"FLV\1", b"\0\0\1\xba")
 # An ICC profile may stand before the chunk that makes a PNG move, and an index of thousands of
 # frames before an AVIF's track for alpha.
 _HEAD_BYTES = 1 << 18
@@ -90,8 +96,23 @@ def read_picture(path: Path) -> Picture | None:
         ) from error
 
 
+def is_photo(path: Path) -> bool | None:
+    """Return whether a file holds a photo, by its first bytes; None if they do not tell.
+
+    An animation is none. JPEG does not tell, since MJPEG videos start in the same way.
+    """
+    head = _head(path)
+    if head[4:8] == b"ftyp":
+        return head[8:12] in _PHOTO_BRANDS
+    if head.startswith(_VIDEO_SIGNATURES) or (head[:4] == b"RIFF" and head[8:11] == b"AVI"):
+        return False
+    if head.startswith(_PHOTO_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return not is_animated(path)
+    return None
+
+
 def is_animated(path: Path) -> bool:
-    """Return whether a file is an animated WebP, PNG or AVIF, or a HEIF sequence.
+    """Return whether a file is an animated GIF, WebP, PNG or AVIF, or a HEIF sequence.
 
     Also return False for a file that cannot be opened.
     """
@@ -100,7 +121,16 @@ def is_animated(path: Path) -> bool:
         _is_animated_webp(head)
         or (head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0])
         or (head[4:8] == b"ftyp" and head[8:12] in _SEQUENCES)
+        or (head.startswith(b"GIF8") and _is_animated_gif(path))
     )
+
+
+def _is_animated_gif(path: Path) -> bool:
+    try:
+        with path.open("rb") as file, open_picture(file) as picture:
+            return bool(getattr(picture, "is_animated", False))
+    except Exception:  # damaged: FFmpeg says what it is
+        return True
 
 
 def needs_repacking(path: Path) -> bool:
@@ -127,17 +157,21 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def open_picture(file: BinaryIO) -> Pillow.Image:
+def open_picture(file: BinaryIO, suffix: str = "") -> Pillow.Image:
     """Read a photo's header with Pillow, without Pillow's own size limit.
 
+    Args:
+        suffix: of the file's name, for formats that their first bytes do not tell.
     Raises:
         PIL.UnidentifiedImageError: Pillow does not know the format; foreign data can raise others.
     """
     _register_heif()
+    named = _FORMATS_BY_NAME.get(suffix.lower())
+    formats = _FORMATS if named is None else (*_FORMATS, named)
     with _pillow_limit:
         usual, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
         try:
-            return Pillow.open(file, formats=_FORMATS)
+            return Pillow.open(file, formats=formats)
         finally:
             Pillow.MAX_IMAGE_PIXELS = usual
 
@@ -154,7 +188,7 @@ def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
 
 def _by_pillow(data: bytes, path: Path) -> Picture | None:
     try:
-        picture = open_picture(io.BytesIO(data))
+        picture = open_picture(io.BytesIO(data), path.suffix)
     except Exception as error:  # Pillow's plug-ins can raise any error on foreign data
         log.debug("%s: Pillow cannot open it: %s", path, error)
         return None

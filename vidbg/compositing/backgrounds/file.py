@@ -57,7 +57,7 @@ class FileSpec(BackgroundSpec):
         from vidbg.compositing.blend import flatten
         from vidbg.util.photo_file import is_animated, read_picture
 
-        if self.path.suffix.lower() == ".gif" or is_animated(self.path):
+        if is_animated(self.path):
             return None
         try:
             picture = read_picture(self.path)

@@ -19,7 +19,7 @@ from vidbg.sinks.camera.opaque import OpaqueSink
 from vidbg.sinks.encoding.formats import Encoding, OutputKind, output_kind
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sources import Source
-from vidbg.util.paths import is_file
+from vidbg.util.paths import is_file, resolved
 
 _NUMBER = re.compile(r"%\d*d")  # of a sequence: frame%05d.png
 
@@ -99,7 +99,7 @@ class _Inputs:
             with suppress(OSError):
                 status = path.stat()
                 self._roles.setdefault((status.st_dev, status.st_ino), role)
-            self._folders.setdefault(path.absolute().parent.resolve(), []).append((path, role))
+            self._folders.setdefault(resolved(path.absolute().parent), []).append((path, role))
 
     def check(self, target: Path, job: Job) -> None:
         """Raise ConfigError where writing to the target would replace an input."""
@@ -117,7 +117,7 @@ class _Inputs:
         """Return the role of an input that matches the sequence, such as frame00007.png."""
         parts = [re.escape(part) for part in _NUMBER.split(target.name)]
         pattern = re.compile(r"\d+".join(parts), re.IGNORECASE)
-        neighbours = self._folders.get(target.absolute().parent.resolve(), [])
+        neighbours = self._folders.get(resolved(target.absolute().parent), [])
         return next((role for path, role in neighbours if pattern.fullmatch(path.name)), None)
 
 

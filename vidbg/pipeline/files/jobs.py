@@ -14,7 +14,7 @@ from vidbg.errors import ConfigError, SourceError
 from vidbg.sinks.encoding.formats import CONTAINERS
 from vidbg.sinks.encoding.formats import PICTURE_SUFFIXES as WRITTEN_PICTURES
 from vidbg.sources.files.images_source import PICTURE_SUFFIXES, is_picture
-from vidbg.util.paths import exists, is_file, is_folder
+from vidbg.util.paths import exists, is_file, is_folder, resolved
 
 PIPE = "-"
 
@@ -118,7 +118,7 @@ def _jobs_of(source: str, output: str | None, transparent: bool) -> list[Job]:
         return [_pipe_job(output)]
     path = Path(source)
     if is_folder(path):
-        named = path if path.name not in ("", "..") else path.resolve()
+        named = path if path.name not in ("", "..") else resolved(path)
         return _batch(_files_of(source), output or f"{named}{SUFFIX_ADDED}", transparent)
     if not exists(path) and glob.has_magic(source):
         return _batch(_files_of(source), output, transparent)
@@ -203,7 +203,7 @@ def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
 
 def folded(path: Path) -> str:
     """Normalize a path so that names that some file systems treat as the same compare equal."""
-    return unicodedata.normalize("NFC", str(path.parent.resolve() / path.name)).casefold()
+    return unicodedata.normalize("NFC", str(resolved(path.parent) / path.name)).casefold()
 
 
 def _result_name(path: Path, transparent: bool, added: str = "") -> str:

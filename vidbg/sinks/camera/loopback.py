@@ -11,6 +11,7 @@ from typing import Literal
 
 from vidbg.platform.video_nodes import Capability, OpenNode, VideoNode, capability, content, holders
 from vidbg.sinks.camera.loopback_node import keeps_format
+from vidbg.util.paths import resolved
 
 MODPROBE = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=vidbg video_nr=10"
 """Loads the module as browsers need it: the device is shown as a camera only while written to."""
@@ -98,7 +99,7 @@ class LoopbackFacts:
 
     def node(self, device: str) -> LoopbackNode | None:
         """Return the device at this path, which may be a link."""
-        target = str(Path(device).resolve())
+        target = str(resolved(device))
         return next((node for node in self.nodes if node.device == target), None)
 
     @property

@@ -14,6 +14,7 @@ from vidbg.sources.camera import v4l2
 from vidbg.sources.camera.camera_mode import PixelFormat
 from vidbg.sources.camera.camera_source import READ_TIMEOUT_S, CameraSource, list_cameras
 from vidbg.sources.camera.v4l2 import CameraInfo
+from vidbg.util.paths import resolved
 
 OUR_LABEL = "vidbg"
 """How the virtual camera is labelled that vidbg's own advice makes (see sinks.loopback)."""
@@ -133,7 +134,7 @@ def find_camera(device: int | str, cameras: Sequence[CameraInfo]) -> CameraInfo:
 
 
 def _at(path: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
-    target = str(Path(path).resolve())  # /dev/v4l/by-id/... are links
+    target = str(resolved(path))  # /dev/v4l/by-id/... are links
     for camera in cameras:
         if camera.device == target:
             return camera

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from vidbg.errors import SourceError
@@ -20,6 +19,7 @@ from vidbg.sources.camera import v4l2
 from vidbg.sources.camera.camera_mode import CameraMode, PixelFormat, read_back, request, wanted
 from vidbg.sources.camera.v4l2 import CameraInfo
 from vidbg.util.lifecycle import Closeable
+from vidbg.util.paths import resolved
 
 READ_TIMEOUT_S = 2.0
 """A camera is frozen that gives nothing for so long; the slowest modes give 5 pictures a second."""
@@ -204,7 +204,7 @@ def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:
     if platform == "linux":
         number = isinstance(device, int) or device.isdecimal()
         path = f"/dev/video{device}" if number else str(device)
-        return path, str(Path(path).resolve())  # /dev/v4l/by-id/... are links
+        return path, str(resolved(path))  # /dev/v4l/by-id/... are links
     if isinstance(device, int) or device.isdecimal():
         return str(device), int(device)
     raise SourceError(

@@ -10,14 +10,14 @@ from pathlib import Path
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.util.lifecycle import Closeable
-from vidbg.util.photo_file import UNREAD_SUFFIXES, Picture, is_animated, read_picture
+from vidbg.util.photo_file import UNREAD_SUFFIXES, Picture, is_photo, read_picture
 
 PICTURE_SUFFIXES = (
-    ".avif", ".bmp", ".dib", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg",
-    ".jpf", ".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi", ".tif", ".tiff",
-    ".webp",
+    ".avif", ".bmp", ".dib", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe",
+    ".jpeg", ".jpf", ".jpg", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd",
+    ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""Suffixes of the pictures that ImagesSource reads, in lower case."""
+"""Suffixes of the pictures that ImagesSource reads, in lower case. A GIF's frames decide it."""
 
 
 class ImagesSource(Closeable):
@@ -68,8 +68,15 @@ class ImagesSource(Closeable):
 
 
 def is_picture(path: Path) -> bool:
-    """Return whether a name is a photo's; an animated WebP, PNG or AVIF counts as a video."""
-    return path.suffix.lower() in (*PICTURE_SUFFIXES, *UNREAD_SUFFIXES) and not is_animated(path)
+    """Return whether a file is a photo: by its content if that tells, or else by its name.
+
+    An animated GIF, WebP, PNG or AVIF counts as a video.
+    """
+    suffix = path.suffix.lower()
+    if suffix in UNREAD_SUFFIXES:
+        return True
+    by_content = is_photo(path)
+    return suffix in PICTURE_SUFFIXES if by_content is None else by_content
 
 
 def _read(path: Path) -> Picture:
