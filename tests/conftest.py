@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from nodes import FakeLoopback, FakePyvirtualcam, Kernel
+from running import Cli, Run, running
 
 from vidbg.cli import leaving
 from vidbg.cli.app import main
@@ -113,3 +114,21 @@ def vidbg(
         return (int(ended.value.code or 0), *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A run in another process."""
+    with running(tmp_path_factory.mktemp("run")) as own:
+        yield own
+
+
+@pytest.fixture
+def ctl(run: Run, vidbg: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    """Runs `vidbg ctl`, and sets the settings back afterwards."""
+    for name, value in run.environment.items():
+        if name.startswith("XDG_"):
+            monkeypatch.setenv(name, value)
+    yield lambda *arguments: vidbg("ctl", *arguments)
+    if run.process.poll() is None:
+        assert vidbg("ctl", "reset") == (0, "", "")

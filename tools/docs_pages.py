@@ -2,6 +2,7 @@
 
 - options.md and commands.md come from the command line itself, so they cannot fall behind it.
 - python.md lists the public names of `vidbg` where it says `<!-- public names -->`.
+- api.md describes the HTTP API where it says `<!-- api reference -->`.
 - contributing.md, changelog.md, training.md and training-log.md are files outside docs/.
 
 `make docs` runs them; mkdocs.yml names this file under `hooks`.
@@ -21,6 +22,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import vidbg
+from tools.docs_api import api_reference
 from vidbg.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +36,7 @@ OUTSIDE = {
 """Pages by the files that they are made of, relative to the repository."""
 
 PUBLIC_NAMES = "<!-- public names -->"
+API_REFERENCE = "<!-- api reference -->"
 
 _LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -58,6 +61,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         page.edit_url = None
         return markdown
     text = relinked(markdown, Path("docs"), config.extra["repository"], only="../")
+    if API_REFERENCE in text:
+        text = text.replace(API_REFERENCE, api_reference())
     return text.replace(PUBLIC_NAMES, public_names())
 
 

@@ -3,69 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
+from running import Cli, Run
 
 from vidbg.cli.app import app
 
 pytest.importorskip("aiohttp")
-
-Cli = Callable[..., tuple[int, str, str]]
-
-
-@dataclass
-class Run:
-    """A run in another process, whose camera is synthetic."""
-
-    process: subprocess.Popen[str]
-    environment: dict[str, str]
-    url: str
-    backgrounds: Path
-
-    @property
-    def address(self) -> str:
-        return self.url.partition("/?")[0]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    home = tmp_path_factory.mktemp("run")
-    folder = home / "backgrounds"
-    folder.mkdir()
-    for name, colour in (("red wall.png", (20, 20, 200)), ("blue.png", (200, 20, 20))):
-        cv2.imwrite(str(folder / name), np.full((90, 160, 3), colour, np.uint8))
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("VIDBG_")}
-    environment |= {f"XDG_{kind}_HOME": str(home / kind) for kind in ("STATE", "CONFIG", "DATA")}
-    command = [sys.executable, "-m", "vidbg", "run", "-c", "synthetic", "-o", "none"]
-    command += ["--size", "320x240", "-b", "green", "--panel", "0", "--backgrounds", str(folder)]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        url = next(line.partition(": ")[2].strip() for line in lines if line.startswith("panel: "))
-        threading.Thread(target=list, args=(lines,), daemon=True).start()
-        yield Run(process, environment, url, folder)
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.fixture
-def ctl(run: Run, vidbg: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
-    """Runs `vidbg ctl`, and sets the settings back afterwards."""
-    for name, value in run.environment.items():
-        if name.startswith("XDG_"):
-            monkeypatch.setenv(name, value)
-    yield lambda *arguments: vidbg("ctl", *arguments)
-    assert vidbg("ctl", "reset") == (0, "", "")
 
 
 def state(ctl: Cli) -> Any:

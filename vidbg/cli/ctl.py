@@ -83,6 +83,8 @@ def _facts(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "state", now["words"] + (f": {now['reason']}" if now["reason"] else "")
         latency = "" if now["latency_ms"] is None else f"{now['latency_ms']:.0f} ms, "
         yield "speed", f"{now['fps']:.1f} FPS, {latency}{now['cpu_percent']:.0f} % of a core"
+    if state["profile"] is not None:
+        yield "profile", state["profile"]
     if state["room_on_air"]:
         yield "room", "YOUR REAL ROOM IS ON AIR"
     if state["background"] is not None:
@@ -422,14 +424,23 @@ def profile(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(autocompletion=completion.profiles)],
     save: Annotated[bool, typer.Option("--save", help="Save the settings of now as it.")] = False,
+    rename: Annotated[
+        str | None, typer.Option("--rename", metavar="NAME", help="Give it another name.")
+    ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete it.")] = False,
 ) -> None:
-    """Use the settings of a profile; --save and --delete make and remove one."""
-    if save and delete:
-        raise ConfigError("--save and --delete at once; give one of them")
-    path = f"/profiles/{quote(name, safe='')}"
-    method = "PUT" if save else "DELETE" if delete else "POST"
-    client_of(ctx).ask(method, path if save or delete else f"{path}/apply")
+    """Use the settings of a profile, or save, rename or delete it."""
+    if save + delete + (rename is not None) > 1:
+        raise ConfigError("--save, --rename and --delete exclude one another; give one of them")
+    client, path = client_of(ctx), f"/profiles/{quote(name, safe='')}"
+    if save:
+        client.ask("PUT", path)
+    elif delete:
+        client.ask("DELETE", path)
+    elif rename is not None:
+        client.ask("POST", f"{path}/rename", {"name": rename})
+    else:
+        client.ask("POST", f"{path}/apply")
 
 
 # --- the run --------------------------------------------------------------------------------------
@@ -449,6 +460,15 @@ def open_(
         typer.echo(client.page)
     else:
         open_page(client)
+
+
+@ctl.command()
+def token(ctx: typer.Context) -> None:
+    """Print the token, a secret, for programs that send HTTP requests themselves."""
+    client = client_of(ctx)
+    if not client.token:
+        raise VidbgError(f"the token of {client.address} is not known here; give --url with it")
+    typer.echo(client.token)
 
 
 @ctl.command()
