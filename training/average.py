@@ -18,7 +18,7 @@ import typer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.data import find_sets
+from training.data.picture_sets import find_sets
 from training.lineage import write_mixture
 from training.log import one_line
 from training.validate import Scores, score_set, summary

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import PictureSet, find_sets, read_sample
+from training.data.picture_sets import PictureSet, find_sets, read_sample
 from training.metrics import boundary_f, dtssd, flicker, mad, mse, segmentation_scores
 from training.validate import OVERALL, Scores, mean_scores
 from vidbg.config import MattingConfig

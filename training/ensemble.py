@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import typer
 
-from training.data import SUFFIXES, PictureSet, Sample, find_sets, keep, read_sample
+from training.data.picture_sets import SUFFIXES, PictureSet, Sample, find_sets, keep, read_sample
 from training.metrics import THRESHOLD, segmentation_scores
 from training.predict import Infer, predict
 from vidbg.errors import ConfigError

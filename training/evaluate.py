@@ -23,7 +23,7 @@ import cv2
 import typer
 
 from training.clips import score_states
-from training.data import PictureSet, find_sets
+from training.data.picture_sets import PictureSet, find_sets
 from training.predict import Remembering, bare, served
 from training.recovery import WRONG, score_recovery
 from training.scoring import Scored, group, mean_by_set, score_pictures

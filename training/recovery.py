@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.clips import FRAME_RATE
-from training.data import PictureSet, find_sets, read_sample
+from training.data.picture_sets import PictureSet, find_sets, read_sample
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha
 from vidbg.matting.backends import Backend

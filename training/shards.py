@@ -3,7 +3,7 @@
 ::
 
     pack     picture sets into tar files under a size, and a list of them, shards.json
-    unpack   tar files, checked against the list, back into folders as training.data reads them
+    unpack   tar files, checked against the list, back into folders that training reads
     missing  the tar files that are still to come
     split    any file into pieces under a size, and a list of them, pieces.json
     join     the pieces, checked against the list, back into the file
@@ -25,7 +25,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from training.data import PictureSet, Sample, find_sets, read_sample
+from training.data.picture_sets import PictureSet, Sample, find_sets, read_sample
 from training.pieces import (
     Part,
     join,

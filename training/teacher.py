@@ -20,9 +20,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from training.augment import COMPOSITES
-from training.batches import to_input
-from training.data import PictureSet
+from training.data.batches import to_input
+from training.data.picture_sets import PictureSet
+from training.data.scenes import COMPOSITES
 from vidbg.errors import ConfigError
 from vidbg.matting.backends import load_backend
 from vidbg.matting.engines import CARDS, engine_file

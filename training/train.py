@@ -23,9 +23,8 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
 from training import losses
-from training.augment import AugmentConfig, SceneMaker
-from training.batches import SIZES, Batches
-from training.data import (
+from training.data.batches import SIZES, Batches
+from training.data.picture_sets import (
     PictureSet,
     find_sets,
     find_unlabelled,
@@ -34,6 +33,7 @@ from training.data import (
     split_by_names,
     split_set,
 )
+from training.data.scenes import AugmentConfig, SceneMaker
 from training.ensemble import keep_agreeing, read_agreement
 from training.lineage import RECIPE, origin
 from training.teacher import COARSE_TRUST, SHIPPED, TRUST, teacher_file, trust_by_set

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training.data import read_sample
+from training.data.picture_sets import read_sample
 from training.predict import Predict
 from training.scoring import Scored
 from vidbg.compositing import composite_foreground

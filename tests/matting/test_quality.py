@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.data import find_sets, read_sample
+from training.data.picture_sets import find_sets, read_sample
 from training.metrics import mad
 from training.validate import score_set
 from vidbg.frame import Image

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from training.augment import AugmentConfig, Layer, Role, Scene, SceneMaker
-from training.contrast import backlight, camouflage
-from training.damage import smear
-from training.data import PictureSet, find_sets, sampling_weights
-from training.objects import Box, Place, person_box, place_object
+from training.data.contrast import backlight, camouflage
+from training.data.degradations import smear
+from training.data.objects import Box, Place, person_box, place_object
+from training.data.picture_sets import PictureSet, find_sets, sampling_weights
+from training.data.scenes import AugmentConfig, Layer, Role, Scene, SceneMaker
 from vidbg.errors import ConfigError
 
 IDENTITY = np.eye(2, 3)

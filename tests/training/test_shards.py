@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from training.data import find_sets, read_sample
+from training.data.picture_sets import find_sets, read_sample
 from training.pieces import PIECES, join, read_list, split
 from training.shards import SHARDS, app, missing, pack, unpack, unpack_all
 from vidbg.errors import ConfigError

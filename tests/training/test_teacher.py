@@ -22,10 +22,10 @@ from typer.testing import CliRunner, Result  # noqa: E402
 
 from training import teacher as teacher_module  # noqa: E402
 from training import train  # noqa: E402
-from training.augment import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
-from training.batches import Batches, render_with_view, to_input  # noqa: E402
 from training.checkpoint import save_weights  # noqa: E402
-from training.data import find_sets, find_unlabelled, sampling_weights  # noqa: E402
+from training.data.batches import Batches, render_with_view, to_input  # noqa: E402
+from training.data.picture_sets import find_sets, find_unlabelled, sampling_weights  # noqa: E402
+from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.teacher import (  # noqa: E402
     COARSE_TRUST,
     TRUST,

@@ -21,9 +21,9 @@ from torch import Tensor  # noqa: E402
 from typer.testing import CliRunner, Result  # noqa: E402
 
 from training import ensemble as training_ensemble  # noqa: E402
-from training.augment import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
-from training.batches import Batches  # noqa: E402
-from training.data import (  # noqa: E402
+from training.data.batches import Batches  # noqa: E402
+from training.data.framing import Framing, Window, frame_person, placing  # noqa: E402
+from training.data.picture_sets import (  # noqa: E402
     find_sets,
     keep_decoded,
     read_sample,
@@ -31,8 +31,9 @@ from training.data import (  # noqa: E402
     split_by_names,
     split_set,
 )
+from training.data.priors import NONE_SHARE, OWN_SHARE, disturbed, own_priors  # noqa: E402
+from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.ensemble import ensemble, keep_agreeing, mend, read_agreement  # noqa: E402
-from training.framing import Framing, Window, frame_person, placing  # noqa: E402
 from training.losses import (  # noqa: E402
     WEIGHTS,
     gradient_loss,
@@ -41,7 +42,6 @@ from training.losses import (  # noqa: E402
     soft_jaccard_loss,
     temporal_loss,
 )
-from training.priors import NONE_SHARE, OWN_SHARE, disturbed, own_priors  # noqa: E402
 from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
 from training.trainer import warm_ema  # noqa: E402
 from training.validate import summary  # noqa: E402
@@ -69,7 +69,7 @@ def test_masks_take_the_pictures_size(sets: Path) -> None:
 def test_decoded_pictures_are_kept_and_the_same(
     sets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import data
+    from training.data import picture_sets as data
 
     monkeypatch.setattr(data, "_decoded", {})
     found = find_sets(sets)
@@ -393,7 +393,8 @@ SMALL = ("--size", "64x64", "--size", "32x64")
 def test_one_command_trains_logs_and_resumes(
     sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import data, train
+    from training import train
+    from training.data import picture_sets as data
 
     monkeypatch.setattr(train, "signal", _NoSignals())
     monkeypatch.setattr(data, "_decoded", {})

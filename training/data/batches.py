@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.augment import Scene, SceneMaker
-from training.priors import disturbed
+from training.data.priors import disturbed
+from training.data.scenes import Scene, SceneMaker
 from vidbg.frame import Image
 from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD, SIZE_DIVISOR
 

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.contrast import backlight, camouflage
-from training.damage import damage, gaussian, relight, smear
-from training.data import Mask, PictureSet, read_sample, sampling_weights
-from training.framing import (
+from training.data.contrast import backlight, camouflage
+from training.data.degradations import damage, gaussian, relight, smear
+from training.data.framing import (
     Framing,
     Matrix,
     anywhere,
@@ -30,7 +29,8 @@ from training.framing import (
     placing,
     small_motion,
 )
-from training.objects import Box, Place, person_box, place_object
+from training.data.objects import Box, Place, person_box, place_object
+from training.data.picture_sets import Mask, PictureSet, read_sample, sampling_weights
 from vidbg.compositing.foreground import estimate_foreground
 from vidbg.frame import Image
 

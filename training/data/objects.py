@@ -12,8 +12,8 @@ from enum import Enum, auto
 import numpy as np
 from numpy.random import Generator
 
-from training.data import Mask
-from training.framing import Matrix
+from training.data.framing import Matrix
+from training.data.picture_sets import Mask
 
 
 class Place(Enum):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.data import Mask
-from training.framing import small_motion
+from training.data.framing import small_motion
+from training.data.picture_sets import Mask
 
 NONE_SHARE = 0.35
 

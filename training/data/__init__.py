@@ -1,0 +1,1 @@
+"""Training data: picture sets, scenes made from them, batches."""
