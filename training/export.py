@@ -28,13 +28,13 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from training.checkpoint import save_weights
 from training.data.batches import SIZES, to_input
 from training.data.picture_sets import find_sets, sampling_weights
 from training.data.priors import disturbed
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.evaluate import score_engine
 from training.lineage import read_recipe, saw_priors, told_once
+from training.model.checkpoint import save_weights
 from training.onnx_graphs import NetworkGraphs, load_network, write_graph
 from training.predict import bare
 from training.quantised_graphs import activation_ranges, open_as_it_stands

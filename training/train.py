@@ -22,7 +22,6 @@ import typer
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
-from training import losses
 from training.data.batches import SIZES, Batches
 from training.data.picture_sets import (
     PictureSet,
@@ -34,9 +33,11 @@ from training.data.picture_sets import (
     split_set,
 )
 from training.data.scenes import AugmentConfig, SceneMaker
+from training.data.trust import COARSE_TRUST, TRUST, trust_by_set
 from training.ensemble import keep_agreeing, read_agreement
 from training.lineage import RECIPE, origin
-from training.teacher import COARSE_TRUST, SHIPPED, TRUST, teacher_file, trust_by_set
+from training.losses import matting_loss as losses
+from training.model.teacher import SHIPPED, teacher_file
 from training.trainer import NETWORKS, TrainConfig, Trainer
 from vidbg.errors import ConfigError
 

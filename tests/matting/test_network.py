@@ -12,8 +12,8 @@ pytest.importorskip("torchvision")
 
 from torchvision.models import resnet50  # noqa: E402
 
-from training.checkpoint import load_init, save_weights  # noqa: E402
-from training.losses import matting_loss  # noqa: E402
+from training.losses.matting_loss import matting_loss  # noqa: E402
+from training.model.checkpoint import load_init, save_weights  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402
 
 

@@ -18,8 +18,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 from training import clips, evaluate  # noqa: E402
-from training.checkpoint import save_weights  # noqa: E402
 from training.data.picture_sets import find_sets  # noqa: E402
+from training.model.checkpoint import save_weights  # noqa: E402
 from training.predict import Remembering, bare, served  # noqa: E402
 from training.scoring import mean_by_set, score_pictures  # noqa: E402
 from training.worst import SHEET_WIDTH, worst, worst_sheet  # noqa: E402

@@ -12,8 +12,8 @@ pytest.importorskip("torchvision")
 from safetensors.torch import load_file  # noqa: E402
 from torchvision.models import resnet50  # noqa: E402
 
-from training.checkpoint import save_weights  # noqa: E402
-from training.seed_network import SeedNetwork  # noqa: E402
+from training.model.checkpoint import save_weights  # noqa: E402
+from training.model.seed_network import SeedNetwork  # noqa: E402
 
 functional = torch.nn.functional
 

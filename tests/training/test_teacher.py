@@ -20,20 +20,15 @@ from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor  # noqa: E402
 from typer.testing import CliRunner, Result  # noqa: E402
 
-from training import teacher as teacher_module  # noqa: E402
 from training import train  # noqa: E402
-from training.checkpoint import save_weights  # noqa: E402
 from training.data.batches import Batches, render_with_view, to_input  # noqa: E402
 from training.data.picture_sets import find_sets, find_unlabelled, sampling_weights  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
-from training.teacher import (  # noqa: E402
-    COARSE_TRUST,
-    TRUST,
-    Teacher,
-    mix_targets,
-    shrink_alpha,
-    trust_by_set,
-)
+from training.data.trust import COARSE_TRUST, TRUST, trust_by_set  # noqa: E402
+from training.losses.distillation import mix_targets, shrink_alpha  # noqa: E402
+from training.model import teacher as teacher_module  # noqa: E402
+from training.model.checkpoint import save_weights  # noqa: E402
+from training.model.teacher import Teacher  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 from vidbg.matting.backends.constant import ConstantBackend  # noqa: E402
 from vidbg.matting.backends.pytorch import PyTorchBackend  # noqa: E402

@@ -34,7 +34,7 @@ from training.data.picture_sets import (  # noqa: E402
 from training.data.priors import NONE_SHARE, OWN_SHARE, disturbed, own_priors  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.ensemble import ensemble, keep_agreeing, mend, read_agreement  # noqa: E402
-from training.losses import (  # noqa: E402
+from training.losses.matting_loss import (  # noqa: E402
     WEIGHTS,
     gradient_loss,
     laplacian_loss,

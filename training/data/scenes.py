@@ -31,6 +31,7 @@ from training.data.framing import (
 )
 from training.data.objects import Box, Place, person_box, place_object
 from training.data.picture_sets import Mask, PictureSet, read_sample, sampling_weights
+from training.data.trust import COMPOSITES
 from vidbg.compositing.foreground import estimate_foreground
 from vidbg.frame import Image
 
@@ -57,10 +58,6 @@ class AugmentConfig:
     whole_framing: float = 0.35
     still: float = 0.4
     """Of the layers of a clip: they do not move."""
-
-
-COMPOSITES = "composites"
-"""In place of a set's name: scenes with pasted people, wherever they are from."""
 
 
 class Role(Enum):
@@ -211,8 +208,8 @@ class SceneMaker:
             other backgrounds, and their scenes are marked.
         plain: names of sets shot before plain backdrops. They are always put on other backgrounds,
             for a network must not learn that people stand before plain walls.
-        trust: a teacher's share of the target by set, as `training.teacher.trust_by_set` gives it;
-            None for no teacher. A set without labels needs one, and is shown as it is.
+        trust: a teacher's share of the target by set, as `trust_by_set` gives it; None for no
+            teacher. A set without labels needs one, and is shown as it is.
     """
 
     def __init__(

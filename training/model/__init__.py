@@ -1,0 +1,1 @@
+"""Networks in training: weights on disk, the baseline, the teacher."""
