@@ -19,9 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.data.picture_sets import find_sets
+from training.evaluate.quick_scores import Scores, score_set, summary
 from training.lineage import write_mixture
 from training.log import one_line
-from training.validate import Scores, score_set, summary
 from vidbg.errors import ConfigError
 from vidbg.matting.backends.pytorch import PyTorchBackend
 

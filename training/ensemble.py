@@ -22,8 +22,8 @@ import numpy as np
 import typer
 
 from training.data.picture_sets import SUFFIXES, PictureSet, Sample, find_sets, keep, read_sample
-from training.metrics import THRESHOLD, segmentation_scores
-from training.predict import Infer, predict
+from training.evaluate.metrics import THRESHOLD, segmentation_scores
+from training.evaluate.predict import Infer, predict
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import load_backend, parse_engine

@@ -32,16 +32,16 @@ from training.data.batches import SIZES, to_input
 from training.data.picture_sets import find_sets, sampling_weights
 from training.data.priors import disturbed
 from training.data.scenes import AugmentConfig, SceneMaker
-from training.evaluate import score_engine
+from training.evaluate.command import score_engine
+from training.evaluate.picture_scores import mean_by_set, score_pictures
+from training.evaluate.predict import bare
+from training.evaluate.quick_scores import Scores
 from training.lineage import read_recipe, saw_priors, told_once
 from training.model.checkpoint import save_weights
 from training.onnx_graphs import NetworkGraphs, load_network, write_graph
-from training.predict import bare
 from training.quantised_graphs import activation_ranges, open_as_it_stands
 from training.saturation import limit_weights
-from training.scoring import mean_by_set, score_pictures
 from training.shipped_graphs import typed_files, write_card
-from training.validate import Scores
 from vidbg.frame import Alpha
 from vidbg.matting.backends.openvino import import_openvino
 from vidbg.matting.engines import CARDS, Cards, engine_folder, file_hash

@@ -23,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from training.data.batches import Batch, Views, to_input
 from training.data.picture_sets import PictureSet
 from training.data.priors import own_priors
+from training.evaluate.quick_scores import score_set, summary
 from training.log import TrainingLog, log_row, one_line
 from training.losses.distillation import mix_targets, shrink_alpha
 from training.losses.matting_loss import matting_loss, temporal_loss
@@ -30,7 +31,6 @@ from training.model.checkpoint import load_init, load_state, save_state, save_we
 from training.model.seed_network import SeedNetwork
 from training.model.teacher import Teacher
 from training.schedule import Plateau, cosine, warmup
-from training.validate import score_set, summary
 from vidbg.matting import networks
 from vidbg.matting.network import AlphaNetwork
 

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("torch")
 
 from training.data.picture_sets import find_sets, read_sample
-from training.metrics import mad
-from training.validate import score_set
+from training.evaluate.metrics import mad
+from training.evaluate.quick_scores import score_set
 from vidbg.frame import Image
 from vidbg.matting import preprocess
 from vidbg.matting.backends import load_backend

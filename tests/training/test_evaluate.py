@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from training import clips, evaluate  # noqa: E402
 from training.data.picture_sets import find_sets  # noqa: E402
+from training.evaluate import clip_scores, command  # noqa: E402
+from training.evaluate.picture_scores import mean_by_set, score_pictures  # noqa: E402
+from training.evaluate.predict import Remembering, bare, served  # noqa: E402
+from training.evaluate.worst_cases import SHEET_WIDTH, worst_cases, worst_sheet  # noqa: E402
 from training.model.checkpoint import save_weights  # noqa: E402
-from training.predict import Remembering, bare, served  # noqa: E402
-from training.scoring import mean_by_set, score_pictures  # noqa: E402
-from training.worst import SHEET_WIDTH, worst, worst_sheet  # noqa: E402
 from vidbg.matting.backends.constant import ConstantBackend  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402
 
@@ -46,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*words: object) -> str:
     app = typer.Typer()
-    app.command()(evaluate.main)
+    app.command()(command.main)
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     return result.output
@@ -65,7 +65,7 @@ def bright(batch: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_pictures_and_clips_become_tables_json_and_sheets(
     sets: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "load_backend", lambda *_: ConstantBackend(bright))
+    monkeypatch.setattr(command, "load_backend", lambda *_: ConstantBackend(bright))
     out = tmp_path / "scores"
     words = ["--data", sets, "--clips", clip, "--engine", "cpu:int8", "--out", out, "--worst", 5]
     shown = run(*words, "--pixels", PIXELS, "--pixels", 2 * PIXELS)
@@ -78,7 +78,7 @@ def test_pictures_and_clips_become_tables_json_and_sheets(
         assert set(result["scores"]["rooms"]) == {"false_person", "person_share"}
         assert result["scores"]["overall"] == pytest.approx(overall_of_rows(result))
         assert [row["set"] for row in result["rows"]].count("cutouts") == 4
-    assert [r["alpha"] for r in record["clips"]] == list(clips.STATES) * 2
+    assert [r["alpha"] for r in record["clips"]] == list(clip_scores.STATES) * 2
     assert set(record["clips"][0]["scores"]["disk"]) == CLIP_SCORES
     table = (out / "scores.md").read_text(encoding="utf-8")
     assert table in shown
@@ -113,8 +113,8 @@ def test_trained_weights_are_scored_in_place_of_engines(sets: Path, tmp_path: Pa
 
 def test_score_engine_gives_every_set_and_all(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = ConstantBackend(1.0)
-    monkeypatch.setattr(evaluate, "load_backend", lambda *_: backend)
-    scores = evaluate.score_engine("cpu:int8", find_sets(sets), PIXELS)
+    monkeypatch.setattr(command, "load_backend", lambda *_: backend)
+    scores = command.score_engine("cpu:int8", find_sets(sets), PIXELS)
     assert set(scores["overall"]) == PERSON_SCORES
     assert scores["overall"]["recall"] == 1
     assert scores["rooms"] == {"false_person": 1.0, "person_share": 1.0}
@@ -159,9 +159,13 @@ def test_the_worst_come_first_and_the_faultless_not_at_all(sets: Path) -> None:
     found = find_sets(sets)
     predict = bare(ConstantBackend(1.0), PIXELS)
     people = score_pictures(predict, [s for s in found if s.name == "people"])
-    assert [row.sample.image.stem for row in worst(people, 3)] == ["0", "1", "2"]  # small disks
+    assert [row.sample.image.stem for row in worst_cases(people, 3)] == [
+        "0",
+        "1",
+        "2",
+    ]  # small disks
     empty = bare(ConstantBackend(0.0), PIXELS)
-    assert worst(score_pictures(empty, [s for s in found if not s.people]), 3) == []
+    assert worst_cases(score_pictures(empty, [s for s in found if not s.people]), 3) == []
 
 
 def test_errors_are_red_where_background_is_kept_and_blue_where_the_person_is_missing(
@@ -170,7 +174,7 @@ def test_errors_are_red_where_background_is_kept_and_blue_where_the_person_is_mi
     found = [s for s in find_sets(sets) if s.name == "people"]
     for value, channel in ((1.0, 2), (0.0, 0)):
         predict = bare(ConstantBackend(value), PIXELS)
-        rows = worst(score_pictures(predict, found), 2)
+        rows = worst_cases(score_pictures(predict, found), 2)
         colours = worst_sheet(predict, rows, "a title").astype(np.int16)
         others = np.delete(colours, [1, channel], axis=2)[..., 0]
         assert np.count_nonzero(colours[..., channel] - others > 150) > 1000

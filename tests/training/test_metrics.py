@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from training.metrics import (
+from training.evaluate.metrics import (
     boundary_f,
     conn,
     dtssd,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.recovery import AT_FRAME, WRONG, score_recovery
+from training.evaluate.prior_recovery import AT_FRAME, WRONG, score_recovery
 from vidbg.matting.backends.constant import ConstantBackend
 
 FRAMES = AT_FRAME + 12

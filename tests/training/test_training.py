@@ -34,6 +34,7 @@ from training.data.picture_sets import (  # noqa: E402
 from training.data.priors import NONE_SHARE, OWN_SHARE, disturbed, own_priors  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.ensemble import ensemble, keep_agreeing, mend, read_agreement  # noqa: E402
+from training.evaluate.quick_scores import summary  # noqa: E402
 from training.losses.matting_loss import (  # noqa: E402
     WEIGHTS,
     gradient_loss,
@@ -44,7 +45,6 @@ from training.losses.matting_loss import (  # noqa: E402
 )
 from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
 from training.trainer import warm_ema  # noqa: E402
-from training.validate import summary  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 from vidbg.matting.backends.constant import ConstantBackend  # noqa: E402
 

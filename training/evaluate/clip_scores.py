@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.picture_sets import PictureSet, find_sets, read_sample
-from training.metrics import boundary_f, dtssd, flicker, mad, mse, segmentation_scores
-from training.validate import OVERALL, Scores, mean_scores
+from training.evaluate.metrics import boundary_f, dtssd, flicker, mad, mse, segmentation_scores
+from training.evaluate.quick_scores import OVERALL, Scores, mean_scores
 from vidbg.config import MattingConfig
 from vidbg.matting.backends import Backend
 from vidbg.matting.video_matting import VideoMatting

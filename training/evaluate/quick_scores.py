@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from training.data.picture_sets import Mask, PictureSet, read_sample
-from training.metrics import boundary_f, is_false_person, mad, segmentation_scores
-from training.predict import Infer, predict
+from training.evaluate.metrics import boundary_f, is_false_person, mad, segmentation_scores
+from training.evaluate.predict import Infer, predict
 from vidbg.frame import Alpha
 
 Scores = dict[str, float]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.data.picture_sets import PictureSet, Sample, read_sample
-from training.metrics import conn, grad, is_false_person, mse, person_share
-from training.predict import Predict
-from training.validate import OVERALL, Scores, mean_scores, score_picture
+from training.evaluate.metrics import conn, grad, is_false_person, mse, person_share
+from training.evaluate.predict import Predict
+from training.evaluate.quick_scores import OVERALL, Scores, mean_scores, score_picture
 from vidbg.frame import Alpha
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.clips import FRAME_RATE
 from training.data.picture_sets import PictureSet, find_sets, read_sample
+from training.evaluate.clip_scores import FRAME_RATE
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha
 from vidbg.matting.backends import Backend

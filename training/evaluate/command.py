@@ -3,7 +3,7 @@
 `python -m training.evaluate --data DATA/val --clips DATA/testclips --engine cpu:int8`
 
 Pictures are scored twice: `bare`, the network's alpha resized bilinearly, and `served`, what the
-program makes of it without a past. Clips are scored in each of `clips.STATES`.
+program makes of it without a past. Clips are scored in each of `clip_scores.STATES`.
 Written are scores.md, the tables; scores.json, the same and every picture's scores; worst.png, the
 worst pictures with people; and worst-SET.png for each set.
 """
@@ -22,13 +22,13 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from training.clips import score_states
 from training.data.picture_sets import PictureSet, find_sets
-from training.predict import Remembering, bare, served
-from training.recovery import WRONG, score_recovery
-from training.scoring import Scored, group, mean_by_set, score_pictures
-from training.validate import OVERALL, Scores
-from training.worst import worst, worst_sheet
+from training.evaluate.clip_scores import score_states
+from training.evaluate.picture_scores import Scored, group, mean_by_set, score_pictures
+from training.evaluate.predict import Remembering, bare, served
+from training.evaluate.prior_recovery import WRONG, score_recovery
+from training.evaluate.quick_scores import OVERALL, Scores
+from training.evaluate.worst_cases import worst_cases, worst_sheet
 from vidbg.matting.backends import Backend, load_backend, parse_engine
 from vidbg.matting.backends.pytorch import PyTorchBackend
 from vidbg.matting.ladder import USUAL_PIXELS
@@ -87,7 +87,7 @@ class Result:
     Attributes:
         engine: DEVICE:PRECISION, or the file of the weights.
         pixels: of the network's input.
-        alpha: bare or served; of clips, one of `clips.STATES`; of recovery, prior.
+        alpha: bare or served; of clips, one of `clip_scores.STATES`; of recovery, prior.
         scores: by set or clip, and over all.
         rows: the pictures; none for clips.
     """
@@ -171,7 +171,7 @@ def write_sheets(backend: Backend, result: Result, count: int, out: Path) -> Non
     """worst.png over all pictures with people, worst-SET.png for each set."""
     predict = served(backend, result.pixels)
     for name, rows in group(result.rows).items():
-        chosen = worst(rows, count)
+        chosen = worst_cases(rows, count)
         title = (
             f"The worst {len(chosen)} of {len(rows)} pictures, {name}: {result.engine}, "
             f"{result.pixels} pixels, as served; {_mean_line(result.scores[name])}"
@@ -236,7 +236,3 @@ def main(
             if count and name == list(subjects)[-1]:
                 write_sheets(remembering, results["pictures"][-1], count, out)
     typer.echo(write_scores(results, out))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from training.data.picture_sets import read_sample
-from training.predict import Predict
-from training.scoring import Scored
+from training.evaluate.picture_scores import Scored
+from training.evaluate.predict import Predict
 from vidbg.compositing import composite_foreground
 from vidbg.frame import Alpha, Image
 
@@ -30,7 +30,7 @@ Tile = tuple[list[str], Panels]
 """Panels under their captions."""
 
 
-def worst(rows: Sequence[Scored], count: int) -> list[Scored]:
+def worst_cases(rows: Sequence[Scored], count: int) -> list[Scored]:
     """The worst of them, at most `count`, the very worst first; none that is without error."""
     return sorted((row for row in rows if row.badness > 0), key=lambda row: -row.badness)[:count]
 
