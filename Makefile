@@ -35,7 +35,7 @@ test: .venv/dev
 # Retraces the ONNX graphs in engines/ after a change to a network's module or to the steps of the
 # full frame on a GPU; weights and scores stay as they are.
 graphs: .venv/dev
-	$(BIN)/python -m training.shipped_graphs
+	$(BIN)/python -m training.export.shipped_graphs
 
 # The page in Debian's Chromium, and axe-core's rules for accessible pages, which ship with nothing.
 AXE := 4.14.1

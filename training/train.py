@@ -34,10 +34,10 @@ from training.data.picture_sets import (
 )
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set
-from training.ensemble import keep_agreeing, read_agreement
 from training.lineage import RECIPE, origin
 from training.losses import matting_loss as losses
 from training.model.teacher import SHIPPED, teacher_file
+from training.tools.ensemble import keep_agreeing, read_agreement
 from training.trainer import NETWORKS, TrainConfig, Trainer
 from vidbg.errors import ConfigError
 
@@ -194,7 +194,8 @@ def main(
     set_weight: Annotated[list[str] | None, typer.Option(help="NAME=WEIGHT of a set.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Name of a set to leave out.")] = None,
     agreement: Annotated[
-        Path | None, typer.Option(help="What training.ensemble wrote of the training pictures.")
+        Path | None,
+        typer.Option(help="What `training.tools.ensemble judge` wrote of the training sets."),
     ] = None,
     min_agreement: Annotated[
         float, typer.Option(help="IoU with the ensemble below which a picture is left out.")

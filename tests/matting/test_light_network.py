@@ -14,9 +14,9 @@ pytest.importorskip("torchvision")
 from safetensors.torch import save_file  # noqa: E402
 from torch import Tensor  # noqa: E402
 
+from training.export.onnx_graphs import NetworkGraphs, load_network, write_graph  # noqa: E402
 from training.losses.matting_loss import matting_loss  # noqa: E402
 from training.model.checkpoint import load_init, save_weights  # noqa: E402
-from training.onnx_graphs import NetworkGraphs, load_network, write_graph  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 from vidbg.matting.backends.openvino import import_openvino  # noqa: E402
 from vidbg.matting.light_network import LightNetwork  # noqa: E402

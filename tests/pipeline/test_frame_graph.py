@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from training.quantised_graphs import open_as_it_stands  # noqa: E402
+from training.export.quantised_graphs import open_as_it_stands  # noqa: E402
 from vidbg.compositing import composite_foreground  # noqa: E402
 from vidbg.compositing.foreground import GRID_LINES  # noqa: E402
 from vidbg.compositing.scaling import shrink as shrink_to_grid  # noqa: E402

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from training import ablate, train
+from training import train
 from training.log import TrainingLog
+from training.tools import ablate
 
 
 @pytest.mark.parametrize("name", ablate.VARIANTS)

@@ -11,8 +11,8 @@ import typer
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from training import average
-from training.average import mix
+from training.tools import average
+from training.tools.average import mix
 from vidbg.errors import ConfigError
 
 

@@ -15,9 +15,9 @@ onnx = pytest.importorskip("onnx")
 import openvino  # noqa: E402
 from torch.nn.utils.fusion import fuse_conv_bn_eval  # noqa: E402
 
+from training.export.onnx_graphs import NetworkGraphs, load_network, write_graph  # noqa: E402
+from training.export.quantised_graphs import LEAST_SCALE, LEVELS  # noqa: E402
 from training.model.checkpoint import save_weights  # noqa: E402
-from training.onnx_graphs import NetworkGraphs, load_network, write_graph  # noqa: E402
-from training.quantised_graphs import LEAST_SCALE, LEVELS  # noqa: E402
 from vidbg.matting.backends.graphs import GraphSpec  # noqa: E402
 from vidbg.matting.engines import CARDS, engine_file  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402

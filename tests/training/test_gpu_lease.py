@@ -30,7 +30,7 @@ from tools.gpu.rehearse import (  # noqa: E402
     rehearse,
 )
 from training.data.picture_sets import find_sets  # noqa: E402
-from training.pieces import join  # noqa: E402
+from training.tools.file_parts import join  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -305,7 +305,7 @@ def test_a_step_that_fails_does_not_keep_the_next_from_running(
     assert "tensorrt: TensorRT was not carried" in output
     assert "given 6" in output
     assert "end: failed: take in, tensorrt" in output
-    assert (tmp_path / "out" / "pieces.json").is_file()
+    assert (tmp_path / "out" / "parts.json").is_file()
 
 
 def test_training_is_followed_until_it_is_over(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.saturation import LARGEST_SUM, limit_weights, widening
+from training.export.saturation import LARGEST_SUM, limit_weights, widening
 from vidbg.matting.backends.openvino import import_openvino
 
 

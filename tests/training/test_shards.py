@@ -1,4 +1,4 @@
-"""Carrying pictures and weights in pieces."""
+"""Carrying pictures and weights in parts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from training.data.picture_sets import find_sets, read_sample
-from training.pieces import PIECES, join, read_list, split
-from training.shards import SHARDS, app, missing, pack, unpack, unpack_all
+from training.tools.file_parts import PARTS_FILE, join, read_list, split
+from training.tools.shards import SHARDS, app, missing, pack, unpack, unpack_all
 from vidbg.errors import ConfigError
 
 LIMIT = 60_000
@@ -164,27 +164,27 @@ def test_what_cannot_be_packed_is_said(data: Path, tmp_path: Path) -> None:
         pack(data, tmp_path / "twice", LIMIT)
 
 
-def test_pieces_join_to_the_file(tmp_path: Path) -> None:
+def test_parts_join_to_the_file(tmp_path: Path) -> None:
     content = np.random.default_rng(0).bytes(2_500)
     (tmp_path / "weights").write_bytes(content)
-    parts = split(tmp_path / "weights", tmp_path / "pieces", 1_000)
+    parts = split(tmp_path / "weights", tmp_path / "parts", 1_000)
     assert [part.bytes for part in parts] == [1_000, 1_000, 500]
-    assert read_list(tmp_path / "pieces" / PIECES) == parts
-    join(tmp_path / "pieces", tmp_path / "new" / "weights")
+    assert read_list(tmp_path / "parts" / PARTS_FILE) == parts
+    join(tmp_path / "parts", tmp_path / "new" / "weights")
     assert (tmp_path / "new" / "weights").read_bytes() == content
 
 
-def test_bad_pieces_leave_the_file_alone(tmp_path: Path) -> None:
-    file, pieces = tmp_path / "weights", tmp_path / "pieces"
+def test_bad_parts_leave_the_file_alone(tmp_path: Path) -> None:
+    file, parts = tmp_path / "weights", tmp_path / "parts"
     file.write_bytes(b"0123456789")
-    split(file, pieces, 4)
-    (pieces / "weights.001").write_bytes(b"4x67")
+    split(file, parts, 4)
+    (parts / "weights.001").write_bytes(b"4x67")
     with pytest.raises(ConfigError, match=r"weights\.001 is damaged"):
-        join(pieces, file)
-    (pieces / "weights.001").unlink()
-    (pieces / "weights.002").unlink()
+        join(parts, file)
+    (parts / "weights.001").unlink()
+    (parts / "weights.002").unlink()
     with pytest.raises(ConfigError, match=r"2 of 3 .*weights\.001.*weights\.002"):
-        join(pieces, file)
+        join(parts, file)
     assert file.read_bytes() == b"0123456789"
 
 

@@ -16,8 +16,8 @@ pytest.importorskip("openvino")
 
 from onnx import ModelProto, TensorProto, helper, numpy_helper  # noqa: E402
 
-from training.graph_structure import GraphStructure  # noqa: E402
-from training.shipped_graphs import (  # noqa: E402
+from training.export.graph_structure import GraphStructure  # noqa: E402
+from training.export.shipped_graphs import (  # noqa: E402
     differences,
     shipped_networks,
     trace_graphs,

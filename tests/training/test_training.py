@@ -20,7 +20,6 @@ import typer  # noqa: E402
 from torch import Tensor  # noqa: E402
 from typer.testing import CliRunner, Result  # noqa: E402
 
-from training import ensemble as training_ensemble  # noqa: E402
 from training.data.batches import Batches  # noqa: E402
 from training.data.framing import Framing, Window, frame_person, placing  # noqa: E402
 from training.data.picture_sets import (  # noqa: E402
@@ -33,7 +32,6 @@ from training.data.picture_sets import (  # noqa: E402
 )
 from training.data.priors import NONE_SHARE, OWN_SHARE, disturbed, own_priors  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
-from training.ensemble import ensemble, keep_agreeing, mend, read_agreement  # noqa: E402
 from training.evaluate.quick_scores import summary  # noqa: E402
 from training.losses.matting_loss import (  # noqa: E402
     WEIGHTS,
@@ -44,6 +42,8 @@ from training.losses.matting_loss import (  # noqa: E402
     temporal_loss,
 )
 from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
+from training.tools import ensemble as training_ensemble  # noqa: E402
+from training.tools.ensemble import ensemble, keep_agreeing, mend, read_agreement  # noqa: E402
 from training.trainer import warm_ema  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 from vidbg.matting.backends.constant import ConstantBackend  # noqa: E402

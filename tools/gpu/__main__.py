@@ -15,7 +15,7 @@ from tools.gpu.lean import restore, set_aside, start_guard
 from tools.gpu.pack import fetch_wheels, pack, room
 from tools.gpu.plan import CARRY
 from tools.gpu.rehearse import rehearse
-from training.pieces import join
+from training.tools.file_parts import join
 from vidbg.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from tools.gpu.limits import stored_bytes
-from training.pieces import write_json
+from training.tools.file_parts import write_json
 from vidbg.errors import ConfigError
 
 LARGE_BYTES = 64 * 1024

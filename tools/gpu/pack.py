@@ -15,8 +15,8 @@ import numpy as np
 from tools.gpu.lean import folder_bytes, tree_bytes
 from tools.gpu.limits import CARRIED_BYTES, stored_bytes
 from tools.gpu.plan import DATA, ENGINES, TENSORRT
-from training import shards
-from training.pieces import Part, split, write_list
+from training.tools import shards
+from training.tools.file_parts import Part, split, write_list
 from vidbg.errors import ConfigError
 from vidbg.frame import Image
 from vidbg.matting.engines import engine_folder
@@ -131,7 +131,7 @@ def _pack_wheels(carry: Path, wheels: Path, limit: int) -> None:
         folder = carry / f"{TENSORRT}-{number}"
         folder.mkdir(parents=True)
         (carry.parent / "pieces" / piece.name).rename(folder / piece.name)
-        write_list(folder / "pieces.json", pieces)
+        write_list(folder / "parts.json", pieces)
     shutil.rmtree(carry.parent / "pieces")
     archive.unlink()
 

@@ -32,7 +32,7 @@ from tools.gpu.limits import (
 )
 from tools.gpu.pack import pack, room
 from tools.gpu.plan import CARRY, Call
-from training.pieces import join
+from training.tools.file_parts import join
 from vidbg.errors import ConfigError, VidbgError
 
 PACKAGES = Path(__file__).with_name("packages.txt")

@@ -26,8 +26,8 @@ from tools.gpu.measure import attempt, ceilings, floor, shares, timed, within
 from tools.gpu.profile import LAYOUTS, kernels, training_step_ms
 from tools.gpu.roads import RATE, TorchFrames, time_frames, time_network
 from tools.gpu.tables import as_markdown
-from training.onnx_graphs import load_network
-from training.pieces import write_json
+from training.export.onnx_graphs import load_network
+from training.tools.file_parts import write_json
 from vidbg.benchmark.report import describe_machine
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.compositing.backgrounds import ColourSpec

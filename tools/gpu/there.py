@@ -30,8 +30,8 @@ from tools.gpu.learn import Lesson, lessons
 from tools.gpu.limits import RETURNED_BYTES
 from tools.gpu.pack import LIGHT
 from tools.gpu.plan import ENGINES, TENSORRT
-from training import shards
-from training.pieces import join, split
+from training.tools import shards
+from training.tools.file_parts import join, split
 
 SENT = "sent"
 """File in the state: which weights have come back, and which version of them."""
@@ -188,7 +188,7 @@ def install_wheels(machine: Machine) -> None:
     wheels, site = machine.state / "wheels", machine.state / "site"
     if (site / "tensorrt_rtx").is_dir():
         return
-    if not (wheels / "pieces.json").is_file():
+    if not (wheels / "parts.json").is_file():
         raise StepFailed("TensorRT was not carried")
     join(wheels, wheels / "wheels.tar")
     shutil.unpack_archive(wheels / "wheels.tar", wheels / "whole", filter="data")

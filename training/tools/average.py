@@ -1,4 +1,4 @@
-"""Weights between two trainings, scored: `python -m training.average A B --data DATA/val`.
+"""Weights between two trainings, scored: `python -m training.tools.average A B --data DATA/val`.
 
 Between weights and what was fine-tuned from them there often lie better ones than both (Wortsman
 et al., Robust fine-tuning of zero-shot models, CVPR 2022). Meant for trainings that held the batch

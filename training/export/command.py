@@ -13,7 +13,7 @@ The weights say which network they belong to; NAME below is `vidbg-r50` for ResN
 - `NAME-int8.xml` and `.bin`: the network quantised for OpenVINO after training (nncf), calibrated
   on training pictures.
 
-After a change to the code alone, `make graphs` makes the graphs again (training.shipped_graphs).
+`make graphs` makes the graphs alone again, after a change to the code.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from training.evaluate.command import score_engine
 from training.evaluate.picture_scores import mean_by_set, score_pictures
 from training.evaluate.predict import bare
 from training.evaluate.quick_scores import Scores
+from training.export.onnx_graphs import NetworkGraphs, load_network, write_graph
+from training.export.quantised_graphs import activation_ranges, open_as_it_stands
+from training.export.saturation import limit_weights
+from training.export.shipped_graphs import typed_files, write_card
 from training.lineage import read_recipe, saw_priors, told_once
 from training.model.checkpoint import save_weights
-from training.onnx_graphs import NetworkGraphs, load_network, write_graph
-from training.quantised_graphs import activation_ranges, open_as_it_stands
-from training.saturation import limit_weights
-from training.shipped_graphs import typed_files, write_card
 from vidbg.frame import Alpha
 from vidbg.matting.backends.openvino import import_openvino
 from vidbg.matting.engines import CARDS, Cards, engine_folder, file_hash
@@ -204,7 +204,3 @@ def main(
     scores = score_all(name, "int8", val, pixels)
     write_card(out, cards.quantised, files, {**quantised, "scores": scores})
     export_typed_int8(graphs, cards, val, pixels)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,12 +1,12 @@
-"""Carry picture sets and weights in pieces of a limited size: `python -m training.shards`.
+"""Carry picture sets and weights in parts of a limited size: `python -m training.tools.shards`.
 
 ::
 
     pack     picture sets into tar files under a size, and a list of them, shards.json
     unpack   tar files, checked against the list, back into folders that training reads
     missing  the tar files that are still to come
-    split    any file into pieces under a size, and a list of them, pieces.json
-    join     the pieces, checked against the list, back into the file
+    split    any file into parts under a size, and a list of them, parts.json
+    join     the parts, checked against the list, back into the file
 
 A list is JSON: `name`, `bytes` and `sha256` of each file beside it. A megabyte is 1,000,000 bytes.
 """
@@ -26,7 +26,7 @@ import typer
 from numpy.typing import NDArray
 
 from training.data.picture_sets import PictureSet, Sample, find_sets, read_sample
-from training.pieces import (
+from training.tools.file_parts import (
     Part,
     join,
     read_list,
@@ -245,10 +245,10 @@ def _missing(
 @app.command("split")
 def _split(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
-    out: Annotated[Path, typer.Option(help="Folder for the pieces.")],
+    out: Annotated[Path, typer.Option(help="Folder for the parts.")],
     limit_mb: LimitMb = 15,
 ) -> None:
-    """Any file into pieces under a size."""
+    """Any file into parts under a size."""
     for part in split(file, out, int(limit_mb * MEGABYTE)):
         typer.echo(f"{out / part.name}: {part.bytes / MEGABYTE:.1f} MB")
 
@@ -258,7 +258,7 @@ def _join(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
-    """Pieces back into their file."""
+    """Parts back into their file."""
     join(folder, out)
 
 

@@ -1,10 +1,12 @@
-"""Our own network several times over one picture: a slower and better second opinion.
+"""A slower and better second opinion: the mean of several passes of our own network.
 
-`python -m training.ensemble judge --data DATA/train --out agreement.csv` scores every picture with
-people by how well its mask agrees with that opinion; `training.train --agreement` leaves the worst
-out. `python -m training.ensemble label --pictures FOLDER --out DATA/train/own` makes a set of
-pictures that have no masks, of those whose passes agree; with `--mend MASKS` it keeps masks that
-they have, but for whole regions, such as a bag that one of both leaves out.
+    python -m training.tools.ensemble judge --data DATA/train --out agreement.csv
+    python -m training.tools.ensemble label --pictures FOLDER --out DATA/train/own
+
+`judge` scores how well the mask of every image with people agrees with the ensemble;
+`training.train --agreement` leaves out the worst. `label` makes a set from images without masks:
+those on which the passes agree. With `--mend MASKS` it keeps the masks in that folder, except for
+whole regions that the ensemble sees differently, such as a bag.
 """
 
 from __future__ import annotations

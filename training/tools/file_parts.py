@@ -1,4 +1,4 @@
-"""Files in pieces of a limited size, and lists that tell whether they came whole.
+"""Files in parts of a limited size, and lists that tell whether they came whole.
 
 A list is JSON: `name`, `bytes` and `sha256` of each file beside it.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from vidbg.errors import ConfigError
 from vidbg.matting.engines import file_hash
 
-PIECES = "pieces.json"
+PARTS_FILE = "parts.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +81,30 @@ def require_all(folder: Path, parts: list[Part]) -> None:
 
 
 def split(file: Path, out: Path, limit: int) -> list[Part]:
-    """Cut a file into pieces of at most `limit` bytes, with a list of them."""
+    """Cut a file into parts of at most `limit` bytes, with a list of them."""
     out.mkdir(parents=True, exist_ok=True)
     parts: list[Part] = []
     with file.open("rb") as source:
         while content := source.read(limit):
-            piece = out / f"{file.name}.{len(parts):03d}"
-            piece.write_bytes(content)
-            parts.append(Part.of(piece))
-    write_list(out / PIECES, parts)
+            path = out / f"{file.name}.{len(parts):03d}"
+            path.write_bytes(content)
+            parts.append(Part.of(path))
+    write_list(out / PARTS_FILE, parts)
     return parts
 
 
 def join(folder: Path, out: Path) -> None:
-    """Put pieces together again.
+    """Put parts together again.
 
     Raises:
-        ConfigError: a piece is missing or damaged; `out` is left as it was.
+        ConfigError: a part is missing or damaged; `out` is left as it was.
     """
-    parts = read_list(folder / PIECES)
+    parts = read_list(folder / PARTS_FILE)
     require_all(folder, parts)
-    pieces = [part.found_in(folder) for part in parts]
+    paths = [part.found_in(folder) for part in parts]
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".part")
     with temporary.open("wb") as file:
-        for piece in pieces:
-            file.write(piece.read_bytes())
+        for path in paths:
+            file.write(path.read_bytes())
     temporary.replace(out)

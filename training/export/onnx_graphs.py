@@ -31,7 +31,7 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.torch import load_file
 from torch import nn
 
-from training.quantised_graphs import Quantiser
+from training.export.quantised_graphs import Quantiser
 from vidbg.matting.full_frame.matting_graph import TypedNetwork
 from vidbg.matting.network import AlphaNetwork
 from vidbg.matting.networks import NETWORKS, network_name

@@ -1,6 +1,6 @@
 """What each part of the recipe is worth: short trainings, each without one part.
 
-`python -m training.ablate --data DATA/train --val DATA/val --init WEIGHTS --out FOLDER`
+`python -m training.tools.ablate --data DATA/train --val DATA/val --init WEIGHTS --out FOLDER`
 
 Every training starts from the same weights and sees the same number of pixels; only the part named
 is missing. The trainings are short, so the table says what helps a network to learn, not what it

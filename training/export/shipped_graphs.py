@@ -1,4 +1,4 @@
-"""Retrace the ONNX graphs in engines/: `python -m training.shipped_graphs`, or `make graphs`.
+"""Retrace the ONNX graphs in engines/: `python -m training.export.shipped_graphs` (`make graphs`).
 
 A change to a network's module or to a step of the full frame on a GPU changes the graphs that ship.
 They are made again from the shipped weights and the ranges of OpenVINO's INT8 network, and their
@@ -19,9 +19,9 @@ import typer
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
-from training.graph_structure import GraphStructure
-from training.onnx_graphs import NetworkGraphs, write_graph
-from training.quantised_graphs import activation_ranges
+from training.export.graph_structure import GraphStructure
+from training.export.onnx_graphs import NetworkGraphs, write_graph
+from training.export.quantised_graphs import activation_ranges
 from vidbg.errors import EngineMismatch, VidbgError
 from vidbg.matting.engines import CARDS, Cards, engine_folder, file_hash
 

@@ -1,0 +1,1 @@
+"""What ships, made from trained weights."""
