@@ -34,9 +34,9 @@ from training.data.picture_sets import (
 )
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set
-from training.lineage import RECIPE, origin
 from training.losses import matting_loss as losses
 from training.model.teacher import SHIPPED, teacher_file
+from training.provenance import RECIPE, origin
 from training.tools.ensemble import keep_agreeing, read_agreement
 from training.trainer import NETWORKS, TrainConfig, Trainer
 from vidbg.errors import ConfigError

@@ -24,13 +24,13 @@ from training.data.batches import Batch, Views, to_input
 from training.data.picture_sets import PictureSet
 from training.data.priors import own_priors
 from training.evaluate.quick_scores import score_set, summary
-from training.log import TrainingLog, log_row, one_line
 from training.losses.distillation import mix_targets, shrink_alpha
 from training.losses.matting_loss import matting_loss, temporal_loss
 from training.model.checkpoint import load_init, load_state, save_state, save_weights
 from training.model.seed_network import SeedNetwork
 from training.model.teacher import Teacher
 from training.schedule import Plateau, cosine, warmup
+from training.training_log import TrainingLog, log_row, one_line
 from vidbg.matting import networks
 from vidbg.matting.network import AlphaNetwork
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.data.priors import disturbed
+from training.data.priors import corrupt_prior
 from training.data.scenes import Scene, SceneMaker
 from vidbg.frame import Image
 from vidbg.matting.preprocess import IMAGENET_MEAN, IMAGENET_STD, SIZE_DIVISOR
@@ -112,7 +112,7 @@ class Batches(Dataset[Batch]):
             views.append(view)
         images, masks = (np.stack(part) for part in zip(*frames, strict=True))
         lesson = _views(scenes, taught, views) if views else None
-        priors = np.stack([disturbed(rng, m) for m in masks]) if self._priors else masks * 0
+        priors = np.stack([corrupt_prior(rng, m) for m in masks]) if self._priors else masks * 0
         fine = np.array([not scene.coarse for scene in scenes])
         if rng.random() >= self._clips:
             return Batch(images, masks, priors, fine, None, lesson)

@@ -26,7 +26,7 @@ def relight(rng: Generator, image: Image) -> Image:
     return np.asarray(cv2.LUT(image, table.reshape(1, 256, 3)), np.uint8)
 
 
-def damage(rng: Generator, noise: Generator, image: Image) -> Image:
+def degrade(rng: Generator, noise: Generator, image: Image) -> Image:
     """A picture as a webcam might give it.
 
     Args:
@@ -69,7 +69,7 @@ def _streak(rng: Generator, length: int) -> NDArray[np.float32]:
     return kernel / np.float32(max(float(kernel.sum()), 1e-6))
 
 
-def smear(
+def blur_motion(
     rng: Generator, picture: Image, mask: NDArray[np.uint8]
 ) -> tuple[Image, NDArray[np.uint8]]:
     """Motion blur on a part of a person, such as an arm: colour and mask are blurred alike.

@@ -21,7 +21,7 @@ OWN_SHARE = 0.6
 """Of a batch of clips: frames that get the network's own alpha of the frame before."""
 
 
-def disturbed(rng: Generator, mask: Mask) -> Mask:
+def corrupt_prior(rng: Generator, mask: Mask) -> Mask:
     """A previous alpha for a frame whose true one is `mask`, uint8 (H, W) both; zeros: none."""
     if rng.random() < NONE_SHARE:
         return np.zeros_like(mask)

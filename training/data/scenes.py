@@ -19,7 +19,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from training.data.contrast import backlight, camouflage
-from training.data.degradations import damage, gaussian, relight, smear
+from training.data.degradations import blur_motion, degrade, gaussian, relight
 from training.data.framing import (
     Framing,
     Matrix,
@@ -77,7 +77,7 @@ class Layer:
         matrix: 2 x 3, from the picture's pixels to the scene's.
         blur: sigma in the scene's pixels.
         light: seed of the light on a pasted picture.
-        smear: seed of motion blur on a part of it; 0: none.
+        motion_blur: seed of motion blur on a part of it; 0: none.
     """
 
     image: Image
@@ -85,7 +85,7 @@ class Layer:
     matrix: Matrix
     blur: float = 0.0
     light: int = 0
-    smear: int = 0
+    motion_blur: int = 0
     role: Role = Role.PERSON
 
 
@@ -94,7 +94,7 @@ class Scene:
     """A background, which may show a person itself, and what is pasted over it, back to front.
 
     Attributes:
-        damage: seed of what the webcam does.
+        degradation: seed of what the webcam does.
         camouflage: seed of a background in the clothes' colour; 0: as it is.
         backlight: seed of a bright background behind dark people; 0: as it is.
         coarse: the mask's edge is only roughly right.
@@ -106,7 +106,7 @@ class Scene:
     background: Layer
     pasted: tuple[Layer, ...]
     mirrored: bool
-    damage: int
+    degradation: int
     camouflage: int = 0
     backlight: int = 0
     coarse: bool = False
@@ -145,7 +145,7 @@ class Scene:
 
     def degrade(self, noise: Generator, image: Image) -> Image:
         """What the scene's webcam makes of an image; `noise` draws the sensor's noise."""
-        return damage(np.random.default_rng(self.damage), noise, image)
+        return degrade(np.random.default_rng(self.degradation), noise, image)
 
     def enlarged(self, factor: float) -> Scene:
         """The same scene with `factor` times the pixels on each side, rounded."""
@@ -174,8 +174,8 @@ class Scene:
         picture, cut = self._cut(
             layer, cv2.BORDER_REPLICATE if _is_person(layer) else cv2.BORDER_CONSTANT
         )
-        if layer.smear:
-            return smear(np.random.default_rng(layer.smear), picture, cut)
+        if layer.motion_blur:
+            return blur_motion(np.random.default_rng(layer.motion_blur), picture, cut)
         return picture, cut
 
     def _cut(self, layer: Layer, border: int) -> tuple[Image, Mask]:
@@ -330,7 +330,7 @@ class SceneMaker:
         smeared = rng.random() < self.config.motion_blur
         return Layer(
             image, mask, placing(rng, window, height, width), light=_seed(rng),
-            smear=_seed(rng) if smeared else 0,
+            motion_blur=_seed(rng) if smeared else 0,
         )  # fmt: skip
 
     def _room(self, rng: Generator, height: int, width: int) -> Layer:

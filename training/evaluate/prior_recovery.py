@@ -56,9 +56,9 @@ def _alphas(infer: Infer, clip: PictureSet, pixels: int) -> list[Alpha]:
     return [matter(image, i / FRAME_RATE) for i, image in enumerate(images)]
 
 
-def frames_to_recover(right: list[Alpha], disturbed: list[Alpha]) -> int:
+def frames_to_recover(right: list[Alpha], wronged: list[Alpha]) -> int:
     """Frames from the wrong one on in which two runs differ: up to the last that does."""
-    pairs = zip(right[AT_FRAME:], disturbed[AT_FRAME:], strict=True)
+    pairs = zip(right[AT_FRAME:], wronged[AT_FRAME:], strict=True)
     differ = [float(np.abs(a - b).mean()) > AGREED for a, b in pairs]
     return max((i + 1 for i, d in enumerate(differ) if d), default=0)
 

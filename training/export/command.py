@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from training.data.batches import SIZES, to_input
 from training.data.picture_sets import find_sets, sampling_weights
-from training.data.priors import disturbed
+from training.data.priors import corrupt_prior
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.evaluate.command import score_engine
 from training.evaluate.picture_scores import mean_by_set, score_pictures
@@ -40,8 +40,8 @@ from training.export.onnx_graphs import NetworkGraphs, load_network, write_graph
 from training.export.quantised_graphs import activation_ranges, open_as_it_stands
 from training.export.saturation import limit_weights
 from training.export.shipped_graphs import typed_files, write_card
-from training.lineage import read_recipe, saw_priors, told_once
 from training.model.checkpoint import save_weights
+from training.provenance import each_recipe_once, read_recipe, saw_priors
 from vidbg.frame import Alpha
 from vidbg.matting.backends.openvino import import_openvino
 from vidbg.matting.engines import CARDS, Cards, engine_folder, file_hash
@@ -134,7 +134,7 @@ def calibration_batches(
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         image, mask = maker.pair(rng, *sizes[rng.integers(len(sizes))])
-        prior = disturbed(rng, mask) if priors else np.zeros_like(mask)
+        prior = corrupt_prior(rng, mask) if priors else np.zeros_like(mask)
         inputs = to_input(
             torch.from_numpy(image[None]), torch.from_numpy(prior[None]).float() / 255
         )
@@ -186,7 +186,7 @@ def main(
     graphs = NetworkGraphs(shipped)
     write_graph(graphs.fp32(), graph)
     made = read_recipe(weights)
-    facts: dict[str, Any] = {**told_once(made), "network_pixels": pixels}
+    facts: dict[str, Any] = {**each_recipe_once(made), "network_pixels": pixels}
     write_card(out, cards.weights, [shipped.name, graph.name], facts)
     export_typed(graphs, cards)
     priors = saw_priors(made["recipe"])

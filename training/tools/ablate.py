@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from training.log import Row, read_log
+from training.training_log import Row, read_log
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from training.data.picture_sets import find_sets
 from training.evaluate.quick_scores import Scores, score_set, summary
-from training.lineage import write_mixture
-from training.log import one_line
+from training.provenance import write_mixture
+from training.training_log import one_line
 from vidbg.errors import ConfigError
 from vidbg.matting.backends.pytorch import PyTorchBackend
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from training.data.contrast import backlight, camouflage
-from training.data.degradations import smear
+from training.data.degradations import blur_motion
 from training.data.objects import Box, Place, person_box, place_object
 from training.data.picture_sets import PictureSet, find_sets, sampling_weights
 from training.data.scenes import AugmentConfig, Layer, Role, Scene, SceneMaker
@@ -32,7 +32,7 @@ def masks(*pasted: Layer) -> np.ndarray:
     empty = Layer(
         np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH), np.uint8), IDENTITY
     )
-    scene = Scene(HEIGHT, WIDTH, empty, pasted, mirrored=False, damage=1)
+    scene = Scene(HEIGHT, WIDTH, empty, pasted, mirrored=False, degradation=1)
     return scene.render(np.random.default_rng(0))[1]
 
 
@@ -87,14 +87,14 @@ def test_motion_blur_moves_mask_and_colour_together() -> None:
     mask = np.zeros((96, 128), np.uint8)
     cv2.rectangle(mask, (40, 20), (80, 95), 255, cv2.FILLED)
     picture[mask > 0] = (200, 100, 50)
-    image, alpha = smear(np.random.default_rng(2), picture, mask)
+    image, alpha = blur_motion(np.random.default_rng(2), picture, mask)
     assert ((alpha > 20) & (alpha < 235)).sum() > ((mask > 20) & (mask < 235)).sum() + 50
     outside = (alpha > 30) & (mask == 0)
     assert outside.any()
     # The blurred arm has the arm's colour, not a mixture with what was behind it in its picture
     assert np.abs(image[outside].astype(int) - (200, 100, 50)).max() < 40
     assert alpha.max() == 255
-    untouched, still = smear(np.random.default_rng(2), picture, mask * 0)
+    untouched, still = blur_motion(np.random.default_rng(2), picture, mask * 0)
     assert untouched is picture
     assert not still.any()
 

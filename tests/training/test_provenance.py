@@ -9,7 +9,14 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.lineage import RECIPE, origin, read_recipe, saw_priors, told_once, write_mixture
+from training.provenance import (
+    RECIPE,
+    each_recipe_once,
+    origin,
+    read_recipe,
+    saw_priors,
+    write_mixture,
+)
 from vidbg.errors import ConfigError
 
 
@@ -62,5 +69,5 @@ def test_an_ancestor_is_told_once() -> None:
     second = {"file": "b", "sha256": "2", "recipe": {"init": first}}
     named = {"file": "a", "sha256": "1"}
     parts = [{"share": 0.5, **second}, {"share": 0.5, **first}]
-    told = told_once({"recipe": {"mixture": parts}})
+    told = each_recipe_once({"recipe": {"mixture": parts}})
     assert told["recipe"]["mixture"] == [{"share": 0.5, **second}, {"share": 0.5, **named}]

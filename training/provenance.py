@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.log import read_log
+from training.training_log import read_log
 from vidbg.errors import ConfigError
 from vidbg.matting.engines import file_hash
 
 RECIPE = "recipe.json"
 """Beside the weights: the data, the augmentation and the settings that made them."""
 
-MADE = ("recipe", "steps", "minutes")
+RECIPE_KEYS = ("recipe", "steps", "minutes")
 """Of a card: how the weights were made."""
 
 
@@ -28,7 +28,7 @@ def read_recipe(weights: Path) -> dict[str, Any]:
     card, recipe = weights.with_suffix(".json"), weights.with_name(RECIPE)
     if card.is_file():
         told = json.loads(card.read_text(encoding="utf-8"))
-        return {key: told[key] for key in MADE if key in told}
+        return {key: told[key] for key in RECIPE_KEYS if key in told}
     if not recipe.is_file():
         raise ConfigError(f"{recipe} is missing; take the weights from the folder training wrote")
     made: dict[str, Any] = {"recipe": json.loads(recipe.read_text(encoding="utf-8"))}
@@ -48,18 +48,25 @@ def origin(weights: Path) -> dict[str, Any]:
     return {"file": weights.name, "sha256": file_hash(weights), **made}
 
 
-def told_once(made: Any, told: set[str] | None = None) -> Any:
-    """What `read_recipe` gives, with each file's own making told where it is named first alone."""
-    told = set() if told is None else told
-    if isinstance(made, list):
-        return [told_once(part, told) for part in made]
-    if not isinstance(made, dict):
-        return made
-    known = made.get("sha256") in told
-    if "sha256" in made:
-        told.add(made["sha256"])
+def each_recipe_once(origins: Any, seen: set[str] | None = None) -> Any:
+    """Drop the recipe of a file that was already named, so that a card lists each one once.
+
+    Args:
+        origins: what `read_recipe` returns, or a part of it.
+        seen: hashes of the files that were named before; updated.
+    Returns:
+        A new structure of the same form.
+    """
+    seen = set() if seen is None else seen
+    if isinstance(origins, list):
+        return [each_recipe_once(part, seen) for part in origins]
+    if not isinstance(origins, dict):
+        return origins
+    hidden = RECIPE_KEYS if origins.get("sha256") in seen else ()
+    if "sha256" in origins:
+        seen.add(origins["sha256"])
     return {
-        key: told_once(value, told) for key, value in made.items() if not (known and key in MADE)
+        key: each_recipe_once(value, seen) for key, value in origins.items() if key not in hidden
     }
 
 

@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 from training import train
-from training.log import TrainingLog
 from training.tools import ablate
+from training.training_log import TrainingLog
 
 
 @pytest.mark.parametrize("name", ablate.VARIANTS)
