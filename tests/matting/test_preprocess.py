@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.predict import predict, served
+from training.evaluate.predict import predict, served
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
 from vidbg.matting.backends.constant import ConstantBackend
