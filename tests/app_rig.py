@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.config import MattingConfig
 from vidbg.frame import Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import LiveConfig, LiveRun
@@ -25,6 +26,7 @@ WIDTH, HEIGHT, RATE = 192, 108, Fraction(20)
 WAIT_S = 20.0
 """For something that should happen at once, on a machine with other work."""
 
+MATTING = MattingConfig(network_pixels=128 * 128)  # less than the frame, so that refining shows
 SAME = 0.15
 """Mean difference in levels between images that are taken as the same."""
 
@@ -67,7 +69,7 @@ class AppRun(Closeable):
         self.messages: list[str] = []
         config = LiveConfig(
             **{"camera": "synthetic", "size": (WIDTH, HEIGHT), "background": "green", "panel": port,
-               "adapt": False, "on_demand": False, **values}
+               "adapt": False, "on_demand": False, "matting": MATTING, **values}
         )  # fmt: skip
         self.live = LiveRun(
             config, open_source=_camera, open_sink=self._open_sink, on_message=self.messages.append

@@ -18,8 +18,9 @@ pytestmark = pytest.mark.app
 Open = Callable[..., "Page"]
 GREEN, RED = (64, 177, 0), (10, 20, 230)
 
-UNSEEN = {"smoothing"}
-"""Settings that change nothing in a picture that stands still."""
+UNSEEN = {"smoothing", "device", "precision", "network", "quality", "network-size", "threads",
+          "full-frame", "adapt"}  # fmt: skip
+"""Settings that change nothing in a still picture of constant alpha: how alpha is computed."""
 
 
 def corner(app: AppRun) -> tuple[int, ...]:
@@ -40,6 +41,10 @@ def use(row: Locator) -> None:
     kinds = row.get_attribute("class") or ""
     if "number" in kinds:
         slider = row.locator("input[type=range]")
+        if not slider.count():
+            row.locator("input").fill("2")
+            row.locator("input").press("Enter")
+            return
         at_end = slider.evaluate("input => input.value === input.max")
         slider.press("Home" if at_end else "End")
     elif "check" in kinds:
@@ -50,6 +55,9 @@ def use(row: Locator) -> None:
         )
     elif "choice" in kinds:
         row.locator("label:not(:has(:checked))").last.click()
+    elif "text" in kinds:
+        row.locator("input").fill("160x128")
+        row.locator("input").press("Enter")
     elif "colour" in kinds:
         row.locator("input").fill("#1020d0")
 
@@ -66,13 +74,17 @@ def test_every_setting_of_the_look_changes_the_output(app: AppRun, opened: Open)
         assert keys
         for key in keys:
             row = setting(page, key)
-            if "idle" in (row.get_attribute("class") or "") or key in UNSEEN:
+            if "idle" in (row.get_attribute("class") or ""):
                 continue
-            before = app.newest
+            before, config = app.newest, app.live.config
             use(row)
-            app.wait(partial(app.differs, before), f"a change by {key}")
+            app.wait(lambda config=config: app.live.config != config, key)  # type: ignore[misc]
+            if key not in UNSEEN:
+                app.wait(partial(app.differs, before), f"a change by {key}")
             row.locator(".reset").click()
-            app.wait(partial(app.shows, before), f"the reset of {key}")
+            app.wait(row.locator(".reset").is_disabled, f"the reset of {key}")
+            if key not in UNSEEN:
+                app.wait(partial(app.shows, before), f"the reset of {key}")
 
 
 def test_kinds_and_files_as_background(app: AppRun, opened: Open) -> None:

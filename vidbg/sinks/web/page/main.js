@@ -14,7 +14,7 @@ import { text } from "./strings.js";
 
 const TABS = ["background", "look", "camera", "output", "profiles", "status"];
 // The tab of each section of the options; any other section stands under "look".
-const TAB_OF = { Background: "background", Camera: "camera", Away: "camera", Output: "output", Quality: "status" };
+const TAB_OF = { Background: "background", Camera: "camera", Away: "camera", Output: "output" };
 // Options that a tab shows in its own way.
 const SHOWN_ELSEWHERE = new Set(["background", "camera", "output"]);
 
