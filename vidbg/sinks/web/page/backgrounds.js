@@ -8,7 +8,7 @@ import { text } from "./strings.js";
 const MEDIA = /^(image|video)\//;
 const VIDEO = /\.(mp4|mov|mkv|webm|m4v|avi|gif)$/i;
 const SUFFIXES = /\.(jpe?g|png|webp|avif|heic|heif|gif|bmp|tiff?|mp4|mov|mkv|webm|m4v|avi)$/i;
-const LARGEST = { image: 40e6, video: 500e6 };
+const LARGEST = 500e6;  // bytes that vidbg takes
 
 let listed = { kinds: [], files: [] };
 let serial = 0;
@@ -147,9 +147,8 @@ async function addFiles(files, list) {
 }
 
 async function addFile(file, list) {
-  const kind = file.type.split("/")[0], most = LARGEST[kind] ?? LARGEST.video;
   if (!MEDIA.test(file.type) && !SUFFIXES.test(file.name)) { complain(new Error(text.upload.failed(file.name, text.upload.notMedia))); return; }
-  if (file.size > most) { complain(new Error(text.upload.failed(file.name, text.upload.tooLarge(file.size, most)))); return; }
+  if (file.size > LARGEST) { complain(new Error(text.upload.failed(file.name, text.upload.tooLarge(file.size, LARGEST)))); return; }
   const abort = new AbortController(), id = `upload-${++serial}`;
   const words = element("label", { htmlFor: id }, text.upload.running(file.name)), bar = element("progress", { id, max: 1, value: 0 });
   const row = element("li", {}, words, bar, button({ className: "quiet icon", label: text.upload.cancel(file.name), onclick: () => abort.abort() }, "close"));

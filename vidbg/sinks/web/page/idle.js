@@ -7,7 +7,7 @@ const nothing = (value) => value === null || value === undefined || value === ""
 const RULES = {
   fit: ({ background }) => (NOT_FILES.has(background?.kind) ? text.idle.background : null),
   offset: needsPerson, feather: needsPerson, "light-wrap": needsPerson, people: needsPerson, refine: needsPerson, smoothing: needsPerson,
-  "overlay-position": needsOverlay, "overlay-size": needsOverlay,
+  "overlay-position": needsOverlay, "overlay-size": needsOverlay, "overlay-margin": needsOverlay,
   "pan-x": pans, "pan-y": pans,
   zoom: ({ settings }) => (settings["auto-frame"] ? text.idle.autoFrame : null),
 };

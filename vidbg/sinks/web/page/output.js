@@ -6,10 +6,13 @@ import { text } from "./strings.js";
 
 let choices = [];
 
-// The outputs that the settings name, as a list.
+// The outputs that the settings name, as a list; null is the first free virtual camera.
 function chosen() {
   const value = valueOf("output");
-  return value === null || value === undefined ? [] : Array.isArray(value) ? value : [value];
+  return (Array.isArray(value) ? value : [value]).filter((output) => output !== "none");
+}
+function choose(outputs) {
+  change({ output: outputs.length > 1 ? outputs : outputs.length ? outputs[0] : "none" });
 }
 
 export function outputPane() {
@@ -43,7 +46,7 @@ export function outputPane() {
 }
 
 function runningRow(output) {
-  const stop = button({ data: { key: `stop ${output.value}` }, onclick: () => change({ output: chosen().filter((value) => value !== output.value) }) }, "stop", text.output.stopButton);
+  const stop = button({ data: { key: `stop ${output.value}` }, onclick: () => choose(chosen().filter((value) => value !== output.value)) }, "stop", text.output.stopButton);
   stop.setAttribute("aria-label", text.output.stop(output.name));
   return element("li", { className: "output" }, element("span", { className: "lamp" }), element("div", {}, element("p", { className: "title" }, output.name), element("p", { className: "detail" }), element("p", { className: "problem", hidden: true })), stop);
 }
@@ -71,7 +74,7 @@ function choiceRow(choice) {
   form.onsubmit = (event) => {
     event.preventDefault();
     const value = choice.argument ? `${choice.value}${argument.value.trim() || choice.argument.example}` : choice.value;
-    change({ output: [...chosen().filter((other) => other !== value), value] });
+    choose([...chosen().filter((other) => other !== value), value]);
   };
   const problem = choice.problem
     ? element("details", {}, element("summary", {}, text.output.unavailable), element("p", {}, ...withCode(choice.problem)))

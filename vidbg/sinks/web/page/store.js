@@ -1,6 +1,7 @@
 // What vidbg says its state is, kept up to date by its events, and changes on their way to it.
 import { ApiError, get, request, socket } from "./api.js";
 
+const GOING_AWAY = 1001;  // the code of a WebSocket that vidbg closes because it ends
 const FIRST_RETRY_MS = 500, LAST_RETRY_MS = 3000;
 
 export const store = {
@@ -39,9 +40,11 @@ export function connect() {
     retryMs = FIRST_RETRY_MS;
     await greet(event.state);
   };
-  events.onclose = async () => {
+  events.onclose = async ({ code }) => {
+    if (code === GOING_AWAY) markEnded();
+    const refused = store.link !== "ended" && (await isRefused());
     if (store.link !== "ended") {
-      store.link = (await isRefused()) ? "refused" : "lost";
+      store.link = refused ? "refused" : "lost";
       publish();
     }
     setTimeout(connect, retryMs);
