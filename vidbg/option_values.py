@@ -14,6 +14,7 @@ from typing import Any
 from vidbg.errors import ConfigError
 from vidbg.option import Option
 from vidbg.option_table import BACKGROUND, CAMERA
+from vidbg.sinks import FIRST_FREE
 from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS, parse_size
 from vidbg.util.paths import is_file
 
@@ -21,6 +22,7 @@ EXPECTED = {
     "check": "true or false",
     "number": "a number",
     "texts": "a text, or a list of texts",
+    "output": "a text, or a list of texts",
 }
 """What a value must be, by the option's kind; a text otherwise."""
 
@@ -52,11 +54,11 @@ def from_json(option: Option[Any], value: Any) -> Any:
     elif kind is bool:
         if not isinstance(value, bool):
             raise wrong
-    elif option.kind == "texts":
+    elif option.kind in ("texts", "output"):
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise wrong
-        value = texts
+        value = list(dict.fromkeys(texts))
     elif not isinstance(value, str):
         raise wrong
     elif kind is Path:
@@ -95,6 +97,9 @@ def to_json(option: Option[Any], value: Any) -> Any:
     """Convert the value of a config's field to JSON, in the words of the command line."""
     if option.name == "network_size" and isinstance(value, int):
         return _size_of(value)
+    if option.kind == "output":
+        outputs = value if isinstance(value, tuple) else (value,)
+        return [FIRST_FREE if output is None else output for output in outputs]
     return _plain(value)
 
 
@@ -131,6 +136,14 @@ def _parse_background(text: str) -> Any:
     return parse_background(text)
 
 
+def _outputs(value: str | list[str] | None) -> str | tuple[str, ...] | None:
+    """Return the outputs as LiveConfig has them: one as it is; "none" in place of none at all."""
+    if not isinstance(value, list):
+        return value
+    outputs = tuple(value) or ("none",)
+    return outputs if len(outputs) > 1 else outputs[0]
+
+
 def _unchanged(value: Any) -> Any:
     return value
 
@@ -151,6 +164,7 @@ def _shortened(value: Any) -> str:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "background": _parse_background,
     "network_size": parse_network_size,
+    "output": _outputs,
     "size": lambda text: parse_size("--size", text),
 }
 """Readers for options whose config takes another type than the command line."""

@@ -57,6 +57,8 @@ class LiveOutput:
             Raises SinkError, with the next step, if that fails.
         check: raises ConfigError if the output as typed has a malformed address.
         problem: returns why it cannot be used on this computer, with the next step, or None.
+        label: its name on the page; "" if it is not offered there.
+        argument: what stands behind its word: a label, and an example.
     """
 
     usage: str
@@ -64,6 +66,8 @@ class LiveOutput:
     open: Callable[[str, StreamInfo, RawFormat], Sink]
     check: Callable[[str], Any] = lambda _: None
     problem: Callable[[], str | None] = lambda: None
+    label: str = ""
+    argument: tuple[str, str] | None = None
 
     @property
     def optional(self) -> bool:
@@ -157,7 +161,11 @@ VIRTUAL_CAMERA = LiveOutput(
     "/dev/videoN" if sys.platform == "linux" else "NAME",
     "a virtual camera (default: the first free one)",
     _open_virtual_camera,
+    label="Virtual camera",
 )
+
+FIRST_FREE = "virtual-camera"
+"""The first free virtual camera, as None is, but as a word that can stand among others."""
 
 OUTPUTS = {
     "pipewire": LiveOutput(
@@ -166,9 +174,17 @@ OUTPUTS = {
         _open_pipewire,
         pipewire_name,
         _pipewire_problem,
+        "PipeWire camera",
+        ("Name", "vidbg"),
     ),
     "web": LiveOutput(
-        "web:PORT", "browsers and OBS browser sources", _open_web, web_address, _web_problem
+        "web:PORT",
+        "browsers and OBS browser sources",
+        _open_web,
+        web_address,
+        _web_problem,
+        "Web page",
+        ("Port", "8090"),
     ),
     "http": LiveOutput(
         "http://HOST:PORT/",
@@ -176,9 +192,17 @@ OUTPUTS = {
         _open_web,
         web_address,
         _web_problem,
+        "Web page for other devices",
+        ("Address", "192.168.1.20:8090/"),
     ),
     "udp": LiveOutput(
-        "udp://HOST:PORT", "H.264 in MPEG-TS", _open_stream, is_stream, _stream_problem
+        "udp://HOST:PORT",
+        "H.264 in MPEG-TS",
+        _open_stream,
+        is_stream,
+        _stream_problem,
+        "UDP stream",
+        ("Address", "127.0.0.1:5000"),
     ),
     "rtmp": LiveOutput(
         "rtmp://HOST/APP/KEY",
@@ -186,6 +210,8 @@ OUTPUTS = {
         _open_broadcast,
         is_broadcast,
         _broadcast_problem("rtmp"),
+        "RTMP stream",
+        ("Address", "live.example.org/app/KEY"),
     ),
     "rtmps": LiveOutput(
         "rtmps://HOST/APP/KEY",
@@ -193,6 +219,8 @@ OUTPUTS = {
         _open_broadcast,
         is_broadcast,
         _broadcast_problem("rtmps"),
+        "RTMPS stream",
+        ("Address", "live.example.org/app/KEY"),
     ),
     "srt": LiveOutput(
         "srt://HOST:PORT",
@@ -200,6 +228,8 @@ OUTPUTS = {
         _open_broadcast,
         is_broadcast,
         _broadcast_problem("srt"),
+        "SRT stream",
+        ("Address", "203.0.113.5:9000"),
     ),
     "-": LiveOutput("-", "raw video on standard output", _open_pipe),
     "none": LiveOutput("none", "nobody: a preview alone", _open_nothing),
@@ -208,12 +238,12 @@ OUTPUTS = {
 
 
 def find_output(output: str | None) -> LiveOutput:
-    """Return the kind of an output; None or a device name is a virtual camera.
+    """Return the kind of an output; None, FIRST_FREE or a device name is a virtual camera.
 
     Raises:
         ConfigError: the output is unknown or its address is malformed; the message suggests a fix.
     """
-    if output is None:
+    if output is None or output == FIRST_FREE:
         return VIRTUAL_CAMERA
     head, colon, _ = output.partition(":")
     kind = OUTPUTS.get(head)
@@ -246,14 +276,15 @@ def open_output(
     """Open an output of a live run.
 
     Args:
-        output: as in OUTPUTS; None for the first free virtual camera.
+        output: as in OUTPUTS; None or FIRST_FREE for the first free virtual camera.
         raw_format: of "-".
         on_address: called with the URL of a served page, including its access token.
     Raises:
         ConfigError: there is no such output.
         SinkError: it cannot be opened; the message says what to do on this system.
     """
-    sink = find_output(output).open(output or "", info, raw_format)
+    name = "" if output is None or output == FIRST_FREE else output
+    sink = find_output(output).open(name, info, raw_format)
     url: str | None = getattr(sink, "url", None)
     if on_address is not None and url is not None:
         on_address(url)

@@ -64,7 +64,7 @@ class OutputState(Struct):
     """Where frames go.
 
     Attributes:
-        value: as in the setting "output"; null for the first free virtual camera.
+        value: as in the setting "output".
         name: for people, without secrets.
         url: of the page that it serves, with the token that opens it.
         state: "opening", "on", "failing" or "ended".
@@ -72,7 +72,7 @@ class OutputState(Struct):
         watched: whether it has viewers; null if unknown.
     """
 
-    value: str | None
+    value: str
     name: str
     url: str | None
     state: str
@@ -211,6 +211,63 @@ class RenameRequest(Struct, forbid_unknown_fields=True):
     """A profile's new name."""
 
     name: str
+
+
+class CameraMode(Struct):
+    """A mode of a camera, as the settings that ask for it."""
+
+    size: str
+    fps: float
+    format: str
+
+
+class CameraChoice(Struct):
+    """A camera to choose.
+
+    Attributes:
+        value: what the setting "camera" becomes.
+        modes: the largest first; empty where the system does not tell.
+        problem: why it cannot be opened now, with the next step.
+    """
+
+    value: str
+    label: str
+    modes: list[CameraMode]
+    problem: str | None
+
+
+class OutputArgument(Struct):
+    """What stands behind an output's word."""
+
+    label: str
+    example: str
+
+
+class OutputChoice(Struct):
+    """A kind of output to add.
+
+    Attributes:
+        value: what is added to the setting "output", before the argument if it takes one.
+        problem: why it cannot be used on this computer, with the next step.
+    """
+
+    value: str
+    label: str
+    purpose: str
+    argument: OutputArgument | None
+    problem: str | None
+
+
+class LogLine(Struct):
+    """A message of the run; `level` is "INFO", "WARNING" or "ERROR"."""
+
+    time: str
+    level: str
+    text: str
+
+
+class Log(Struct):
+    lines: list[LogLine]
 
 
 class RoomQuestionRequest(Struct, forbid_unknown_fields=True):

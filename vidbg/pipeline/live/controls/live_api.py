@@ -18,6 +18,8 @@ from vidbg.option_values import to_json
 from vidbg.pipeline.live.controls import api_types as types
 from vidbg.pipeline.live.controls import uploads
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary, LibraryFile
+from vidbg.pipeline.live.controls.device_choices import camera_choices, output_choices
+from vidbg.pipeline.live.controls.diagnostics import RecentLog, diagnostics_of
 from vidbg.pipeline.live.controls.live_settings import (
     RUN_OPTIONS,
     SETTINGS,
@@ -28,7 +30,7 @@ from vidbg.pipeline.live.controls.live_settings import (
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
 from vidbg.pipeline.live.controls.thumbnails import thumbnail
-from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
+from vidbg.sinks import FIRST_FREE, OUTPUTS, VIRTUAL_CAMERA
 from vidbg.sinks.web.api_route import ApiError, Upload, route
 from vidbg.sources.camera.cameras import camera_name
 
@@ -47,6 +49,7 @@ class LiveApi:
     Args:
         library: the backgrounds to choose from.
         profiles: of the configuration file.
+        log: keeps the last messages.
     Attributes:
         version: of the program.
         status: the newest, set by whoever shows the run; None before the first.
@@ -54,8 +57,9 @@ class LiveApi:
 
     version = vidbg.__version__
 
-    def __init__(self, library: BackgroundLibrary, profiles: Profiles) -> None:
-        self._library, self._profiles, self._consent = library, profiles, RoomConsent()
+    def __init__(self, library: BackgroundLibrary, profiles: Profiles, log: RecentLog) -> None:
+        self._library, self._profiles, self._log = library, profiles, log
+        self._consent = RoomConsent()
         self._profile: tuple[str, dict[str, Any]] | None = None
         self._changing, self._telling = threading.Lock(), threading.Lock()
         self._run: LiveRun | None = None
@@ -173,6 +177,18 @@ class LiveApi:
             raise ApiError(404, "there is no such background, or it cannot be shown")
         return jpeg
 
+    # --- devices ----------------------------------------------------------------------------------
+
+    @route("GET", "/cameras", exclusive=True)
+    def cameras(self) -> list[types.CameraChoice]:
+        """Return the cameras to choose from."""
+        return camera_choices(self._live_run().config.camera)
+
+    @route("GET", "/outputs", exclusive=True)
+    def outputs(self) -> list[types.OutputChoice]:
+        """Return the kinds of output, and why one cannot be used on this computer."""
+        return output_choices()
+
     # --- profiles ---------------------------------------------------------------------------------
 
     @route("GET", "/profiles")
@@ -227,6 +243,20 @@ class LiveApi:
         with self._changing:
             run.change(with_settings(run.config, {"background": "none"}))
         return self.state()
+
+    # --- what went on -----------------------------------------------------------------------------
+
+    @route("GET", "/log")
+    def log(self) -> types.Log:
+        """Return the last messages of the run, oldest first."""
+        return types.Log(self._log.lines())
+
+    @route("GET", "/diagnostics", media_type="text/plain")
+    def diagnostics(self) -> str:
+        """Return what a report of a problem should hold, without paths and secrets."""
+        run = self._run
+        config = None if run is None else run.config
+        return diagnostics_of(self.state(), config, self._log.lines())
 
     # --- the run ----------------------------------------------------------------------------------
 
@@ -323,7 +353,7 @@ def _camera(config: LiveConfig) -> types.CameraState:
 
 def _output(status: OutputStatus) -> types.OutputState:
     return types.OutputState(
-        value=status.output,
+        value=FIRST_FREE if status.output is None else status.output,
         name=status.name,
         url=status.url,
         state=status.state.value,

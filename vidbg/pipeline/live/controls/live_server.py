@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vidbg.frame import Frame
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
+from vidbg.pipeline.live.controls.diagnostics import RecentLog
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.status import LiveStatus
@@ -48,7 +49,8 @@ class LiveServer(Closeable):
         profiles: Profiles,
         outside: OutsideAddress | None = None,
     ) -> None:
-        self.api = api = LiveApi(library, profiles)
+        self._log = RecentLog()
+        self.api = api = LiveApi(library, profiles, self._log)
 
         def make(views: Mapping[str, NewestJpeg], token: str) -> Application:
             from vidbg.sinks.web.api_server import api_application
@@ -81,3 +83,4 @@ class LiveServer(Closeable):
 
     def close(self) -> None:
         self._service.close()
+        self._log.close()

@@ -1,0 +1,72 @@
+"""The cameras and outputs to choose from on this computer, and what is missing for the others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from vidbg.option_table import PIXEL_FORMAT
+from vidbg.pipeline.live.controls.api_types import (
+    CameraChoice,
+    CameraMode,
+    OutputArgument,
+    OutputChoice,
+)
+from vidbg.sinks import FIRST_FREE, OUTPUTS, VIRTUAL_CAMERA
+from vidbg.sources.camera.camera_source import list_cameras
+from vidbg.sources.camera.cameras import SAMPLE, SYNTHETIC, camera_name
+from vidbg.sources.camera.v4l2 import CameraInfo
+
+_USUAL_RATE = 30.0  # where a camera does not report one
+
+_STAND_INS = {SAMPLE: "Sample clip", SYNTHETIC: "Drawn person"}
+
+
+def camera_choices(current: str) -> list[CameraChoice]:
+    """List the cameras of this computer, and what can stand in for one.
+
+    Only Linux lists cameras without opening them; elsewhere the one in use is listed alone.
+
+    Args:
+        current: the setting "camera".
+    """
+    cameras = list_cameras() if sys.platform == "linux" else []
+    listed = [
+        CameraChoice(camera.device, camera.name, list(_modes(camera)), camera.problem)
+        for camera in cameras
+        if not camera.virtual
+    ]
+    listed += [CameraChoice(value, label, [], None) for value, label in _STAND_INS.items()]
+    if current not in {each.value for each in listed}:
+        listed.insert(0, CameraChoice(current, camera_name(current), [], None))
+    return listed
+
+
+def _modes(camera: CameraInfo) -> Iterator[CameraMode]:
+    """Yield the modes that the settings can ask for, the largest first."""
+    for offered in camera.formats:
+        if offered.pixel_format in PIXEL_FORMAT.choices:
+            for size in offered.sizes:
+                rate = round(float(size.frame_rate or _USUAL_RATE), 3)
+                yield CameraMode(f"{size.width}x{size.height}", rate, offered.pixel_format)
+
+
+def output_choices() -> list[OutputChoice]:
+    """List the kinds of output, with the reason where one cannot be used here."""
+    camera = VIRTUAL_CAMERA
+    listed = [OutputChoice(FIRST_FREE, camera.label, camera.purpose, None, _camera_problem())]
+    for word, kind in OUTPUTS.items():
+        if kind.label:
+            begin = f"{word}://" if "://" in kind.usage else f"{word}:"
+            argument = None if kind.argument is None else OutputArgument(*kind.argument)
+            listed.append(OutputChoice(begin, kind.label, kind.purpose, argument, kind.problem()))
+    return listed
+
+
+def _camera_problem() -> str | None:
+    """Return why there is no virtual camera; elsewhere than on Linux, opening it would tell."""
+    if sys.platform != "linux":
+        return None
+    from vidbg.sinks.camera.virtual_camera import virtual_camera_report
+
+    return virtual_camera_report().next_step
