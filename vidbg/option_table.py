@@ -698,6 +698,31 @@ TLS_KEY = Option[Path | None](
     target="live",
     example="vidbg-key.pem",
 )
+AWAY_TEXT = Option(
+    name="away_text",
+    type=str,
+    default="Be right back",
+    help="Text on the card that viewers see while you are away.",
+    group=OUTPUT_GROUP,
+    commands=("run",),
+    target="live",
+    live=True,
+    control=Control("Away", "Text"),
+    example="Back at 2",
+)
+AWAY_IMAGE = Option[Path | None](
+    name="away_image",
+    type=Path | None,
+    default=None,
+    is_path=True,
+    help="Image or video behind that text. Default: a plain ground with a cup.",
+    group=OUTPUT_GROUP,
+    commands=("run",),
+    target="live",
+    live=True,
+    control=Control("Away", "Image"),
+    example="away.jpg",
+)
 BACKGROUNDS = Option[Path | None](
     name="backgrounds",
     type=Path | None,
@@ -956,6 +981,8 @@ OPTIONS: tuple[Option[Any], ...] = (
     PIXEL_FORMAT,
     MIRROR,
     ON_DEMAND,
+    AWAY_TEXT,
+    AWAY_IMAGE,
     SHOW,
     PANEL,
     HOST,

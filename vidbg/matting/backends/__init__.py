@@ -146,17 +146,19 @@ def load_first(
     network: NetworkName,
     threads: int | None,
     trial: Callable[[Backend], object],
+    refusals: Refusals | None = None,
 ) -> tuple[str, Backend]:
     """Return the first device that can be used, and its backend.
 
     Args:
         trial: called with each backend that opens. If it raises BackendError, the backend is closed
             and the next precision or device is tried.
+        refusals: receives the devices that cannot be used, with the reasons.
     Raises:
         ConfigError: the only device does not support the precision.
         BackendError: none of them can be used; the message gives each reason.
     """
-    refusals: Refusals = []
+    refusals = [] if refusals is None else refusals
     for name, backend in _openings(devices, precision, network, threads, refusals):
         try:
             trial(backend)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from vidbg.frame import StreamInfo
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.faults import Faults
 from vidbg.util.timing import StageClock
+
+ALPHA_SHOWN_S = 2.0
+"""How long after a request the next one for alpha is expected."""
 
 
 class RunContext:
@@ -23,6 +27,7 @@ class RunContext:
         clock: times the stages.
         ending: set when the run must end.
         network_ran: set once a network has run, until which its failures end the run.
+        alpha_asked_s: when somebody last wanted to see alpha, in monotonic seconds.
         failure: the permanent error that ends it, if there is one.
     """
 
@@ -33,7 +38,13 @@ class RunContext:
         self.clock = StageClock()
         self.ending = threading.Event()
         self.network_ran = threading.Event()
+        self.alpha_asked_s = float("-inf")
         self.failure: BaseException | None = None
+
+    @property
+    def shows_alpha(self) -> bool:
+        """Whether somebody looks at alpha, which a GPU that does full frames keeps to itself."""
+        return time.monotonic() - self.alpha_asked_s < ALPHA_SHOWN_S
 
     @property
     def period_s(self) -> float:

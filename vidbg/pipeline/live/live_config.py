@@ -13,6 +13,8 @@ from vidbg.errors import ConfigError
 from vidbg.frame import StreamInfo
 from vidbg.option_table import (
     ADAPT,
+    AWAY_IMAGE,
+    AWAY_TEXT,
     BACKGROUND,
     BACKGROUNDS,
     CAMERA,
@@ -39,7 +41,7 @@ from vidbg.pipeline.live.outputs.live_outputs import NO_OUTPUT, check_live
 from vidbg.sinks.web.outside_address import OutsideAddress
 from vidbg.util.choices import PixelFormat, Quality, RawFormat
 from vidbg.util.limits import check_size, parse_size
-from vidbg.util.paths import StrPath
+from vidbg.util.paths import StrPath, is_file
 
 USUAL_CPU_SHARE = 0.5
 """A call's other programs, the video encoder above all, need the other half."""
@@ -63,6 +65,8 @@ class LiveConfig:
         on_demand: close the camera while there are no viewers, if the output reports them.
         output: a value of `vidbg run -o`, or several; None for the first free virtual camera,
             "none" for a preview only.
+        away_text: on the card that viewers see while the user is away; "" for none.
+        away_image: image or video behind that text; None for a plain ground.
         pipe_format: for the output "-" only; None for y4m.
         show: open a preview window.
         panel: port of the panel's page on this machine, 0 for any that is free; None for no panel.
@@ -91,6 +95,8 @@ class LiveConfig:
     pixel_format: PixelFormat = PIXEL_FORMAT.default
     on_demand: bool = ON_DEMAND.default
     output: str | tuple[str, ...] | None = OUTPUT.default
+    away_text: str = AWAY_TEXT.default
+    away_image: Path | None = AWAY_IMAGE.default
     pipe_format: RawFormat | None = PIPE_FORMAT.default
     show: bool = SHOW.default
     panel: int | None = PANEL.default
@@ -124,6 +130,12 @@ class LiveConfig:
                 f"a CPU limit of {self.cpu_limit_percent:g} % is kept by adapting the network, "
                 "which is switched off: leave out --no-adapt, or use --threads"
             )
+        if self.away_image is not None:
+            object.__setattr__(self, "away_image", Path(self.away_image))
+            if not is_file(Path(self.away_image)):
+                raise ConfigError(
+                    f"away-image {str(self.away_image)!r} is no file; give an image or a video"
+                )
         if self.backgrounds is not None:
             object.__setattr__(self, "backgrounds", Path(self.backgrounds))
             if not Path(self.backgrounds).is_dir():
@@ -190,6 +202,8 @@ CHANGEABLE_FIELDS = CAMERA_FIELDS | {
     "on_demand",
     "output",
     "adapt",
+    "away_text",
+    "away_image",
 }
 """Fields that LiveRun.change applies during a run."""
 

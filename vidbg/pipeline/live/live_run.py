@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from vidbg.compositing.backgrounds import BlurSpec, FileSpec, PassthroughSpec
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError, SinkError
-from vidbg.frame import StreamInfo
+from vidbg.frame import Image, StreamInfo
 from vidbg.option_table import options_of
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.history import Sample
 from vidbg.pipeline.live.live_config import (
     CAMERA_FIELDS,
     CHANGEABLE_FIELDS,
@@ -27,11 +28,15 @@ from vidbg.pipeline.live.live_config import (
 )
 from vidbg.pipeline.live.network.changing_networks import ChangingNetworks
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
+from vidbg.pipeline.live.outputs.away_card import away_card
+from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.outputs.live_outputs import check_outputs, output_name, reopens
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.pipeline.live.status import LiveReport, LiveStatus, OutputStatus
+from vidbg.pipeline.live.status import BackendStatus, LiveReport, LiveStatus, OutputStatus
 from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
+from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.views import View, view_image
 from vidbg.platform.installation import install_command
 from vidbg.sinks import Sink, open_output
 from vidbg.sources import Source
@@ -45,6 +50,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LIVE = options_of("run")
+
+TASKS_PATIENCE_S = 3.0
+"""Wait at the end for what is still being drawn."""
 
 Tell = Callable[[str], None]
 """Receives a line of text for the user."""
@@ -115,6 +123,9 @@ class LiveRun(Closeable):
         self._config, self._changing = config, threading.RLock()
         self._owns_camera, self._owns_output = open_source is None, open_sink is None
         self._has_previews = bool(previews)
+        self._tasks = BackgroundTasks()
+        self._away_card: Image | None = None
+        self._drawing = threading.Lock()
         if open_sink is None:
             check_outputs(config.outputs, preview=self._has_previews or config.has_preview)
         open_camera = open_source or _camera(config, tell)
@@ -159,7 +170,11 @@ class LiveRun(Closeable):
 
     def run(self) -> LiveReport:
         """Run to the end. May be called only once."""
-        return self._supervisor.run()
+        self._draw_away_card()
+        try:
+            return self._supervisor.run()
+        finally:
+            self._tasks.close(TASKS_PATIENCE_S)
 
     def stop(self) -> None:
         """Stop soon."""
@@ -177,13 +192,81 @@ class LiveRun(Closeable):
     @property
     def config(self) -> LiveConfig:
         """The current settings, with everything that was changed since the start."""
-        with self._changing:
-            return with_look(self._config, self._supervisor.look)
+        return with_look(self._config, self._supervisor.look)
 
     @property
     def outputs(self) -> list[OutputStatus]:
         """What each output is doing, in the order of `LiveConfig.output`."""
         return self._supervisor.pipeline.outputs.statuses()
+
+    @property
+    def history(self) -> list[Sample]:
+        """One sample a second, of the last ten minutes, oldest first."""
+        return self._supervisor.history.samples
+
+    @property
+    def backend(self) -> BackendStatus:
+        """What runs the network, and why other devices do not."""
+        networks = self._networks.current
+        loaded = networks.loaded
+        return BackendStatus(
+            name="" if loaded is None else loaded.name,
+            precision="" if loaded is None else loaded.precision,
+            network=str(self._supervisor.pipeline.governor.level),
+            refused=dict(networks.refused),
+        )
+
+    def snapshot(self, view: View = "output") -> Image:
+        """Return what viewers see at the moment, or another view of the run.
+
+        Args:
+            view: see `view_image`: "camera" shows the room.
+        Returns:
+            uint8 (H, W, 3), BGR, of the output's size; a new array.
+        """
+        return view_image(self._supervisor.pipeline, view).copy()
+
+    # --- away ---
+
+    @property
+    def away(self) -> bool:
+        """Whether viewers see the away card, and the camera is closed."""
+        return self._supervisor.pipeline.away
+
+    def set_away(self, away: bool) -> None:
+        """Close the camera and show viewers a card with `away_text`; False goes on.
+
+        The card is shown within two frames, also if the camera or the network hangs.
+        """
+        with self._drawing:  # never behind a change, which may wait for a file
+            if not away:
+                self._supervisor.set_away(None)
+            elif self._away_card is not None:
+                self._supervisor.set_away(self._away_card)
+            else:
+                self._supervisor.set_away(card(self.info.width, self.info.height))
+
+    def _draw_away_card(self) -> None:
+        """Draw the card ahead, because looking for fonts takes longer than two frames."""
+        config = self._config
+
+        def draw() -> None:
+            size = self.info.width, self.info.height
+            try:
+                drawn = away_card(config.away_text, config.away_image, *size)
+            except ConfigError as error:
+                logger.warning("the away card has no image: %s", error)
+                drawn = away_card(config.away_text, None, *size)
+            with self._drawing:
+                now = self._config
+                if (now.away_text, now.away_image) == (config.away_text, config.away_image):
+                    self._away_card = drawn
+                    if self.away:
+                        self._supervisor.set_away(drawn)
+
+        self._tasks.start("away-card", draw)
+
+    # --- changes ---
 
     def change(self, config: LiveConfig) -> None:
         """Take other settings. Returns at once; what needs time to open is opened beside the run.
@@ -214,6 +297,8 @@ class LiveRun(Closeable):
                 self._networks.change(config.matting, config.adapt)
             self._supervisor.config.on_demand = config.on_demand
             self._config = config
+            if changed & {"away_text", "away_image"}:
+                self._draw_away_card()
 
     def _refuse(self, changed: set[str]) -> None:
         """Refuse a change of settings that a run keeps to its end.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -109,18 +108,18 @@ class LiveStatus:
     reduced: str | None = None
 
 
-class Meter:
-    """Measures frame rate and processor time once a second."""
+@dataclass(frozen=True, slots=True)
+class BackendStatus:
+    """What runs the network of a run.
 
-    def __init__(self) -> None:
-        self._at_s, self._frames, self._cpu_s = time.monotonic(), 0, time.process_time()
-        self._told = 0.0, 0.0
+    Attributes:
+        name: device and library, such as "OpenVINO CPU"; "" before it is loaded.
+        precision: of the computation.
+        network: the network and the size of its input at the moment, in words.
+        refused: why each device before it was not taken, by device.
+    """
 
-    def read(self, frames: int) -> tuple[float, float]:
-        """Return frames a second and percent of one core over the last full second."""
-        passed_s = time.monotonic() - self._at_s
-        if passed_s >= 1.0:
-            cpu_s = time.process_time()
-            self._told = (frames - self._frames) / passed_s, 100 * (cpu_s - self._cpu_s) / passed_s
-            self._at_s, self._frames, self._cpu_s = time.monotonic(), frames, cpu_s
-        return self._told
+    name: str
+    precision: str
+    network: str
+    refused: dict[str, str]

@@ -11,13 +11,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.history import History
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.pipeline.live.status import EASED, TOO_LATE, LiveReport, LiveStatus, Meter, State
+from vidbg.pipeline.live.status import EASED, TOO_LATE, LiveReport, LiveStatus, State
+from vidbg.pipeline.live.views import View, view_image
 from vidbg.util.timing import StageClock
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ PATIENCE_S = 3.0
 
 class Preview(Protocol):
     """A window or page that shows what viewers see, drawn in the supervisor's thread.
+
+    It may have an attribute `view`, one of View, to be shown something else.
 
     Attributes:
         watches: whether it counts as a viewer, which keeps the run going without others.
@@ -104,7 +108,7 @@ class Supervisor:
         self._state = State.STARTING
         self._reason: str | None = None
         self._watched_s = time.monotonic()
-        self._meter = Meter()
+        self.history = History()
         self._switching_camera = threading.Lock()
 
     @property
@@ -135,6 +139,7 @@ class Supervisor:
             self.pipeline.show_card(card)
             if card is not None:
                 self.pipeline.camera.pause()
+                self.pipeline.newest_frame = self.pipeline.newest_alpha = None
 
     def stop(self) -> None:
         """Stop soon. May be called from any thread."""
@@ -202,7 +207,9 @@ class Supervisor:
             words = f" ({reason})" if reason else ""
             logger.log(level, "%s -> %s%s", self._state.words, state.words, words)
         self._state, self._reason = state, reason
-        fps, cpu_percent = self._meter.read(outputs.frames)
+        self.history.record(state, outputs.frames, self.pipeline.dropped, outputs.latencies_s)
+        sample = self.history.latest
+        fps, cpu_percent = (0.0, 0.0) if sample is None else (sample.fps, sample.cpu_percent)
         latency_ms = 1e3 * outputs.latencies_s[-1] if outputs.latencies_s else None
         reduced = EASED if self.pipeline.governor.reduced else None
         return LiveStatus(state, reason, fps, cpu_percent, latency_ms, watched, reduced)
@@ -228,7 +235,11 @@ class Supervisor:
             return
         for preview in list(self._previews):
             try:
-                preview.show(shown.frame, status)
+                view: View = getattr(preview, "view", "output")
+                frame = shown.frame
+                if view != "output":
+                    frame = replace(frame, image=view_image(self.pipeline, view))
+                preview.show(frame, status)
             except Exception as error:  # the output matters more than the preview
                 self._previews.remove(preview)
                 _close(preview)

@@ -15,6 +15,7 @@ from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_firs
 from vidbg.matting.backends.answers import try_out
 from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.backends.switchable import SwitchableBackend
+from vidbg.matting.backends.tried import Refusals
 from vidbg.matting.engines import NetworkName
 from vidbg.matting.ladder import Step, file_step, live_steps
 from vidbg.matting.preprocess import plan_geometry
@@ -122,6 +123,9 @@ class DeviceNetworks:
         rate: target frames per second: on a CPU the run begins at the ladder step that this machine
             is known to sustain. None: the step for files.
         cpu_limit: share of the computer's CPU time, 0 to 1, that the run may use.
+    Attributes:
+        loaded: the backend in use; None before the first.
+        refused: why devices could not be used, by device.
     Raises:
         ConfigError: unknown device or precision.
     """
@@ -151,6 +155,8 @@ class DeviceNetworks:
         self._size = plan.height, plan.width
         self._wants_graph = config.allows_full_frame
         self._auto = config.device == "auto"
+        self.refused: dict[str, str] = {}
+        self.loaded: Backend | None = None
         self._blame = Blame()
         self._left_out: set[str] = set()
         self._device: str = config.device
@@ -181,6 +187,8 @@ class DeviceNetworks:
         else:
             self._build_beside(backend)
         backend, step = self._at_start(backend)
+        self.loaded = backend
+        self.refused.pop(self._device, None)
         self._announce(f"{backend.name}, {backend.precision}, {step}")
         config = replace(
             self._config,
@@ -258,7 +266,13 @@ class DeviceNetworks:
             if not whole and backend.ready(plan.height, plan.width):
                 try_out(backend, plan.height, plan.width)
 
-        return load_first(devices, config.precision, step.network, config.threads, trial)
+        refusals: Refusals = []
+        try:
+            return load_first(
+                devices, config.precision, step.network, config.threads, trial, refusals
+            )
+        finally:
+            self.refused.update((name, str(error)) for name, error in refusals)
 
     def _meanwhile(self, best: Backend) -> Backend:
         """Return another device's backend while the best builds, or the best if it is alone."""

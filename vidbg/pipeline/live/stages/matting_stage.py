@@ -146,7 +146,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         return Matted(frame, alpha, look, at_s) if self._believed(share) else None
 
     def _composite(self, frame: Frame, look: Appearance) -> Composite | None:
-        if not self._whole.takes(look):
+        if not self._whole.takes(look) or self._context.shows_alpha:
             return None
         with self._context.clock.stage("device"):
             return self._timed("device", lambda: self._whole.composite(frame, look))
