@@ -197,6 +197,7 @@ def test_other_settings_reach_a_running_service(vidbg: Vidbg, programs: Programs
     options = f"--config {file} --profile a"
     assert f"run {options} --log-file" in Folders.of_user().unit.read_text()
     assert f"service preview {options}\n" in Folders.of_user().entry.read_text()
+    assert f"app {options}\n" in Folders.of_user().entry.read_text()
 
 
 def test_settings_that_cannot_be_are_not_installed(vidbg: Vidbg, programs: Programs) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
@@ -15,7 +17,9 @@ from dbus_fast import Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method
+from running import Run
 
+from vidbg.cli.ctl_client import of_page
 from vidbg.cli.tray import item as item_module
 from vidbg.cli.tray.icon import draw
 from vidbg.cli.tray.item import NAME, PATH, WATCHER, Item, put_in_tray
@@ -24,6 +28,9 @@ from vidbg.cli.tray.menu import Entry, Menu, Nothing
 from vidbg.errors import VidbgError
 
 pytestmark = pytest.mark.dbus
+
+BLANK = Variant("i", 0)
+"""What comes with an event, and means nothing."""
 
 
 @pytest.fixture
@@ -59,13 +66,13 @@ class Watcher(ServiceInterface):
         return bus
 
 
-def within(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 10))
+def within(work: Coroutine[Any, Any, None], most_s: float = 10) -> None:
+    asyncio.run(asyncio.wait_for(work, most_s))
 
 
-async def proxy(bus: MessageBus, path: str, interface: str) -> Any:
-    introspection = await bus.introspect(NAME, path)
-    return bus.get_proxy_object(NAME, path, introspection).get_interface(interface)
+async def proxy(bus: MessageBus, path: str, interface: str, name: str = NAME) -> Any:
+    introspection = await bus.introspect(name, path)
+    return bus.get_proxy_object(name, path, introspection).get_interface(interface)
 
 
 def labels(layout: list[Any]) -> list[Any]:
@@ -114,10 +121,10 @@ def test_a_desktop_shows_the_icon_and_its_menu() -> None:
         assert labels(layout) == ["live", "Pause", "-", "Background", ["Blur"]]
         numbers = [child.value[0] for child in layout[2]]
         blur = layout[2][3].value[2][0].value[0]
-        await drawn.call_event(numbers[1], "clicked", Variant("i", 0), 0)
-        await drawn.call_event(numbers[1], "hovered", Variant("i", 0), 0)
-        await drawn.call_event(99, "clicked", Variant("i", 0), 0)
-        await drawn.call_event_group([(blur, "clicked", Variant("i", 0), 0)])
+        await drawn.call_event(numbers[1], "clicked", BLANK, 0)
+        await drawn.call_event(numbers[1], "hovered", BLANK, 0)
+        await drawn.call_event(99, "clicked", BLANK, 0)
+        await drawn.call_event_group([(blur, "clicked", BLANK, 0)])
         ((_, properties),) = await drawn.call_get_group_properties([blur], [])
         assert properties["toggle-state"].value == 1
         own.disconnect()
@@ -147,7 +154,7 @@ def test_a_menu_that_reads_the_same_is_left_open_but_does_the_new_thing() -> Non
         menu.show([Entry("Resume", lambda: done.append("newest"))])
         await drawn.call_about_to_show(0)
         assert updates == [1, 2]
-        menu.Event(1, "clicked", Variant("i", 0), 0)
+        menu.Event(1, "clicked", BLANK, 0)
         own.disconnect()
         desktop.disconnect()
 
@@ -171,6 +178,55 @@ def test_a_desktop_that_starts_later_gets_the_icon() -> None:
 
     within(play())
     assert missing == ["missing"]
+
+
+@pytest.mark.usefixtures("bus")
+def test_the_icon_follows_a_run_and_its_menu_changes_it(run: Run) -> None:
+    page = of_page(run.url)
+
+    async def play() -> None:
+        watcher = Watcher()
+        desktop = await watcher.take_over()
+        environment = run.environment | {
+            name: os.environ[name] for name in ("DBUS_SESSION_BUS_ADDRESS",)
+        }
+        tray = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "vidbg", "ctl", "tray", env=environment
+        )
+        name = await watcher.registered.get()
+        drawn = await proxy(desktop, MENU_PATH, "com.canonical.dbusmenu", name)
+
+        async def entry(*path: str) -> int:
+            """The number of an entry, once there is one at the path of labels."""
+            while True:
+                _, found = await drawn.call_get_layout(0, -1, [])
+                for label in path:
+                    children = [child.value for child in found[2]]
+                    found = next(
+                        (c for c in children if c[1].get("label") == Variant("s", label)), None
+                    )
+                    if found is None:
+                        break
+                if found is not None:
+                    return int(found[0])
+                await asyncio.sleep(0.05)
+
+        await drawn.call_event(await entry("Background", "red wall.png"), "clicked", BLANK, 0)
+        while (await asyncio.to_thread(page.ask, "GET", "/state"))["background"][
+            "name"
+        ] != "red wall.png":
+            await asyncio.sleep(0.05)
+        item = await proxy(desktop, PATH, "org.kde.StatusNotifierItem", name)
+        assert (await item.get_tool_tip())[3] != "off"
+        await drawn.call_event(await entry("Quit vidbg"), "clicked", BLANK, 0)
+        assert await asyncio.to_thread(run.process.wait, 20) == 0
+        await entry("Start vidbg")
+        assert (await item.get_tool_tip())[3] == "off"
+        await drawn.call_event(await entry("Remove this icon"), "clicked", BLANK, 0)
+        assert await tray.wait() == 0
+        desktop.disconnect()
+
+    within(play(), 60)
 
 
 @pytest.mark.parametrize("address", ["unix:path=/nowhere/bus", "nonsense"])

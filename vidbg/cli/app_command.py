@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +34,14 @@ def app(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Open no browser.", rich_help_panel="App")
     ] = False,
+    tray: Annotated[
+        bool,
+        typer.Option(
+            "--tray",
+            help="Show an icon in the tray of a Linux desktop, too.",
+            rich_help_panel="App",
+        ),
+    ] = False,
     **params: Any,
 ) -> None:
     """Run vidbg with its page in the browser, until the page's Quit, Ctrl-C or SIGTERM.
@@ -49,7 +59,12 @@ def app(
         return
 
     def show(live: LiveRun) -> None:
-        if no_browser or live.page is None:
+        if live.page is None:
+            return
+        if tray:  # as a program of its own, which ends with the run
+            command = [sys.executable, "-m", "vidbg", "ctl", "tray"]
+            subprocess.Popen(command, env=os.environ | {"VIDBG_URL": live.page})
+        if no_browser:
             return
         try:
             open_page(of_page(live.page))

@@ -55,7 +55,7 @@ def parse_settings(
             raise ConfigError(f"{text!r} is no setting; write KEY=VALUE, as in background=blur:40")
         option = find_option(key, options)
         value = _parsed(option, word, local=local)
-        if option["kind"] == "texts" and isinstance(value, list):
+        if isinstance(value, list):
             value = values.get(option["key"], []) + value
         values[option["key"]] = value
     return values
@@ -77,10 +77,11 @@ def _parsed(option: OptionAnswer, word: str, *, local: bool) -> Any:
             if not math.isfinite(number):
                 raise ConfigError(f"{option['key']} cannot be {word!r}; give a number")
             return int(number) if number.is_integer() else number
-        case "texts":
+        case "texts" | "output":
             return [word]
-    is_path = option["kind"] in ("file", "background") or option["key"] == "camera"
-    return anchored(word) if local and is_path else word
+        case "file" | "background" | "camera" if local:
+            return anchored(word)
+    return word
 
 
 def anchored(word: str) -> str:

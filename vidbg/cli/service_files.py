@@ -86,7 +86,11 @@ Icon=vidbg
 Terminal=false
 Categories=AudioVideo;Video;
 Keywords=camera;webcam;background;blur;virtual;
-Actions=start;stop;
+Actions=page;start;stop;
+
+[Desktop Action page]
+Name=Open the page
+Exec={page}
 
 [Desktop Action start]
 Name=Start in the background
@@ -191,6 +195,7 @@ def entry_text(program: Sequence[str], options: Sequence[str]) -> str:
         marker=MARKER,
         unit=UNIT,
         preview=" ".join(map(entry_argument, preview)),
+        page=" ".join(map(entry_argument, [*program, "app", *options])),
         program=_entry_string(program[0]),
     )
 
