@@ -6,6 +6,7 @@ from vidbg.pipeline.live.live_config import LiveConfig
 from vidbg.pipeline.live.live_run import LiveRun, run_live
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
 from vidbg.pipeline.live.outputs.live_outputs import check_live, check_outputs, reopens
+from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.pipeline.live.status import (
     BackendStatus,
     LiveReport,
@@ -28,6 +29,7 @@ __all__ = [
     "OutputState",
     "OutputStatus",
     "Preview",
+    "RecordingStatus",
     "Sample",
     "State",
     "Supervisor",

@@ -32,6 +32,7 @@ from vidbg.pipeline.live.outputs.away_card import away_card
 from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.outputs.live_outputs import check_outputs, output_name, reopens
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
+from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.pipeline.live.status import BackendStatus, LiveReport, LiveStatus, OutputStatus
 from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
@@ -42,6 +43,7 @@ from vidbg.sinks import Sink, open_output
 from vidbg.sources import Source
 from vidbg.sources.camera.cameras import camera_name, camera_source
 from vidbg.util.lifecycle import Closeable
+from vidbg.util.paths import StrPath
 
 if TYPE_CHECKING:
     from vidbg.pipeline.live.controls.live_server import LiveServer
@@ -225,6 +227,28 @@ class LiveRun(Closeable):
             uint8 (H, W, 3), BGR, of the output's size; a new array.
         """
         return view_image(self._supervisor.pipeline, view).copy()
+
+    # --- recording ---
+
+    @property
+    def recording(self) -> RecordingStatus | None:
+        """The recording in progress, or the last one if it failed; None if there is none."""
+        return self._supervisor.recorder.status
+
+    def start_recording(self, path: StrPath) -> None:
+        """Record what viewers see to a new video file, in H.264, until stop_recording() or the end.
+
+        Args:
+            path: ends in .mp4, .m4v, .mov or .mkv.
+        Raises:
+            ConfigError: another recording is in progress, or the suffix is none of these.
+            SinkError: the file exists or cannot be written.
+        """
+        self._supervisor.recorder.start(path)
+
+    def stop_recording(self) -> RecordingStatus | None:
+        """Complete the file, wait for it, and say what was recorded; None if nothing was."""
+        return self._supervisor.recorder.stop()
 
     # --- away ---
 

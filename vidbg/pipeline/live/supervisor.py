@@ -17,6 +17,7 @@ from typing import Protocol
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.history import History
+from vidbg.pipeline.live.outputs.recorder import Recorder
 from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.pipeline.live.status import EASED, TOO_LATE, LiveReport, LiveStatus, State
 from vidbg.pipeline.live.views import View, view_image
@@ -110,6 +111,7 @@ class Supervisor:
         self._watched_s = time.monotonic()
         self.history = History()
         self._switching_camera = threading.Lock()
+        self.recorder = Recorder(pipeline.outputs, pipeline.context.info)
 
     @property
     def clock(self) -> StageClock:
@@ -162,6 +164,7 @@ class Supervisor:
                 self._go_round()
                 ending.wait(self._period_s)
         finally:
+            self.recorder.close()
             pipeline.stop(PATIENCE_S)
             for preview in self._previews:
                 _close(preview)
@@ -177,6 +180,7 @@ class Supervisor:
             logger.info("everything stood still for %.1f s", stood_s)
             self.pipeline.governor.restart(now)
         self.pipeline.check()
+        self.recorder.check()
         watched = self._heed_viewers(now)
         status = self._status(watched)
         if self._on_status is not None:

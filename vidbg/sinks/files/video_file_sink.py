@@ -108,6 +108,14 @@ class VideoFileSink(Unwatched, Abortable):
             self._held, self._held_s = picture, frame.duration_s
             self._copied.mux()
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far; 0 where the file is gone."""
+        for path in (self._file.temporary, self._file.path):
+            with suppress(OSError):
+                return path.stat().st_size
+        return 0
+
     def close(self) -> None:
         if self._state != "open":
             return
