@@ -12,6 +12,8 @@ import pytest
 from running import Cli, Run
 
 from vidbg.cli.app import app
+from vidbg.cli.ctl_client import of_page
+from vidbg.pipeline.setup_steps import setup_steps
 
 pytest.importorskip("aiohttp")
 
@@ -143,6 +145,53 @@ def test_a_background_is_named_as_listed_or_as_a_path(
     assert state(ctl)["background"]["value"] == str(run.backgrounds / "blue.png")
     assert ctl("background", "blur:35") == (0, "", "")
     assert state(ctl)["background"]["value"] == "blur:35"
+
+
+def test_cameras_and_outputs_are_listed_and_changed(ctl: Cli) -> None:
+    cameras = [line.split()[0] for line in ctl("camera")[1].splitlines()]
+    assert {"sample", "synthetic"} <= set(cameras)
+    assert json.loads(ctl("camera", "--json")[1])[-1]["label"]
+    outputs = [line.split()[0] for line in ctl("output")[1].splitlines()]
+    assert "web:8090" in outputs
+    assert ctl("camera", "sample") == (0, "", "")
+    assert ctl("output", "none", "web:0") == (0, "", "")
+    after = state(ctl)
+    assert after["camera"]["name"] == "sample"
+    assert [output["value"] for output in after["outputs"]] == ["none", "web:0"]
+    assert "output      web:0 (" in ctl("status")[1]
+    assert ctl("set", "output=none", "camera=synthetic") == (0, "", "")
+    assert ctl("camera", "nowhere.mp4")[0] == 2
+
+
+def test_profiles_are_saved_renamed_used_and_deleted(ctl: Cli) -> None:
+    ctl("set", "feather=4", "mirror=on")
+    assert ctl("profile", "at work", "--save") == (0, "", "")
+    assert ctl("profile", "at work", "--rename", "office") == (0, "", "")
+    assert ctl("profiles") == (0, "office\n", "")
+    ctl("reset")
+    assert ctl("profile", "office") == (0, "", "")
+    assert "profile     office\n" in ctl("status")[1]
+    assert ctl("get", "feather")[1] == "4\n"
+    assert ctl("profile", "offce")[0] == 2
+    assert ctl("profile", "office", "--save", "--delete")[0] == 2
+    assert ctl("profile", "office", "--delete") == (0, "", "")
+    assert ctl("profiles") == (0, "", "")
+
+
+def test_log_diagnostics_and_what_is_missing_can_be_read(ctl: Cli, run: Run) -> None:
+    assert " INFO network: " in ctl("log")[1]
+    diagnostics = ctl("diagnostics")[1]
+    assert "vidbg" in diagnostics
+    assert str(run.backgrounds) not in diagnostics
+    answered = of_page(run.url).ask("GET", "/setup")
+    assert [(step["about"], step["words"]) for step in answered] == [
+        (step.about, step.words) for step in setup_steps()
+    ]
+
+
+def test_the_token_is_printed_for_other_programs(ctl: Cli, run: Run) -> None:
+    assert ctl("token") == (0, f"{of_page(run.url).token}\n", "")
+    assert ctl("open", "--print") == (0, f"{run.url}\n", "")
 
 
 def test_the_room_goes_on_air_only_after_the_question_at_a_terminal(

@@ -81,8 +81,9 @@ def _facts(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "state", "starting"
     else:
         yield "state", now["words"] + (f": {now['reason']}" if now["reason"] else "")
-        latency = "" if now["latency_ms"] is None else f"{now['latency_ms']:.0f} ms, "
-        yield "speed", f"{now['fps']:.1f} FPS, {latency}{now['cpu_percent']:.0f} % of a core"
+        if now["fps"]:
+            latency = "" if now["latency_ms"] is None else f"{now['latency_ms']:.0f} ms, "
+            yield "speed", f"{now['fps']:.1f} FPS, {latency}{now['cpu_percent']:.0f} % of a core"
     if state["profile"] is not None:
         yield "profile", state["profile"]
     if state["room_on_air"]:
@@ -92,7 +93,7 @@ def _facts(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     camera = state["camera"]
     if camera is not None:
         yield "camera", ", ".join(filter(None, (camera["name"], camera["mode"], camera["problem"])))
-    for output in state.get("outputs", []):
+    for output in state["outputs"]:
         fault = f": {output['problem']}" if output["problem"] else ""
         watched = {True: ", watched", False: ", nobody watches"}.get(output["watched"], "")
         yield "output", f"{output['name']} ({output['state']}{watched}){fault}"
@@ -404,8 +405,10 @@ def _list_choices(choices: list[dict[str, Any]], *, as_json: bool) -> None:
         _print_json(choices)
         return
     for choice in choices:
+        argument = choice.get("argument")
+        value = choice["value"] + (argument["example"] if argument else "")
         problem = f": {choice['problem']}" if choice["problem"] else ""
-        typer.echo(f"{choice['value']:24} {choice['label']}{problem}")
+        typer.echo(f"{value:24} {choice['label']}{problem}")
 
 
 @ctl.command()

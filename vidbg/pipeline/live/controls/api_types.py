@@ -258,6 +258,20 @@ class OutputChoice(Struct):
     problem: str | None
 
 
+class SetupStep(Struct):
+    """Something that this computer lacks, and what to do about it, as `vidbg doctor` says it.
+
+    Attributes:
+        about: "camera" or "virtual camera".
+        words: one line; commands stand in backticks.
+        commands: these commands, to be copied.
+    """
+
+    about: str
+    words: str
+    commands: list[str]
+
+
 class LogLine(Struct):
     """A message of the run; `level` is "INFO", "WARNING" or "ERROR"."""
 

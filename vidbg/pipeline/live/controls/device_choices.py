@@ -11,8 +11,11 @@ from vidbg.pipeline.live.controls.api_types import (
     CameraMode,
     OutputArgument,
     OutputChoice,
+    SetupStep,
 )
-from vidbg.sinks import FIRST_FREE, OUTPUTS, VIRTUAL_CAMERA
+from vidbg.pipeline.live.live_config import LiveConfig
+from vidbg.pipeline.setup_steps import setup_steps
+from vidbg.sinks import FIRST_FREE, OUTPUTS, VIRTUAL_CAMERA, find_output
 from vidbg.sources.camera.camera_source import list_cameras
 from vidbg.sources.camera.cameras import SAMPLE, SYNTHETIC, camera_name
 from vidbg.sources.camera.v4l2 import CameraInfo
@@ -70,3 +73,16 @@ def _camera_problem() -> str | None:
     from vidbg.sinks.camera.virtual_camera import virtual_camera_report
 
     return virtual_camera_report().next_step
+
+
+def setup_of(config: LiveConfig) -> list[SetupStep]:
+    """Say what this computer lacks that the run does not have open itself.
+
+    What it has open would look as if another program had taken it; whatever is wrong with that is
+    in the run's state.
+    """
+    steps = setup_steps(
+        camera=sys.platform == "linux" or config.camera in _STAND_INS,
+        virtual_camera=all(find_output(name) is not VIRTUAL_CAMERA for name in config.outputs),
+    )
+    return [SetupStep(step.about, step.words, list(step.commands)) for step in steps]

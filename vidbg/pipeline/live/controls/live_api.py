@@ -18,7 +18,7 @@ from vidbg.option_values import to_json
 from vidbg.pipeline.live.controls import api_types as types
 from vidbg.pipeline.live.controls import uploads
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary, LibraryFile
-from vidbg.pipeline.live.controls.device_choices import camera_choices, output_choices
+from vidbg.pipeline.live.controls.device_choices import camera_choices, output_choices, setup_of
 from vidbg.pipeline.live.controls.diagnostics import RecentLog, diagnostics_of
 from vidbg.pipeline.live.controls.live_settings import (
     RUN_OPTIONS,
@@ -188,6 +188,11 @@ class LiveApi:
     def outputs(self) -> list[types.OutputChoice]:
         """Return the kinds of output, and why one cannot be used on this computer."""
         return output_choices()
+
+    @route("GET", "/setup", exclusive=True)
+    def setup(self) -> list[types.SetupStep]:
+        """Return what this computer lacks for a live run, and what to do about it."""
+        return setup_of(self._live_run().config)
 
     # --- profiles ---------------------------------------------------------------------------------
 
