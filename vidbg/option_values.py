@@ -80,7 +80,8 @@ def anchored(option: Option[Any], value: Any, folder: Path) -> Any:
         return str(folder / value)
     if option is BACKGROUND:
         spec = _parse_background(value)
-        return str(spec.resolved_in(folder)) if spec.files else value
+        resolved = spec.resolved_in(folder)
+        return value if resolved == spec else str(resolved)
     return value
 
 

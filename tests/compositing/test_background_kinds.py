@@ -25,6 +25,7 @@ from vidbg.compositing.backgrounds import (
     FileSpec,
     FrameStream,
     PassthroughSpec,
+    SlidesSpec,
     background_usage,
     check_background,
     open_background,
@@ -88,7 +89,8 @@ def ask(tmp_path: Path) -> Ask:
     cv2.imwrite(str(picture), np.full((9, 16, 3), 77, np.uint8))
 
     def parse(kind: type[BackgroundSpec]) -> list[BackgroundSpec]:
-        texts = [str(picture)] if kind is FileSpec else kind.examples
+        of_files = {FileSpec: (str(picture),), SlidesSpec: (f"slides:{tmp_path}:5",)}
+        texts = of_files.get(kind, kind.examples)
         assert texts, f"{kind.__name__}.examples is empty: give one complete text at least"
         return [parse_background(text) for text in texts]
 

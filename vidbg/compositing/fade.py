@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-
 from vidbg.compositing.backgrounds import Background
+from vidbg.compositing.blend import faded
 from vidbg.errors import SourceError
 from vidbg.frame import Alpha, Frame, Image
-
-
-def faded(old: Image, new: Image, share: float) -> Image:
-    """Mix two images of one size: the old at share 0, the new at 1; a new array.
-
-    Takes 0.3 ms at 1280x720 on one core of an AMD EPYC.
-    """
-    eased = share * share * (3 - 2 * share)  # begins and ends without a jerk
-    return np.asarray(cv2.addWeighted(old, 1 - eased, new, eased, 0), np.uint8)
 
 
 class Fade:

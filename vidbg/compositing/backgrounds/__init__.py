@@ -23,10 +23,11 @@ from vidbg.compositing.backgrounds.blur import BlurSpec
 from vidbg.compositing.backgrounds.colour import ColourSpec
 from vidbg.compositing.backgrounds.file import FileSpec
 from vidbg.compositing.backgrounds.passthrough import PassthroughSpec
+from vidbg.compositing.backgrounds.slides import SlidesSpec
 from vidbg.compositing.backgrounds.transparent import TransparentSpec
 from vidbg.errors import ConfigError
 from vidbg.util.choices import closest
-from vidbg.util.paths import MISSING, file_problem
+from vidbg.util.paths import MISSING
 
 if TYPE_CHECKING:
     from vidbg.compositing.scaling import Fit
@@ -44,6 +45,7 @@ __all__ = [
     "OpenOptions",
     "PanelSetting",
     "PassthroughSpec",
+    "SlidesSpec",
     "TransparentSpec",
     "background_usage",
     "check_background",
@@ -58,6 +60,7 @@ BACKGROUNDS: dict[str, type[BackgroundSpec]] = {
         ColourSpec,
         TransparentSpec,
         PassthroughSpec,
+        SlidesSpec,
         FileSpec,  # the last, because it reads any text as a path
     )
 }
@@ -94,19 +97,18 @@ def parse_background(spec: str | os.PathLike[str]) -> BackgroundSpec:
 
 
 def check_background(spec: BackgroundSpec) -> None:
-    """Refuse a background whose files cannot be used, without reading them.
+    """Refuse a background whose file or folder cannot be used, without reading it.
 
     Raises:
-        ConfigError: a file is missing, empty or a folder.
+        ConfigError: it is missing, empty, or a folder in place of a file.
     """
-    for path in spec.files:
-        problem = file_problem(path)
-        if problem is None:
-            continue
-        suggestion = _suggestion(path) if problem == MISSING else None
-        hint = f" did you mean {suggestion!r}?" if suggestion else ""
-        usage = background_usage()
-        raise ConfigError(f"background {str(path)!r} {problem};{hint} allowed are {usage}")
+    found = spec.problem()
+    if found is None:
+        return
+    path, problem = found
+    suggestion = _suggestion(path) if problem == MISSING else None
+    hint = f" did you mean {suggestion!r}?" if suggestion else ""
+    raise ConfigError(f"background {str(path)!r} {problem};{hint} allowed are {background_usage()}")
 
 
 def _suggestion(path: Path) -> str | None:

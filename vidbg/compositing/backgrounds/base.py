@@ -23,7 +23,14 @@ Bgr = tuple[int, int, int]
 
 
 class Background(ABC):
-    """An open background: provides the image behind each frame."""
+    """An open background: provides the image behind each frame.
+
+    Attributes:
+        fade_s: how long one of its pictures takes to replace another, if it has several; may be set
+            at any time between frames.
+    """
+
+    fade_s: float = 0.0
 
     @abstractmethod
     def at(self, frame: Frame, alpha: Alpha) -> Image:
@@ -165,8 +172,12 @@ class BackgroundSpec(ABC):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that it reads: checked before they are opened, and never written to."""
+        """The files that it reads, which are never written to."""
         return ()
+
+    def problem(self) -> tuple[Path, str] | None:
+        """Say which file or folder cannot be used and why, without reading it; None if all can."""
+        return None
 
     def resolved_in(self, folder: Path) -> Self:  # noqa: ARG002
         """Return the same background with relative paths taken from a folder."""

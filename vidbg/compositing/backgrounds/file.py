@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from vidbg.compositing.backgrounds.base import Background, BackgroundSpec, OpenOptions
 from vidbg.errors import ConfigError, SourceError
+from vidbg.util.paths import file_problem
 
 if TYPE_CHECKING:
     from vidbg.compositing.backgrounds.image import ImageBackground
@@ -74,6 +75,10 @@ class FileSpec(BackgroundSpec):
     @property
     def files(self) -> tuple[Path, ...]:
         return (self.path,)
+
+    def problem(self) -> tuple[Path, str] | None:
+        problem = file_problem(self.path)
+        return None if problem is None else (self.path, problem)
 
     def resolved_in(self, folder: Path) -> Self:
         return type(self)(folder / self.path)

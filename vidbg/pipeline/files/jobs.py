@@ -13,8 +13,9 @@ from pathlib import Path
 from vidbg.errors import ConfigError, SourceError
 from vidbg.sinks.encoding.formats import CONTAINERS
 from vidbg.sinks.encoding.formats import PICTURE_SUFFIXES as WRITTEN_PICTURES
-from vidbg.sources.files.images_source import PICTURE_SUFFIXES, is_picture
+from vidbg.sources.files.images_source import is_picture
 from vidbg.util.paths import exists, is_file, is_folder, resolved
+from vidbg.util.picture_names import PICTURE_SUFFIXES
 
 PIPE = "-"
 

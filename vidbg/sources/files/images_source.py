@@ -11,13 +11,7 @@ from vidbg.errors import SourceError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.photo_file import UNREAD_SUFFIXES, Picture, is_photo, read_picture
-
-PICTURE_SUFFIXES = (
-    ".avif", ".bmp", ".dib", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe",
-    ".jpeg", ".jpf", ".jpg", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd",
-    ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp",
-)  # fmt: skip
-"""Suffixes of the pictures that ImagesSource reads, in lower case. A GIF's frames decide it."""
+from vidbg.util.picture_names import PICTURE_SUFFIXES
 
 
 class ImagesSource(Closeable):

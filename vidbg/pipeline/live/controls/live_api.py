@@ -337,7 +337,7 @@ class LiveApi:
 
     def _shown(self, config: LiveConfig) -> types.ShownBackground:
         background = as_compositing(config.background).background
-        path = background.files[0] if background.files else None
+        path = background.files[0] if len(background.files) == 1 else None
         file = None if path is None else self._library.find(path)
         name = (type(background).panel_label or background.name) if path is None else path.name
         adjust: float | str | None = None
