@@ -23,6 +23,7 @@ from vidbg.compositing.backgrounds import (
     Background,
     BackgroundSpec,
     BlurSpec,
+    BokehSpec,
     ColourSpec,
     FileSpec,
     FrameStream,
@@ -33,6 +34,11 @@ from vidbg.compositing.backgrounds import (
 )
 from vidbg.compositing.backgrounds.blur import BLUR_STRENGTH
 from vidbg.compositing.backgrounds.blurred_room import blur_background
+from vidbg.compositing.backgrounds.bokeh_room import (
+    BASE_RADIUS,
+    RADIUS_PER_STRENGTH,
+    bokeh_background,
+)
 from vidbg.compositing.backgrounds.image import ImageBackground
 from vidbg.compositing.backgrounds.video import VideoBackground
 from vidbg.compositing.scaling import Fit, fill
@@ -92,6 +98,8 @@ def open_file(path: Path, fit: Fit = "cover") -> Background | None:
         ("blur:40", BlurSpec(40)),
         ("blur:20", BlurSpec(20)),
         ("blur:100", BlurSpec(100)),
+        ("bokeh", BokehSpec(50)),
+        ("bokeh:20", BokehSpec(20)),
         ("#00ff00", ColourSpec((0, 255, 0))),
         ("#f80", ColourSpec((0, 136, 255))),
         ("color:navy", ColourSpec((128, 0, 0))),
@@ -121,6 +129,8 @@ def test_words_and_paths(text: str, spec: BackgroundSpec) -> None:
         "blur:-1",
         "blur:nan",
         "blur:x",
+        "bokeh:19.9",
+        "bokeh:x",
         "#12",
         "color:sky",
         "#",
@@ -411,17 +421,61 @@ def test_the_least_blur_leaves_nothing_to_recognise(
     size: tuple[int, int], periods: float, most: float
 ) -> None:
     """A face 1.3 m away has three stripes of a twentieth across, a letter 6 cm high one or two."""
-    blurred = blur_background(
-        stripes(*size, periods), np.zeros(size, np.float32), BLUR_STRENGTH.minimum
-    )
-    inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
-    assert (inside.max() - inside.min()) / 240 <= most
+    nobody = np.zeros(size, np.float32)
+    for blur in (blur_background, bokeh_background):
+        blurred = blur(stripes(*size, periods), nobody, BLUR_STRENGTH.minimum)
+        inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
+        assert (inside.max() - inside.min()) / 240 <= most
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (480, 640)])
+def test_bokeh_brings_no_pattern_back(size: tuple[int, int]) -> None:
+    """Neither thin lines on dark or on bright walls, which its weights treat differently."""
+    columns = (np.arange(32 * size[1]) + 0.5) / 32
+    nobody = np.zeros(size, np.float32)
+    for periods in (25, 33, 47, 90):
+        for share in (0.15, 0.85):
+            lines = (columns * periods / min(size)) % 1 < share
+            image = np.empty((*size, 3), np.uint8)
+            image[:] = (240 * lines.reshape(-1, 32).mean(axis=1)).round()[None, :, None]
+            for strength in (20, 50, 100):
+                blurred = bokeh_background(image, nobody, strength)
+                inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
+                assert (inside.max() - inside.min()) / 240 <= 0.02
+
+
+def test_bokeh_turns_a_lamp_into_a_disc() -> None:
+    room = np.full((720, 1280, 3), 20, np.uint8)
+    cv2.circle(room, (640, 360), 12, (255, 255, 255), -1)
+    nobody = np.zeros((720, 1280), np.float32)
+    for strength in (20, 50, 100):
+        shown = bokeh_background(room, nobody, strength)[..., 0].astype(int) - 20
+        radius = 720 * (BASE_RADIUS + RADIUS_PER_STRENGTH * strength)
+        down, across = np.mgrid[:720, :1280]
+        away = np.hypot(down - 360, across - 640) / radius
+        inside, edge = shown[away < 0.5], shown[(away > 0.95) & (away < 1.05)]
+        assert inside.min() > 0.7 * inside.max() > 5
+        assert 0.2 < edge.mean() / inside.mean() < 0.8
+        assert shown[away > 1.6].max() <= 1
+
+
+def test_the_persons_colours_do_not_shine_into_the_bokeh() -> None:
+    image = np.full((360, 640, 3), 60, np.uint8)
+    alpha = np.zeros((360, 640), np.float32)
+    cv2.ellipse(image, (320, 240), (90, 160), 0, 0, 360, (0, 0, 255), -1)
+    cv2.ellipse(alpha, (320, 240), (90, 160), 0, 0, 360, 1, -1)
+    for strength in (20, 100):
+        shown = bokeh_background(image, alpha, strength).astype(int)
+        assert np.abs(shown - 60)[alpha == 0].max() <= 2
+    assert (bokeh_background(image, np.ones_like(alpha), 50) == 0).all()
 
 
 @pytest.mark.parametrize("strength", [0, 1, 5, 19.99, 100.5, -20, float("nan"), float("inf")])
 def test_no_way_leads_to_a_weaker_blur(strength: float) -> None:
     with pytest.raises(ConfigError, match="give a number from 20 to 100"):
         BlurSpec(strength)
+    with pytest.raises(ConfigError, match="give a number from 20 to 100"):
+        BokehSpec(strength)
 
 
 def test_blur_looks_the_same_at_720_and_1080_lines() -> None:

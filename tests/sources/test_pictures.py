@@ -26,7 +26,6 @@ from vidbg.frame import Colour
 from vidbg.sources import open_source
 from vidbg.sources.files.images_source import ImagesSource, is_picture
 from vidbg.util.photo_file import Picture, is_animated, read_picture
-from vidbg.util.picture_names import PICTURE_SUFFIXES
 
 
 def read(path: Path) -> Picture:

@@ -117,8 +117,8 @@ def help_text(option: Option[Any], command: Command) -> str:
 def _backgrounds(command: Command) -> str:
     transparent = "" if command == "run" else "transparent; "
     return (
-        "Image, video or GIF; slides:FOLDER; blur, blur:20 to blur:100; #rrggbb, color:NAME, "
-        "green; "
+        "Image, video or GIF; slides:FOLDER; blur, bokeh, blur:20 to blur:100; #rrggbb, "
+        "color:NAME, green; "
         f"{transparent}none: the real room."
     )
 

@@ -20,6 +20,7 @@ from vidbg.compositing.backgrounds.base import (
     PanelSetting,
 )
 from vidbg.compositing.backgrounds.blur import BlurSpec
+from vidbg.compositing.backgrounds.bokeh import BokehSpec
 from vidbg.compositing.backgrounds.colour import ColourSpec
 from vidbg.compositing.backgrounds.file import FileSpec
 from vidbg.compositing.backgrounds.passthrough import PassthroughSpec
@@ -38,6 +39,7 @@ __all__ = [
     "BackgroundSpec",
     "Bgr",
     "BlurSpec",
+    "BokehSpec",
     "ColourSpec",
     "FileSpec",
     "FrameStream",
@@ -57,6 +59,7 @@ BACKGROUNDS: dict[str, type[BackgroundSpec]] = {
     kind.name: kind
     for kind in (
         BlurSpec,
+        BokehSpec,
         ColourSpec,
         TransparentSpec,
         PassthroughSpec,

@@ -40,18 +40,12 @@ class BlurSpec(BackgroundSpec):
     strength: float = DEFAULT_BLUR
 
     def __post_init__(self) -> None:
-        if not BLUR_STRENGTH.minimum <= self.strength <= BLUR_STRENGTH.maximum:
-            raise ConfigError(_refusal(f"{self.strength:g}"))
+        check_strength(self.strength)
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        word, colon, strength = text.strip().partition(":")
-        if word != "blur":
-            return None
-        try:
-            return cls(float(strength)) if colon else cls()
-        except ValueError as error:  # includes ConfigError
-            raise ConfigError(_refusal(strength)) from error
+        strength = parse_strength(cls.name, text)
+        return None if strength is None else cls(strength)
 
     def open(self, _options: OpenOptions) -> BlurredRoom:
         from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
@@ -60,6 +54,31 @@ class BlurSpec(BackgroundSpec):
 
     def __str__(self) -> str:
         return f"blur:{self.strength:.12g}"
+
+
+def parse_strength(name: str, text: str) -> float | None:
+    """Read NAME or NAME:STRENGTH; None if the text is another one.
+
+    Raises:
+        ConfigError: the strength is no number.
+    """
+    word, colon, strength = text.strip().partition(":")
+    if word != name:
+        return None
+    try:
+        return float(strength) if colon else DEFAULT_BLUR
+    except ValueError:
+        raise ConfigError(_refusal(strength)) from None
+
+
+def check_strength(strength: float) -> None:
+    """Refuse a strength outside BLUR_STRENGTH.
+
+    Raises:
+        ConfigError: the message says what is allowed, and why.
+    """
+    if not BLUR_STRENGTH.minimum <= strength <= BLUR_STRENGTH.maximum:
+        raise ConfigError(_refusal(f"{strength:g}"))
 
 
 def _refusal(strength: str) -> str:

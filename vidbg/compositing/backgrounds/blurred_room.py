@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vidbg.compositing.backgrounds.base import Background
 from vidbg.compositing.scaling import resize, shrink
@@ -19,6 +23,10 @@ MARGIN = 0.011  # share of the shorter side by which the person's colours may pa
 REACH = 0.25  # share of the shorter side that the fallback's window covers
 FAINT = 1e-3  # weight of the fallback where a window contains nothing of the room
 EMPTY = 1e-6  # keeps a window without any weight from dividing by zero
+
+
+Blur = Callable[[NDArray[np.float32]], Any]
+"""Blurs float32 (h, w, 3)."""
 
 
 class BlurredRoom(Background):
@@ -58,21 +66,37 @@ def blur_background(image: Image, alpha: Alpha, strength: float) -> Image:
     """
     sigma = BASE_SIGMA + SIGMA_PER_STRENGTH * strength
     lines = COARSE if sigma * COARSE >= MIN_SIGMA_PX else FINE
-    colours = shrink(image, lines).astype(np.float32)
-    alpha_small = shrink(alpha, lines)
-    shorter = min(alpha_small.shape)
+    room = in_colours(room_weight(shrink(alpha, lines)))
+    weighted = shrink(image, lines).astype(np.float32) * room
+    sigma_px = sigma * min(room.shape[:2])
+    blurred = normalised(weighted, room, lambda plane: cv2.GaussianBlur(plane, (0, 0), sigma_px))
+    return resize(blurred, *alpha.shape)
 
-    # Weight (h, w, 3) of each pixel as the room's, pulled back from where the matte is soft
-    side = 2 * max(1, round(MARGIN * shorter)) + 1
-    person = cv2.dilate(alpha_small, np.ones((side, side), np.uint8))
-    weight = np.square(1 - person)[:, :, np.newaxis]
-    room = np.repeat(weight, 3, axis=2).astype(np.float32)
 
-    # Where the Gaussian contains nothing of the room, the mean of a wide window takes its place
-    weighted = colours * room
-    side = max(1, round(REACH * shorter))
-    around = cv2.blur(weighted, (side, side)) / (cv2.blur(room, (side, side)) + EMPTY)
-    total = cv2.GaussianBlur(room, (0, 0), sigma * shorter) + FAINT
-    part = cv2.GaussianBlur(weighted, (0, 0), sigma * shorter) + FAINT * around
-    blurred = np.asarray(part / total, np.float32)
-    return resize(np.asarray(cv2.convertScaleAbs(blurred), np.uint8), *alpha.shape)
+def room_weight(alpha: Alpha) -> Alpha:
+    """Weight each pixel, float32 (h, w), as the room's: less near the matte or where it is soft."""
+    side = 2 * max(1, round(MARGIN * min(alpha.shape))) + 1
+    person = cv2.dilate(alpha, np.ones((side, side), np.uint8))
+    return np.asarray(np.square(1 - person), np.float32)
+
+
+def in_colours(weight: Alpha) -> NDArray[np.float32]:
+    """Repeat a weight (h, w) for three colours, (h, w, 3)."""
+    return np.asarray(cv2.merge([weight, weight, weight]), np.float32)
+
+
+def normalised(weighted: NDArray[np.float32], weight: NDArray[np.float32], blur: Blur) -> Image:
+    """Blur colours by their weights: blur(weighted) / blur(weight).
+
+    Where the blur's window contains nothing of weight, the mean of a wide window takes its place.
+
+    Args:
+        weighted: float32 (h, w, 3), colours in 0..255 times their weights.
+        weight: float32 (h, w, 3).
+    Returns:
+        uint8 (h, w, 3).
+    """
+    side = max(1, round(REACH * min(weight.shape[:2])))
+    around = cv2.blur(weighted, (side, side)) / (cv2.blur(weight, (side, side)) + EMPTY)
+    mean = (blur(weighted) + FAINT * around) / (blur(weight) + FAINT)
+    return np.asarray(cv2.convertScaleAbs(mean), np.uint8)
