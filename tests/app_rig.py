@@ -62,9 +62,16 @@ def write_picture(
 
 
 class AppRun(Closeable):
-    """A live run in a thread of its own; frames of `room()` come in, `newest` goes out."""
+    """A live run in a thread of its own; frames of `room()` come in, `newest` goes out.
 
-    def __init__(self, port: int = 0, **values: Any) -> None:
+    Args:
+        own_camera, own_sink: False to open what `values` names instead.
+        values: of LiveConfig.
+    """
+
+    def __init__(
+        self, port: int = 0, own_camera: bool = True, own_sink: bool = True, **values: Any
+    ) -> None:
         self.sink = MemorySink(max_frames=2)
         self.messages: list[str] = []
         config = LiveConfig(
@@ -72,13 +79,17 @@ class AppRun(Closeable):
                "adapt": False, "on_demand": False, "matting": MATTING, **values}
         )  # fmt: skip
         self.live = LiveRun(
-            config, open_source=_camera, open_sink=self._open_sink, on_message=self.messages.append
+            config,
+            open_source=_camera if own_camera else None,
+            open_sink=self._open_sink if own_sink else None,
+            on_message=self.messages.append,
         )
         self.url = next(text for text in self.messages if text.startswith("panel: "))[7:]
         self.port = int(self.url.split("/")[2].rpartition(":")[2])
         self._thread = threading.Thread(target=self.live.run, daemon=True)
         self._thread.start()
-        self.wait(lambda: len(self.sink.frames) > 0)
+        if own_sink:
+            self.wait(lambda: len(self.sink.frames) > 0)
 
     def _open_sink(self, _: StreamInfo) -> MemorySink:
         return self.sink

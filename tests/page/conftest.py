@@ -60,7 +60,8 @@ def start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     runs: list[AppRun] = []
 
     def begin(**values: Any) -> AppRun:
-        runs.append(AppRun(**{"backgrounds": folder, **values}))
+        kept = {"backgrounds": folder, "config_file": folder.parent / "vidbg.toml"}
+        runs.append(AppRun(**{**kept, **values}))
         return runs[-1]
 
     yield begin

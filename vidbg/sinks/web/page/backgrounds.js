@@ -72,7 +72,7 @@ export function backgroundPane() {
   }
   subscribe(show);
   acceptFiles(uploads);
-  return [card];
+  return { cards: [card] };
 }
 
 const kindOf = (value) => {
@@ -91,7 +91,7 @@ function lastValue({ kind, adjust }) {
 // A row for the one value that a kind can be adjusted in.
 function adjustment(kind) {
   const { label, range, default: standard } = kind.adjust;
-  const option = { key: "background", label, range, default: standard, kind: range ? "number" : "colour", choices: [] };
+  const option = { key: "background", label, range, default: standard, kind: range ? "number" : "colour", choices: [], help: "" };
   const row = settingRow(option, { read: () => lastValue(kind), write: (value) => change({ background: `${kind.kind}:${value}` }) });
   row.dataset.kind = kind.kind;
   return row;

@@ -1,12 +1,12 @@
 // Cameras: what is there, what is wrong with each, and in which format it runs.
 import { get } from "./api.js";
 import { complain, element, rebuild, withCode } from "./dom.js";
-import { change, onList, store, subscribe, valueOf } from "./store.js";
+import { change, onConnection, store, subscribe, valueOf } from "./store.js";
 import { text } from "./strings.js";
 
 const LOOK_AGAIN_MS = 5000;  // while the list is open, for cameras that are plugged in
 
-let cameras = [];
+let cameras = null;  // until vidbg has looked
 
 export function cameraPane(visible) {
   const list = element("div", { className: "devices", aria: { role: "radiogroup", label: text.camera.list } });
@@ -20,26 +20,27 @@ export function cameraPane(visible) {
   modes.onchange = () => change(JSON.parse(modes.value));
 
   async function load() {
+    if (!visible() || document.hidden) return;
     try {
       cameras = await get("cameras");
     } catch (error) {
-      if (error.status !== 404) complain(error);
+      complain(error);
     }
     show(store);
   }
-  onList("cameras", load);
-  setInterval(() => { if (visible() && !document.hidden && store.link === "open") load(); }, LOOK_AGAIN_MS);
+  onConnection(() => { load(); });  // nothing waits for it
+  setInterval(() => { if (store.link === "open") load(); }, LOOK_AGAIN_MS);
 
   function show({ state, link }) {
     if (!state) return;
     const current = valueOf("camera");
-    rebuild(list, cameras, (all) => all.map(row));
-    const chosen = cameras.find((camera) => camera.value === current);
+    rebuild(list, cameras ?? [], (all) => all.map(row));
+    const chosen = cameras?.find((camera) => camera.value === current);
     for (const radio of list.querySelectorAll("input")) {
       radio.checked = radio.value === chosen?.value;
       radio.disabled = link !== "open";
     }
-    empty.hidden = cameras.length > 0;
+    empty.hidden = cameras === null || cameras.length > 0;
     const formats = chosen?.modes ?? [];
     modeRow.hidden = formats.length === 0;
     rebuild(modes, formats, (all) => all.map((mode) => element("option", { value: JSON.stringify(mode) }, text.camera.modeValue(mode.size, mode.fps, mode.format))));
@@ -48,7 +49,8 @@ export function cameraPane(visible) {
     for (const control of [modes, own, use]) control.disabled = link !== "open";
   }
   subscribe(show);
-  return [element("section", { className: "card", aria: { label: text.camera.list } }, element("h2", {}, text.camera.list), empty, list, modeRow, form)];
+  const card = element("section", { className: "card", aria: { label: text.camera.list } }, element("h2", {}, text.camera.list), empty, list, modeRow, form);
+  return { cards: [card], load };
 }
 
 function row(camera) {

@@ -17,7 +17,7 @@ export function settingRow(option, { idle = () => null, read = () => valueOf(opt
     : element("span", { id: `${id}-name`, className: "name" }, option.label);
   control.classList.add("control");
   const reset = button({ className: "quiet icon reset", onclick: () => write(option.default) }, "reset");
-  const help = element("p", { className: "help", id: `${id}-help` }, option.help ?? "");
+  const help = element("p", { className: "help", id: `${id}-help` }, option.help);
   const error = element("p", { className: "error", id: `${id}-error`, hidden: true, aria: { role: "alert" } });
   const row = element("div", { className: `setting ${option.kind}${wide ? " wide" : ""}`, data: { key: option.key } }, label, reset, control, help, error);
   for (const input of row.querySelectorAll("input, select, [role=radiogroup]")) attribute(input, "aria-describedby", `${id}-help ${id}-error`);
@@ -28,7 +28,8 @@ export function settingRow(option, { idle = () => null, read = () => valueOf(opt
     const value = read(), why = idle(state);
     show(value);
     row.classList.toggle("idle", why !== null);
-    help.textContent = why ?? option.help ?? "";
+    help.textContent = why ?? option.help;
+    attribute(label, "title", why ?? option.help);
     for (const input of row.querySelectorAll("input, select, .segments button, .pick")) input.disabled = link !== "open" || why !== null;
     const changed = !same(value, option.default);
     reset.disabled = link !== "open" || !changed;
@@ -87,7 +88,10 @@ const MAKERS = {
     slider.oninput = () => { held = true; fill(+slider.value); number.value = rounded(slider.value); write(+slider.value); };
     slider.onchange = () => { held = false; };
     const fill = (value) => {
-      slider.style.setProperty("--fill", (value - min) / (max - min));
+      // Filled from zero where the range goes below it.
+      const [from, to] = [Math.max(min, Math.min(0, max)), value].map((end) => (end - min) / (max - min)).sort((one, other) => one - other);
+      slider.style.setProperty("--from", from === 0 ? -0.1 : from);
+      slider.style.setProperty("--to", to);
       attribute(slider, "aria-valuetext", option.unit ? `${rounded(value)} ${option.unit}` : null);
     };
     function show(value) {

@@ -19,7 +19,8 @@ const TAB_OF = { Background: "background", Camera: "camera", Away: "camera", Out
 const SHOWN_ELSEWHERE = new Set(["background", "camera", "output"]);
 
 const tabs = new Map(), panes = new Map(), rooms = new Map();
-let current = null, status = null;
+const own = {};  // what a tab has beside the settings: cards, and load() for when it is opened
+let current = null;
 const visible = (name) => () => current === name;
 
 function makeTabs() {
@@ -32,15 +33,14 @@ function makeTabs() {
     $("panes").append(pane);
   }
   roving($("tabs"), () => [...tabs.values()], { chosen: (tab) => tab.click() });
-  status = statusPane(visible("status"));
-  const cards = {
+  Object.assign(own, {
     background: backgroundPane(),
     camera: cameraPane(visible("camera")),
-    output: outputPane(),
+    output: outputPane(visible("output")),
     profiles: profilePane(),
-    status: status.cards,
-  };
-  for (const name of TABS) panes.get(name).append(...(cards[name] ?? []), rooms.get(name));
+    status: statusPane(visible("status")),
+  });
+  for (const name of TABS) panes.get(name).append(...(own[name]?.cards ?? []), rooms.get(name));
   panes.get("profiles").append(resetCard());
 }
 
@@ -52,7 +52,7 @@ function open(name) {
   }
   makeStop([...tabs.values()], tabs.get(name));
   history.replaceState(null, "", `#${name}`);
-  if (name === "status") status.load();
+  if (store.link === "open") own[name]?.load?.();
 }
 
 // Controls are made anew only when another vidbg, with other options, answers.
@@ -88,24 +88,33 @@ function showFailure(error, sent) {
 async function hideUnsupported() {
   const { paths } = await get("openapi.json");
   const has = (path) => Object.keys(paths).some((known) => known.endsWith(path));
-  const needs = { "/away": $("away"), "/snapshot": $("snapshot"), "/recording": $("record"), "/cameras": tabs.get("camera"), "/outputs": tabs.get("output"), "/profiles": tabs.get("profiles"), "/statistics": tabs.get("status") };
+  const needs = { "/away": $("away"), "/snapshot": $("snapshot"), "/recording": $("record"), "/statistics": $("views") };
   for (const [path, part] of Object.entries(needs)) part.hidden = !has(path);
-  $("views").hidden = !has("/cameras");
-  $("add").hidden = !paths["/api/v1/backgrounds"].post;
+  tabs.get("status").hidden = !has("/statistics");
 }
 
 // --- theme and end --------------------------------------------------------------------------------
 
 const THEMES = ["auto", "light", "dark"];
 function showTheme(name) {
-  if (name === "auto") { delete document.documentElement.dataset.theme; localStorage.removeItem("vidbg-theme"); }
-  else { document.documentElement.dataset.theme = name; localStorage.setItem("vidbg-theme", name); }
+  keep("theme", name === "auto" ? "" : name);
   attribute($("theme"), "aria-label", text.theme[name]);
   $("theme").title = text.theme[name];
   setIcon($("theme"), name);
 }
 
+// A choice for this page alone, kept by the browser: an attribute of the document.
+function keep(choice, value) {
+  if (value) { document.documentElement.dataset[choice] = value; localStorage.setItem(`vidbg-${choice}`, value); }
+  else { delete document.documentElement.dataset[choice]; localStorage.removeItem(`vidbg-${choice}`); }
+}
+
 function startHeader() {
+  const explained = () => document.documentElement.dataset.explain === "on";
+  const showExplained = () => attribute($("explain"), "aria-pressed", String(explained()));
+  showExplained();
+  $("explain").onclick = () => { keep("explain", explained() ? "" : "on"); showExplained(); };
+
   const theme = () => document.documentElement.dataset.theme ?? "auto";
   showTheme(theme());
   $("theme").onclick = () => showTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);

@@ -1,48 +1,46 @@
 // Outputs: which run, which could, and what is missing for the others.
 import { get } from "./api.js";
 import { button, complain, element, rebuild, tell, withCode } from "./dom.js";
-import { change, onList, store, subscribe, valueOf } from "./store.js";
+import { change, onConnection, store, subscribe, valueOf } from "./store.js";
 import { text } from "./strings.js";
 
-let choices = [];
+let choices = null;  // until vidbg has looked what works here
 
-// The outputs that the settings name, as a list; null is the first free virtual camera.
-function chosen() {
-  const value = valueOf("output");
-  return (Array.isArray(value) ? value : [value]).filter((output) => output !== "none");
-}
-function choose(outputs) {
-  change({ output: outputs.length > 1 ? outputs : outputs.length ? outputs[0] : "none" });
-}
+// The outputs that the settings name.
+const chosen = () => valueOf("output").filter((output) => output !== "none");
+const choose = (outputs) => change({ output: outputs.length ? outputs : ["none"] });
 
-export function outputPane() {
+export function outputPane(visible) {
   const running = element("ul", { className: "outputs" });
   const none = element("div", { className: "empty", hidden: true }, element("h3", {}, text.output.none), element("p", {}, text.output.noneBody));
   const offered = element("ul", { className: "outputs" });
 
   async function load() {
+    if (!visible()) return;
     try {
       choices = await get("outputs");
     } catch (error) {
-      if (error.status !== 404) complain(error);
+      complain(error);
     }
     show(store);
   }
-  onList("outputs", load);
+  onConnection(() => { load(); });  // nothing waits for it
 
   function show({ state, link }) {
-    if (!state?.outputs) return;
-    rebuild(running, state.outputs.map(({ value, name }) => [value, name]), () => state.outputs.map(runningRow));
-    for (const [index, output] of state.outputs.entries()) update(running.children[index], output);
-    none.hidden = state.outputs.length > 0;
-    rebuild(offered, choices, (all) => all.map(choiceRow));
+    if (!state) return;
+    const outputs = state.outputs.filter(({ value }) => value !== "none");
+    rebuild(running, outputs.map(({ value, name }) => [value, name]), () => outputs.map(runningRow));
+    for (const [index, output] of outputs.entries()) update(running.children[index], output);
+    none.hidden = outputs.length > 0;
+    rebuild(offered, choices, (all) => all?.map(choiceRow) ?? [element("li", { className: "help" }, text.output.looking)]);
     for (const control of [...running.querySelectorAll("button"), ...offered.querySelectorAll("button, input")]) control.disabled = link !== "open";
   }
   subscribe(show);
-  return [
+  const cards = [
     element("section", { className: "card", aria: { label: text.output.current } }, element("h2", {}, text.output.current), none, running),
     element("section", { className: "card", aria: { label: text.output.add } }, element("h2", {}, text.output.add), offered),
   ];
+  return { cards, load };
 }
 
 function runningRow(output) {
@@ -68,16 +66,18 @@ function update(row, output) {
 
 function choiceRow(choice) {
   const id = `output-${choice.value}`;
-  const argument = choice.argument ? element("input", { type: "text", id, placeholder: choice.argument.example, spellcheck: false, autocomplete: "off" }) : null;
+  // What stands behind a word has an example that works; what stands behind "://" is somebody's own.
+  const { label, example } = choice.argument ?? {}, own = choice.value.endsWith("://");
+  const argument = choice.argument ? element("input", { type: "text", id, placeholder: example, value: own ? "" : example, required: own, spellcheck: false, autocomplete: "off" }) : null;
   const start = element("button", { type: "submit", data: { key: `start ${choice.value}` }, aria: { label: text.output.start(choice.label) } }, text.output.startButton);
-  const form = element("form", {}, argument ? element("label", { htmlFor: id }, choice.argument.label) : null, argument, start);
+  const form = element("form", {}, argument ? element("label", { htmlFor: id }, label) : null, argument, start);
   form.onsubmit = (event) => {
     event.preventDefault();
-    const value = choice.argument ? `${choice.value}${argument.value.trim() || choice.argument.example}` : choice.value;
+    const value = argument ? `${choice.value}${argument.value.trim() || example}` : choice.value;
     choose([...chosen().filter((other) => other !== value), value]);
   };
   const problem = choice.problem
     ? element("details", {}, element("summary", {}, text.output.unavailable), element("p", {}, ...withCode(choice.problem)))
     : null;
-  return element("li", { className: "output" }, element("div", {}, element("p", { className: "title" }, choice.label), element("p", { className: "detail" }, choice.purpose ?? ""), problem), choice.problem ? null : form);
+  return element("li", { className: argument ? "output with-argument" : "output" }, element("div", {}, element("p", { className: "title" }, choice.label), element("p", { className: "detail" }, choice.purpose ?? ""), problem), choice.problem ? null : form);
 }

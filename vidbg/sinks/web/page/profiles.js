@@ -20,7 +20,7 @@ export function profilePane() {
     try {
       profiles = await get("profiles");
     } catch (error) {
-      if (error.status !== 404) complain(error);
+      complain(error);
     }
     show(store);
   }
@@ -70,5 +70,6 @@ export function profilePane() {
     for (const control of [name, save, ...list.querySelectorAll("button")]) control.disabled = link !== "open";
   }
   subscribe(show);
-  return [element("section", { className: "card", aria: { label: text.profiles.title } }, element("h2", {}, text.profiles.title), element("p", { className: "help" }, text.profiles.body), empty, list, form)];
+  const card = element("section", { className: "card", aria: { label: text.profiles.title } }, element("h2", {}, text.profiles.title), element("p", { className: "help" }, text.profiles.body), empty, list, form);
+  return { cards: [card] };
 }

@@ -45,7 +45,7 @@ export function statusPane(visible) {
 
   let failed = false;
   async function load() {
-    if (!visible() || !store.state?.network || document.hidden || store.link !== "open") return;
+    if (!visible() || document.hidden || store.link !== "open") return;
     try {
       const [statistics, { lines }] = await Promise.all([get("statistics"), get("log")]);
       const { samples } = statistics;
@@ -65,7 +65,7 @@ export function statusPane(visible) {
       failed = true;
     }
   }
-  onConnection(load);
+  onConnection(() => { load(); });  // nothing waits for it
   setInterval(load, REFRESH_MS);
   const cards = [
     element("section", { className: "card charts", aria: { label: text.status.title } }, element("h2", {}, text.status.title), nothing, ...[...charts.values()].map((shown) => shown.figure)),

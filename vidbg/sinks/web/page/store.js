@@ -70,7 +70,8 @@ async function greet(state) {
   publish();
   for (const list of lists) list.revision = state.lists[list.name] ?? null;
   // All at once, so that nothing on the page moves while it arrives.
-  await Promise.all([...greeters.map((greeter) => greeter()), ...lists.filter(({ name }) => name in state.lists).map(({ listener }) => listener())]);
+  const loads = [...greeters, ...lists.filter(({ name }) => name in state.lists).map(({ listener }) => listener)];
+  for (const { reason } of await Promise.allSettled(loads.map((load) => load()))) if (reason) reportError(reason);
   store.link = "open";
   publish();
 }

@@ -18,6 +18,7 @@ export const text = {
   duration: seconds,
   size: bytes,
 
+  explain: "Explain the settings",
   theme: { auto: "Colours: as the system", light: "Colours: light", dark: "Colours: dark" },
 
   link: {
@@ -184,12 +185,13 @@ export const text = {
     startButton: "Start", stopButton: "Stop",
     open: "Open",
     unavailable: "What is missing",
+    looking: "Looking what works on this computer…",
     size: "Size and rate",
   },
 
   profiles: {
     title: "Profiles",
-    body: "A profile keeps the settings under a name: background, look, camera and outputs.",
+    body: "A profile keeps how the picture looks under a name: background, edge, picture, framing and quality. Camera and outputs stay as they are.",
     name: "Name",
     namePlaceholder: "Work, or evening light",
     save: "Save",

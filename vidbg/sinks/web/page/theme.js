@@ -1,3 +1,5 @@
-// Runs before the first paint, so that a chosen theme never flashes the other one.
-const theme = localStorage.getItem("vidbg-theme");
-if (theme) document.documentElement.dataset.theme = theme;
+// Runs before the first paint, so that nothing that was chosen for this page flashes or moves.
+for (const choice of ["theme", "explain"]) {
+  const chosen = localStorage.getItem(`vidbg-${choice}`);
+  if (chosen) document.documentElement.dataset[choice] = chosen;
+}
