@@ -15,6 +15,7 @@ COMMANDS = {
     "training.tools.average": "tools/average.py",
     "training.tools.ensemble": "tools/ensemble.py",
     "training.tools.ablate": "tools/ablate.py",
+    "training.tools.edge_offsets": "tools/edge_offsets.py",
     "training.tools.shards": "tools/shards.py",
 }
 """Modules that `python -m` runs, and their files, in the order in which they are used."""

@@ -23,6 +23,7 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
 from training.data.batches import SIZES, Batches
+from training.data.mask_edges import MAX_SHIFT, UNIT_PIXELS
 from training.data.picture_sets import (
     PictureSet,
     find_sets,
@@ -209,6 +210,13 @@ def main(
     plain: Annotated[
         list[str] | None, typer.Option(help="Name of a set with plain backdrops, to be replaced.")
     ] = None,
+    edge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="SET=PIXELS to move the edge of a set's masks outwards, in an image of "
+            f"{UNIT_PIXELS} pixels; training.tools.edge_offsets measures it."
+        ),
+    ] = None,
     augment: Annotated[
         list[str] | None,
         typer.Option(help="NAME=SHARE of scenes: composite, objects, motion_blur, ...; repeat."),
@@ -298,6 +306,11 @@ def main(
         people += find_unlabelled(unlabelled)
     rooms = [s for s in training if not s.people]
     _check_names("--coarse", coarse or [], people)
+    shifts = _numbers("--edge", edge)
+    _check_names("--edge", [*shifts], people)
+    if bad := {name: value for name, value in shifts.items() if not abs(value) <= MAX_SHIFT}:
+        raise ConfigError(f"--edge {bad}: a shift must be from {-MAX_SHIFT} to {MAX_SHIFT} pixels")
+    people = [replace(s, edge=shifts.get(s.name, 0.0)) for s in people]
     _check_names("--plain", plain or [], people)
     cutouts = None if objects is None else find_sets(objects)[0]
     weights = sampling_weights(people, _numbers("--set-weight", set_weight))
@@ -312,6 +325,7 @@ def main(
         "rooms": {s.name: len(s.samples) for s in rooms},
         "coarse": coarse or [],
         "plain": plain or [],
+        "edge": shifts,
         "objects": None if cutouts is None else len(cutouts.samples),
         "min_agreement": None if agreement is None else min_agreement,
         "augmentation": asdict(augmentation),

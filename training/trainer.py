@@ -113,6 +113,7 @@ class Trainer:
         self.network = NETWORKS[config.network]()
         if init is not None:
             logger.info("starting from %s", load_init(self.network, init))
+        torch.backends.cudnn.benchmark = True  # the few sizes of batches come again and again
         self._format = training_format(config.network, fabric.device)
         self.network.to(memory_format=self._format)
         optimizer = self._optimizer()

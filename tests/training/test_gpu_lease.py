@@ -242,7 +242,7 @@ def test_parts_arrive_as_they_were_packed(
     (machine.code / "engines").mkdir(parents=True)
     for _ in range(2):  # again does no harm
         there.take_in(machine, sorted(carry.iterdir()))
-    for name in ("train", "val", "objects"):
+    for name in ("train", "val", "objects", "unlabelled"):
         wanted = {s.name: len(s.samples) for s in find_sets(tmp_path / "data" / name)}
         assert {s.name: len(s.samples) for s in find_sets(machine.state / "data" / name)} == wanted
     assert (machine.code / "engines" / "vidbg-r50.safetensors").read_bytes() == b"weights"
@@ -370,16 +370,24 @@ def test_both_networks_train_with_options_that_exist(tmp_path: Path) -> None:
     for lesson in (resnet, light, *lessons(tmp_path, engines, 7.5, rehearsal=True)):
         assert {word for word in lesson.words if word.startswith("--")} <= names
         assert not any(" " in word or "'" in word for word in lesson.words)
-    assert not {"--coarse", "--plain", "--objects"} & set(resnet.words)
+    optional = {"--coarse", "--plain", "--objects", "--unlabelled", "--trust"}
+    assert not optional & {*resnet.words, *light.words}
+    assert "--teacher" not in resnet.words
+    teacher = light.words[light.words.index("--teacher") + 1]
+    assert teacher == str(engines / "vidbg-r50.safetensors")
 
 
 def test_sets_that_need_options_get_them_where_they_were_carried(tmp_path: Path) -> None:
-    for name in ("train/voc_pets", "train/keyed", "objects"):
+    for name in ("train/voc_pets", "train/keyed", "train/pseudo", "objects", "unlabelled"):
         (tmp_path / "data" / name).mkdir(parents=True)
-    (lesson,) = lessons(tmp_path, tmp_path, 7.5, rehearsal=False)
-    given = dict(zip(lesson.words, lesson.words[1:], strict=False))
-    assert (given["--coarse"], given["--plain"]) == ("voc_pets", "keyed")
-    assert given["--objects"] == str(tmp_path / "data" / "objects")
+    (tmp_path / LIGHT).touch()
+    resnet, light = lessons(tmp_path, tmp_path, 7.5, rehearsal=False)
+    for lesson in (resnet, light):
+        given = dict(zip(lesson.words, lesson.words[1:], strict=False))
+        assert (given["--coarse"], given["--plain"]) == ("voc_pets", "keyed")
+        assert given["--objects"] == str(tmp_path / "data" / "objects")
+    assert given["--unlabelled"] == str(tmp_path / "data" / "unlabelled")
+    assert given["--trust"] == "pseudo=0.6"
 
 
 def test_what_comes_back_is_counted(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ SET_WEIGHTS = ("portraits=60", "street=50")
 ROUGH, BACKDROPS = "voc_pets", "keyed"
 """The sets for `--coarse` and `--plain`, used where they were carried (LOG 26)."""
 
+MADE_BY_NETWORKS = "pseudo=0.6"
+"""`--trust` in the teacher over masks that another network made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
@@ -33,7 +36,7 @@ class Lesson:
 
 
 def lessons(state: Path, engines: Path, minutes: float, *, rehearsal: bool) -> list[Lesson]:
-    """ResNet-50, then the light network where its weights were carried.
+    """ResNet-50, then the light network, taught by ResNet-50, where its weights were carried.
 
     Peak rates are those of LOG 24 (2e-5 for batches of 16 pictures of 50176 pixels, on from whole
     weights) times the square root of how much larger the batches are, 2.6. The light network's is
@@ -45,8 +48,20 @@ def lessons(state: Path, engines: Path, minutes: float, *, rehearsal: bool) -> l
         _lesson(state, "resnet50", engines / "vidbg-r50.safetensors", minutes * share, "5e-5", "6")
     ]
     if light.is_file():
-        found.append(_lesson(state, "light", light, minutes * (1 - share), "2.5e-4", "5"))
+        lesson = _lesson(state, "light", light, minutes * (1 - share), "2.5e-4", "5")
+        found.append(_taught(lesson, engines / "vidbg-r50.safetensors", state / "data"))
     return [_small(lesson) if rehearsal else lesson for lesson in found]
+
+
+def _taught(lesson: Lesson, teacher: Path, data: Path) -> Lesson:
+    """Return the same with ResNet-50 as the teacher, and with images that only it can label."""
+    words = ["--teacher", str(teacher), "--teacher-pixels", "147456"]
+    if (data / "train" / "pseudo").is_dir():
+        words += ["--trust", MADE_BY_NETWORKS]
+    unlabelled = data / "unlabelled"
+    if unlabelled.is_dir():
+        words += ["--unlabelled", str(unlabelled)]
+    return Lesson(lesson.name, (*lesson.words, *words))
 
 
 def _lesson(
@@ -90,6 +105,7 @@ SMALL = {
     "--batch-pixels": str(2 * 64 * 64),
     "--warmup": "1",
     "--epoch-steps": "2",
+    "--teacher-pixels": str(96 * 96),
 }
 
 
@@ -97,7 +113,8 @@ def _small(lesson: Lesson) -> Lesson:
     """The same in three steps on a CPU."""
     words = list(lesson.words)
     for option, value in SMALL.items():
-        words[words.index(option) + 1] = value
+        if option in words:
+            words[words.index(option) + 1] = value
     at = words.index("--minutes")
     words[at : at + 2] = ["--steps", "3"]
     return Lesson(lesson.name, (*words, "--size", "64x64", "--val-pixels", str(128 * 128)))

@@ -52,7 +52,8 @@ def pack(
     Args:
         carry: the folder for the parts, emptied first.
         limit: bytes of a part; see `room`.
-        data: a folder with `train` and `val`, picture sets each, and cut-outs in `objects` if any.
+        data: a folder with `train` and `val`, picture sets each, and, if there are any, cut-outs in
+            `objects` and people without masks in `unlabelled`.
         light: weights of the light network to measure and to go on from, in place of those that
             ship.
         clip: a video whose first frames are the test pictures; None: drawn ones are.
@@ -105,7 +106,7 @@ def _pack_data(carry: Path, data: Path, limit: int) -> None:
     made = carry.parent / "shards"
     shutil.rmtree(made, ignore_errors=True)
     used, number = limit, -1
-    for name in ("train", "val", "objects"):
+    for name in ("train", "val", "objects", "unlabelled"):
         if not (data / name).is_dir():
             continue
         packed = shards.pack(data / name, made / name, limit - 64 * 1024)

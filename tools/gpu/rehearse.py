@@ -259,12 +259,13 @@ def draw_data(folder: Path) -> None:
     """Small sets of the names that training asks for: ellipses for people, noise for rooms."""
     rng = np.random.default_rng(0)
     names = ["train/portraits", "train/street", "train/keyed", "train/voc_pets", "train/rooms"]
-    for name in [*names, "val/portraits", "val/rooms", "objects/cutouts"]:
-        for kind in ("images",) if name.endswith("rooms") else ("images", "masks"):
+    for name in [*names, "val/portraits", "val/rooms", "objects/cutouts", "unlabelled/webcam"]:
+        bare = name.endswith(("rooms", "webcam"))
+        for kind in ("images",) if bare else ("images", "masks"):
             (folder / name / kind).mkdir(parents=True)
         for index in range(4):
             image = rng.integers(0, 255, (120, 96, 3), np.uint8)
-            if not name.endswith("rooms"):
+            if not bare:
                 mask = np.zeros((120, 96), np.uint8)
                 cv2.ellipse(mask, (48, 70), (20 + index, 45), 0, 0, 360, 255, -1)
                 image[mask > 0] = (90, 120, 180)

@@ -51,6 +51,7 @@ class PictureSet:
         persons: who is in each picture, where `persons.csv` (name, person) beside it says so:
             pictures are then drawn by person, whoever has few as often as whoever has many.
         labelled: masks are known. Without them only a teacher says what the pictures show.
+        edge: how far training moves the masks' edges outwards; see `mask_edges.shift_edge`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class PictureSet:
     cutouts: bool
     persons: tuple[str, ...] = ()
     labelled: bool = True
+    edge: float = 0.0
 
     def draw(self, rng: Generator) -> Sample:
         """One of the pictures, at random."""

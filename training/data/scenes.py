@@ -29,6 +29,7 @@ from training.data.framing import (
     placing,
     small_motion,
 )
+from training.data.mask_edges import shift_edge
 from training.data.objects import Box, Place, person_box, place_object
 from training.data.picture_sets import Mask, PictureSet, read_sample, sampling_weights
 from training.data.trust import COMPOSITES
@@ -344,7 +345,8 @@ def _draw(
     rng: Generator, sets: Sequence[PictureSet], weights: NDArray[np.float64] | None
 ) -> tuple[PictureSet, Image, Mask]:
     pictures = sets[rng.choice(len(sets), p=weights)]
-    return pictures, *read_sample(pictures.draw(rng))
+    image, mask = read_sample(pictures.draw(rng))
+    return pictures, image, shift_edge(mask, pictures.edge)
 
 
 def _seed(rng: Generator) -> int:

@@ -49,6 +49,7 @@ PICTURE_COLUMNS: Columns = {
     "f1": ("F1", ".4f"),
     "boundary_f": ("boundary F", ".4f"),
     "mad": ("MAD", ".2f"),
+    "grey": ("grey", ".2f"),
     "mse": ("MSE", ".2f"),
     "grad": ("Grad", ".3f"),
     "conn": ("Conn", ".3f"),
@@ -71,11 +72,12 @@ RECOVERY_COLUMNS: Columns = {
     **{name: (name, "d") for name in WRONG},
 }
 NOTE = """\
-Means over pictures or frames; overall: over all pictures with people, or over the clips. IoU,
-precision, recall and F1 at alpha >= 0.5. MAD, MSE and flicker x 1000, dtSSD x 100; Grad and Conn
-are sums in thousands, so they grow with the picture. False person: share of the pictures of nobody
-with more than 1 % called person. The last table: for how many frames the network's alpha differs
-after one wrong previous alpha."""
+Means over images or frames; overall: over all images with people, or over the clips. IoU,
+precision, recall and F1 at alpha >= 0.5. MAD, MSE and flicker x 1000, dtSSD x 100. Grey: share of
+the pixels, x 1000, with an alpha between 0.1 and 0.9 away from every true edge. Grad and Conn are
+sums in thousands, so they grow with the image. False person: share of the images of nobody with
+more than 1 % called person. The last table: for how many frames the network's alpha differs after
+one wrong previous alpha."""
 TABLES = {"pictures": PICTURE_COLUMNS, "clips": CLIP_COLUMNS, "recovery": RECOVERY_COLUMNS}
 USUAL_ENGINES = ("cpu:fp32", "cpu:int8")
 

@@ -21,6 +21,9 @@ STILL_LEVELS = 2
 BOUNDARY_TOLERANCE = 0.008
 """Of the picture's diagonal: how far two boundaries may lie apart (Perazzi et al., DAVIS, 2016)."""
 
+GREY = (0.1, 0.9)
+"""Alphas between these are neither person nor background."""
+
 GRAD_SIGMA, GRAD_RADIUS = 1.4, 4
 """Of the Gaussian whose derivatives Grad takes, in pixels."""
 
@@ -60,13 +63,18 @@ def boundary_f(alpha: Alpha, truth: Alpha) -> float:
     edges = [_boundary(a >= THRESHOLD) for a in (alpha, truth)]
     if not edges[0].any() or not edges[1].any():
         return float(edges[0].any() == edges[1].any())
-    radius = int(np.ceil(BOUNDARY_TOLERANCE * np.hypot(*alpha.shape)))
-    span = np.arange(-radius, radius + 1)
-    disk = ((span[:, None] ** 2 + span[None] ** 2) <= radius**2).astype(np.uint8)
+    disk = _disk(*alpha.shape)
     near = [cv2.dilate(edge.astype(np.uint8), disk) > 0 for edge in edges]
     precision = np.count_nonzero(edges[0] & near[1]) / np.count_nonzero(edges[0])
     recall = np.count_nonzero(edges[1] & near[0]) / np.count_nonzero(edges[1])
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def _disk(height: int, width: int) -> NDArray[np.uint8]:
+    """The disk within which outlines of an image of this size count as equal."""
+    radius = int(np.ceil(BOUNDARY_TOLERANCE * np.hypot(height, width)))
+    span = np.arange(-radius, radius + 1)
+    return ((span[:, None] ** 2 + span[None] ** 2) <= radius**2).astype(np.uint8)
 
 
 def _boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -78,6 +86,18 @@ def _boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     edge[-1], edge[:, -1] = (mask ^ right)[-1], (mask ^ below)[:, -1]
     edge[-1, -1] = False
     return edge
+
+
+def grey_interior(alpha: Alpha, truth: Alpha) -> float:
+    """Share of pixels that are neither person nor background where they should be, x 1000.
+
+    These are alphas between 0.1 and 0.9 further from the true edge than two outlines may lie apart
+    in `boundary_f`: half-transparent people, and ghosts in the background. The true edge is the
+    mask's outline and whatever is soft in the truth.
+    """
+    edge = _boundary(truth >= THRESHOLD) | ((truth > GREY[0] / 2) & (truth < 1 - GREY[0] / 2))
+    near = cv2.dilate(edge.astype(np.uint8), _disk(*alpha.shape)) > 0
+    return float(((alpha > GREY[0]) & (alpha < GREY[1]) & ~near).mean()) * 1e3
 
 
 def mad(alpha: Alpha, truth: Alpha) -> float:

@@ -18,7 +18,7 @@ from vidbg.frame import Alpha
 class Scored:
     """One picture of a set, and its scores.
 
-    With people: iou, precision, recall, f1, boundary_f, mad, mse, grad, conn. Without:
+    With people: iou, precision, recall, f1, boundary_f, mad, grey, mse, grad, conn. Without:
     false_person, 0 or 1, and person_share, how much of it is called person.
     """
 

@@ -7,7 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from training.data.picture_sets import Mask, PictureSet, read_sample
-from training.evaluate.metrics import boundary_f, is_false_person, mad, segmentation_scores
+from training.evaluate.metrics import (
+    boundary_f,
+    grey_interior,
+    is_false_person,
+    mad,
+    segmentation_scores,
+)
 from training.evaluate.predict import Infer, predict
 from vidbg.frame import Alpha
 
@@ -18,7 +24,7 @@ OVERALL = "overall"
 
 
 def score_picture(alpha: Alpha, truth: Alpha) -> Scores:
-    """The quick scores of a picture that shows people: iou to mad."""
+    """The quick scores of a picture that shows people: iou to grey."""
     scores = segmentation_scores(alpha, truth)
     return {
         "iou": scores.iou,
@@ -27,14 +33,15 @@ def score_picture(alpha: Alpha, truth: Alpha) -> Scores:
         "f1": scores.f1,
         "boundary_f": boundary_f(alpha, truth),
         "mad": mad(alpha, truth),
+        "grey": grey_interior(alpha, truth),
     }
 
 
 def score_set(infer: Infer, pictures: PictureSet, pixels: int) -> Scores:
     """Means over the pictures of a set.
 
-    With people: iou, precision, recall, f1, boundary_f, mad. Without: false_person, the share of
-    pictures with more than 1 % called person.
+    With people: iou, precision, recall, f1, boundary_f, mad, grey. Without: false_person, the share
+    of pictures with more than 1 % called person.
     """
 
     def score(alpha: Alpha, mask: Mask) -> Scores:

@@ -174,3 +174,16 @@ def test_a_picture_whose_person_is_not_listed_is_refused(sets: Path) -> None:
     (sets / "people/persons.csv").write_text("name,person\n0.jpg,anna\n")
     with pytest.raises(ConfigError, match="lacks 9 pictures"):
         find_sets(sets)
+
+
+def test_a_sets_edge_is_moved_in_its_scenes(sets: Path) -> None:
+    people = [s for s in find_sets(sets) if s.name == "people"]
+    config = AugmentConfig(nobody=0.0, composite=0.0)
+    wider = [replace(s, edge=3.0) for s in people]
+    areas = [
+        SceneMaker(part, sampling_weights(part, {}), [], config)
+        .pair(np.random.default_rng(1), 64, 96)[1]
+        .mean()
+        for part in (people, wider)
+    ]
+    assert areas[1] > areas[0] + 1

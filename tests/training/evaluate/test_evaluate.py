@@ -27,7 +27,11 @@ from vidbg.matting.backends.constant import ConstantBackend  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402
 
 PIXELS = 128 * 128
-PERSON_SCORES = {"iou", "precision", "recall", "f1", "boundary_f", "mad", "mse", "grad", "conn"}
+PERSON_SCORES = {"iou", "precision", "recall", "f1", "boundary_f", "mad", "grey"} | {
+    "mse",
+    "grad",
+    "conn",
+}
 CLIP_SCORES = {"iou", "boundary_f", "mad", "mse", "dtssd", "flicker"}
 
 

@@ -19,6 +19,7 @@ from training.evaluate.metrics import (
     flicker,
     gaussian_kernels,
     grad,
+    grey_interior,
     is_false_person,
     mad,
     mse,
@@ -56,6 +57,21 @@ def test_boundary_f_forgives_a_pixel_and_no_more() -> None:
     assert boundary_f(np.roll(truth, 3, axis=1), truth) == 1  # within 0.008 x 500 = 4
     assert boundary_f(np.roll(truth, 30, axis=1), truth) < 0.75
     assert boundary_f(truth * 0, truth) == 0
+
+
+def test_grey_counts_away_from_every_true_edge_alone() -> None:
+    truth = np.zeros((300, 400), np.float32)
+    truth[100:200, 100:300] = 1
+    alpha = truth.copy()
+    alpha[102, 100:300] = alpha[98, 100:300] = 0.5  # within 4 pixels of the edge
+    assert grey_interior(alpha, truth) == 0
+    alpha[140:150, 150:170] = 0.5  # a half-transparent part of the person
+    alpha[20:30, 20:30] = 0.3  # a ghost
+    alpha[40:50, 20:30] = 0.95  # wrong, but decided
+    assert grey_interior(alpha, truth) == pytest.approx(1e3 * 300 / 120_000)
+    hair = truth.copy()
+    hair[140:150, 150:170] = 0.5
+    assert grey_interior(alpha, hair) == pytest.approx(1e3 * 100 / 120_000)
 
 
 def test_mad_and_mse_by_hand() -> None:

@@ -230,6 +230,8 @@ def test_training_follows_the_teacher_where_there_are_no_masks(
         (("--unlabelled", "."), "need --teacher"),
         (("--teacher", "none.safetensors"), "no such file"),
         (("--teacher", "shipped", "--trust", "nobody=1"), "no set named"),
+        (("--edge", "nobody=1"), "no set named"),
+        (("--edge", "people=9"), "from -4.0 to 4.0"),
         (("--augment", "fog=0.1"), "choose from"),
         (("--augment", "objects=1.5"), "from 0 to 1"),
     ],
