@@ -228,6 +228,7 @@ def test_parts_arrive_as_they_were_packed(
     engines = tmp_path / "engines"
     engines.mkdir()
     (engines / "vidbg-r50.safetensors").write_bytes(b"weights")
+    (engines / "vidbg-r50.onnx").write_bytes(b"graph")
     (engines / "vidbg-r50-int8.bin").write_bytes(b"for OpenVINO alone")
     monkeypatch.setattr("tools.gpu.pack.engine_folder", lambda: engines)
     carry, limit = tmp_path / "carry", 420_000
@@ -247,6 +248,7 @@ def test_parts_arrive_as_they_were_packed(
         assert {s.name: len(s.samples) for s in find_sets(machine.state / "data" / name)} == wanted
     assert (machine.code / "engines" / "vidbg-r50.safetensors").read_bytes() == b"weights"
     assert (machine.engines / LIGHT).read_bytes() == b"light"
+    assert (machine.engines / "vidbg-r50.onnx").read_bytes() == b"graph"
     assert not (machine.engines / "vidbg-r50-int8.bin").exists()
     join(machine.state / "wheels", tmp_path / "wheels.tar")
     with tarfile.open(tmp_path / "wheels.tar") as tar:
