@@ -631,6 +631,29 @@ def test_language_is_kept(tmp_path: Path) -> None:
         assert container.streams.audio[0].language == "fra"
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_sound_without_times_follows_itself(tmp_path: Path, suffix: str) -> None:
+    """As the packets of a transport stream that breaks off, in which only the first has a time."""
+    with VideoFileSource(write_clip(tmp_path / "in.ts", audio="aac")) as source:
+        relay = source.relay
+        assert relay is not None
+        with VideoFileSink(tmp_path / f"out{suffix}", source.info, relay=relay) as sink:
+            for frame in source:
+                packets = [*iter(relay.pop, None)]
+                for packet in packets:
+                    packet.pts = packet.dts = None
+                    packet.duration = 0
+                    relay.push(packet)
+                sink.write(frame)
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        (sound,) = container.streams.audio
+        times = [float(p.pts * p.time_base) for p in container.demux(sound) if p.pts is not None]
+    steps = np.diff(times)
+    assert len(steps) > 10
+    assert np.median(steps) == pytest.approx(1024 / sound.sample_rate, abs=0.001)
+    assert steps.min() > 0
+
+
 # --- files ---
 
 

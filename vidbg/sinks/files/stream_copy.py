@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -112,15 +113,26 @@ class CopiedStreams:
     def _put_in_time(self, packet: Any, index: int) -> None:
         """Set a packet's missing times: containers refuse packets without times or out of order."""
         last = self._last_dts.get(index)
-        if not packet.duration and last is not None and packet.dts is not None:
-            packet.duration = max(0, packet.dts - last)
+        if not packet.duration:
+            known = last is not None and packet.dts is not None and packet.dts > last
+            packet.duration = packet.dts - last if known else _usual_duration(packet)
         if packet.dts is None:
             packet.dts = packet.pts if packet.pts is not None else (last or 0) + packet.duration
-        if last is not None and packet.dts <= last:
-            packet.dts = last + 1
+        if last is not None:
+            # Two times must differ in the output's ticks, too, which may be longer.
+            ticks = (self._routes[index].output.time_base or 0) / packet.time_base
+            packet.dts = max(packet.dts, last + max(1, math.ceil(ticks)))
         if packet.pts is None or packet.pts < packet.dts:
             packet.pts = packet.dts
         self._last_dts[index] = packet.dts
+
+
+def _usual_duration(packet: Any) -> int:
+    """Return the duration of an audio codec's frame in the packet's ticks; 0 if unknown."""
+    codec = packet.stream.codec_context
+    if not isinstance(packet.stream, AudioStream) or codec is None or not codec.sample_rate:
+        return 0
+    return int(codec.frame_size / codec.sample_rate / packet.time_base)
 
 
 class _Route(Protocol):
