@@ -55,10 +55,11 @@ def stays_alive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the settings nor the logs of whoever runs the tests."""
+    """Neither the settings nor the logs nor the cache of whoever runs the tests."""
     for name in os.environ:
         if name.startswith("VIDBG_") and not name.startswith(("VIDBG_REQUIRE", "VIDBG_VM")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("VIDBG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))

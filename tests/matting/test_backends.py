@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ from skimage import data
 
 from vidbg.errors import BackendError, ConfigError, EngineMismatch
 from vidbg.matting import engines
-from vidbg.matting.backends import load_backend
+from vidbg.matting.backends import compiled, load_backend
+from vidbg.matting.backends.openvino import OpenVinoBackend
 from vidbg.matting.preprocess import network_input, plan_geometry, shrink
 from vidbg.matting.video_matting import VideoMatting
 
@@ -153,3 +156,70 @@ def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
     environ = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environ, check=True)
     assert not list(tmp_path.iterdir())
+
+
+def compiled_files(folder: Path) -> list[Path]:
+    return sorted((folder / "compiled").iterdir())
+
+
+def test_a_compiled_network_is_kept_for_the_next_start(
+    batch: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDBG_CACHE", str(tmp_path))
+    with closing(load_backend("cpu", "int8", "light")) as backend:
+        alpha = backend(batch)
+    (kept,) = compiled_files(tmp_path)
+    with closing(load_backend("cpu", "int8", "light")) as backend:
+        np.testing.assert_array_equal(backend(batch), alpha)
+        assert isinstance(backend, OpenVinoBackend)
+        assert backend._model is None  # nothing was compiled
+    with closing(load_backend("cpu", "int8", "light", threads=1)) as backend:
+        backend(batch)
+    assert len(compiled_files(tmp_path)) == 2  # other options, another file
+    assert kept in compiled_files(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "foreign"])
+def test_a_damaged_compiled_network_is_compiled_again(
+    damage: str, batch: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDBG_CACHE", str(tmp_path))
+    with closing(load_backend("cpu", "int8", "light")) as backend:
+        alpha = backend(batch)
+    (kept,) = compiled_files(tmp_path)
+    good = kept.read_bytes()
+    foreign = b"not a network"
+    kept.write_bytes(
+        {
+            "cut": good[: len(good) // 2],
+            "changed": good[:-1] + bytes([good[-1] ^ 1]),
+            "foreign": hashlib.sha256(foreign).digest() + foreign,
+        }[damage]
+    )
+    with closing(load_backend("cpu", "int8", "light")) as backend:
+        np.testing.assert_array_equal(backend(batch), alpha)
+    assert kept.read_bytes()[:32] == hashlib.sha256(kept.read_bytes()[32:]).digest()
+    assert len(kept.read_bytes()) > 1_000_000
+
+
+def test_a_compiled_network_that_cannot_be_kept_serves_all_the_same(
+    batch: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDBG_CACHE", "/dev/null/folder")
+    with closing(load_backend("cpu", "int8", "light")) as backend:
+        assert backend(batch).max() > 0.9
+
+
+def test_compiled_networks_of_old_use_make_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "MOST_BYTES", 2500)
+    networks = compiled.CompiledNetworks({"weights": "some"}, tmp_path)
+    for number in range(3):
+        networks.keep((1, 4, 32, 32 * number), bytes(1000))
+        path = networks._path((1, 4, 32, 32 * number))
+        os.utime(path, (number, number))
+    networks.keep((1, 4, 64, 64), bytes(1000))
+    assert networks.read((1, 4, 32, 64)) == bytes(1000)
+    assert networks.read((1, 4, 32, 0)) is None
+    assert compiled.CompiledNetworks({"weights": "other"}, tmp_path).read((1, 4, 64, 64)) is None

@@ -79,6 +79,16 @@ def engine_file(card: str, suffix: str) -> Path:
     return folder / found[0]
 
 
+def digests_of(card: str) -> dict[str, str]:
+    """Return the sha256 of each of a card's files, by name, as the card says.
+
+    Raises:
+        EngineMismatch: the card is missing or unreadable.
+    """
+    entries = _read_card(engine_folder(), card)["files"]
+    return {name: entry["sha256"] for name, entry in entries.items()}
+
+
 def verify() -> list[EngineReport]:
     """Check every card in the engine folder that the program uses."""
     folder = engine_folder()

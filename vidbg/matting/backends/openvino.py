@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
 from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.compiled import CompiledNetworks
 from vidbg.matting.backends.kept import KEPT_SIZES, Kept
 from vidbg.matting.backends.lifetime import NativeBackend
 from vidbg.matting.backends.trial import try_apart
-from vidbg.matting.engines import CARDS, NetworkName, engine_file
+from vidbg.matting.engines import CARDS, NetworkName, digests_of, engine_file
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +166,11 @@ class OpenVinoBackend(NativeBackend):
         self._target = target
         self._options = _options(target, precision, threads)
         self._requests: Kept[tuple[int, ...], Any] = Kept(KEPT_SIZES)
-        self._model = _read(core, precision, network)
+        self._path, digests = _shipped(precision, network)
+        self._model: Any = None  # read when something has to be compiled
+        facts = {"precision": precision, "options": self._options, "weights": digests}
+        version = import_openvino().get_version()
+        self._kept = CompiledNetworks({**facts, "openvino": version}) if target == "CPU" else None
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._using(), self._failures():
@@ -186,13 +192,29 @@ class OpenVinoBackend(NativeBackend):
     def _compile(self, shape: tuple[int, ...]) -> Any:
         if self._guarded:
             _survives(self._target, self.precision)
-        model = self._model.clone()
-        model.reshape(list(shape))
-        request = self._core.compile_model(
-            model, self._target, self._options
-        ).create_infer_request()
+        compiled = self._compiled_before(shape)
+        if compiled is None:
+            if self._model is None:
+                self._model = self._core.read_model(self._path)
+            model = self._model.clone()
+            model.reshape(list(shape))
+            compiled = self._core.compile_model(model, self._target, self._options)
+            if self._kept is not None:
+                self._kept.keep(shape, compiled.export_model().getvalue())
+        request = compiled.create_infer_request()
         self._requests.add(shape, request)
         return request
+
+    def _compiled_before(self, shape: tuple[int, ...]) -> Any:
+        """Return the network as an earlier run compiled it, or None."""
+        content = None if self._kept is None else self._kept.read(shape)
+        if content is None:
+            return None
+        try:
+            return self._core.import_model(content, self._target, self._options)
+        except RuntimeError as error:
+            logger.info("the kept network is compiled again: %s", _last_line(error))
+            return None
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -223,14 +245,11 @@ def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]
     return options
 
 
-def _read(core: Any, precision: str, network: NetworkName) -> Any:
+def _shipped(precision: str, network: NetworkName) -> tuple[Path, dict[str, str]]:
+    """Return the network's file, and the hashes of all its files by name."""
     cards = CARDS[network]
     card, suffix = (cards.quantised, ".xml") if precision == "int8" else (cards.weights, ".onnx")
-    path = engine_file(card, suffix)
-    try:
-        return core.read_model(path)
-    except RuntimeError as error:
-        raise BackendError(f"OpenVINO cannot read {path}: {_last_line(error)}") from error
+    return engine_file(card, suffix), digests_of(card)
 
 
 def _last_line(error: Exception) -> str:
