@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -179,7 +180,8 @@ def test_profiles_are_saved_renamed_used_and_deleted(ctl: Cli) -> None:
 
 
 def test_log_diagnostics_and_what_is_missing_can_be_read(ctl: Cli, run: Run) -> None:
-    assert " INFO network: " in ctl("log")[1]
+    while " INFO network: " not in ctl("log")[1]:
+        time.sleep(0.1)  # it is being loaded
     diagnostics = ctl("diagnostics")[1]
     assert "vidbg" in diagnostics
     assert str(run.backgrounds) not in diagnostics

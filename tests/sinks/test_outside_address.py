@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import cv2
+import numpy as np
 import pytest
 from tls import write_pair
 from web_client import ask, token_of
@@ -72,6 +75,33 @@ def test_other_devices_reach_the_page_by_tls_with_the_token(
         return str((await anext(events))["type"])
 
     assert asyncio.run(first_event()) == "state"
+
+
+def test_the_address_can_be_scanned(
+    server: LiveServer, vidbg: Callable[..., tuple[int, str, str]]
+) -> None:
+    pytest.importorskip("segno")
+    code, output, error = vidbg("ctl", "phone")
+    assert (code, error) == (0, "")
+    address, *drawn = output.splitlines()
+    assert address == server.outside_url
+    # What is printed, drawn large, is what a phone's camera reads.
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in drawn if line.strip()]
+    cells = np.array([list(line.ljust(max(map(len, plain)))) for line in plain])
+    rows = [np.isin(cells, list(kinds)) for kinds in ("\u2580\u2588", "\u2584\u2588")]
+    image = np.dstack(rows).transpose(0, 2, 1).reshape(-1, cells.shape[1])
+    large = np.kron(image.astype(np.uint8) * 255, np.ones((8, 8), np.uint8))
+    picture = cv2.copyMakeBorder(large, 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=255)
+    assert cv2.QRCodeDetector().detectAndDecode(picture)[0] == server.outside_url
+
+
+def test_without_an_outside_address_there_is_nothing_to_scan(
+    vidbg: Callable[..., tuple[int, str, str]],
+) -> None:
+    with LiveServer(0, BackgroundLibrary(None), Profiles(None)):
+        code, _, error = vidbg("ctl", "phone")
+    assert code == 1
+    assert "start it with --host" in error
 
 
 def test_an_unknown_certificate_is_refused(server: LiveServer) -> None:

@@ -15,9 +15,10 @@ import typer
 from vidbg.cli import ctl_completion as completion
 from vidbg.cli import ctl_values as values
 from vidbg.cli.browser import open_page
-from vidbg.cli.ctl_client import API, Client, Refused, client_of
+from vidbg.cli.ctl_client import API, Client, Refused, client_of, of_page
 from vidbg.errors import ConfigError, SinkError, VidbgError
 from vidbg.platform.installation import install_command
+from vidbg.sinks.web.running_pages import running_pages
 from vidbg.util.choices import refusal
 
 SWITCHES = ("away", "recording")
@@ -463,6 +464,26 @@ def open_(
         typer.echo(client.page)
     else:
         open_page(client)
+
+
+@ctl.command()
+def phone(ctx: typer.Context) -> None:
+    """Print the page's address for other devices, a secret, and its QR code to scan."""
+    client = client_of(ctx)
+    pages = [page for page in running_pages() if of_page(page.url).address == client.address]
+    url = next((page.outside_url for page in pages), "")
+    if not url:
+        raise VidbgError(
+            f"{client.address} is for this computer alone; start it with --host ADDRESS and "
+            "--tls-cert FILE to reach it from other devices"
+        )
+    try:
+        import segno
+    except ImportError as error:
+        step = install_command("web")
+        raise VidbgError(f"the QR code needs segno ({error}): `{step}`") from None
+    typer.echo(url)
+    segno.make(url, error="L").terminal(sys.stdout, compact=True)
 
 
 @ctl.command()

@@ -34,11 +34,13 @@ class RunningPage:
         url: with the token that opens it: a secret.
         pid: the process that serves it.
         started_s: when, in seconds since the epoch.
+        outside_url: the same for other devices; "" if they are not served.
     """
 
     url: str
     pid: int
     started_s: float
+    outside_url: str = ""
 
 
 class Announcement(Closeable):
@@ -86,7 +88,12 @@ def running_pages() -> list[RunningPage]:
 def _page(file: Path) -> RunningPage | None:
     try:
         told: Any = json.loads(read_private(file, _MOST_BYTES) or b"{}")
-        page = RunningPage(str(told["url"]), int(told["pid"]), float(told["started_s"]))
+        page = RunningPage(
+            str(told["url"]),
+            int(told["pid"]),
+            float(told["started_s"]),
+            str(told["outside_url"]),
+        )
         if _is_locked(file):
             return page
         file.unlink()  # its process was killed

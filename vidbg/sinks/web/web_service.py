@@ -95,7 +95,7 @@ class WebService(Closeable):
             if outside is None
             else f"https://{_reachable(outside.host)}:{self.port}/?token={token}"
         )
-        page = RunningPage(self.url, os.getpid(), time.time())
+        page = RunningPage(self.url, os.getpid(), time.time(), self.outside_url or "")
         self._announcement = Announcement(page) if announced else None
 
     def watched(self, view: str = "output") -> bool:
