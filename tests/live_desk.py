@@ -23,6 +23,7 @@ from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import LiveConfig, LiveRun, LiveStatus, live_run
 from vidbg.pipeline.live.network import network_loader
+from vidbg.sinks import FIRST_FREE
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources import Source
 from vidbg.sources.synthetic import SyntheticSource
@@ -117,7 +118,7 @@ class Desk:
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, **values: Any) -> None:
-        names = ("web:1", "web:2", "web:3", "-", "none")
+        names = ("web:1", "web:2", "web:3", "-", "none", FIRST_FREE)
         self.cameras = {name: Faulty() for name in ROOMS}
         self.outputs = {name: Faulty() for name in names}
         self.seen: dict[str, list[Shown]] = {name: [] for name in names}
@@ -151,7 +152,7 @@ class Desk:
         return lambda: DeskCamera(self, name, asked)
 
     def _open_output(self, name: str | None, info: StreamInfo, *_: Any) -> DeskOutput:
-        return DeskOutput(self, name or "", info)
+        return DeskOutput(self, name or FIRST_FREE, info)
 
     def _load_first(self, devices: list[str], *_: Any) -> tuple[str, ConstantBackend]:
         self.loading(devices[0])

@@ -619,12 +619,12 @@ ON_DEMAND = Option(
     live=True,
     control=Control("Camera", "Off while nobody watches"),
 )
-OUTPUT = Option[str | None](
+OUTPUT = Option[list[str] | None](
     name="output",
     short="-o",
-    type=str | None,
+    type=list[str] | None,
     default=None,
-    help="{outputs}",
+    help="{outputs} Repeat it for several.",
     group=OUTPUT_GROUP,
     commands=("run",),
     target="live",
@@ -698,6 +698,28 @@ TLS_KEY = Option[Path | None](
     target="live",
     example="vidbg-key.pem",
 )
+OUTPUT_SIZE = Option[str | None](
+    name="output_size",
+    type=str | None,
+    default=None,
+    metavar="WxH",
+    help="Size of the outputs. Default: the camera's.",
+    group=OUTPUT_GROUP,
+    commands=("run",),
+    target="live",
+    example="1920x1080",
+)
+OUTPUT_FPS = Option[float | None](
+    name="output_fps",
+    type=float | None,
+    default=None,
+    limits=FRAMES_PER_SECOND,
+    help="Frame rate of the outputs, {range}. Default: the camera's.",
+    group=OUTPUT_GROUP,
+    commands=("run",),
+    target="live",
+    example=25.0,
+)
 AWAY_TEXT = Option(
     name="away_text",
     type=str,
@@ -757,6 +779,7 @@ CPU_LIMIT = Option[float | None](
     group=NETWORK_GROUP,
     commands=("run",),
     target="live",
+    live=True,
     example=30,
 )
 FRAMES = Option[int | None](
@@ -981,6 +1004,8 @@ OPTIONS: tuple[Option[Any], ...] = (
     PIXEL_FORMAT,
     MIRROR,
     ON_DEMAND,
+    OUTPUT_SIZE,
+    OUTPUT_FPS,
     AWAY_TEXT,
     AWAY_IMAGE,
     SHOW,

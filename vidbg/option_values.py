@@ -167,5 +167,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "network_size": parse_network_size,
     "output": _outputs,
     "size": lambda text: parse_size("--size", text),
+    "output_size": lambda text: None if text is None else parse_size("--output-size", text),
 }
 """Readers for options whose config takes another type than the command line."""

@@ -39,7 +39,7 @@ IN_PYTHON_ALONE = {
 }
 """Fields of the configs that are no option, or are filled from several."""
 
-CONVERTED = {"background", "network_size", "output", "size"}
+CONVERTED = {"background", "network_size", "output", "output_size", "size"}
 """Options whose config has another type: a spec, pixels, several names, two numbers."""
 
 

@@ -230,3 +230,15 @@ def test_a_gpu_has_a_number(vidbg: Vidbg, command: str) -> None:
     code, _, error = vidbg(command, "--gpu", -1)
     assert code == 2
     assert "--gpu" in error
+
+
+def test_several_outputs(vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the file, as a text or a list, and from the environment, where names have spaces."""
+    write('output = "web:8090"\n')
+    assert shown(vidbg)["output"].startswith('output = ["web:8090"]')
+    write('output = ["web:8090", "pipewire:My Desk"]\n')
+    assert shown(vidbg)["output"].startswith('output = ["web:8090", "pipewire:My Desk"]')
+    monkeypatch.setenv("VIDBG_OUTPUT", "OBS Virtual Camera, web:8091")
+    assert shown(vidbg)["output"].startswith('output = ["OBS Virtual Camera", "web:8091"]')
+    write("output = 7\n")
+    assert "it must be a text, or a list of texts" in vidbg("config", "show")[2]

@@ -280,6 +280,58 @@ def test_an_output_that_does_not_open_after_a_change_is_opened_again(
         desk.wait(lambda: desk.status.reason is None)
 
 
+def test_an_output_that_does_not_open_at_the_start_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk(monkeypatch, output=("web:1", "web:2"))
+    desk.outputs["web:2"].fault = raising(SinkError("the port is taken"))
+    with desk:
+        time.sleep(0.5)
+        assert str(desk.failure) == "the port is taken"
+
+
+def test_with_a_page_an_output_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiohttp")
+    desk = Desk(monkeypatch, output=("web:1", "web:2"), panel=0)
+    desk.outputs["web:2"].fault = raising(SinkError("the port is taken"))
+    with desk:
+        desk.wait_person()
+        desk.wait(lambda: desk.status.reason == "output web:2: the port is taken")
+        desk.outputs["web:2"].fault = None
+        desk.wait_person(output="web:2")
+
+
+def test_the_default_output_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Naming the virtual camera that is in use does not open it again."""
+    with Desk(monkeypatch, output=None) as desk:
+        desk.wait_person(output="virtual-camera")
+        desk.change(output="virtual-camera")
+        desk.change(output=("virtual-camera", "web:1"))
+        desk.wait_person()
+        assert desk.opened == ["virtual-camera", "web:1"]
+        assert [each.name for each in desk.run.outputs] == ["virtual camera", "web:1"]
+
+
+@pytest.mark.parametrize("camera", ["one", "two"])
+def test_outputs_have_a_size_and_a_rate_of_their_own(
+    camera: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"size": (160, 120), "output_size": (WIDTH + 1, HEIGHT), "output_fps": 10.0}
+    with Desk(monkeypatch, camera=camera, **values) as desk:
+        desk.wait_person(camera)
+        seen = desk.seen["web:1"]
+        count = len(seen)
+        time.sleep(1.0)
+        assert 8 <= len(seen) - count <= 12
+        assert {each.size for each in seen} == {(WIDTH, HEIGHT)}
+        assert desk.run.info.frame_rate == 10
+        stages = desk.run._supervisor.clock.seconds()
+        assert len(stages["composite"]) < 25  # not thirty a second, of which most would be dropped
+        with pytest.raises(ConfigError, match="output-fps: cannot change during a run"):
+            desk.change(output_fps=12.0)
+    assert desk.leaks == 0
+
+
 # --- the network ----------------------------------------------------------------------------------
 
 

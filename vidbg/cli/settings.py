@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,9 @@ class LiveCommand(TyperCommand):
             name = option.name or ""
             before = [old for old, new in _RENAMED.items() if new.replace("-", "_") == name]
             option.envvar = [_VARIABLES[name], *(_variable(old) for old in before)]
+            if option.multiple:
+                # Names may have spaces in them, at which typer would split the variable
+                option.value_from_envvar = partial(_split, option)  # type: ignore[method-assign]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Use the settings in the file as the defaults of this call.
@@ -190,6 +194,12 @@ _VARIABLES = {
     **{option.name: variable_of(option) for option in FILE_OPTIONS.values()},
 }
 """The environment variable of each parameter."""
+
+
+def _split(option: TyperOption, ctx: Any) -> list[str] | None:
+    """Read a list from an option's environment variable, where commas stand between the values."""
+    text = option.resolve_envvar_value(ctx)
+    return None if text is None else [each.strip() for each in text.split(",")]
 
 
 def _run_command(context: typer.Context) -> Any:

@@ -20,6 +20,7 @@ class RunContext:
     Args:
         info: size and rate of the output.
         look: the initial look.
+        thins_frames: take no more frames from the camera than the outputs show.
 
     Attributes:
         look: the current look, which only LivePipeline replaces.
@@ -31,8 +32,8 @@ class RunContext:
         failure: the permanent error that ends it, if there is one.
     """
 
-    def __init__(self, info: StreamInfo, look: Appearance) -> None:
-        self.info = info
+    def __init__(self, info: StreamInfo, look: Appearance, *, thins_frames: bool = False) -> None:
+        self.info, self.thins_frames = info, thins_frames
         self.look = look
         self.faults = Faults()
         self.clock = StageClock()

@@ -25,7 +25,7 @@ from vidbg.option_table import (
     HOST,
     MIRROR,
     ON_DEMAND,
-    OUTPUT,
+    OUTPUT_FPS,
     PANEL,
     PIPE_FORMAT,
     PIXEL_FORMAT,
@@ -65,6 +65,9 @@ class LiveConfig:
         on_demand: close the camera while there are no viewers, if the output reports them.
         output: a value of `vidbg run -o`, or several; None for the first free virtual camera,
             "none" for a preview only.
+        output_size: (width, height) of the outputs, in pixels, made even; None for the camera's.
+            The camera's frames are fitted, between bars where the shape differs.
+        output_fps: frame rate of the outputs, 0.1 to 240; None for the camera's.
         away_text: on the card that viewers see while the user is away; "" for none.
         away_image: image or video behind that text; None for a plain ground.
         pipe_format: for the output "-" only; None for y4m.
@@ -94,7 +97,9 @@ class LiveConfig:
     fps: float = CAMERA_FPS.default
     pixel_format: PixelFormat = PIXEL_FORMAT.default
     on_demand: bool = ON_DEMAND.default
-    output: str | tuple[str, ...] | None = OUTPUT.default
+    output: str | tuple[str, ...] | None = None
+    output_size: tuple[int, int] | None = None
+    output_fps: float | None = OUTPUT_FPS.default
     away_text: str = AWAY_TEXT.default
     away_image: Path | None = AWAY_IMAGE.default
     pipe_format: RawFormat | None = PIPE_FORMAT.default
@@ -113,6 +118,8 @@ class LiveConfig:
         check_config(self, "live")
         _ = self.outside  # which checks it
         check_size("size", *self.size)
+        if self.output_size is not None:
+            check_size("output_size", *self.output_size)
         check_live(as_compositing(self.background))
         if not isinstance(self.output, str | None):
             # One of each, in the order given; a list is taken as well
@@ -154,6 +161,21 @@ class LiveConfig:
         width, height = self.size
         rate = Fraction(self.fps).limit_denominator(1001)
         return StreamInfo(width - width % 2, height - height % 2, frame_rate=rate, live=True)
+
+    def output_info(self, camera: StreamInfo) -> StreamInfo:
+        """Return size and rate of the outputs.
+
+        Args:
+            camera: what the camera granted.
+        """
+        info = camera
+        if self.output_size is not None:
+            width, height = self.output_size
+            info = replace(info, width=width - width % 2, height=height - height % 2)
+        if self.output_fps is not None:
+            rate = Fraction(self.output_fps).limit_denominator(1001)
+            info = replace(info, frame_rate=rate)
+        return info
 
     @property
     def outputs(self) -> tuple[str | None, ...]:
@@ -202,6 +224,7 @@ CHANGEABLE_FIELDS = CAMERA_FIELDS | {
     "on_demand",
     "output",
     "adapt",
+    "cpu_limit_percent",
     "away_text",
     "away_image",
 }

@@ -39,7 +39,7 @@ from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.views import View, view_image
 from vidbg.platform.installation import install_command
-from vidbg.sinks import Sink, open_output
+from vidbg.sinks import FIRST_FREE, Sink, open_output
 from vidbg.sources import Source
 from vidbg.sources.camera.cameras import camera_name, camera_source
 from vidbg.util.lifecycle import Closeable
@@ -137,8 +137,8 @@ class LiveRun(Closeable):
             opened.callback(camera.close)
             if camera.problem is not None:
                 tell(f"{camera.problem}. Waiting for it; the background is shown")
-            self.info = info = camera.info
-            context = RunContext(info, config.look)
+            self.info = info = config.output_info(camera.info)
+            context = RunContext(info, config.look, thins_frames=config.output_fps is not None)
             self._networks = ChangingNetworks(
                 self._make_networks, config.matting, config.adapt, context
             )
@@ -159,6 +159,8 @@ class LiveRun(Closeable):
                 SupervisorConfig(
                     on_demand=config.on_demand,
                     needs_preview=open_sink is None and config.is_preview_only,
+                    # The page can say what is wrong, and change it
+                    tolerant=open_sink is None and config.panel is not None,
                 ),
                 previews=[*own, *previews],
                 on_status=on_status,
@@ -317,10 +319,11 @@ class LiveRun(Closeable):
             if targets is not None:
                 pipeline.outputs.replace_targets(targets)
                 self._supervisor.config.needs_preview = config.is_preview_only
-            if changed & {"matting", "adapt"}:
-                self._networks.change(config.matting, config.adapt)
             self._supervisor.config.on_demand = config.on_demand
             self._config = config
+            if changed & {"matting", "adapt", "cpu_limit_percent"}:
+                anew = "cpu_limit_percent" in changed
+                self._networks.change(config.matting, config.adapt, anew=anew)
             if changed & {"away_text", "away_image"}:
                 self._draw_away_card()
 
@@ -360,7 +363,9 @@ class LiveRun(Closeable):
             )
 
         return [
-            OutputTarget(output_name(name), partial(open_named, name), reopens(name), name)
+            OutputTarget(
+                output_name(name), partial(open_named, name), reopens(name), name or FIRST_FREE
+            )
             for name in config.outputs
         ]
 

@@ -62,6 +62,7 @@ class LivePipeline:
         self._changing = threading.RLock()
         self._fallback = self._fallback_of(context.look)
         self._away_card: Image | None = None
+        self._due_pts = 0.0
         self.newest_frame: Arrived | None = None
         self.newest_alpha: Matted | None = None
 
@@ -83,6 +84,11 @@ class LivePipeline:
 
     def _deliver_frame(self, frame: Arrived) -> None:
         """Pass a camera frame to matting, in the reader's thread."""
+        if self.context.thins_frames:
+            period_s = self.context.period_s
+            if frame.frame.pts < self._due_pts - 0.25 * period_s:  # cameras are not that even
+                return
+            self._due_pts = max(self._due_pts, frame.frame.pts - period_s) + period_s
         self.newest_frame = frame
         self.matting.submit(frame)
 

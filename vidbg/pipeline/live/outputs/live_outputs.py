@@ -8,7 +8,7 @@ from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import check_background
 from vidbg.errors import ConfigError
 from vidbg.pipeline.files.jobs import PIPE
-from vidbg.sinks import find_output
+from vidbg.sinks import FIRST_FREE, find_output
 from vidbg.util.urls import public_name
 
 NO_OUTPUT = "none"
@@ -42,7 +42,7 @@ def check_outputs(outputs: Sequence[str | None], *, preview: bool) -> None:
 
 def output_name(output: str | None) -> str:
     """Return an output's name for people and logs, without the secrets in a URL."""
-    if output is None:
+    if output is None or output == FIRST_FREE:
         return "virtual camera"
     return public_name(output) if "://" in output else output
 
