@@ -48,6 +48,7 @@ class Shown:
         person: the camera whose person is in it, or None.
         background: the colour of the lower right corner.
         leaks: pixels of any room outside the person.
+        number: composited frames written before it; a repeated frame has that of the next.
     """
 
     at_s: float
@@ -55,9 +56,10 @@ class Shown:
     background: tuple[int, ...]
     leaks: int
     size: tuple[int, int]
+    number: int = 0
 
 
-def shown(image: Image) -> Shown:
+def shown(image: Image, number: int = 0) -> Shown:
     height, width = image.shape[:2]
     corner = image[height * 4 // HEIGHT, width * 4 // WIDTH][None, None]
     person = next((name for name, colour in ROOMS.items() if near(corner, colour).all()), None)
@@ -65,7 +67,7 @@ def shown(image: Image) -> Shown:
     outside[: (PERSON + 8) * height // HEIGHT, : (PERSON + 8) * width // WIDTH] = 128
     leaks = sum(int(near(outside, colour).sum()) for colour in ROOMS.values())
     background = tuple(int(value) for value in image[-4, -4])
-    return Shown(time.monotonic(), person, background, leaks, (width, height))
+    return Shown(time.monotonic(), person, background, leaks, (width, height), number)
 
 
 class DeskCamera(SyntheticSource):
@@ -96,7 +98,7 @@ class DeskOutput(MemorySink):
         self._desk.outputs[self._name](frame)
         super().write(frame)
         assert frame.image.shape == (self.info.height, self.info.width, 3)
-        self._desk.seen[self._name].append(shown(frame.image))
+        self._desk.seen[self._name].append(shown(frame.image, self._desk.frames))
 
     def watched(self) -> bool | None:
         return self._desk.watched
@@ -194,6 +196,11 @@ class Desk:
         seen = self.seen[output]
         count = len(seen)
         return self.wait(lambda: any(each.person == camera for each in seen[count:]))
+
+    @property
+    def frames(self) -> int:
+        """Composited frames that were written."""
+        return self.run._supervisor.pipeline.outputs.frames
 
     @property
     def status(self) -> LiveStatus:
