@@ -779,7 +779,6 @@ CPU_LIMIT = Option[float | None](
     group=NETWORK_GROUP,
     commands=("run",),
     target="live",
-    live=True,
     example=30,
 )
 FRAMES = Option[int | None](

@@ -224,7 +224,6 @@ CHANGEABLE_FIELDS = CAMERA_FIELDS | {
     "on_demand",
     "output",
     "adapt",
-    "cpu_limit_percent",
     "away_text",
     "away_image",
 }

@@ -321,9 +321,8 @@ class LiveRun(Closeable):
                 self._supervisor.config.needs_preview = config.is_preview_only
             self._supervisor.config.on_demand = config.on_demand
             self._config = config
-            if changed & {"matting", "adapt", "cpu_limit_percent"}:
-                anew = "cpu_limit_percent" in changed
-                self._networks.change(config.matting, config.adapt, anew=anew)
+            if changed & {"matting", "adapt"}:
+                self._networks.change(config.matting, config.adapt)
             if changed & {"away_text", "away_image"}:
                 self._draw_away_card()
 

@@ -62,20 +62,17 @@ class ChangingNetworks:
         """The networks in use."""
         return self._current
 
-    def change(self, config: MattingConfig, adapt: bool, *, anew: bool = False) -> None:
+    def change(self, config: MattingConfig, adapt: bool) -> None:
         """Take other settings. Returns at once.
 
         Smoothing, refinement and people act on the next frame, as they need no other network.
-
-        Args:
-            anew: load a network although nothing here differs.
         """
         with self._lock:
             before, self.matting_config = self.matting_config, config
             needs_network = (replace_details(before, config), self.adapt) != (config, adapt)
             self.adapt = adapt
             self._current.adjust(config)
-            if not needs_network and not anew:
+            if not needs_network:
                 return
             self._request += 1
             request = self._request
