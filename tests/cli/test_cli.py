@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,9 +25,13 @@ import pytest
 import typer
 from clips import numbered, write_clip
 
+from vidbg.cli import process_command
 from vidbg.cli.app import main
+from vidbg.cli.process_command import ProgressBar
+from vidbg.frame import StreamInfo
 from vidbg.matting import video_matting
 from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.pipeline.files.jobs import Job
 from vidbg.sinks.camera.virtual_camera import virtual_camera_report
 
 VIDBG = [sys.executable, "-m", "vidbg"]
@@ -469,6 +474,31 @@ def test_the_progress_bar_is_for_terminals(
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     assert re.search(r"in\.mp4 ━+ 12/12 .*FPS.*0:00:00", text)
     assert re.search(r"out\.mp4: 12 frames, [\d.]+ FPS", text)
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.25, True), (None, False)])
+def test_a_long_file_is_told_what_fast_would_take(
+    share: float | None, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(process_command, "SETTLED_S", 0.2)
+    with ProgressBar("", False, lambda: share) as bar:
+        bar.started(Job("in.mp4", "out.mp4"), StreamInfo(64, 48, Fraction(30), frame_count=100_000))
+        for frames in range(1, 9):
+            time.sleep(0.05)
+            bar.advanced(frames)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert shown.count("--quality fast") == told
+    if told:
+        assert re.search(
+            r"about [\d.]+ \w+ left; --quality fast would take about [\d.]+ \w+,", shown
+        )
+
+
+def test_durations_are_said_in_words() -> None:
+    said = [process_command._in_words(seconds) for seconds in (0.2, 42, 200, 9000)]
+    assert said == ["about 1 s", "about 42 s", "about 3 min", "about 2.5 h"]
 
 
 # --- run -----------------------------------------------------------------------------------------

@@ -18,13 +18,16 @@ import pytest
 from clips import SIZE, audio_packets, number_of, numbered, write_clip
 
 from vidbg.compositing import CompositingConfig, parse_background
+from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError, SinkError, SourceError, SourceIncomplete
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting import video_matting
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.engines import engine_folder
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.files import process as process_module
 from vidbg.pipeline.files import stream as stream_module
+from vidbg.pipeline.files.estimate import fast_share
 from vidbg.pipeline.files.file_outputs import OutputConfig, check_jobs, existing_outputs
 from vidbg.pipeline.files.jobs import Job, plan_jobs
 from vidbg.pipeline.files.process import Processor
@@ -582,3 +585,33 @@ def test_real_clips_keep_frames_times_and_sound(
     share = [float(mask.mean()) for mask in green]
     # A person, and a room that has gone; of a torso without a head (coffee) the arms at least.
     assert 0.05 < min(share) <= max(share) < 0.99
+
+
+def slow_matter(network_s: float, writing_s: float, **config: Any) -> VideoMatting:
+    """A matter that took so long for each of ten frames: 4 ms besides the network."""
+    matter = VideoMatting(config=MattingConfig(**config), backend=ConstantBackend())
+    for _ in range(10):
+        for stage, seconds in (("resize", 2e-3), ("network", network_s), ("upsample", 2e-3)):
+            matter.clock.add(stage, seconds)
+        matter.clock.add("composite", writing_s)
+    return matter
+
+
+@pytest.mark.parametrize(
+    ("network_s", "writing_s", "share"),
+    [
+        (0.096, 0.010, (4 + 96 * 147456 / 86016 / 6) / 100),  # light at 147456 pixels
+        (0.096, 0.060, 0.6),  # then writing sets the pace
+        (0.096, 0.090, None),  # not worth it
+    ],
+)
+def test_what_fast_would_take_follows_from_the_stages(
+    network_s: float, writing_s: float, share: float | None
+) -> None:
+    found = fast_share(slow_matter(network_s, writing_s))
+    assert found == (share if share is None else pytest.approx(share))
+
+
+@pytest.mark.parametrize("config", [{"quality": "fast"}, {"network_pixels": 86016}])
+def test_no_faster_quality_is_offered_where_there_is_none(config: dict[str, Any]) -> None:
+    assert fast_share(slow_matter(0.1, 0.01, **config)) is None

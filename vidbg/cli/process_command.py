@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,7 +92,8 @@ def _run(jobs: list[Job], processor: Processor, quiet: bool) -> None:
     failed = 0
     for number, job in enumerate(jobs, 1):
         try:
-            with ProgressBar(f"{number}/{len(jobs)} " if len(jobs) > 1 else "", quiet) as bar:
+            prefix = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
+            with ProgressBar(prefix, quiet, processor.fast_share) as bar:
                 report = processor(job, bar)
         except VidbgError as error:
             if len(jobs) == 1:
@@ -112,11 +114,22 @@ def _summary(job: Job, report: StreamReport) -> str:
     return f"{name}: {report.frames} frames, {report.frames / report.seconds:.1f} FPS"
 
 
-class ProgressBar:
-    """Progress bar on standard error with frames, rate and time left."""
+LONG_S, SETTLED_S = 30.0, 5.0
+"""Time left from which a faster quality is mentioned, and how long the rate is measured first."""
 
-    def __init__(self, prefix: str, quiet: bool) -> None:
-        self._prefix = prefix
+
+class ProgressBar:
+    """Progress bar on standard error with frames, rate and time left.
+
+    If much time is left, it says once what the quality "fast" would take.
+
+    Args:
+        fast_share: estimates the time of that quality, as a share of the current time.
+    """
+
+    def __init__(self, prefix: str, quiet: bool, fast_share: Callable[[], float | None]) -> None:
+        self._prefix, self._fast_share = prefix, fast_share
+        self._told = False
         self._bar: Progress | None = None if quiet or not sys.stderr.isatty() else _bar()
         self._task: TaskID | None = None
 
@@ -132,6 +145,20 @@ class ProgressBar:
     def advanced(self, frames: int) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=frames)
+            self._mention_fast(self._bar)
+
+    def _mention_fast(self, bar: Progress) -> None:
+        task = bar.tasks[0]
+        left_s = task.time_remaining
+        if self._told or left_s is None or (task.elapsed or 0.0) < SETTLED_S:
+            return
+        self._told = True
+        share = self._fast_share() if left_s >= LONG_S else None
+        if share is not None:
+            bar.console.print(
+                f"{_in_words(left_s)} left; --quality fast would take {_in_words(share * left_s)}, "
+                "with coarser edges"
+            )
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -142,6 +169,13 @@ class ProgressBar:
         if kind is None:  # the length was estimated
             self._bar.update(self._task, total=self._bar.tasks[0].completed)
         self._bar.stop()
+
+
+def _in_words(seconds: float) -> str:
+    """Say a duration as people do: about 40 s, about 3 min, about 2.5 h."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds)):d} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
 
 
 def _bar() -> Progress:

@@ -14,6 +14,7 @@ from vidbg.errors import ConfigError, SourceIncomplete
 from vidbg.frame import StreamInfo
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.picture.picture_config import PictureConfig
+from vidbg.pipeline.files.estimate import fast_share
 from vidbg.pipeline.files.file_outputs import (
     OutputConfig,
     check_jobs,
@@ -108,6 +109,14 @@ class Processor(Closeable):
             road = self._roads.choose(matter, compositor, source.info, self._picture)
             stream = Stream(source, road, sink, on_frame=watcher.advanced)
             return stream.run()
+
+    def fast_share(self) -> float | None:
+        """Estimate the time that the quality "fast" would take, as a share of the current time.
+
+        Returns:
+            0 to 0.8; None if it would save less, nothing was measured, or there is no network.
+        """
+        return None if self._matter is None else fast_share(self._matter)
 
     def _open(self, job: Job) -> Source:
         interlaced = self._output.interlaced
