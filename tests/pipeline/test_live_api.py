@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
+from vidbg.pipeline.live.history import memory_mb
+from vidbg.sinks.web import api_server
 from vidbg.sinks.web.api_route import Upload, routes_of
 
 aiohttp = pytest.importorskip("aiohttp")
@@ -364,6 +368,57 @@ def test_a_preview_that_acknowledges_nothing_gets_two_frames(served: Served) -> 
         return frames
 
     assert served.client.talk(watch) == 2
+
+
+def test_pages_that_read_nothing_hold_up_nobody_and_are_dropped(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_server, "SILENCE_S", 1.0)
+    client, noise = served.client, np.random.default_rng(0).integers(0, 255, (720, 1280, 3))
+    image, before_mb = noise.astype(np.uint8), memory_mb() or 0
+    with ExitStack() as opened:
+        pages = [
+            opened.enter_context(hung_page(client, path))
+            for path in ("/preview", "/preview", "/events", "/events")
+        ]
+        start = time.monotonic()
+        for number in range(60):
+            served.server.show(Frame(image, number / 30, number), STATUS)
+            if number % 10 == 0:
+                status, _ = client.send("PATCH", "/settings", {"feather": number / 10})
+                assert status == 200
+        assert time.monotonic() - start < 5
+        assert (memory_mb() or 0) - before_mb < 40  # 60 frames of noise are 80 MB as JPEG
+        for page in pages:  # it answers no ping
+            page.settimeout(15)
+            with suppress(ConnectionResetError):
+                while page.recv(1 << 20):
+                    pass
+    assert client.get("/state")["settings"]["feather"] == 5
+
+
+def hung_page(client: ApiClient, path: str) -> socket.socket:
+    """A WebSocket that a page has opened and then never reads."""
+    page = socket.create_connection((client.host, client.port), 5)
+    page.sendall(
+        f"GET /api/v1{path}?token={client.token} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
+    )
+    assert page.recv(12).endswith(b"101")
+    return page
+
+
+def test_what_fails_inside_is_logged_and_told(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(type(served.run), "outputs", property(broken))
+    status, answer = served.client.send("GET", "/state")
+    assert (status, "its log says what" in answer["error"]["message"]) == (500, True)
+    assert "a bug" in caplog.text
 
 
 def test_a_view_that_does_not_exist(served: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -20,6 +21,8 @@ from vidbg.sinks.web.api_route import JSON, PREFIX, ApiError, Route, Upload, rou
 from vidbg.sinks.web.newest_jpeg import SILENCE_S, NewestJpeg, drop_connection, limit_buffer
 from vidbg.sinks.web.openapi import ErrorAnswer, Problem, openapi
 from vidbg.sinks.web.web_access import add_headers, guard
+
+logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page")
 """The page's folder: index.html is served at /, the rest below /page/."""
@@ -123,6 +126,11 @@ async def _explain_errors(request: web.Request, handler: Handler) -> web.StreamR
         answer = _refusal(error.status, text)
         answer.headers.update({k: v for k, v in error.headers.items() if k in _KEPT_HEADERS})
         return answer
+    except (ConnectionError, asyncio.CancelledError):
+        raise  # the client has gone
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.path)
+        return _refusal(500, "something went wrong inside vidbg; its log says what")
 
 
 _KEPT_HEADERS = ("WWW-Authenticate", "Allow")
