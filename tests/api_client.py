@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import numpy as np
+from live_rig import Rig
 from web_client import token_of
 
 from vidbg.compositing.backgrounds import BlurSpec, FileSpec
 from vidbg.compositing.compositor import as_compositing
 from vidbg.errors import ConfigError
+from vidbg.frame import Frame, Image
 from vidbg.pipeline.live import Appearance, LiveConfig
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
-from vidbg.pipeline.live.status import OutputState, OutputStatus
+from vidbg.pipeline.live.history import Sample
+from vidbg.pipeline.live.status import BackendStatus, LiveStatus, OutputState, OutputStatus
 
 PREFIX = "/api/v1"
 
@@ -29,7 +33,15 @@ class FakeRun:
 
     def __init__(self, **values: Any) -> None:
         self.config = LiveConfig(**{"camera": "synthetic", "background": BlurSpec(40), **values})
-        self.stopped = False
+        self.stopped, self.away = False, False
+        self.history: list[Sample] = []
+        self.backend = BackendStatus("OpenVINO CPU", "int8", "ResNet-50", {"cuda": "none here"})
+
+    def set_away(self, away: bool) -> None:
+        self.away = away
+
+    def snapshot(self) -> Image:
+        return np.full((48, 64, 3), (10, 20, 230), np.uint8)
 
     @property
     def outputs(self) -> list[OutputStatus]:
@@ -48,6 +60,18 @@ class FakeRun:
         self.stopped = True
 
 
+class RigRun(FakeRun):
+    """Gives the look to the supervisor of a Rig."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__()
+        self._rig = rig
+
+    def change(self, config: LiveConfig) -> None:
+        self._rig.supervisor.change(config.look)
+        super().change(config)
+
+
 class Served:
     """A server of the page and the API whose run is a FakeRun, and a client of it."""
 
@@ -62,6 +86,11 @@ class Served:
         self.run = FakeRun(**values)
         self.server.begin(self.run)  # type: ignore[arg-type]
         self.client = ApiClient(self.server.url)
+
+    def show(self, frame: Frame, status: LiveStatus) -> None:
+        """As a run does."""
+        for preview in self.server.previews:
+            preview.show(frame, status)
 
     def __enter__(self) -> Self:
         return self

@@ -23,7 +23,6 @@ from vidbg.matting.ladder import Step
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import (
     Appearance,
-    LiveConfig,
     LiveReport,
     LiveStatus,
     Preview,
@@ -35,7 +34,6 @@ from vidbg.pipeline.live.network.governor import Level, levels_of
 from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.pipeline.live.status import OutputStatus
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 from vidbg.util.lifecycle import Closeable
@@ -235,26 +233,6 @@ class Rig:
             on_status=self.statuses.append,
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
-
-    @property
-    def config(self) -> LiveConfig:
-        """As a LiveRun's."""
-        look = self.supervisor.look
-        return LiveConfig(
-            background=look.compositing,
-            mirror=look.mirror,
-            picture=look.picture,
-            camera="synthetic",
-        )
-
-    @property
-    def outputs(self) -> list[OutputStatus]:
-        """As a LiveRun's."""
-        return self.supervisor.pipeline.outputs.statuses()
-
-    def change(self, config: LiveConfig) -> None:
-        """As a LiveRun."""
-        self.supervisor.change(config.look)
 
     def _open_source(self) -> RigSource:
         self.opened += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import sys
@@ -16,7 +17,7 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
-from api_client import ApiClient, Served
+from api_client import ApiClient, RigRun, Served
 from live_rig import BEHIND, HEIGHT, MARKER, WIDTH, Rig
 
 from vidbg.compositing import CompositingConfig
@@ -30,7 +31,7 @@ from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
-from vidbg.pipeline.live.history import memory_mb
+from vidbg.pipeline.live.history import Sample, memory_mb
 from vidbg.sinks.web import api_server
 from vidbg.sinks.web.api_route import Upload, routes_of
 
@@ -62,7 +63,7 @@ def test_the_state_tells_what_viewers_see(served: Served) -> None:
     assert state["background"] == {
         "kind": "blur", "value": "blur:40", "name": "Blur", "id": None, "adjust": 40,
     }  # fmt: skip
-    served.server.show(Frame(np.zeros((8, 8, 3), np.uint8), 0.0, 0), STATUS)
+    served.show(Frame(np.zeros((8, 8, 3), np.uint8), 0.0, 0), STATUS)
     status = served.client.get("/state")["status"]
     assert (status["state"], status["fps"], status["latency_ms"]) == ("live", 29.5, 31.0)
 
@@ -70,7 +71,7 @@ def test_the_state_tells_what_viewers_see(served: Served) -> None:
 def test_the_revision_grows_with_changes_alone(served: Served) -> None:
     client = served.client
     first = client.get("/state")["revision"]
-    served.server.show(Frame(np.zeros((8, 8, 3), np.uint8), 0.0, 0), STATUS)
+    served.show(Frame(np.zeros((8, 8, 3), np.uint8), 0.0, 0), STATUS)
     assert client.get("/state")["revision"] == first
     assert client.send("PATCH", "/settings", {"feather": 2})[1]["revision"] == first + 1
     served.run.config = replace(served.run.config, mirror=True)  # by a key, or by SIGHUP
@@ -236,6 +237,40 @@ def test_a_reset_puts_no_room_on_air() -> None:
         assert not served.run.look.shows_room
 
 
+def test_each_view_is_shown_to_who_may_see_it(served: Served) -> None:
+    client = served.client
+
+    async def watch(session: Any) -> list[Any]:
+        token = client.send("POST", "/room/question", {"purpose": "preview"})[1]["token"]
+        output = client.send("POST", "/room/question", {"purpose": "output"})[1]["token"]
+        for ticket in ("", "x", output, client.token):
+            assert client.ask("GET", f"/preview?view=camera&ticket={ticket}")[0] == 409
+        views = ("output", "mask", f"camera&ticket={token}")
+        seen = []
+        for view in views:
+            async with session.ws_connect(client.socket_url(f"/preview?view={view}")) as socket:
+                while not any(preview.smooth for preview in served.server.previews):
+                    await asyncio.sleep(0.01)
+                wanted = [preview.view for preview in served.server.previews]
+                for preview in served.server.previews:
+                    shade = {"output": 0, "mask": 100, "camera": 200}[preview.view]
+                    preview.show(Frame(np.full((8, 8, 3), shade, np.uint8), 0.0, 0), STATUS)
+                jpeg = np.frombuffer((await socket.receive()).data, np.uint8)
+                image = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+                assert image is not None
+                seen.append((wanted, round(float(image.mean()))))
+            while any(preview.smooth for preview in served.server.previews):
+                await asyncio.sleep(0.01)
+        assert client.ask("GET", f"/preview?view=camera&ticket={token}")[0] == 409  # used up
+        return seen
+
+    assert client.talk(watch) == [
+        (["output", "output", "output"], 0),
+        (["output", "mask", "output"], 100),
+        (["output", "output", "camera"], 200),
+    ]
+
+
 # --- requests, document and sockets ---------------------------------------------------------------
 
 
@@ -272,6 +307,23 @@ def test_before_the_run_there_is_nothing_to_change(files: list[Path]) -> None:
     server.close()
 
 
+def test_away_snapshot_network_and_statistics(served: Served) -> None:
+    client = served.client
+    assert client.send("POST", "/away", {"away": True})[1]["away"] is True
+    assert served.run.away
+    assert client.send("POST", "/away", {"away": False})[1]["away"] is False
+    status, png = client.ask("POST", "/snapshot")
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert (status, png[:4], tuple(image[0, 0])) == (200, b"\x89PNG", RED)
+    assert client.get("/state")["network"] == {
+        "words": "ResNet-50, OpenVINO CPU, int8", "others": ["cuda: none here"],
+    }  # fmt: skip
+    served.run.history.append(Sample(1e9, State.LIVE, 29.96, 12.34, None, 3, 80.0, 450.06))
+    (sample,) = client.get("/statistics")["samples"]
+    assert (sample["fps"], sample["latency_p50_ms"], sample["rss_mb"]) == (30, 12.3, 450.1)
+
+
 def test_the_run_is_ended(served: Served) -> None:
     assert served.client.send("POST", "/quit")[0] == 200
     assert served.run.stopped
@@ -283,7 +335,7 @@ def test_the_document_is_openapi_and_answers_are_as_it_says(served: Served) -> N
     validate(document)
     from jsonschema import Draft202012Validator
 
-    served.server.show(Frame(np.zeros((8, 8, 3), np.uint8), 0.0, 0), STATUS)
+    served.show(Frame(np.zeros((8, 8, 3), np.uint8), 0.0, 0), STATUS)
     described = {
         (method.upper(), path.removeprefix("/api/v1"))
         for path, methods in document["paths"].items()
@@ -359,7 +411,7 @@ def test_a_preview_that_acknowledges_nothing_gets_two_frames(served: Served) -> 
         async with session.ws_connect(served.client.socket_url("/preview")) as socket:
             for number in range(20):
                 image = np.full((8, 8, 3), number, np.uint8)
-                served.server.show(Frame(image, number / 30, number), STATUS)
+                served.show(Frame(image, number / 30, number), STATUS)
                 try:
                     await socket.receive(timeout=0.05)
                     frames += 1
@@ -383,7 +435,7 @@ def test_pages_that_read_nothing_hold_up_nobody_and_are_dropped(
         ]
         start = time.monotonic()
         for number in range(60):
-            served.server.show(Frame(image, number / 30, number), STATUS)
+            served.show(Frame(image, number / 30, number), STATUS)
             if number % 10 == 0:
                 status, _ = client.send("PATCH", "/settings", {"feather": number / 10})
                 assert status == 200
@@ -421,6 +473,13 @@ def test_what_fails_inside_is_logged_and_told(
     assert "a bug" in caplog.text
 
 
+def test_without_the_server_every_view_has_ended(served: Served) -> None:
+    served.server.close()
+    for preview in served.server.previews:
+        with pytest.raises(SinkError, match="has ended"):
+            preview.show(Frame(np.zeros((8, 8, 3), np.uint8), 0.0, 0), STATUS)
+
+
 def test_a_view_that_does_not_exist(served: Served) -> None:
     assert served.client.ask("GET", "/preview?view=bedroom")[0] == 404
 
@@ -431,8 +490,8 @@ def test_a_live_run_is_watched_and_changed(
     """The page's picture wakes a camera that sleeps; the new background is in it; no room."""
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 0.3)
     server = LiveServer(0, BackgroundLibrary(files[0].parent), Profiles(None))
-    with Rig(previews=[server]) as rig:
-        server.begin(rig)  # type: ignore[arg-type]
+    with Rig(previews=server.previews) as rig:
+        server.begin(RigRun(rig))  # type: ignore[arg-type]
         client = ApiClient(server.url)
         rig.watched = False
         rig.wait(lambda: rig.state == "paused")

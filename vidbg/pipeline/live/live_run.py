@@ -145,7 +145,7 @@ class LiveRun(Closeable):
             own: list[Preview] = []
             if (server := _open_server(config, tell)) is not None:
                 opened.callback(server.close)
-                own.append(server)
+                own += server.previews
             if (window := _open_window(config, files, info)) is not None:
                 opened.callback(window.close)
                 own.append(window)

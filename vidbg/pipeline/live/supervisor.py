@@ -46,10 +46,11 @@ class Preview(Protocol):
 
     Attributes:
         watches: whether it counts as a viewer, which keeps the run going without others.
-        smooth: show every frame, not ten a second.
+        smooth: show every frame, not ten a second; may change.
     """
 
-    smooth: bool
+    @property
+    def smooth(self) -> bool: ...
 
     @property
     def watches(self) -> bool: ...
@@ -102,9 +103,6 @@ class Supervisor:
         self.pipeline, self.config = pipeline, config or SupervisorConfig()
         self._context = pipeline.context
         self._previews, self._on_status = list(previews), on_status
-        smooth = any(preview.smooth for preview in previews)
-        period_s = self._context.period_s
-        self._period_s = min(CHECK_PERIOD_S, period_s) if smooth else CHECK_PERIOD_S
         self._round_s = time.monotonic()
         self._state = State.STARTING
         self._reason: str | None = None
@@ -162,7 +160,9 @@ class Supervisor:
             self._round_s = time.monotonic()
             while not (ending.is_set() or pipeline.finished):
                 self._go_round()
-                ending.wait(self._period_s)
+                smooth = any(preview.smooth for preview in self._previews)
+                period_s = min(CHECK_PERIOD_S, self._context.period_s) if smooth else CHECK_PERIOD_S
+                ending.wait(period_s)
         finally:
             self.recorder.close()
             pipeline.stop(PATIENCE_S)

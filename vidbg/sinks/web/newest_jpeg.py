@@ -25,12 +25,17 @@ class NewestJpeg:
 
     Call offer() from one thread and read watchers from any; the rest is for the server's thread.
 
+    Args:
+        keep: show the newest frame to clients that come later; without, it is forgotten with the
+            last client.
     Attributes:
+        clients: clients that are connected.
         watchers: clients that have been taking frames for half a second.
+        keep: as given.
     """
 
-    def __init__(self) -> None:
-        self.watchers = 0
+    def __init__(self, *, keep: bool = True) -> None:
+        self.clients, self.watchers, self.keep = 0, 0, keep
         self._latest: tuple[int, Image] | None = None
         self._jpeg = (0, b"")
         self._changed = asyncio.Event()
@@ -53,6 +58,7 @@ class NewestJpeg:
         """Yield the newest frame for one client, never the same one twice, until closed."""
         clock = asyncio.get_running_loop().time
         seen, viewer_s, counted = 0, None, False
+        self.clients += 1
         try:
             while not self._closed:
                 if viewer_s is not None and not counted and clock() >= viewer_s:
@@ -66,6 +72,9 @@ class NewestJpeg:
                     viewer_s = clock() + _VIEWER_S
         finally:
             self.watchers -= counted
+            self.clients -= 1
+            if not self.clients and not self.keep:
+                self._latest, self._jpeg = None, (0, b"")
 
     async def _wait(self, at_most_s: float | None) -> None:
         """Wait for another frame or the end."""

@@ -44,7 +44,7 @@ class WebService(Closeable):
         host: name or address to listen at.
         port: 0 takes any that is free.
         hint: how another port is chosen, for the message.
-        views: names of what it shows.
+        views: names of what it shows; of all but the first, no frame is kept without clients.
         announced: let this account's other programs find it, see `running_pages`.
         outside: where other devices reach it too, at the same port.
     Attributes:
@@ -72,7 +72,7 @@ class WebService(Closeable):
         except ImportError as error:
             step = install_command("web")
             raise SinkError(f"{name} needs aiohttp ({error}): `{step}`") from None
-        self._views = {view: NewestJpeg() for view in views}
+        self._views = {view: NewestJpeg(keep=view == views[0]) for view in views}
         token = access_token(name)
         self._make: Callable[[], web.Application] = lambda: make(self._views, token)
         encrypted = None if outside is None else (outside.host, outside.context())
@@ -102,14 +102,19 @@ class WebService(Closeable):
         """Return whether any client is watching."""
         return self._views[view].watchers > 0
 
+    def wanted(self, view: str) -> bool:
+        """Return whether any client is connected."""
+        return self._views[view].clients > 0
+
     def offer(self, image: Image, view: str = "output") -> None:
-        """Replace the image without waiting.
+        """Replace the image without waiting; of a view that nobody wants, only check the server.
 
         Raises:
             SinkError: the server has ended.
         """
         newest = self._views[view]
-        newest.offer(image)
+        if newest.keep or newest.clients:
+            newest.offer(image)
         try:
             self._loop.call_soon_threadsafe(newest.wake)
         except RuntimeError as error:

@@ -60,6 +60,18 @@ class CameraState(Struct):
     problem: str | None
 
 
+class NetworkState(Struct):
+    """What runs the network.
+
+    Attributes:
+        words: network, device and number format.
+        others: why each device before it was not taken.
+    """
+
+    words: str
+    others: list[str]
+
+
 class OutputState(Struct):
     """Where frames go.
 
@@ -96,6 +108,7 @@ class State(Struct):
         running: false before the run begins; `status` is then null.
         settings: every live option by key, as in the configuration file.
         room_on_air: whether viewers see the real room.
+        away: whether viewers see the away card, and the camera is closed.
         profile: the one that was applied or saved last, until a setting is changed.
         lists: see Revisions.
     """
@@ -109,6 +122,8 @@ class State(Struct):
     room_on_air: bool
     camera: CameraState | None
     outputs: list[OutputState]
+    network: NetworkState | None
+    away: bool
     profile: str | None
     lists: Revisions
 
@@ -270,6 +285,39 @@ class SetupStep(Struct):
     about: str
     words: str
     commands: list[str]
+
+
+class AwayRequest(Struct, forbid_unknown_fields=True):
+    """Whether viewers are to see the away card."""
+
+    away: bool
+
+
+class StatisticsSample(Struct):
+    """What a run did in one second.
+
+    Attributes:
+        at_s: when it ended, in seconds since 1970.
+        latency_p50_ms, latency_p95_ms: from a frame's arrival to the first output.
+        dropped: camera frames that newer ones overtook.
+        cpu_percent: of one core.
+        rss_mb: memory of the program.
+    """
+
+    at_s: float
+    state: str
+    fps: float
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    dropped: int
+    cpu_percent: float
+    rss_mb: float | None
+
+
+class Statistics(Struct):
+    """One sample a second, for the last ten minutes, oldest first."""
+
+    samples: list[StatisticsSample]
 
 
 class LogLine(Struct):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
+import cv2
 import msgspec
 
 import vidbg
@@ -30,14 +31,17 @@ from vidbg.pipeline.live.controls.live_settings import (
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
 from vidbg.pipeline.live.controls.thumbnails import thumbnail
+from vidbg.pipeline.live.views import View
 from vidbg.sinks import FIRST_FREE, OUTPUTS, VIRTUAL_CAMERA
 from vidbg.sinks.web.api_route import ApiError, Upload, route
 from vidbg.sources.camera.cameras import camera_name
+from vidbg.util.choices import refusal
 
 if TYPE_CHECKING:
+    from vidbg.pipeline.live.history import Sample
     from vidbg.pipeline.live.live_config import LiveConfig
     from vidbg.pipeline.live.live_run import LiveRun
-    from vidbg.pipeline.live.status import LiveStatus, OutputStatus
+    from vidbg.pipeline.live.status import BackendStatus, LiveStatus, OutputStatus
 
 MEASURED_S = 1.0
 """Least time between two measurements in the state, in seconds, so that they can be read."""
@@ -93,6 +97,8 @@ class LiveApi:
                 room_on_air=config is not None and config.look.shows_room,
                 camera=None if config is None else _camera(config),
                 outputs=[] if run is None else [_output(each) for each in run.outputs],
+                network=None if run is None else _network(run.backend),
+                away=run is not None and run.away,
                 profile=self._profile_of(settings),
                 lists=types.Revisions(self._library.revision, self._profiles.revision),
             )
@@ -232,6 +238,19 @@ class LiveApi:
             self._profile = body.name, self._profile[1]
         return self.state()
 
+    # --- the picture ------------------------------------------------------------------------------
+
+    @route("POST", "/away")
+    def set_away(self, body: types.AwayRequest) -> types.State:
+        """Close the camera and show viewers a card, or go on."""
+        self._live_run().set_away(body.away)
+        return self.state()
+
+    @route("POST", "/snapshot", media_type="image/png", exclusive=True)
+    def snapshot(self) -> bytes:
+        """Return what viewers see at the moment as a PNG."""
+        return cv2.imencode(".png", self._live_run().snapshot())[1].tobytes()
+
     # --- the room ---------------------------------------------------------------------------------
 
     @route("POST", "/room/question")
@@ -250,6 +269,11 @@ class LiveApi:
         return self.state()
 
     # --- what went on -----------------------------------------------------------------------------
+
+    @route("GET", "/statistics")
+    def statistics(self) -> types.Statistics:
+        """Return what the run did in each second of the last ten minutes."""
+        return types.Statistics([_sample(each) for each in self._live_run().history])
 
     @route("GET", "/log")
     def log(self) -> types.Log:
@@ -278,10 +302,16 @@ class LiveApi:
         """Return the state for the clients of /events."""
         return types.StateEvent(self.state())
 
-    def check_view(self, view: str, ticket: str) -> None:  # noqa: ARG002
+    def check_view(self, view: str, ticket: str) -> None:
         """Refuse a view that does not exist, or the camera's without the user's consent."""
-        if view != "output":
-            raise ApiError(404, f"there is no view {view[:40]!r}; choose from output", "view")
+        if view not in get_args(View):
+            raise ApiError(404, refusal("view", view[:40], get_args(View)), "view")
+        if view == "camera" and not self._consent.redeem(ticket, "preview"):
+            raise ApiError(
+                409,
+                "it shows your room: POST /room/question asks first, and gives a ticket",
+                "view",
+            )
 
     def _live_run(self) -> LiveRun:
         """Return the run.
@@ -364,6 +394,28 @@ def _output(status: OutputStatus) -> types.OutputState:
         state=status.state.value,
         problem=status.fault,
         watched=status.watched,
+    )
+
+
+def _network(status: BackendStatus) -> types.NetworkState:
+    words = ", ".join(filter(None, (status.network, status.name, status.precision)))
+    return types.NetworkState(words, [f"{name}: {why}" for name, why in status.refused.items()])
+
+
+def _sample(sample: Sample) -> types.StatisticsSample:
+    p50_ms, p95_ms, rss_mb = (
+        None if value is None else round(value, 1)
+        for value in (sample.latency_p50_ms, sample.latency_p95_ms, sample.memory_mb)
+    )
+    return types.StatisticsSample(
+        at_s=round(sample.time_s, 1),
+        state=sample.state.value,
+        fps=round(sample.fps, 1),
+        latency_p50_ms=p50_ms,
+        latency_p95_ms=p95_ms,
+        dropped=sample.dropped,
+        cpu_percent=round(sample.cpu_percent, 1),
+        rss_mb=rss_mb,
     )
 
 
