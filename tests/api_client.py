@@ -16,13 +16,14 @@ from web_client import token_of
 
 from vidbg.compositing.backgrounds import BlurSpec, FileSpec
 from vidbg.compositing.compositor import as_compositing
-from vidbg.errors import ConfigError
+from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live import Appearance, LiveConfig
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.history import Sample
+from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.pipeline.live.status import BackendStatus, LiveStatus, OutputState, OutputStatus
 
 PREFIX = "/api/v1"
@@ -35,7 +36,18 @@ class FakeRun:
         self.config = LiveConfig(**{"camera": "synthetic", "background": BlurSpec(40), **values})
         self.stopped, self.away = False, False
         self.history: list[Sample] = []
+        self.recording: RecordingStatus | None = None
         self.backend = BackendStatus("OpenVINO CPU", "int8", "ResNet-50", {"cuda": "none here"})
+
+    def start_recording(self, path: Path) -> None:
+        if path.exists():
+            raise SinkError(f"{path} exists")
+        path.touch()
+        self.recording = RecordingStatus(path, 2.4, 1_234_567)
+
+    def stop_recording(self) -> RecordingStatus | None:
+        ended, self.recording = self.recording, None
+        return ended
 
     def set_away(self, away: bool) -> None:
         self.away = away

@@ -26,12 +26,13 @@ from vidbg.errors import SinkError
 from vidbg.frame import Frame
 from vidbg.option_table import LIVE_OPTIONS
 from vidbg.pipeline.live import Appearance, LiveConfig, LiveStatus, State, supervisor
-from vidbg.pipeline.live.controls import room_consent
+from vidbg.pipeline.live.controls import live_api, room_consent
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.history import Sample, memory_mb
+from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.sinks.web import api_server
 from vidbg.sinks.web.api_route import Upload, routes_of
 
@@ -322,6 +323,28 @@ def test_away_snapshot_network_and_statistics(served: Served) -> None:
     served.run.history.append(Sample(1e9, State.LIVE, 29.96, 12.34, None, 3, 80.0, 450.06))
     (sample,) = client.get("/statistics")["samples"]
     assert (sample["fps"], sample["latency_p50_ms"], sample["rss_mb"]) == (30, 12.3, 450.1)
+
+
+def test_a_recording_has_a_new_file_and_is_told(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_api, "videos_folder", lambda: tmp_path / "Videos")
+    client, before = served.client, served.client.get("/state")["revision"]
+    status, state = client.send("POST", "/recording", {})
+    path = Path(state["recording"]["path"])
+    assert (status, path.parent, path.suffix) == (200, tmp_path / "Videos" / "vidbg", ".mp4")
+    assert state["recording"] == {
+        "path": str(path), "seconds": 2, "bytes": 1_000_000, "problem": None,
+    }  # fmt: skip
+    served.run.recording = RecordingStatus(path, 7.0, 9_000_000)  # growing is no change
+    state = client.get("/state")
+    assert (state["recording"]["seconds"], state["revision"]) == (7, before + 1)
+    assert client.send("POST", "/recording", {})[0] == 409
+    assert client.send("DELETE", "/recording")[1]["recording"] is None
+    assert client.send("DELETE", "/recording")[0] == 409
+    assert client.send("POST", "/recording", {"path": "x.mp4"})[1]["error"]["field"] == "path"
+    assert client.send("POST", "/recording", {"path": str(path)})[0] == 400  # it exists
+    assert client.send("POST", "/recording", {"path": str(tmp_path / "x.mp4")})[0] == 200
 
 
 def test_the_run_is_ended(served: Served) -> None:

@@ -317,7 +317,7 @@ def start(
     """Start a recording, and print its path."""
     client = client_of(ctx)
     body = {} if file is None else {"path": str(file.absolute() if client.is_local else file)}
-    typer.echo(client.ask("POST", "/recording", body)["path"])
+    typer.echo(client.ask("POST", "/recording", body)["recording"]["path"])
 
 
 @record.command()

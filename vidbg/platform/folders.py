@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -28,6 +30,25 @@ def state_folder() -> Path:
         return Path.home() / "Library/Application Support/vidbg"
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     return (state if state.is_absolute() else Path.home() / ".local/state") / "vidbg"
+
+
+def videos_folder() -> Path:
+    """Return the user's folder for videos; it need not exist.
+
+    Raises:
+        RuntimeError: this account has no home.
+    """
+    if sys.platform == "darwin":
+        return Path.home() / "Movies"
+    if sys.platform != "win32":
+        config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        with suppress(OSError, UnicodeDecodeError):
+            named = re.search(
+                r'^XDG_VIDEOS_DIR="(.+)"', (config / "user-dirs.dirs").read_text(), re.MULTILINE
+            )
+            if named is not None:
+                return Path(named[1].replace("$HOME", str(Path.home()), 1))
+    return Path.home() / "Videos"
 
 
 def data_folder() -> Path:

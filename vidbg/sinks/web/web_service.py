@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vidbg.errors import SinkError
@@ -123,9 +124,9 @@ class WebService(Closeable):
     def close(self) -> None:
         if self._announcement is not None:
             self._announcement.close()
-        if self._thread.is_alive():
+        with suppress(RuntimeError):  # it has ended by itself
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(_STOP_S)
+        self._thread.join(_STOP_S)
 
     def _run(self, host: str, port: int, encrypted: Encrypted, started: Future[int]) -> None:
         try:

@@ -72,6 +72,21 @@ class NetworkState(Struct):
     others: list[str]
 
 
+class RecordingState(Struct):
+    """A recording, or the last one if it failed.
+
+    Attributes:
+        path: of the file, which has this name once it is complete.
+        bytes: in whole megabytes.
+        problem: why it ended; null while it goes on.
+    """
+
+    path: str
+    seconds: int
+    bytes: int
+    problem: str | None
+
+
 class OutputState(Struct):
     """Where frames go.
 
@@ -104,7 +119,8 @@ class State(Struct):
 
     Attributes:
         version: of the program.
-        revision: grows with each change of anything but the measurements in `status`.
+        revision: grows with each change of anything but the measurements in `status` and
+            `recording`.
         running: false before the run begins; `status` is then null.
         settings: every live option by key, as in the configuration file.
         room_on_air: whether viewers see the real room.
@@ -124,6 +140,7 @@ class State(Struct):
     outputs: list[OutputState]
     network: NetworkState | None
     away: bool
+    recording: RecordingState | None
     profile: str | None
     lists: Revisions
 
@@ -291,6 +308,16 @@ class AwayRequest(Struct, forbid_unknown_fields=True):
     """Whether viewers are to see the away card."""
 
     away: bool
+
+
+class RecordingRequest(Struct, forbid_unknown_fields=True):
+    """Where to record to; null for a name made of the time, in the user's folder of videos.
+
+    Attributes:
+        path: absolute, ending in .mp4, .m4v, .mov or .mkv; no file is replaced.
+    """
+
+    path: str | None = None
 
 
 class StatisticsSample(Struct):

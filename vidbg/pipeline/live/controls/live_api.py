@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import cv2
@@ -32,6 +34,7 @@ from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
 from vidbg.pipeline.live.controls.thumbnails import thumbnail
 from vidbg.pipeline.live.views import View
+from vidbg.platform.folders import videos_folder
 from vidbg.sinks import FIRST_FREE, OUTPUTS, VIRTUAL_CAMERA
 from vidbg.sinks.web.api_route import ApiError, Upload, route
 from vidbg.sources.camera.cameras import camera_name
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from vidbg.pipeline.live.history import Sample
     from vidbg.pipeline.live.live_config import LiveConfig
     from vidbg.pipeline.live.live_run import LiveRun
+    from vidbg.pipeline.live.outputs.recorder import RecordingStatus
     from vidbg.pipeline.live.status import BackendStatus, LiveStatus, OutputStatus
 
 MEASURED_S = 1.0
@@ -99,13 +103,17 @@ class LiveApi:
                 outputs=[] if run is None else [_output(each) for each in run.outputs],
                 network=None if run is None else _network(run.backend),
                 away=run is not None and run.away,
+                recording=None if run is None else _recording(run.recording),
                 profile=self._profile_of(settings),
                 lists=types.Revisions(self._library.revision, self._profiles.revision),
             )
+            recording = state.recording
+            if recording is not None:  # what grows all the time is no change
+                state.recording = msgspec.structs.replace(recording, seconds=0, bytes=0)
             if state != self._told:
                 state.revision += 1
                 self._told = state
-            return msgspec.structs.replace(state, status=self._status())
+            return msgspec.structs.replace(state, status=self._status(), recording=recording)
 
     @route("GET", "/options")
     def options(self) -> list[types.OptionAnswer]:
@@ -250,6 +258,26 @@ class LiveApi:
     def snapshot(self) -> bytes:
         """Return what viewers see at the moment as a PNG."""
         return cv2.imencode(".png", self._live_run().snapshot())[1].tobytes()
+
+    @route("POST", "/recording")
+    def start_recording(self, body: types.RecordingRequest) -> types.State:
+        """Start to record what viewers see, to a new file on this computer."""
+        run, path = self._live_run(), None if body.path is None else Path(body.path)
+        if path is not None and not path.is_absolute():
+            raise ApiError(400, "give the whole path of the file, beginning at the root", "path")
+        with self._changing:
+            if run.recording is not None and run.recording.problem is None:
+                raise ApiError(409, f"a recording is in progress: {run.recording.path.name}")
+            run.start_recording(_new_recording() if path is None else path)
+        return self.state()
+
+    @route("DELETE", "/recording")
+    def stop_recording(self) -> types.State:
+        """End the recording and complete its file."""
+        with self._changing:
+            if self._live_run().stop_recording() is None:
+                raise ApiError(409, "nothing is being recorded")
+        return self.state()
 
     # --- the room ---------------------------------------------------------------------------------
 
@@ -400,6 +428,23 @@ def _output(status: OutputStatus) -> types.OutputState:
 def _network(status: BackendStatus) -> types.NetworkState:
     words = ", ".join(filter(None, (status.network, status.name, status.precision)))
     return types.NetworkState(words, [f"{name}: {why}" for name, why in status.refused.items()])
+
+
+def _recording(status: RecordingStatus | None) -> types.RecordingState | None:
+    if status is None:
+        return None
+    # rounded, so that the clients of /events are told once a second, not at each frame
+    size = status.size_bytes // 10**6 * 10**6
+    return types.RecordingState(str(status.path), int(status.seconds), size, status.problem)
+
+
+def _new_recording() -> Path:
+    """Return the path of a new file, named by the time."""
+    folder = videos_folder() / "vidbg"
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = time.strftime("vidbg %Y-%m-%d %H.%M.%S")
+    names = (f"{stem}{f' {number}' if number > 1 else ''}.mp4" for number in count(1))
+    return next(folder / name for name in names if not (folder / name).exists())
 
 
 def _sample(sample: Sample) -> types.StatisticsSample:
