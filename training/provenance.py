@@ -1,4 +1,4 @@
-"""Where weights come from: what training or averaging wrote beside them."""
+"""Where weights come from: the recipes that training and averaging write beside them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from vidbg.errors import ConfigError
 from vidbg.matting.engines import file_hash
 
 RECIPE = "recipe.json"
-"""Beside the weights: the data, the augmentation and the settings that made them."""
+"""File beside the weights with the data, augmentation and settings that made them."""
 
 RECIPE_KEYS = ("recipe", "steps", "minutes")
-"""Of a card: how the weights were made."""
+"""Keys of a card that say how the weights were made."""
 
 
 def read_recipe(weights: Path) -> dict[str, Any]:
-    """How weights were made: `recipe`, and how far training had come, `steps` and `minutes`.
+    """Read how weights were made: `recipe`, and the `steps` and `minutes` of training.
 
-    It stands in the card of the same name beside them, or in the folder that training wrote.
+    It is in the card of the same name beside them, or in the folder that training wrote.
 
     Raises:
         ConfigError: there is neither.
@@ -30,7 +30,7 @@ def read_recipe(weights: Path) -> dict[str, Any]:
         told = json.loads(card.read_text(encoding="utf-8"))
         return {key: told[key] for key in RECIPE_KEYS if key in told}
     if not recipe.is_file():
-        raise ConfigError(f"{recipe} is missing; take the weights from the folder training wrote")
+        raise ConfigError(f"{recipe} is missing; give weights in the folder that training wrote")
     made: dict[str, Any] = {"recipe": json.loads(recipe.read_text(encoding="utf-8"))}
     rows = read_log(weights.with_name("log.csv"))
     if rows:
@@ -40,7 +40,7 @@ def read_recipe(weights: Path) -> dict[str, Any]:
 
 
 def origin(weights: Path) -> dict[str, Any]:
-    """The file, and how it was made if that is known."""
+    """Describe a file of weights: name, hash, and how it was made if that is known."""
     try:
         made = read_recipe(weights)
     except ConfigError:
@@ -71,14 +71,18 @@ def each_recipe_once(origins: Any, seen: set[str] | None = None) -> Any:
 
 
 def write_mixture(out: Path, parts: dict[Path, float]) -> None:
-    """The card of weights mixed of others, in the shares given."""
+    """Write the card of weights that are a mixture of others.
+
+    Args:
+        parts: share of each file.
+    """
     mixture = [{"share": share, **origin(path)} for path, share in parts.items()]
     text = json.dumps({"recipe": {"mixture": mixture}}, indent=2)
     out.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
 def saw_priors(recipe: dict[str, Any]) -> bool:
-    """Whether a training, or one of those that were mixed, was shown previous alphas."""
+    """Return whether a training, or one in a mixture, saw previous alphas."""
     if "mixture" in recipe:
         return any(saw_priors(part.get("recipe", {})) for part in recipe["mixture"])
     return bool(recipe.get("training", {}).get("priors"))

@@ -1,4 +1,4 @@
-"""How the learning rate goes over a run."""
+"""The learning rate over a run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 FLOOR = 0.01
-"""Of the peak rate, at the end of the cosine."""
+"""Share of the peak rate at the end of the cosine."""
 
 
 @dataclass(slots=True)
 class Plateau:
-    """Halves the rate when validation has not gained for a while.
+    """Halves the rate when validation has not improved for a while.
 
     Attributes:
-        wait: validations without gain before the rate falls.
+        wait: validations without improvement before the rate is halved.
+        factor: current share of the peak rate.
+        stale: validations since the last improvement.
     """
 
     wait: int = 3
@@ -29,10 +31,10 @@ class Plateau:
 
 
 def warmup(step: int, steps: int) -> float:
-    """Linear, from nearly 0 at the first step to 1 at step `steps`."""
+    """Return a share that rises linearly to 1 at step `steps`."""
     return min(1.0, (step + 1) / max(steps, 1))
 
 
 def cosine(progress: float) -> float:
-    """Half a cosine from 1 at progress 0 down to FLOOR at 1."""
+    """Return half a cosine: 1 at progress 0, FLOOR at progress 1."""
     return FLOOR + (1 - FLOOR) * 0.5 * (1 + float(np.cos(np.pi * min(1.0, progress))))

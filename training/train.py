@@ -1,7 +1,7 @@
-"""Train the network: `python -m training.train --data FOLDER --init WEIGHTS`.
+"""Train a network: `python -m training.train --data FOLDER --init WEIGHTS`.
 
-Give `--steps` or `--minutes`: the cosine schedule ends with either. A run that is stopped, by
-Ctrl-C or worse, goes on from its last checkpoint when the same command is given again.
+`--steps` or `--minutes` ends the cosine schedule. A run that was stopped continues from its last
+checkpoint when the same command is given again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import typer
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
+from training.command_line import run as run_command
 from training.data.batches import SIZES, Batches
 from training.data.mask_edges import MAX_SHIFT, UNIT_PIXELS
 from training.data.picture_sets import (
@@ -35,7 +36,7 @@ from training.data.picture_sets import (
 )
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set
-from training.losses import matting_loss as losses
+from training.losses.matting_loss import WEIGHTS
 from training.model.teacher import SHIPPED, teacher_file
 from training.provenance import RECIPE, origin
 from training.tools.ensemble import keep_agreeing, read_agreement
@@ -98,14 +99,14 @@ def _batches(trainer: Trainer, maker: SceneMaker, workers: int) -> Iterator[Any]
 def _init_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the whole group may get it; the run ends them
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the run ends workers
         signal.signal(number, signal.SIG_IGN)
 
 
 def load_data(
     data: Path, validation: Path | None, fraction: float, lists: Path | None, seed: int
 ) -> tuple[list[PictureSet], list[PictureSet]]:
-    """Training and validation sets: another folder, a list of names, or a share of each set."""
+    """Find training and validation sets; the latter by folder, by names or by share of each set."""
     sets = find_sets(data)
     if validation is not None:
         return sets, find_sets(validation)
@@ -118,7 +119,7 @@ def load_data(
 
 
 def fast_precision(device: str) -> str:
-    """Mixed bf16 where the device computes in it, else fp32.
+    """Return mixed bf16 if the device computes in it, else fp32.
 
     A CPU without AMX or AVX-512 bf16 emulates bf16: a step takes four times as long as in fp32.
     """
@@ -126,7 +127,7 @@ def fast_precision(device: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     if device == "mps" or (device == "auto" and torch.backends.mps.is_available()):
         return "32-true"
-    # PyTorch names its CPU features in private functions alone
+    # PyTorch has only private functions for CPU features
     capable = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return "bf16-mixed" if capable else "32-true"
 
@@ -140,9 +141,9 @@ def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
 
 def _loss_weights(items: list[str] | None) -> dict[str, float]:
     given = _numbers("--loss", items)
-    if unknown := set(given) - set(losses.WEIGHTS):
-        raise ConfigError(f"no term {sorted(unknown)} of the loss; there are {[*losses.WEIGHTS]}")
-    return losses.WEIGHTS | given
+    if unknown := set(given) - set(WEIGHTS):
+        raise ConfigError(f"--loss: unknown term {sorted(unknown)}; choose from {[*WEIGHTS]}")
+    return WEIGHTS | given
 
 
 def _framings(items: list[str] | None) -> dict[str, float]:
@@ -150,10 +151,10 @@ def _framings(items: list[str] | None) -> dict[str, float]:
     shares = {"webcam": usual.webcam_framing, "whole": usual.whole_framing}
     given = _numbers("--framing", items)
     if unknown := set(given) - set(shares):
-        raise ConfigError(f"no framing {sorted(unknown)}; there are {[*shares]}")
+        raise ConfigError(f"--framing: unknown framing {sorted(unknown)}; choose from {[*shares]}")
     shares |= given
     if min(shares.values()) < 0 or sum(shares.values()) > 1:
-        raise ConfigError(f"--framing {items}: shares of a whole, {shares} are not")
+        raise ConfigError(f"--framing {items}: shares must sum to at most 1")
     return {f"{name}_framing": share for name, share in shares.items()}
 
 
@@ -181,12 +182,12 @@ def _sizes(items: list[str] | None) -> tuple[tuple[int, int], ...]:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    data: Annotated[Path, typer.Option(help="Folder with image sets.")],
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     val: Annotated[Path | None, typer.Option(help="Folder with validation sets.")] = None,
     val_fraction: Annotated[float, typer.Option(help="Share held out without --val.")] = 0.2,
     val_list: Annotated[
-        Path | None, typer.Option(help="File naming the held-out pictures.")
+        Path | None, typer.Option(help="File with names of held-out images.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Checkpoints, logs, curves.")] = Path("runs/train"),
     network: Annotated[
@@ -199,16 +200,15 @@ def main(
         typer.Option(help="What `training.tools.ensemble judge` wrote of the training sets."),
     ] = None,
     min_agreement: Annotated[
-        float, typer.Option(help="IoU with the ensemble below which a picture is left out.")
+        float, typer.Option(help="IoU with the ensemble below which an image is left out.")
     ] = 0.85,
-    objects: Annotated[
-        Path | None, typer.Option(help="Cut-outs of objects, put behind and before people.")
-    ] = None,
+    objects: Annotated[Path | None, typer.Option(help="Folder with cut-outs of objects.")] = None,
     coarse: Annotated[
-        list[str] | None, typer.Option(help="Name of a set whose masks are rough at the edge.")
+        list[str] | None, typer.Option(help="Name of a set whose masks are rough at edges; repeat.")
     ] = None,
     plain: Annotated[
-        list[str] | None, typer.Option(help="Name of a set with plain backdrops, to be replaced.")
+        list[str] | None,
+        typer.Option(help="Name of a set with plain backdrops; repeat."),
     ] = None,
     edge: Annotated[
         list[str] | None,
@@ -238,18 +238,17 @@ def main(
         Path | None, typer.Option(help="Folder with sets of people without masks, for a teacher.")
     ] = None,
     framing: Annotated[
-        list[str] | None, typer.Option(help="webcam=SHARE, whole=SHARE; the rest is cut anywhere.")
+        list[str] | None,
+        typer.Option(help="webcam=SHARE or whole=SHARE of crops; repeat."),
     ] = None,
     priors: Annotated[bool, typer.Option(help="Train the previous alpha's channel.")] = False,
-    clips: Annotated[float, typer.Option(help="Share of batches that are clips of stills.")] = 0.0,
+    clips: Annotated[float, typer.Option(help="Share of clips among batches.")] = 0.0,
     loss: Annotated[list[str] | None, typer.Option(help="TERM=WEIGHT of the loss.")] = None,
     size: Annotated[list[str] | None, typer.Option(help="HEIGHTxWIDTH; repeat.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Minutes, waiting for batches and validation included.")
-    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Minutes, including validation.")] = None,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the encoder.")] = 1e-4,
-    decoder_factor: Annotated[float, typer.Option(help="The decoder's rate over it.")] = 6.0,
+    decoder_factor: Annotated[float, typer.Option(help="Decoder's rate / encoder's.")] = 6.0,
     weight_decay: Annotated[float, typer.Option()] = 1e-2,
     schedule: Annotated[str, typer.Option(help="cosine or plateau.")] = "cosine",
     warmup: Annotated[int, typer.Option(help="Steps of linear warm-up.")] = 200,
@@ -257,15 +256,13 @@ def main(
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.998,
     batch_pixels: Annotated[int, typer.Option(help="Pixels in a batch.")] = 16 * 224 * 224,
     train_stem: Annotated[bool, typer.Option(help="Train conv1 and layer1 too.")] = False,
-    hold_norms: Annotated[
-        bool, typer.Option(help="Keep every batch norm's statistics; to go on from whole weights.")
-    ] = False,
+    hold_norms: Annotated[bool, typer.Option(help="Fix all batch norm statistics.")] = False,
     epoch_steps: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
-    patience: Annotated[int, typer.Option(help="Validations without gain before the end.")] = 8,
+    patience: Annotated[int, typer.Option(help="Validations without gain before it ends.")] = 8,
     val_pixels: Annotated[int, typer.Option(help="Network size in validation.")] = 224 * 384,
-    workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
+    workers: Annotated[int, typer.Option(help="Number of processes that make batches.")] = 1,
     in_memory: Annotated[
-        bool, typer.Option(help="Decode all pictures once, four bytes a pixel, and keep them.")
+        bool, typer.Option(help="Keep all decoded images in memory, 4 bytes per pixel.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     devices: Annotated[str, typer.Option(help="How many, or auto.")] = "auto",
@@ -279,9 +276,9 @@ def main(
     if steps is None and minutes is None:
         raise typer.BadParameter("give --steps or --minutes")
     if network not in NETWORKS:
-        raise typer.BadParameter(f"no network {network!r}; there are {[*NETWORKS]}")
+        raise typer.BadParameter(f"unknown network {network!r}; choose from {[*NETWORKS]}")
     if schedule not in ("cosine", "plateau"):
-        raise typer.BadParameter(f"no schedule {schedule!r}; there are cosine and plateau")
+        raise typer.BadParameter(f"unknown schedule {schedule!r}; choose from cosine, plateau")
     if teacher is None and (trust or unlabelled):
         raise typer.BadParameter("--trust and --unlabelled need --teacher")
     if teacher not in (None, SHIPPED) and not Path(str(teacher)).is_file():
@@ -367,8 +364,8 @@ def _chosen(
 def _check_names(option: str, names: list[str], sets: list[PictureSet]) -> None:
     if unknown := set(names) - {s.name for s in sets}:
         known = [s.name for s in sets]
-        raise ConfigError(f"{option}: no set named {sorted(unknown)}; there are {known}")
+        raise ConfigError(f"{option}: no set named {sorted(unknown)}; choose from {known}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

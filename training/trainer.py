@@ -1,6 +1,6 @@
-"""The network in training: one optimiser step, the averaged weights, validation, state on disk.
+"""Training of a network: optimiser steps, averaged weights, validation, state on disk.
 
-Lightning Fabric places it: on a CPU, a GPU, or several with the same code (`fabric run`, torchrun).
+Lightning Fabric places the network on a CPU, a GPU or several GPUs with the same code.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from vidbg.matting.network import AlphaNetwork
 logger = logging.getLogger(__name__)
 
 BEST, LAST = "best.safetensors", "last.safetensors"
-"""Averaged weights: those that scored best in validation, and those of the last validation."""
+"""Files of the averaged weights that scored best, and of those last validated."""
 
 NETWORKS: dict[str, Callable[[], AlphaNetwork]] = dict(networks.NETWORKS.items())
 NETWORKS["seed"] = SeedNetwork
@@ -45,7 +45,7 @@ NETWORKS["seed"] = SeedNetwork
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How to train; see the command's help for each."""
+    """Settings of a training; see the help of `training.train`."""
 
     network: str
     steps: int | None
@@ -73,10 +73,10 @@ class TrainConfig:
 
 
 def training_format(network: str, device: torch.device) -> torch.memory_format:
-    """The memory layout in which a network trains fastest on a device.
+    """Return the memory layout in which a network trains fastest on a device.
 
-    On CUDA the gradients of the light network's depthwise convolutions are so slow in channels
-    last that it made 15 steps in 2.5 minutes on an H200.
+    On CUDA the gradients of the light network's depthwise convolutions are slow in channels last:
+    an H200 made 15 steps in 2.5 minutes.
     """
     depthwise = network == "light"
     contiguous = depthwise and device.type == "cuda"
@@ -84,10 +84,10 @@ def training_format(network: str, device: torch.device) -> torch.memory_format:
 
 
 def warm_ema(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential moving average that starts short, so that the first weights are soon forgotten.
+    """Return an exponential moving average that starts short, so that it forgets the first weights.
 
-    The decay after n updates is min(decay, (1 + n) / (4 + n)): until the first of them holds, the
-    average lies a quarter of the updates back (polynomial decay, Shamir and Zhang, ICML 2013).
+    The decay after n updates is min(decay, (1 + n) / (4 + n)). While the second is smaller, the
+    average lags by a quarter of the updates (polynomial decay, Shamir and Zhang, ICML 2013).
     """
 
     @torch.no_grad()
@@ -104,7 +104,14 @@ def warm_ema(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 class Trainer:
-    """The network, its optimiser and its averaged copy, and the state of a run on disk."""
+    """Trains a network and its averaged copy, and keeps the state of the run on disk.
+
+    Args:
+        config: the settings.
+        folder: output folder; a run continues from its checkpoint.
+        init: weights to start from; None for random ones.
+        fabric: places the network.
+    """
 
     def __init__(
         self, config: TrainConfig, folder: Path, init: Path | None, fabric: Fabric
@@ -132,7 +139,7 @@ class Trainer:
         self._resume()
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        """AdamW: the pretrained encoder at the base rate, the new decoder faster."""
+        """Make AdamW with the base rate for the encoder and a higher rate for the decoder."""
         encoder = self.network.encoder
         if not self.config.train_stem:
             for frozen in encoder.first_layers():
@@ -148,7 +155,7 @@ class Trainer:
         return torch.optim.AdamW(groups, lr=rate, weight_decay=self.config.weight_decay)
 
     def progress(self) -> float:
-        """How much of the run is done, 0 to 1, by whichever limit comes first."""
+        """Return the share of the run that is done, 0 to 1, by the limit that comes first."""
         parts = [0.0]
         if self.config.steps is not None:
             parts.append(self.step / self.config.steps)
@@ -157,13 +164,13 @@ class Trainer:
         return max(parts)
 
     def learning_factor(self) -> float:
-        """Of the peak rate, now: linear warm-up, then the schedule."""
+        """Return the current share of the peak rate: linear warm-up, then the schedule."""
         by_cosine = self.config.schedule == "cosine"
         factor = cosine(self.progress()) if by_cosine else self.plateau.factor
         return warmup(self.step, self.config.warmup_steps) * factor
 
     def train_step(self, batch: Batch) -> dict[str, float]:
-        """One step of the optimiser; the weighted terms of the loss."""
+        """Make one optimiser step and return the weighted terms of the loss."""
         factor = self.learning_factor()
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
@@ -211,7 +218,7 @@ class Trainer:
         return torch.as_tensor(part).to(self.fabric.device, non_blocking=True)
 
     def _logits(self, inputs: Tensor) -> Tensor:
-        """By the wrapped network, in mixed precision: Fabric enters that for `forward` alone."""
+        """Run the wrapped network in mixed precision, which Fabric only enters for `forward`."""
         with self.fabric.autocast():
             logits: Tensor = self._module.logits(inputs)
         return logits
@@ -223,7 +230,7 @@ class Trainer:
     def _taught(
         self, teacher: Teacher, views: Views, target: Tensor, fine: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Target and `fine` with the teacher's part; where it leads, edges count again."""
+        """Return target and `fine` with the teacher's part; where it leads, edges count again."""
         rows, trust = self._placed(views.rows), self._placed(views.trust)
         alpha = teacher(self._placed(views.images))
         height, width = views.content
@@ -235,16 +242,17 @@ class Trainer:
 
     @torch.no_grad()
     def _before(self, earlier: Any) -> tuple[Tensor, Tensor]:
-        """Alpha and true alpha, float (N, 1, H, W), of the frames before."""
+        """Compute alpha and true alpha of the previous frames, float (N, 1, H, W)."""
         images, masks = (self._placed(part) for part in earlier)
         alpha = self._logits(self._input(images)).float().sigmoid()
         return alpha, masks.unsqueeze(1).float() / 255
 
     def train_mode(self) -> None:
-        """Batch norm of the pretrained encoder keeps ImageNet's statistics: small batches of few
-        sizes would only blur them, and it trains twice as fast on a CPU. From weights of the whole
-        network on, `hold_norms` keeps the decoder's too: a batch of one or two large pictures has
-        no statistics worth the name.
+        """Switch to training, with the batch norm statistics of the pretrained encoder fixed.
+
+        Small batches of few sizes would only add noise to them, and it trains twice as fast on a
+        CPU. `hold_norms` also fixes those of the decoder, for trainings that continue from weights
+        of the whole network: a batch of one or two large images has no useful statistics.
         """
         self._counted_at = time.monotonic()
         self.network.train()
@@ -255,7 +263,7 @@ class Trainer:
                     module.eval()
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Alpha (h, w) of one input (1, 4, h, w) by the averaged network."""
+        """Compute alpha (h, w) of one input (1, 4, h, w) by the averaged network."""
         inputs = torch.from_numpy(batch).to(self.fabric.device)
         with torch.inference_mode(), self.fabric.autocast():
             averaged = cast(AlphaNetwork, self.averaged.module)
@@ -264,9 +272,12 @@ class Trainer:
         return alpha
 
     def validate(self, sets: list[PictureSet], losses: dict[str, float]) -> bool:
-        """Score, log and keep the weights if they are the best; True when patience has run out.
+        """Score the averaged weights, log the scores and save the weights if they are the best.
 
-        The first process scores; the others wait for what it says.
+        The first process scores, the others wait for the result.
+
+        Returns:
+            Whether patience has run out.
         """
         score = self._score(sets, losses) if self.fabric.is_global_zero else 0.0
         score = float(self.fabric.broadcast(score))
@@ -292,7 +303,7 @@ class Trainer:
         return score
 
     def agree(self, stopping: bool) -> bool:
-        """Whether the first process stops; from it the others also take the time that has run."""
+        """Return whether the first process stops; the others take its elapsed time."""
         if self.fabric.world_size > 1:
             self.elapsed_s, stopping = self.fabric.broadcast((self.elapsed_s, stopping))
         return stopping

@@ -12,9 +12,9 @@ Row = dict[str, float]
 
 
 class TrainingLog:
-    """Appends one row an epoch to `log.csv` and TensorBoard, and redraws `curves.png`.
+    """Appends a row to `log.csv` and TensorBoard at each validation, and redraws `curves.png`.
 
-    A resumed training goes on in the same files.
+    A resumed training continues the same files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class TrainingLog:
 
 
 def read_log(path: Path) -> list[Row]:
-    """The rows of a log so far; none where there is no file."""
+    """Read the rows of a log; empty if there is no file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -49,7 +49,7 @@ def read_log(path: Path) -> list[Row]:
 def log_row(
     minutes: float, rate: float, losses: Row, scores: Mapping[str, Row], score: float
 ) -> Row:
-    """One row: time, learning rate, mean terms of the loss, every set's scores, their summary."""
+    """Make a row: time, learning rate, mean terms of the loss, scores of all sets, summary."""
     row = {"minutes": minutes, "score": score, "learning_rate": rate}
     row |= {f"loss/{name}": value for name, value in losses.items()}
     return row | {f"{s}/{name}": v for s, part in scores.items() for name, v in part.items()}
@@ -65,7 +65,7 @@ def one_line(scores: Mapping[str, Row]) -> str:
 
 
 def draw_curves(rows: list[Row], path: Path) -> None:
-    """Losses, IoU, boundary F and learning rate over steps."""
+    """Plot losses, IoU, boundary F and learning rate over steps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 8), layout="constrained")

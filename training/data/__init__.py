@@ -1,1 +1,1 @@
-"""Training data: picture sets, scenes made from them, batches."""
+"""Training data: image sets, scenes made from them, batches."""

@@ -27,12 +27,12 @@ Bytes = NDArray[np.uint8]
 
 
 class Views(NamedTuple):
-    """What the teacher is shown of a batch.
+    """The images of a batch that the teacher sees.
 
     Attributes:
-        rows: int64 (M,), which images of the batch these are.
-        images: uint8 (M, H, W, 3), BGR, both sides multiples of 32; the content is at the top left
-            and its last row and column are repeated beyond it.
+        rows: int64 (M,), their indices in the batch.
+        images: uint8 (M, H, W, 3), BGR, both sides multiples of 32. The content is at the top left;
+            its last row and column are repeated as padding.
         content: height and width of the content in pixels.
         trust: float32 (M,) in (0, 1], the teacher's share of the target.
     """
@@ -51,11 +51,14 @@ def pad_view(image: Image) -> Image:
 
 
 class Batch(NamedTuple):
-    """Frames of one size, uint8: images (N, H, W, 3) BGR, masks and previous alphas (N, H, W).
+    """Frames of one size.
 
-    `fine`, bool (N,), says whose masks are right to the pixel at the edge; `earlier` are the images
-    and masks of the frames before them, in a batch of clips; `views` is what a teacher is shown, if
-    there is one and it is trusted with any of the scenes.
+    Attributes:
+        images: uint8 (N, H, W, 3), BGR.
+        masks, priors: uint8 (N, H, W), true and previous alphas.
+        fine: bool (N,), whether the mask is exact at the edge.
+        earlier: images and masks of the previous frames, in a batch of clips.
+        views: images for the teacher, if there is one and any of the scenes needs it.
     """
 
     images: Bytes
@@ -67,13 +70,17 @@ class Batch(NamedTuple):
 
 
 class Batches(Dataset[Batch]):
-    """Batch number i as a function of (seed, i): every batch has one size, drawn from `sizes`.
+    """Batches as a function of (seed, index). All images of a batch have one of the `sizes`.
 
     Args:
-        pixels: of all pictures of a batch together, nearly.
+        maker: makes the scenes.
+        pixels: approximate number of pixels in a batch.
+        seed: of all randomness.
+        length: number of batches.
+        sizes: heights and widths, multiples of 32.
         clips: share of the batches that are clips.
-        priors: previous alphas are given; else they are all zero.
-        teacher_pixels: least size of the views for a teacher; None for no teacher.
+        priors: whether to make previous alphas; otherwise they are all zero.
+        teacher_pixels: minimum size of the teacher's views; None for no teacher.
     """
 
     def __init__(
@@ -125,13 +132,13 @@ class Batches(Dataset[Batch]):
 def render_with_view(
     scene: Scene, noise: Generator, pixels: int
 ) -> tuple[Image, NDArray[np.uint8], Image]:
-    """Render a scene twice: for the student, and larger and without degradation for a teacher.
+    """Render a scene for the student, and larger and without degradation for the teacher.
 
-    Both show the same: the student's image is the view made smaller, then degraded.
+    Both show the same, because the student's image is the view reduced and then degraded.
 
     Returns:
-        image, uint8 (height, width, 3), and mask, uint8 (height, width), of the scene's size; the
-        view, uint8 (H, W, 3), of about `pixels` pixels, but never below the scene's size.
+        The image, uint8 (height, width, 3), and mask, uint8 (height, width), at the scene's size;
+        and the view, uint8 (H, W, 3), of about `pixels` pixels but at least the scene's size.
     """
     size = scene.width, scene.height
     view, mask = scene.enlarged(max(1.0, (pixels / (size[0] * size[1])) ** 0.5)).compose()

@@ -1,4 +1,4 @@
-"""Scenes with little contrast between a person and the background, and with too much."""
+"""Too little and too much contrast between a person and the background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vidbg.frame import Image
 
 
 def camouflage(rng: Generator, background: Image, person: Image, mask: NDArray[np.uint8]) -> Image:
-    """The background with its mean colour and brightness drawn towards those of the clothes.
+    """Draw the background's mean colour and brightness towards those of the clothes.
 
     Args:
         background, person: uint8 (H, W, 3); mask: uint8 (H, W), the person's.
@@ -33,6 +33,6 @@ def camouflage(rng: Generator, background: Image, person: Image, mask: NDArray[n
 
 
 def backlight(rng: Generator, background: Image) -> tuple[Image, float]:
-    """A bright background, and the factor that darkens whoever stands before it."""
+    """Brighten the background; return it with the factor by which people darken."""
     lifted = 255 - (255 - background.astype(np.float32)) / rng.uniform(1.3, 3.0)
     return np.asarray(lifted + 0.5, np.uint8), float(rng.uniform(0.35, 0.8))

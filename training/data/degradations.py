@@ -1,4 +1,4 @@
-"""What a webcam does to a picture: light, colour, blur, low light, noise, compression."""
+"""Degradations of webcams: light, colour, blur, low light, noise, compression."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def gaussian(picture: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
 
 
 def relight(rng: Generator, image: Image) -> Image:
-    """Other exposure, contrast, gamma and colour temperature, by one table per channel."""
+    """Vary exposure, contrast, gamma and colour temperature, by one table per channel."""
     if rng.random() < 0.2:
         return image
     warmth = rng.normal(0, 0.07)
@@ -27,11 +27,11 @@ def relight(rng: Generator, image: Image) -> Image:
 
 
 def degrade(rng: Generator, noise: Generator, image: Image) -> Image:
-    """A picture as a webcam might give it.
+    """Degrade an image as a webcam might.
 
     Args:
-        rng: what is done; the same for the frames of one clip.
-        noise: the sensor's noise; another for every frame.
+        rng: chooses the degradations; use the same state for all frames of a clip.
+        noise: draws the sensor's noise, which differs in every frame.
     """
     image = relight(rng, image)
     if rng.random() < 0.25:
@@ -61,7 +61,7 @@ def _blur(rng: Generator, image: Image) -> Image:
 
 
 def _streak(rng: Generator, length: int) -> NDArray[np.float32]:
-    """The kernel of a straight motion of so many pixels in a direction drawn, summing to 1."""
+    """Make the kernel of a straight motion in a random direction; it sums to 1."""
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
     turn = cv2.getRotationMatrix2D(((length - 1) / 2,) * 2, rng.uniform(0, 180), 1)
@@ -72,12 +72,12 @@ def _streak(rng: Generator, length: int) -> NDArray[np.float32]:
 def blur_motion(
     rng: Generator, picture: Image, mask: NDArray[np.uint8]
 ) -> tuple[Image, NDArray[np.uint8]]:
-    """Motion blur on a part of a person, such as an arm: colour and mask are blurred alike.
+    """Blur a part of a person, such as an arm, by motion; colour and mask are blurred alike.
 
     Args:
-        picture: uint8 (H, W, 3); mask: uint8 (H, W), both at the scene's size.
+        image: uint8 (H, W, 3); mask: uint8 (H, W), both at the scene's size.
     Returns:
-        New arrays; the colours are those of the person alone, not of what was behind.
+        New arrays; the colours are the person's alone, without the background.
     """
     ys, xs = np.nonzero(mask > 127)
     if not len(ys):
@@ -116,7 +116,7 @@ def _coarsen(image: Image, factor: float) -> Image:
 
 def _noise(rng: Generator, image: Image, sigma: float, *, coarse: bool) -> Image:
     noise = rng.standard_normal(image.shape, np.float32) * np.float32(sigma)
-    if coarse:  # sensors' noise after demosaicking is coarser than a pixel
+    if coarse:  # after demosaicking, noise spans more than a pixel
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.8), np.float32) * np.float32(2)
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 

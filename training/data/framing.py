@@ -1,4 +1,4 @@
-"""Where a training picture is cut from a picture: windows around a person, and their motion."""
+"""Which part of a photo becomes a training image: windows around a person, and their motion."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Matrix = NDArray[np.float64]
 
 MAX_ROTATION_DEG = 12.0
 _TOUCHING_SHARE = 0.01
-"""Share of a picture's side that must be person before the person counts as cut by it."""
+"""Share of a photo's side that the person must cover to count as cut off by it."""
 
 _ABOVE_HEAD = (-0.06, 0.35)
-"""Room above a head, of the window's height; below 0 the window's edge cuts it."""
+"""Range of the space above a head, as a share of the window's height; below 0 it is cut off."""
 
 
 class Framing(Enum):
@@ -28,16 +28,16 @@ class Framing(Enum):
     WEBCAM = auto()
     """Head and upper body."""
     WHOLE = auto()
-    """As much of the picture as the window's shape allows."""
+    """As much of the photo as the window's shape allows."""
     ANYWHERE = auto()
-    """Any part of the picture."""
+    """Any part of the photo."""
     FAR = auto()
-    """A person small in the picture, anywhere in it."""
+    """A small person anywhere in the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The part of a picture that fills the training picture, in source pixels."""
+    """The part of a photo that fills the training image, in the photo's pixels."""
 
     x: float
     y: float
@@ -48,12 +48,12 @@ class Window:
 def frame_person(
     rng: Generator, mask: Mask, aspect: float, framing: Framing, *, inside: bool
 ) -> Window:
-    """A window around the person, or anywhere in a picture that shows none.
+    """Choose a window around the person, or anywhere in a photo without one.
 
     Args:
         aspect: width / height of the window.
-        inside: the window stays in the picture; else it may leave it at sides where the person is
-            not cut off, so that no person floats with a straight edge.
+        inside: keep the window inside the photo. Otherwise it may reach beyond sides at which the
+            person is not cut off, so that no person has a straight, floating edge.
     """
     height, width = mask.shape
     ys, xs = np.flatnonzero(mask.max(1) > 127), np.flatnonzero(mask.max(0) > 127)
@@ -105,10 +105,10 @@ def anywhere(rng: Generator, height: int, width: int, aspect: float) -> Window:
 
 
 def placing(rng: Generator, window: Window, height: int, width: int) -> Matrix:
-    """From a picture's pixels to those of a window cut from it, at times turned a little.
+    """Make the 2 x 3 matrix from a photo's pixels to a window's, sometimes slightly rotated.
 
-    Returns:
-        2 x 3, to a picture of (height, width).
+    Args:
+        height, width: size of the training image that the window fills.
     """
     turned = rng.random() < 0.35
     degrees = rng.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG) if turned else 0.0
@@ -120,7 +120,7 @@ def placing(rng: Generator, window: Window, height: int, width: int) -> Matrix:
 
 
 def small_motion(rng: Generator, height: int, width: int) -> Matrix:
-    """What moves between two frames of a clip, 2 x 3: a shift, a turn and a step nearer or back."""
+    """Draw a 2 x 3 motion between two frames of a clip: shift, rotation and scale."""
     scale = float(np.exp(rng.normal(0, 0.012)))
     centre, degrees = (width / 2, height / 2), rng.normal(0, 0.9)
     matrix = np.asarray(cv2.getRotationMatrix2D(centre, degrees, scale), np.float64)
@@ -129,6 +129,6 @@ def small_motion(rng: Generator, height: int, width: int) -> Matrix:
 
 
 def moved(matrix: Matrix, motion: Matrix) -> Matrix:
-    """First `matrix`, then `motion`, 2 x 3 each."""
+    """Chain two 2 x 3 matrices: first `matrix`, then `motion`."""
     last = np.array([[0.0, 0.0, 1.0]])
     return np.asarray(motion @ np.vstack([matrix, last]), np.float64)

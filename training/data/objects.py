@@ -1,7 +1,7 @@
-"""Where training puts objects: chairs behind people, tables before them, cups in their hands.
+"""Placement of objects: chairs behind people, tables in front of them, cups in their hands.
 
-An object is a cut-out that shows nobody. Behind, beside or in front of a person it belongs to the
-background; held, it belongs to the person, because that is what viewers expect to see.
+An object is a cut-out without a person. Behind, beside or in front of a person it belongs to the
+background. A held object belongs to the person because viewers expect to see it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from training.data.picture_sets import Mask
 
 
 class Place(Enum):
-    """How an object stands to a person."""
+    """Where an object is relative to a person."""
 
     BEHIND = auto()
     """A chair back or a shelf behind head and shoulders."""
     BESIDE = auto()
     """Touching the person's side, behind the arm."""
     IN_FRONT = auto()
-    """A table, a laptop or a chair at the lower border of the picture."""
+    """A table, a laptop or a chair at the lower border of the image."""
     HELD = auto()
     """Small, over the lower part of the person's outline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The person's bounding box in the scene, in pixels; it may reach over the scene's borders."""
+    """A person's bounding box in the scene, in pixels; it may reach beyond the scene."""
 
     left: float
     top: float
@@ -48,13 +48,13 @@ class Box:
 
 
 def person_box(mask: Mask, matrix: Matrix, height: int, width: int) -> Box | None:
-    """The visible part of a person's bounding box.
+    """Find the visible part of a person's bounding box.
 
     Args:
-        mask: uint8 (H, W) of the person's picture.
-        matrix: 2 x 3, from that picture's pixels to those of a scene of (height, width).
+        mask: uint8 (H, W) of the person's image.
+        matrix: 2 x 3, from that image's pixels to those of a scene of (height, width).
     Returns:
-        None where the mask is empty or nothing of it lies in the scene.
+        None if the mask is empty or less than 4 pixels of it are in the scene.
     """
     ys, xs = np.flatnonzero(mask.max(1) > 127), np.flatnonzero(mask.max(0) > 127)
     if not len(ys):
@@ -69,11 +69,11 @@ def person_box(mask: Mask, matrix: Matrix, height: int, width: int) -> Box | Non
 
 
 def place_object(rng: Generator, place: Place, shape: tuple[int, int], box: Box) -> Matrix:
-    """From an object's pixels to the scene's, 2 x 3; upright or turned a little, at times mirrored.
+    """Make the 2 x 3 matrix from an object's pixels to the scene's; it may rotate and mirror.
 
     Args:
         shape: the object's (height, width) in pixels.
-        box: the person that the object stands to.
+        box: the person by whom the object is placed.
     """
     tall, wide = shape
     centre = (box.left + box.right) / 2
@@ -109,7 +109,7 @@ def _similarity(
     centre: tuple[float, float],
     target: tuple[float, float],
 ) -> Matrix:
-    """The map that scales, turns and mirrors about `centre` and moves that to `target`, 2 x 3."""
+    """Make the 2 x 3 map that scales, turns and mirrors about `centre` and moves it to `target`."""
     angle = np.deg2rad(degrees)
     turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     if mirrored:

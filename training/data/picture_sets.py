@@ -1,9 +1,9 @@
-"""Picture sets on disk, and how they are split.
+"""Image sets on disk, and how they are split.
 
-A set is a folder with `images/` and, where people are in it, `masks/` of the same file names
-(suffixes may differ). Masks are 8-bit, hard or soft, 0 background, 255 person, of any size. A set
-without masks holds either cut-outs (pictures with an alpha channel, which is the mask) or
-pictures without a person.
+A set is a folder with `images/` and, if it shows people, `masks/` with the same file names
+(suffixes may differ). Masks are 8-bit, hard or soft, of any size; 0 is background, 255 is person.
+A set without masks has either cut-outs (images whose alpha channel is the mask) or images without
+people.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Mask = NDArray[np.uint8]
 """uint8 (H, W), 0 background, 255 person."""
 
 _decoded: dict[Sample, tuple[Image, Mask]] = {}
-"""What `keep_decoded` keeps."""
+"""The images that `keep_decoded` holds in memory."""
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture; `mask` is None where the picture's own alpha is it, or nobody is in it."""
+    """One image; `mask` is None if the image has its own alpha or shows nobody."""
 
     image: Path
     mask: Path | None
@@ -42,15 +42,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class PictureSet:
-    """Pictures of one origin.
+    """Images from one source.
 
     Attributes:
-        name: the folder's path below the root, with `/`; the root's own name for itself.
-        people: somebody is in every picture, or may be where `labelled` is False.
-        cutouts: the pictures carry alpha and have no background of their own.
-        persons: who is in each picture, where `persons.csv` (name, person) beside it says so:
-            pictures are then drawn by person, whoever has few as often as whoever has many.
-        labelled: masks are known. Without them only a teacher says what the pictures show.
+        name: the folder's path below the root, with `/`; the root's own name for the root.
+        people: whether every image shows a person, or may show one if `labelled` is False.
+        cutouts: whether the images have alpha and no background.
+        persons: who is in each image, from `persons.csv` (columns name and person) in the folder.
+            Images are then drawn by person, so that everybody is drawn equally often.
+        labelled: whether masks are known. If not, a teacher has to provide them.
         edge: how far training moves the masks' edges outwards; see `mask_edges.shift_edge`.
     """
 
@@ -63,7 +63,7 @@ class PictureSet:
     edge: float = 0.0
 
     def draw(self, rng: Generator) -> Sample:
-        """One of the pictures, at random."""
+        """Draw one of the images at random."""
         if not self.persons:
             return self.samples[rng.integers(len(self.samples))]
         names = sorted(set(self.persons))
@@ -73,23 +73,25 @@ class PictureSet:
 
 
 def find_sets(root: Path) -> list[PictureSet]:
-    """Every set below a folder (or the folder itself), sorted by name.
+    """Find all sets below a folder, or the folder itself, sorted by name.
 
     Raises:
-        ConfigError: there is none, or a picture lacks its mask.
+        ConfigError: there is no set, or an image has no mask.
     """
     folders = sorted(path.parent for path in root.rglob("images") if path.is_dir())
     if not folders:
-        raise ConfigError(f"no data in {root}: it needs a folder `images`, with `masks` beside it")
+        raise ConfigError(
+            f"no image set in {root}; it needs a folder `images`, and `masks` if it shows people"
+        )
     own = root.resolve().name
     return [_read_set(f, f.relative_to(root).as_posix() if f != root else own) for f in folders]
 
 
 def find_unlabelled(root: Path) -> list[PictureSet]:
-    """Every set below a folder (or the folder itself) as people whose masks are not known.
+    """Find all sets below a folder, or the folder itself, as people whose masks are unknown.
 
     Raises:
-        ConfigError: there is none, or a set has masks or alpha.
+        ConfigError: there is no set, or one has masks or alpha.
     """
     sets = find_sets(root)
     if known := [s.name for s in sets if s.people]:
@@ -100,20 +102,20 @@ def find_unlabelled(root: Path) -> list[PictureSet]:
 def _read_set(folder: Path, name: str) -> PictureSet:
     images = sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in SUFFIXES)
     if not images:
-        raise ConfigError(f"no pictures in {folder / 'images'}; read are {sorted(SUFFIXES)}")
+        raise ConfigError(f"no images in {folder / 'images'}; allowed are {sorted(SUFFIXES)}")
     if not (folder / "masks").is_dir():
         cutouts = _read(images[0], cv2.IMREAD_UNCHANGED).shape[2:] == (4,)
         return PictureSet(name, tuple(Sample(p, None) for p in images), cutouts, cutouts)
     masks = {path.stem: path for path in (folder / "masks").iterdir()}
     missing = [path.name for path in images if path.stem not in masks]
     if missing:
-        raise ConfigError(f"{len(missing)} pictures of {folder} have no mask, first {missing[0]}")
+        raise ConfigError(f"{len(missing)} images of {folder} lack a mask, first {missing[0]}")
     samples = tuple(Sample(p, masks[p.stem]) for p in images)
     return PictureSet(name, samples, True, False, _read_persons(folder, images))
 
 
 def _read_persons(folder: Path, images: list[Path]) -> tuple[str, ...]:
-    """Who is in each picture; empty where the set does not say."""
+    """Read who is in each image; empty if the set does not say."""
     path = folder / "persons.csv"
     if not path.is_file():
         return ()
@@ -121,14 +123,14 @@ def _read_persons(folder: Path, images: list[Path]) -> tuple[str, ...]:
         people = {Path(row["name"]).stem: row["person"] for row in csv.DictReader(file)}
     missing = [p.name for p in images if p.stem not in people]
     if missing:
-        raise ConfigError(f"{path} lacks {len(missing)} pictures, first {missing[0]}")
+        raise ConfigError(f"{path} lacks {len(missing)} images, first {missing[0]}")
     return tuple(people[p.stem] for p in images)
 
 
 def split_set(
     pictures: PictureSet, fraction: float, seed: int
 ) -> tuple[PictureSet, PictureSet | None]:
-    """Training and validation part, the latter `fraction` of the pictures, chosen by the seed."""
+    """Split a set into training and validation, the latter a random `fraction` of the images."""
     names = sorted(sample.image.stem for sample in pictures.samples)
     random.Random(f"{seed} {pictures.name}").shuffle(names)
     return split_by_names(pictures, names[: round(len(names) * fraction)])
@@ -137,17 +139,17 @@ def split_set(
 def split_by_names(
     pictures: PictureSet, validation: Iterable[str]
 ) -> tuple[PictureSet, PictureSet | None]:
-    """Training and validation part, the latter the pictures whose names (stems) are listed."""
+    """Split a set into training and validation, the latter the images with the given stems."""
     chosen = set(validation)
     training = keep(pictures, lambda sample: sample.image.stem not in chosen)
     held_out = keep(pictures, lambda sample: sample.image.stem in chosen)
     if not training.samples:
-        raise ConfigError(f"nothing is left to train on in set {pictures.name!r}")
+        raise ConfigError(f"set {pictures.name!r} has no images left for training")
     return training, held_out if held_out.samples else None
 
 
 def keep(pictures: PictureSet, wanted: Callable[[Sample], bool]) -> PictureSet:
-    """The pictures of a set that are wanted."""
+    """Return the set with only the wanted images."""
     kept = [index for index, sample in enumerate(pictures.samples) if wanted(sample)]
     return replace(
         pictures,
@@ -157,12 +159,12 @@ def keep(pictures: PictureSet, wanted: Callable[[Sample], bool]) -> PictureSet:
 
 
 def keep_decoded(sets: Iterable[PictureSet], threads: int) -> int:
-    """Decode every picture once; `read_sample` then gives the same read-only arrays each time.
+    """Decode every image once; `read_sample` then returns these read-only arrays.
 
-    Processes forked from this one share the memory.
+    Processes that are forked later share the memory.
 
     Returns:
-        The bytes that all decoded pictures take.
+        Size of all decoded images in bytes.
     """
     samples = [s for pictures in sets for s in pictures.samples if s not in _decoded]
     with ThreadPoolExecutor(threads) as pool:
@@ -174,7 +176,7 @@ def keep_decoded(sets: Iterable[PictureSet], threads: int) -> int:
 
 
 def read_sample(sample: Sample) -> tuple[Image, Mask]:
-    """The picture, uint8 (H, W, 3) BGR, and its mask at the same size (zeros: nobody)."""
+    """Read an image, uint8 (H, W, 3) BGR, and its mask at the same size; zeros if nobody."""
     if sample in _decoded:
         return _decoded[sample]
     if sample.mask is not None:
@@ -198,19 +200,22 @@ def _at_size(mask: Mask, image: Image) -> Mask:
 def _read(path: Path, flags: int) -> NDArray[np.uint8]:
     picture = cv2.imread(str(path), flags)
     if picture is None:
-        raise ConfigError(f"{path} is not a picture that OpenCV reads")
+        raise ConfigError(f"{path} is not an image that OpenCV can read")
     return np.asarray(picture, np.uint8)
 
 
 def sampling_weights(
     sets: Sequence[PictureSet], overrides: dict[str, float]
 ) -> NDArray[np.float64]:
-    """How often each set is drawn: the square root of its size, unless given by name; sums to 1.
+    """Compute how often each set is drawn: by the square root of its size, unless given by name.
 
-    Few people stand behind some large sets; the square root keeps them from leading.
+    Some large sets show few people; the square root keeps them from dominating.
+
+    Returns:
+        float64 (len(sets),); sums to 1.
     """
     unknown = set(overrides) - {pictures.name for pictures in sets}
     if unknown:
-        raise ConfigError(f"no set named {sorted(unknown)}; there are {[s.name for s in sets]}")
+        raise ConfigError(f"no set named {sorted(unknown)}; choose from {[s.name for s in sets]}")
     weights = np.array([overrides.get(s.name, len(s.samples) ** 0.5) for s in sets], np.float64)
     return np.asarray(weights / weights.sum())

@@ -1,8 +1,8 @@
-"""The previous frame's alpha, the network's fourth input, as training gives it: at times wrong.
+"""Previous alphas for training, the network's fourth input; many are wrong on purpose.
 
-A network that is always told the truth learns to repeat it. Here the true mask is moved, made
-thinner or thicker, blurred, torn, or somebody else's, and often there is none, as in a stream's
-first frame; so the network learns to believe it only where the picture agrees.
+A network that always gets the true alpha learns to copy it. Here the true mask is moved, made
+thinner or thicker, blurred, torn or replaced by another, and often there is none, as in the first
+frame of a stream. So the network learns to trust it only where the image agrees.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from training.data.picture_sets import Mask
 NONE_SHARE = 0.35
 
 OWN_SHARE = 0.6
-"""Of a batch of clips: frames that get the network's own alpha of the frame before."""
+"""Share of the frames in a batch of clips that get the network's own previous alpha."""
 
 
 def corrupt_prior(rng: Generator, mask: Mask) -> Mask:
-    """A previous alpha for a frame whose true one is `mask`, uint8 (H, W) both; zeros: none."""
+    """Make a previous alpha, uint8 (H, W), from the true mask; zeros stand for none."""
     if rng.random() < NONE_SHARE:
         return np.zeros_like(mask)
     ways = (_moved, _moved, _thicker, _blurred, _torn, _wrong)
@@ -30,7 +30,7 @@ def corrupt_prior(rng: Generator, mask: Mask) -> Mask:
 
 
 def own_priors(rng: Generator, count: int) -> NDArray[np.bool_]:
-    """Which of a batch's frames get the network's own alpha of the frame before, (count,)."""
+    """Choose the frames that get the network's own previous alpha, bool (count,)."""
     return np.asarray(rng.random(count) < OWN_SHARE)
 
 
@@ -54,7 +54,7 @@ def _blurred(rng: Generator, mask: Mask) -> Mask:
 
 
 def _torn(rng: Generator, mask: Mask) -> Mask:
-    """Parts of the person dropped, parts of the room added."""
+    """Remove parts of the person and add parts of the room."""
     out = np.ascontiguousarray(_moved(rng, mask))
     height, width = mask.shape
     for _ in range(rng.integers(1, 5)):
@@ -66,7 +66,7 @@ def _torn(rng: Generator, mask: Mask) -> Mask:
 
 
 def _wrong(rng: Generator, mask: Mask) -> Mask:
-    """Of another place altogether."""
+    """Replace the mask by one that has nothing to do with the frame."""
     way = rng.integers(4)
     if way == 0:
         return np.full_like(mask, 255)

@@ -1,10 +1,10 @@
-"""Training scenes made from picture sets: framing, compositing over other rooms, webcam damage.
+"""Training scenes made from image sets: framing, compositing, objects, webcam degradation.
 
-A scene is a background and layers over it, from back to front: people, who make up the mask,
-objects that are held, which belong to them, and other objects, which hide what is behind them.
+A scene is a background with layers over it, back to front: people, who make up the mask; held
+objects, which belong to the person; and other objects, which hide what is behind them.
 
-Everything is drawn from one random generator, so a batch is a function of (seed, step) and a
-resumed training sees what an uninterrupted one would have seen.
+All randomness comes from one generator, so a batch is a function of (seed, step) and a resumed
+training sees the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ from vidbg.frame import Image
 
 @dataclass(frozen=True, slots=True)
 class AugmentConfig:
-    """Shares of training scenes that get each treatment."""
+    """Shares of the training scenes that get each augmentation, in [0, 1]."""
 
     nobody: float = 0.18
     composite: float = 0.55
     second_person: float = 0.18
-    """Of the composites; of these, again as many get a third."""
+    """Share of composites with a second person; the same share of those gets a third."""
     objects: float = 0.35
-    """Of the scenes with and without people, where there are objects; half of them get two."""
+    """Share of all scenes with an object; half of those get two."""
     held: float = 0.12
-    """Of the composites: something is held."""
+    """Share of composites in which the person holds an object."""
     motion_blur: float = 0.15
-    """Of pasted people: a part of them moves too fast for the camera."""
+    """Share of pasted people with a part, such as an arm, that is blurred by motion."""
     camouflage: float = 0.12
-    """Of the composites: the background takes on the clothes' colour."""
+    """Share of composites whose background takes on the colour of the clothes."""
     backlight: float = 0.06
-    """Of the composites: a dark person before a bright background."""
+    """Share of composites with a dark person in front of a bright background."""
     webcam_framing: float = 0.5
     whole_framing: float = 0.35
     still: float = 0.4
-    """Of the layers of a clip: they do not move."""
+    """Share of a clip's layers that do not move."""
 
 
 class Role(Enum):
-    """What a layer is to the mask."""
+    """How a layer affects the mask."""
 
     PERSON = auto()
     HELD = auto()
@@ -71,14 +71,14 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A picture placed in a scene.
+    """An image placed in a scene.
 
     Attributes:
-        mask: what of it is seen, uint8 (H, W); of the background, what of it is a person.
-        matrix: 2 x 3, from the picture's pixels to the scene's.
-        blur: sigma in the scene's pixels.
-        light: seed of the light on a pasted picture.
-        motion_blur: seed of motion blur on a part of it; 0: none.
+        mask: uint8 (H, W), the visible part; in a background, the person in it.
+        matrix: 2 x 3, maps the image's pixels to the scene's.
+        blur: sigma of a Gaussian, in the scene's pixels.
+        light: seed for the light on a pasted image.
+        motion_blur: seed for motion blur on a part of it; 0 for none.
     """
 
     image: Image
@@ -92,14 +92,14 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A background, which may show a person itself, and what is pasted over it, back to front.
+    """A background, which may itself show a person, and the layers pasted over it, back to front.
 
     Attributes:
-        degradation: seed of what the webcam does.
-        camouflage: seed of a background in the clothes' colour; 0: as it is.
-        backlight: seed of a bright background behind dark people; 0: as it is.
-        coarse: the mask's edge is only roughly right.
-        trust: a teacher's share of the target, 0 to 1.
+        degradation: seed for what the webcam does to the image.
+        camouflage: seed for a background in the colour of the clothes; 0 for none.
+        backlight: seed for a bright background behind dark people; 0 for none.
+        coarse: whether the mask is only roughly right at the edge.
+        trust: the teacher's share of the target, in [0, 1].
     """
 
     height: int
@@ -114,17 +114,17 @@ class Scene:
     trust: float = 0.0
 
     def render(self, noise: Generator, motions: Sequence[Matrix] = ()) -> tuple[Image, Mask]:
-        """The picture, uint8 (height, width, 3) BGR, and its mask, uint8 (height, width).
+        """Render the image, uint8 (height, width, 3) BGR, and its mask, uint8 (height, width).
 
         Args:
-            noise: draws the sensor's noise.
-            motions: 2 x 3, a matrix a layer, background first: how it has moved. None: as placed.
+            noise: generator of the sensor's noise.
+            motions: a 2 x 3 matrix for each layer, background first; empty if nothing has moved.
         """
         image, mask = self.compose(motions)
         return self.degrade(noise, image), mask
 
     def compose(self, motions: Sequence[Matrix] = ()) -> tuple[Image, Mask]:
-        """The scene before the webcam: uint8 (height, width, 3) BGR, and its mask."""
+        """Render the scene without degradation: uint8 (height, width, 3) BGR, and its mask."""
         layers = [self.background, *self.pasted]
         if motions:
             layers = [moved_layer(*pair) for pair in zip(layers, motions, strict=True)]
@@ -145,16 +145,16 @@ class Scene:
         return np.ascontiguousarray(image), np.ascontiguousarray(mask)
 
     def degrade(self, noise: Generator, image: Image) -> Image:
-        """What the scene's webcam makes of an image; `noise` draws the sensor's noise."""
+        """Degrade an image as the scene's webcam does; `noise` draws the sensor's noise."""
         return degrade(np.random.default_rng(self.degradation), noise, image)
 
     def enlarged(self, factor: float) -> Scene:
-        """The same scene with `factor` times the pixels on each side, rounded."""
+        """Return the same scene with `factor` times the pixels on each side, rounded."""
         height, width = round(self.height * factor), round(self.width * factor)
         scales = np.array([[width / self.width], [height / self.height]])
 
         def larger(layer: Layer) -> Layer:
-            # Pixel centres lie at whole numbers, so the corner at -0.5 is what stays in place
+            # Pixel centres are at whole numbers, so the corner at -0.5 stays in place
             matrix = layer.matrix * scales
             matrix[:, 2] += (scales[:, 0] - 1) / 2
             return replace(layer, matrix=matrix, blur=layer.blur * factor)
@@ -164,14 +164,14 @@ class Scene:
         return replace(self, height=height, width=width, background=background, pasted=pasted)
 
     def motions(self, rng: Generator, still: float) -> list[Matrix]:
-        """A small motion of each layer, background first; `still` of them do not move."""
+        """Draw a small motion for each layer, background first; a share `still` does not move."""
         identity = np.eye(2, 3)
         count = 1 + len(self.pasted)
         moves = [small_motion(rng, self.height, self.width) for _ in range(count)]
         return [identity if rng.random() < still else move for move in moves]
 
     def _cut_pasted(self, layer: Layer) -> tuple[Image, Mask]:
-        """A layer at the scene's size; of a person who is cut off, the repeated border goes on."""
+        """Warp a pasted layer to the scene's size; a person cut off by the border is continued."""
         picture, cut = self._cut(
             layer, cv2.BORDER_REPLICATE if _is_person(layer) else cv2.BORDER_CONSTANT
         )
@@ -199,18 +199,20 @@ def _is_person(layer: Layer) -> bool:
 
 
 class SceneMaker:
-    """Makes scenes from sets with people and sets without.
+    """Makes scenes from sets with people and sets without people.
 
     Args:
-        people: sets that show people, drawn with `weights`.
-        rooms: sets without people: backgrounds, and pictures of nobody. May be empty.
-        objects: cut-outs that show nobody, put behind, beside and before people.
-        coarse: names of sets whose masks are only roughly right at the edge. They are not put on
-            other backgrounds, and their scenes are marked.
-        plain: names of sets shot before plain backdrops. They are always put on other backgrounds,
-            for a network must not learn that people stand before plain walls.
-        trust: a teacher's share of the target by set, as `trust_by_set` gives it; None for no
-            teacher. A set without labels needs one, and is shown as it is.
+        people: sets that show people.
+        weights: float64 (len(people),), how often each set is drawn; sums to 1.
+        rooms: sets without people, used as backgrounds and as images of nobody. May be empty.
+        config: shares of the augmentations.
+        objects: cut-outs that show no person, placed behind, beside and in front of people.
+        coarse: names of sets whose masks are only roughly right at the edge. They keep their own
+            background, and their scenes are marked.
+        plain: names of sets in front of plain backdrops. They always get another background, so
+            that a network does not learn that people stand in front of plain walls.
+        trust: the teacher's share of the target by set, from `trust_by_set`; None for no teacher.
+            Sets without masks need a teacher and keep their own background.
     """
 
     def __init__(
@@ -240,7 +242,7 @@ class SceneMaker:
         return self._with_objects(rng, scene)
 
     def pair(self, rng: Generator, height: int, width: int) -> tuple[Image, Mask]:
-        """A still: uint8 (height, width, 3) BGR and uint8 (height, width)."""
+        """Make a still image: uint8 (height, width, 3) BGR, and its mask, uint8 (height, width)."""
         return self.make(rng, height, width).render(rng)
 
     def _with_people(self, rng: Generator, height: int, width: int) -> Scene:
@@ -274,7 +276,7 @@ class SceneMaker:
         return scene
 
     def _other_person(self, rng: Generator, height: int, width: int) -> Layer:
-        """Somebody beside or far behind the first person; all of them are people to the mask."""
+        """Place another person beside or far behind the first one."""
         while True:
             pictures, image, mask = _draw(rng, self._people, self._weights)
             if pictures.labelled and pictures.name not in self._coarse:
@@ -283,8 +285,8 @@ class SceneMaker:
         return self._person(rng, image, mask, framing, height, width)
 
     def _with_objects(self, rng: Generator, scene: Scene) -> Scene:
-        """Objects put into a scene: behind and before its people, or into an empty room."""
-        if self._objects is None or scene.trust == 1:  # nobody knows what an object would hide
+        """Add objects to a scene: behind and in front of its people, or in an empty room."""
+        if self._objects is None or scene.trust == 1:  # without a mask, what it hides is unknown
             return scene
         layers = list(scene.pasted)
         main = layers[-1] if layers else scene.background
@@ -299,7 +301,7 @@ class SceneMaker:
     def _put_object(
         self, rng: Generator, scene: Scene, layers: list[Layer], box: Box | None
     ) -> None:
-        if box is None:  # nobody is there to stand to
+        if box is None:  # there is no person to place it by
             side = 0.5 * scene.height
             x, y = rng.uniform(0, scene.width), rng.uniform(0, scene.height)
             anyone = Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)

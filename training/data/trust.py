@@ -1,4 +1,4 @@
-"""How far a teacher's alpha is trusted over the masks of each set."""
+"""The share of a teacher's alpha in the targets of each set."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from training.data.picture_sets import PictureSet
 from vidbg.errors import ConfigError
 
 COMPOSITES = "composites"
-"""In place of a set's name: scenes with pasted people, wherever they are from."""
+"""Stands for all scenes with pasted people where shares are given by set."""
 
 TRUST = 0.5
-"""Default trust along the edges of hand-made masks."""
+"""Default share along the edges of hand-made masks."""
 
 COARSE_TRUST = 0.9
-"""Default trust along the edges of coarse masks."""
+"""Default share along the edges of coarse masks."""
 
 
 def trust_by_set(
@@ -23,7 +23,7 @@ def trust_by_set(
     coarse: Sequence[str],
     plain: Sequence[str],
 ) -> dict[str, float]:
-    """Set name to the teacher's share of the target, in [0, 1], with COMPOSITES among the names.
+    """Find the teacher's share of the target in [0, 1] for each set and for COMPOSITES.
 
     Args:
         given: shares by name; a name covers the set itself and all sets in the folder of that name.

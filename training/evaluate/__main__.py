@@ -1,8 +1,7 @@
 """Score networks on held-out photos and clips, and show where they fail."""
 
-import typer
-
+from training.command_line import run as run_command
 from training.evaluate.command import main
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

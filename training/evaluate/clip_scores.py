@@ -1,4 +1,4 @@
-"""Scores on clips with true alpha, as the program computes it: with state from frame to frame."""
+"""Scores on clips with true alpha, computed as the program does, with state between frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidbg.matting.backends import Backend
 from vidbg.matting.video_matting import VideoMatting
 
 FRAME_RATE = 25.0
-"""Taken for the clips' frames, which carry no time."""
+"""Assumed for the frames of clips, which have no time stamps."""
 
 STATES: dict[str, dict[str, Any]] = {
     "smoothed": {"prior": False},
@@ -25,11 +25,11 @@ STATES: dict[str, dict[str, Any]] = {
     "prior, smoothed": {"prior": True},
     "prior": {"prior": True, "smoothing_s": 0.0},
 }
-"""What is kept from frame to frame, as changes to the usual settings: one row of scores each."""
+"""What is kept between frames, as changes to the default settings; each gives a row of scores."""
 
 
 def score_states(backend: Backend, root: Path, pixels: int) -> dict[str, dict[str, Scores]]:
-    """Scores per clip in each of STATES; the backend stays the caller's."""
+    """Score the clips in each of STATES. The caller owns the backend."""
     usual = MattingConfig(network_pixels=pixels)
     return {
         state: score_clips(VideoMatting(config=replace(usual, **changes), backend=backend), root)
@@ -38,17 +38,17 @@ def score_states(backend: Backend, root: Path, pixels: int) -> dict[str, dict[st
 
 
 def score_clips(matter: VideoMatting, root: Path) -> dict[str, Scores]:
-    """iou, boundary_f, mad, mse, dtssd and flicker of each clip below a folder, and their mean.
+    """Compute iou, boundary_f, mad, mse, dtssd and flicker of each clip below a folder.
 
-    A clip is a folder with `images/` and `masks/`; its frames are the pictures in the order of
-    their names. The mean over the clips stands under OVERALL.
+    A clip is a folder with `images/` and `masks/`; its frames are the images in the order of
+    their names. The mean over the clips is under OVERALL.
     """
     scores = {clip.name: score_clip(matter, clip) for clip in find_sets(root)}
     return scores | {OVERALL: mean_scores(list(scores.values()))}
 
 
 def score_clip(matter: VideoMatting, clip: PictureSet) -> Scores:
-    """Means over the frames of one clip; the matter is reset before it."""
+    """Compute means over the frames of one clip, after a reset of `matter`."""
     matter.reset()
     pairs = [read_sample(sample) for sample in clip.samples]
     images = np.stack([image for image, _ in pairs])

@@ -1,11 +1,11 @@
-"""Score networks on held-out pictures and clips, and show where they fail.
+"""Score networks on held-out images and clips, and show where they fail.
 
-`python -m training.evaluate --data DATA/val --clips DATA/testclips --engine cpu:int8`
+    python -m training.evaluate --data DATA/val --clips DATA/testclips --engine cpu:int8
 
-Pictures are scored twice: `bare`, the network's alpha resized bilinearly, and `served`, what the
-program makes of it without a past. Clips are scored in each of `clip_scores.STATES`.
-Written are scores.md, the tables; scores.json, the same and every picture's scores; worst.png, the
-worst pictures with people; and worst-SET.png for each set.
+Images are scored twice: `bare`, the network's alpha resized bilinearly, and `served`, the program's
+alpha of a single image. Clips are scored in each of `clip_scores.STATES`. The output folder gets
+scores.md, the tables; scores.json, the same and the scores of every image; worst.png, the worst
+images with people; and worst-SET.png for each set.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from vidbg.matting.ladder import USUAL_PIXELS
 logger = logging.getLogger(__name__)
 
 Columns = Mapping[str, tuple[str, str]]
-"""A table's columns: what stands in them, to title and format."""
+"""A table's columns: key of the value to title and format."""
 
 SUBJECT: Columns = {"engine": ("engine", ""), "pixels": ("pixels", ""), "alpha": ("alpha", "")}
 PICTURE_COLUMNS: Columns = {
@@ -88,10 +88,10 @@ class Result:
 
     Attributes:
         engine: DEVICE:PRECISION, or the file of the weights.
-        pixels: of the network's input.
-        alpha: bare or served; of clips, one of `clip_scores.STATES`; of recovery, prior.
-        scores: by set or clip, and over all.
-        rows: the pictures; none for clips.
+        pixels: size of the network's input.
+        alpha: bare or served; for clips, one of `clip_scores.STATES`; for recovery, prior.
+        scores: by set or clip, and the mean over all.
+        rows: the images; empty for clips.
     """
 
     engine: str
@@ -102,12 +102,12 @@ class Result:
 
 
 def score_engine(name: str, sets: Sequence[PictureSet], pixels: int) -> dict[str, Scores]:
-    """Scores of an engine's bare alpha per set and over all pictures with people.
+    """Score an engine's bare alpha on each set and on all images with people.
 
     Args:
         name: DEVICE or DEVICE:PRECISION.
-        sets: picture sets, with people or without.
-        pixels: of the network's input.
+        sets: image sets, with people or without.
+        pixels: size of the network's input.
     Raises:
         BackendError, ConfigError: the engine cannot be used.
     """
@@ -118,7 +118,7 @@ def score_engine(name: str, sets: Sequence[PictureSet], pixels: int) -> dict[str
 def on_pictures(
     engine: str, backend: Backend, sets: Sequence[PictureSet], pixels: int
 ) -> list[Result]:
-    """Scores of the bare and of the served alpha."""
+    """Score the bare and the served alpha."""
     results = []
     for alpha, predictor in (("bare", bare), ("served", served)):
         rows = score_pictures(predictor(backend, pixels), sets)
@@ -128,18 +128,18 @@ def on_pictures(
 
 
 def on_clips(engine: str, backend: Backend, clips: Path, pixels: int) -> list[Result]:
-    """Scores of the clips below a folder, with the state that the program keeps and without."""
+    """Score the clips below a folder, with and without the state that the program keeps."""
     states = score_states(backend, clips, pixels)
     return [Result(engine, pixels, state, scores, []) for state, scores in states.items()]
 
 
 def on_recovery(engine: str, backend: Backend, clips: Path, pixels: int) -> Result:
-    """How many frames one wrong previous alpha is seen, for each clip and kind of mistake."""
+    """Count the frames affected by one wrong previous alpha, by clip and kind of mistake."""
     return Result(engine, pixels, "prior", score_recovery(backend, clips, pixels), [])
 
 
 def table(columns: Columns, results: Sequence[Result]) -> str:
-    """A Markdown table: a row an engine, size, way and set."""
+    """Format a Markdown table with a row for each engine, size, kind of alpha and set."""
     titles = [title for title, _ in columns.values()]
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for result in results:
@@ -153,14 +153,18 @@ def table(columns: Columns, results: Sequence[Result]) -> str:
 
 
 def facts(result: Result) -> dict[str, Any]:
-    """A result as it stands in scores.json."""
+    """Return a result as it appears in scores.json."""
     rows = [{"set": r.set_name, "name": r.sample.image.stem, **r.scores} for r in result.rows]
     subject = {name: getattr(result, name) for name in SUBJECT}
     return {**subject, "scores": result.scores, **({"rows": rows} if rows else {})}
 
 
 def write_scores(results: Mapping[str, Sequence[Result]], out: Path) -> str:
-    """scores.md, which is also returned, and scores.json; results by the name of their table."""
+    """Write scores.md and scores.json, and return the text of the former.
+
+    Args:
+        results: by the name of their table.
+    """
     tables = [table(TABLES[name], part) for name, part in results.items() if part]
     text = "\n\n".join([*tables, NOTE])
     (out / "scores.md").write_text(text + "\n", encoding="utf-8")
@@ -170,7 +174,7 @@ def write_scores(results: Mapping[str, Sequence[Result]], out: Path) -> str:
 
 
 def write_sheets(backend: Backend, result: Result, count: int, out: Path) -> None:
-    """worst.png over all pictures with people, worst-SET.png for each set."""
+    """Write worst.png for all images with people, and worst-SET.png for each set."""
     predict = served(backend, result.pixels)
     for name, rows in group(result.rows).items():
         chosen = worst_cases(rows, count)
@@ -189,7 +193,7 @@ def _mean_line(scores: Mapping[str, float]) -> str:
 
 
 def _subjects(weights: Path | None, engines: list[str] | None) -> dict[str, Callable[[], Backend]]:
-    """What is to be scored: name, and how it is loaded."""
+    """Map the name of what is to be scored to a function that loads it."""
     names = engines if engines or weights else USUAL_ENGINES
     found: dict[str, Callable[[], Backend]] = {
         name: partial(load_backend, *parse_engine(name)) for name in names or ()
@@ -201,27 +205,31 @@ def _subjects(weights: Path | None, engines: list[str] | None) -> dict[str, Call
 
 def main(
     data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
-    clips: Annotated[Path | None, typer.Option(help="Folder with clips, true alpha known.")] = None,
+    clips: Annotated[
+        Path | None, typer.Option(help="Folder with clips and their true alpha.")
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Trained weights, run by PyTorch."),
     ] = None,
     engine: Annotated[
         list[str] | None,
-        typer.Option(help="DEVICE:PRECISION of what ships; repeatable. Alone: fp32, int8 on cpu."),
+        typer.Option(
+            help="DEVICE:PRECISION[:NETWORK] to run; repeat. Default: fp32 and int8 on cpu."
+        ),
     ] = None,
     pixels: Annotated[
         list[int] | None,
-        typer.Option(help=f"Pixels of the network's input; repeatable. [{USUAL_PIXELS}]"),
+        typer.Option(help=f"Pixels of the network's input; repeat. [{USUAL_PIXELS}]"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Tables, JSON, contact sheets.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for tables, JSON, sheets.")] = Path(
         "runs/evaluate"
     ),
     count: Annotated[
-        int, typer.Option("--worst", min=0, help="Pictures on a contact sheet; 0 for no sheets.")
+        int, typer.Option("--worst", min=0, help="Images on a contact sheet; 0 for no sheets.")
     ] = 24,
 ) -> None:
-    """Score engines or weights; the sheets show the last one named, at the last size."""
+    """Score engines or weights. The sheets show the last one, at the last size."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     out.mkdir(parents=True, exist_ok=True)
     sets = find_sets(data)

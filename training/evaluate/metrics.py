@@ -1,6 +1,6 @@
-"""The field's measures of a matte, on one picture, and of its stillness, on a clip.
+"""The field's metrics of alpha, on single images and, for stability, on clips.
 
-Alphas are float32 (H, W) in [0, 1]: `alpha` the prediction, `truth` the true one. MAD, MSE, Grad,
+Alphas are float32 (H, W) in [0, 1]: `alpha` is predicted, `truth` is true. MAD, MSE, Grad,
 Conn and dtSSD are scaled as in Robust Video Matting's evaluation (Lin et al., 2021).
 """
 
@@ -19,22 +19,22 @@ THRESHOLD = 0.5
 FALSE_PERSON_SHARE = 0.01
 STILL_LEVELS = 2
 BOUNDARY_TOLERANCE = 0.008
-"""Of the picture's diagonal: how far two boundaries may lie apart (Perazzi et al., DAVIS, 2016)."""
+"""Distance at which boundaries match, as a share of the diagonal (Perazzi et al., DAVIS, 2016)."""
 
 GREY = (0.1, 0.9)
 """Alphas between these are neither person nor background."""
 
 GRAD_SIGMA, GRAD_RADIUS = 1.4, 4
-"""Of the Gaussian whose derivatives Grad takes, in pixels."""
+"""Sigma and radius of the Gaussian whose derivatives Grad uses, in pixels."""
 
 CONN_LEVELS = np.linspace(0, 1, 11, dtype=np.float32)
 CONN_LEAST = 0.15
-"""How far above its level an alpha must lie to count as cut off from the rest."""
+"""How far alpha must exceed its connected level to count as cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentationScores:
-    """Agreement of the masks alpha >= 0.5."""
+    """Agreement of the masks alpha >= 0.5, each in [0, 1]."""
 
     iou: float
     precision: float
@@ -43,7 +43,7 @@ class SegmentationScores:
 
 
 def segmentation_scores(alpha: Alpha, truth: Alpha) -> SegmentationScores:
-    """IoU, precision, recall and F1; each 1 where both masks are empty."""
+    """Compute IoU, precision, recall and F1; each is 1 if both masks are empty."""
     predicted, true = alpha >= THRESHOLD, truth >= THRESHOLD
     both = int(np.count_nonzero(predicted & true))
     n_predicted, n_true = int(np.count_nonzero(predicted)), int(np.count_nonzero(true))
@@ -59,7 +59,7 @@ def segmentation_scores(alpha: Alpha, truth: Alpha) -> SegmentationScores:
 
 
 def boundary_f(alpha: Alpha, truth: Alpha) -> float:
-    """F-measure of the masks' outlines, matched within 0.008 of the diagonal."""
+    """Compute the F-measure of the masks' outlines, matched within 0.008 of the diagonal."""
     edges = [_boundary(a >= THRESHOLD) for a in (alpha, truth)]
     if not edges[0].any() or not edges[1].any():
         return float(edges[0].any() == edges[1].any())
@@ -71,14 +71,14 @@ def boundary_f(alpha: Alpha, truth: Alpha) -> float:
 
 
 def _disk(height: int, width: int) -> NDArray[np.uint8]:
-    """The disk within which outlines of an image of this size count as equal."""
+    """Make the disk within which outlines of an image of this size match, uint8."""
     radius = int(np.ceil(BOUNDARY_TOLERANCE * np.hypot(height, width)))
     span = np.arange(-radius, radius + 1)
     return ((span[:, None] ** 2 + span[None] ** 2) <= radius**2).astype(np.uint8)
 
 
 def _boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels whose right, lower or lower right neighbour is of the other kind (DAVIS' seg2bmap)."""
+    """Find pixels whose right, lower or lower right neighbour differs (DAVIS' seg2bmap)."""
     right, below, beyond = mask.copy(), mask.copy(), mask.copy()
     right[:, :-1], below[:-1] = mask[:, 1:], mask[1:]
     beyond[:-1, :-1] = mask[1:, 1:]
@@ -89,11 +89,11 @@ def _boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def grey_interior(alpha: Alpha, truth: Alpha) -> float:
-    """Share of pixels that are neither person nor background where they should be, x 1000.
+    """Compute the share of grey pixels away from every true edge, x 1000.
 
-    These are alphas between 0.1 and 0.9 further from the true edge than two outlines may lie apart
-    in `boundary_f`: half-transparent people, and ghosts in the background. The true edge is the
-    mask's outline and whatever is soft in the truth.
+    Grey pixels have an alpha between 0.1 and 0.9: half-transparent people, and ghosts in the
+    background. True edges are the mask's outline and all pixels whose true alpha is soft; away
+    means further than outlines that match in `boundary_f`.
     """
     edge = _boundary(truth >= THRESHOLD) | ((truth > GREY[0] / 2) & (truth < 1 - GREY[0] / 2))
     near = cv2.dilate(edge.astype(np.uint8), _disk(*alpha.shape)) > 0
@@ -101,17 +101,17 @@ def grey_interior(alpha: Alpha, truth: Alpha) -> float:
 
 
 def mad(alpha: Alpha, truth: Alpha) -> float:
-    """Mean absolute difference, in thousandths."""
+    """Compute the mean absolute difference, x 1000."""
     return float(np.abs(alpha - truth).mean()) * 1e3
 
 
 def mse(alpha: Alpha, truth: Alpha) -> float:
-    """Mean squared difference, in thousandths."""
+    """Compute the mean squared difference, x 1000."""
     return float(np.square(alpha - truth).mean()) * 1e3
 
 
 def grad(alpha: Alpha, truth: Alpha) -> float:
-    """Error of the edges: the sum of squared differences of gradient magnitude, in thousands.
+    """Compute the error at edges: the sum of squared differences of gradients, in thousands.
 
     Both alphas are stretched to [0, 1] first. Gradients are those of a Gaussian of 1.4 pixels
     (Rhemann et al., A Perceptually Motivated Online Benchmark for Image Matting, 2009).
@@ -120,7 +120,7 @@ def grad(alpha: Alpha, truth: Alpha) -> float:
 
 
 def _slope(alpha: Alpha) -> NDArray[np.float32]:
-    """Gradient magnitude; zero for a flat alpha."""
+    """Compute the gradient magnitude; it is 0 for a flat alpha."""
     low, high = float(alpha.min()), float(alpha.max())
     stretched = (alpha - low) * np.float32(1 / (high - low) if high > low else 0)
     smooth, derivative = gaussian_kernels()
@@ -132,7 +132,7 @@ def _slope(alpha: Alpha) -> NDArray[np.float32]:
 
 
 def gaussian_kernels() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The Gaussian and its derivative, float64 (9,), each of L2 norm 1; so is their product."""
+    """Make a Gaussian and its derivative, float64 (9,), each with an L2 norm of 1."""
     span = np.arange(-GRAD_RADIUS, GRAD_RADIUS + 1)
     smooth = np.exp(-(span**2) / (2 * GRAD_SIGMA**2))
     derivative = -span * smooth
@@ -140,11 +140,11 @@ def gaussian_kernels() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def conn(alpha: Alpha, truth: Alpha) -> float:
-    """Error of what hangs together: the sum of differences of connectedness, in thousands.
+    """Compute the error of connectivity: the sum of its differences, in thousands.
 
     A pixel is connected up to the highest of ten levels at which it belongs to the largest
-    4-connected component of what both alphas hold; an alpha that rises 0.15 or more above that
-    counts as cut off by as much (Rhemann et al., 2009). Ten labellings, some 25 ms at 640 x 480.
+    4-connected component of both alphas' minimum. An alpha that exceeds this level by 0.15 or more
+    is cut off by that amount (Rhemann et al., 2009). It takes about 25 ms at 640 x 480.
     """
     connected = _connected_up_to(np.minimum(alpha, truth))
     excess = [a - connected for a in (alpha, truth)]
@@ -153,7 +153,7 @@ def conn(alpha: Alpha, truth: Alpha) -> float:
 
 
 def _connected_up_to(common: Alpha) -> Alpha:
-    """The level up to which each pixel belongs to the largest component of alpha >= level."""
+    """Find the level up to which each pixel is in the largest component of alpha >= level."""
     highest = np.ones_like(common)
     left = np.ones(common.shape, np.bool_)
     for below, level in pairwise(CONN_LEVELS):
@@ -172,10 +172,13 @@ def _largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def dtssd(alphas: NDArray[np.float32], truths: NDArray[np.float32]) -> float:
-    """Stillness of a clip, float32 (T, H, W): root mean square error of the changes, x 100.
+    """Compute the stability of a clip: root mean square error of the changes, x 100.
 
-    Averaged over the frames, the first of which counts as 0 (Erofeev et al., 2015, as Robust Video
-    Matting's evaluation does it).
+    It is the mean over the frames, of which the first counts as 0 (Erofeev et al., 2015, as in
+    Robust Video Matting's evaluation).
+
+    Args:
+        alphas, truths: float32 (T, H, W) in [0, 1].
     """
     errors = np.diff(alphas, axis=0) - np.diff(truths, axis=0)
     per_frame = np.sqrt(np.square(errors).mean(axis=(1, 2))) * 1e2
@@ -185,15 +188,15 @@ def dtssd(alphas: NDArray[np.float32], truths: NDArray[np.float32]) -> float:
 def flicker(
     alphas: NDArray[np.float32], truths: NDArray[np.float32], images: NDArray[np.uint8]
 ) -> float:
-    """Mean change of alpha from frame to frame where neither picture nor truth changed, x 1000.
+    """Compute the mean change of alpha where neither image nor truth changed, x 1000.
 
-    A picture counts as unchanged where no channel moved by more than 2 grey levels.
+    An image is unchanged where no channel changed by more than 2 levels.
 
     Args:
         alphas, truths: float32 (T, H, W) in [0, 1].
         images: uint8 (T, H, W, 3).
     Returns:
-        The mean over those frames that have such pixels; 0 where none has.
+        The mean over the frames that have such pixels; 0 if none has.
     """
     changes = []
     for i in range(1, len(alphas)):
@@ -205,10 +208,10 @@ def flicker(
 
 
 def person_share(alpha: Alpha) -> float:
-    """How much of the picture is called person, 0 to 1."""
+    """Compute the share of the image called person, in [0, 1]."""
     return float((alpha >= THRESHOLD).mean())
 
 
 def is_false_person(alpha: Alpha) -> bool:
-    """Of a picture without people: more than 1 % of it is called person."""
+    """Return whether more than 1 % of an image without people is called person."""
     return person_share(alpha) > FALSE_PERSON_SHARE

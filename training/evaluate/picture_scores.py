@@ -1,4 +1,4 @@
-"""Every score of every picture, and their means."""
+"""All scores of single images, and their means."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from vidbg.frame import Alpha
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One picture of a set, and its scores.
+    """One image of a set and its scores.
 
     With people: iou, precision, recall, f1, boundary_f, mad, grey, mse, grad, conn. Without:
-    false_person, 0 or 1, and person_share, how much of it is called person.
+    false_person, 0 or 1, and person_share, the share of its pixels called person.
     """
 
     set_name: str
@@ -29,12 +29,12 @@ class Scored:
 
     @property
     def badness(self) -> float:
-        """What the worst pictures have most of, 0 to 1: 1 - IoU, or what is called person."""
+        """How wrong the alpha is, in [0, 1]: 1 - IoU, or the share of pixels called person."""
         return 1 - self.scores["iou"] if self.people else self.scores["person_share"]
 
 
 def score_pictures(predict: Predict, sets: Sequence[PictureSet]) -> list[Scored]:
-    """Every picture's scores, in the order of the sets."""
+    """Score every image, in the order of the sets."""
     rows = []
     for pictures in sets:
         for sample in pictures.samples:
@@ -58,7 +58,7 @@ def _without_people(alpha: Alpha) -> Scores:
 
 
 def group(rows: Sequence[Scored]) -> dict[str, list[Scored]]:
-    """The rows of each set and, under OVERALL, of all pictures with people, if there are any."""
+    """Group rows by set and, under OVERALL, all images with people, if there are any."""
     groups: dict[str, list[Scored]] = {}
     for row in rows:
         groups.setdefault(row.set_name, []).append(row)
@@ -67,5 +67,5 @@ def group(rows: Sequence[Scored]) -> dict[str, list[Scored]]:
 
 
 def mean_by_set(rows: Sequence[Scored]) -> dict[str, Scores]:
-    """Means over the pictures of each set and, under OVERALL, over all pictures with people."""
+    """Compute means for each set and, under OVERALL, for all images with people."""
     return {name: mean_scores([row.scores for row in part]) for name, part in group(rows).items()}

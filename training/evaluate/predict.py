@@ -1,4 +1,4 @@
-"""Alpha of single pictures by a network: bare, and as the program serves it."""
+"""Alpha of single images: the network's own, and as the program serves it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A network's input, float32 (1, 4, h, w), to its alpha, float32 (h, w)."""
 
 Predict = Callable[[Image], Alpha]
-"""A picture, uint8 (H, W, 3) BGR, to its alpha, float32 (H, W) in [0, 1]."""
+"""An image, uint8 (H, W, 3) BGR, to its alpha, float32 (H, W) in [0, 1]."""
 
 
 class Remembering:
-    """A backend that computes each input once: bare alpha, served alpha and sheets ask alike.
+    """Backend that computes each input once, for bare alpha, served alpha and sheets.
 
-    It keeps every answer, 4 bytes a pixel of the network's input.
+    It keeps every result: 4 bytes per pixel of the network's input.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -51,7 +51,7 @@ class Remembering:
 
 
 def predict(infer: Infer, image: Image, pixels: int) -> Alpha:
-    """Alpha at the picture's size, resized bilinearly from a network input of `pixels` pixels."""
+    """Compute alpha with a network input of `pixels` pixels, and resize it bilinearly."""
     height, width = image.shape[:2]
     geometry = plan_geometry(height, width, pixels)
     small = infer(network_input(shrink(image, geometry), None, geometry))
@@ -60,12 +60,12 @@ def predict(infer: Infer, image: Image, pixels: int) -> Alpha:
 
 
 def bare(infer: Infer, pixels: int) -> Predict:
-    """What the network says, resized bilinearly."""
+    """Return a function to the network's alpha, resized bilinearly."""
     return lambda image: predict(infer, image, pixels)
 
 
 def served(backend: Backend, pixels: int) -> Predict:
-    """What the program makes of it: a matter without a past. The backend stays the caller's."""
+    """Return a function to the program's alpha of single images. The caller owns the backend."""
     matter = VideoMatting(config=MattingConfig(network_pixels=pixels), backend=backend)
 
     def alpha_of(image: Image) -> Alpha:

@@ -1,7 +1,7 @@
-"""How soon a network that sees its last alpha gets over a wrong one.
+"""How soon a network that sees its previous alpha recovers from a wrong one.
 
-A clip is computed twice, the second time with a wrong previous alpha shown once. What counts is how
-many frames later the two agree again; without smoothing, so that the network alone is measured.
+A clip is computed twice, the second time with one wrong previous alpha. The score is the number of
+frames until both runs agree again. There is no smoothing, so that only the network is measured.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ AGREED = 2e-3
 
 
 class _WrongOnce:
-    """A backend whose input has a wrong previous alpha in one frame."""
+    """Backend whose input has a wrong previous alpha in one frame."""
 
     def __init__(self, backend: Infer, wrong: Callable[[Alpha], Alpha]) -> None:
         self._backend, self._wrong, self._calls = backend, wrong, 0
@@ -57,14 +57,14 @@ def _alphas(infer: Infer, clip: PictureSet, pixels: int) -> list[Alpha]:
 
 
 def frames_to_recover(right: list[Alpha], wronged: list[Alpha]) -> int:
-    """Frames from the wrong one on in which two runs differ: up to the last that does."""
+    """Count frames from the wrong one to the last in which two runs differ."""
     pairs = zip(right[AT_FRAME:], wronged[AT_FRAME:], strict=True)
     differ = [float(np.abs(a - b).mean()) > AGREED for a, b in pairs]
     return max((i + 1 for i, d in enumerate(differ) if d), default=0)
 
 
 def score_recovery(backend: Backend, root: Path, pixels: int) -> dict[str, dict[str, int]]:
-    """Frames to recover of each clip below a folder, for each of WRONG."""
+    """Count the frames to recovery for each clip below a folder and each of WRONG."""
     scores = {}
     for clip in find_sets(root):
         right = _alphas(backend, clip, pixels)

@@ -1,4 +1,4 @@
-"""Scores of a network on held-out picture sets, quick enough for use during training."""
+"""Scores of a network on held-out image sets that are fast enough for use during training."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from vidbg.frame import Alpha
 Scores = dict[str, float]
 
 OVERALL = "overall"
-"""Stands beside the names of sets or clips, for the mean over all."""
+"""Key of the mean over all, beside the names of sets or clips."""
 
 
 def score_picture(alpha: Alpha, truth: Alpha) -> Scores:
-    """The quick scores of a picture that shows people: iou to grey."""
+    """Compute the quick scores of an image that shows people."""
     scores = segmentation_scores(alpha, truth)
     return {
         "iou": scores.iou,
@@ -38,10 +38,10 @@ def score_picture(alpha: Alpha, truth: Alpha) -> Scores:
 
 
 def score_set(infer: Infer, pictures: PictureSet, pixels: int) -> Scores:
-    """Means over the pictures of a set.
+    """Compute means over the images of a set.
 
     With people: iou, precision, recall, f1, boundary_f, mad, grey. Without: false_person, the share
-    of pictures with more than 1 % called person.
+    of images with more than 1 % called person.
     """
 
     def score(alpha: Alpha, mask: Mask) -> Scores:
@@ -58,15 +58,15 @@ def score_set(infer: Infer, pictures: PictureSet, pixels: int) -> Scores:
 
 
 def mean_scores(rows: list[Scores]) -> Scores:
-    """The mean of each score over rows that all hold the same ones."""
+    """Compute the mean of each score; all rows must have the same scores."""
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def summary(scores: dict[str, Scores]) -> float:
-    """One number to select weights by.
+    """Compute the number by which weights are selected.
 
-    The mean over the sets with people of the mean of IoU and boundary F, less a twentieth of the
-    mean share of false persons: mattes lead, and a room called a person is not forgotten.
+    It is the mean of IoU and boundary F over the sets with people, minus a twentieth of the mean
+    share of false persons. So mattes matter most, and rooms taken for people still count.
     """
     people = [(s["iou"] + s["boundary_f"]) / 2 for s in scores.values() if "iou" in s]
     nobody = [s["false_person"] for s in scores.values() if "false_person" in s]

@@ -1,4 +1,4 @@
-"""Contact sheets of the pictures that a network does worst."""
+"""Contact sheets of the images that a network does worst."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ GREEN, RED, BLUE = (80, 177, 0), (50, 50, 255), (255, 130, 30)
 PAPER, INK = 24, (235, 235, 235)
 SHEET_WIDTH = 2400
 PANEL_HEIGHT, MAX_PANEL_HEIGHT = 300, 400
-"""What is aimed at when tiles are enlarged to fill a line, and the most that few tiles become."""
+"""Target height when tiles are enlarged to fill a line, and the limit if there are few tiles."""
 
 GAP, LINE_HEIGHT, FONT_SIZE = 8, 28, 0.7
 LEGEND = "picture | person on green | errors: red = background kept, blue = person missing"
 
 Panels = tuple[Image, Image, Image]
-"""A picture, its person on green, its errors: uint8 (H, W, 3) of one size."""
+"""An image, its person on green, its errors: uint8 (H, W, 3) of one size."""
 
 Tile = tuple[list[str], Panels]
-"""Panels under their captions."""
+"""Captions and the panels below them."""
 
 
 def worst_cases(rows: Sequence[Scored], count: int) -> list[Scored]:
-    """The worst of them, at most `count`, the very worst first; none that is without error."""
+    """Return at most `count` rows with errors, the worst first."""
     return sorted((row for row in rows if row.badness > 0), key=lambda row: -row.badness)[:count]
 
 
 def worst_sheet(predict: Predict, rows: Sequence[Scored], title: str) -> Image:
-    """Pictures in the order given, each beside its composite and its errors.
+    """Draw each image beside its composite and its errors, in the order given.
 
     Args:
-        predict: what gave the rows their scores.
-        rows: the pictures.
-        title: written at the top.
+        predict: the function whose alpha was scored.
+        rows: the images.
+        title: the heading.
     Returns:
         uint8 (H, SHEET_WIDTH, 3), BGR.
     """
@@ -69,7 +69,7 @@ def _panels(predict: Predict, row: Scored) -> Panels:
 
 
 def _errors(image: Image, alpha: Alpha, truth: Alpha) -> Image:
-    """The picture in dark grey; red where background is kept, blue where the person is missing."""
+    """Mark errors on a dark grey image: red for background kept, blue for person missing."""
     errors = np.repeat(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None] * np.float32(0.5), 3, 2)
     for colour, wrong in ((RED, alpha - truth), (BLUE, truth - alpha)):
         weight = np.clip(wrong, 0, 1)[..., None]
@@ -78,7 +78,7 @@ def _errors(image: Image, alpha: Alpha, truth: Alpha) -> Image:
 
 
 def _lines(tiles: Sequence[Tile]) -> list[list[Tile]]:
-    """Tiles that stand side by side, so many that their panels are about PANEL_HEIGHT high."""
+    """Break the tiles into lines whose panels are about PANEL_HEIGHT high."""
     lines: list[list[Tile]] = []
     for tile in tiles:
         if lines and _misfit([*lines[-1], tile]) <= _misfit(lines[-1]):
@@ -93,7 +93,7 @@ def _misfit(line: Sequence[Tile]) -> float:
 
 
 def _panel_height(line: Sequence[Tile]) -> int:
-    """How high the panels are when the tiles fill the sheet's width."""
+    """Compute the panels' height at which the tiles fill the sheet's width."""
     aspects = [panels[0].shape[1] / panels[0].shape[0] for _, panels in line]
     return max(1, int((SHEET_WIDTH - 2 * GAP * len(line)) / (3 * sum(aspects))))
 
@@ -118,7 +118,7 @@ def _at_height(picture: Image, height: int) -> Image:
 
 
 def _text(lines: Sequence[str], width: int) -> Image:
-    """Lines of text, uint8 (H, width, 3), smaller where they would not fit."""
+    """Draw lines of text, uint8 (H, width, 3), smaller if they would not fit."""
     strip = np.full((len(lines) * LINE_HEIGHT + GAP, width, 3), PAPER, np.uint8)
     for index, text in enumerate(lines):
         (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, FONT_SIZE, 1)

@@ -1,8 +1,7 @@
 """Export weights as everything that ships: ONNX graphs, INT8 networks, cards with scores."""
 
-import typer
-
+from training.command_line import run as run_command
 from training.export.command import main
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -11,7 +11,7 @@ The weights say which network they belong to; NAME below is `vidbg-r50` for ResN
 - `NAME-qdq.onnx` and `NAME-frame-qdq.onnx`: these two with convolutions in INT8, by the ranges of
   the next;
 - `NAME-int8.xml` and `.bin`: the network quantised for OpenVINO after training (nncf), calibrated
-  on training pictures.
+  on training images.
 
 `make graphs` makes the graphs alone again, after a change to the code.
 """
@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 CALIBRATION_PICTURES = 100
 CALIBRATION_PIXELS = 288 * 512
 SATURATION_PICTURES = 60
-"""Of these, how many show the largest activations to limit_weights."""
+"""How many of them limit_weights uses to find the largest activations."""
 
 
 def export_typed(graphs: NetworkGraphs, cards: Cards) -> None:
@@ -88,7 +88,7 @@ def _weights_hash(cards: Cards) -> str:
 
 
 def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> None:
-    """INT8 network for OpenVINO by post-training quantisation.
+    """Write the INT8 network for OpenVINO by post-training quantisation.
 
     Args:
         graph: the ONNX graph.
@@ -120,10 +120,10 @@ def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> 
 def calibration_batches(
     data: Path, count: int, seed: int, *, priors: bool
 ) -> Iterable[NDArray[np.float32]]:
-    """Network inputs drawn as in training, at the smaller training sizes.
+    """Yield network inputs as in training, float32 (1, 4, h, w), at the smaller training sizes.
 
     Args:
-        priors: with previous alphas as in training; else none.
+        priors: whether to make previous alphas as in training.
     """
     sets = find_sets(data)
     people = [s for s in sets if s.people]
@@ -142,13 +142,13 @@ def calibration_batches(
 
 
 def score_all(network: str, precision: str, val: Path, pixels: int) -> dict[str, Scores]:
-    """Scores of a shipped network in one precision, run by OpenVINO."""
+    """Score a shipped network in one precision with OpenVINO."""
     engine = f"cpu:{precision}:{network}"
     return _rounded(engine, score_engine(engine, find_sets(val), pixels))
 
 
 def score_graph(graph: Path, val: Path, pixels: int) -> dict[str, Scores]:
-    """Scores of a network's ONNX graph, run by ONNX Runtime as it stands."""
+    """Score a network's ONNX graph with ONNX Runtime, without its optimisations."""
     session = open_as_it_stands(graph)
 
     def infer(batch: NDArray[np.float32]) -> Alpha:
@@ -174,7 +174,7 @@ def main(
     pixels: Annotated[int, typer.Option(help="Network size of the scores.")] = USUAL_PIXELS,
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
-    """Export, quantise, score and card the network, into the folder that the program reads."""
+    """Export, quantise and score the network into the folder that the program reads."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     out = engine_folder()
     out.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
 """Compare ONNX graphs by what they compute.
 
-Names, the order of nodes and what exporters note beside them do not count: two versions of torch
-write the same module differently.
+Names, the order of nodes and metadata do not count, because versions of torch write the same module
+differently.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ SHOWN_VALUES = 4
 
 
 class GraphStructure:
-    """A graph whose tensors are known by a digest of how they are computed.
+    """A graph whose tensors are identified by a digest of how they are computed.
 
-    The digest of a constant covers its type, shape and values, that of a weight its place in the
-    weights file, that of an input its name, type and shape, and that of any other tensor the
-    operation, its attributes and the digests of its inputs.
+    The digest of a constant covers its type, shape and values; of a weight, its place in the file
+    of weights; of an input, its name, type and shape; of any other tensor, the operation, its
+    attributes and the digests of its inputs.
     """
 
     def __init__(self, model: ModelProto) -> None:
@@ -42,9 +42,9 @@ class GraphStructure:
         }
 
     def differences(self, other: GraphStructure) -> list[str]:
-        """What `other` has that this one lacks; empty if both compute the same.
+        """List what `other` has and this graph lacks; empty if both compute the same.
 
-        Of a change only the first operations are listed, not all that follow from them.
+        Only the first operations of a change are listed, not those that follow from them.
         """
         found = [
             other._describe(digest)

@@ -91,7 +91,7 @@ class NetworkGraphs:
         self._weights = weights
 
     def fp32(self) -> ModelProto:
-        """The network in fp32: `input` (1, 4, h, w) to `alpha` (1, 1, h, w)."""
+        """Make the network in fp32: `input` (1, 4, h, w) to `alpha` (1, 1, h, w)."""
         model = _trace_network(load_network(self._weights))
         _point_into(self._weights, model)
         halves = [t.name for t in model.graph.initializer if t.data_type == TensorProto.FLOAT16]
@@ -102,7 +102,7 @@ class NetworkGraphs:
         return model
 
     def network(self, ranges: Ranges | None = None) -> ModelProto:
-        """The network in fp16, with the inputs and outputs of `fp32`.
+        """Make the network in fp16, with the inputs and outputs of `fp32`.
 
         Args:
             ranges: of the activations, for convolutions in INT8 (see quantised_graphs).
@@ -110,7 +110,7 @@ class NetworkGraphs:
         return _typed(self._traced_network, self._weights, ranges)
 
     def frame(self, ranges: Ranges | None = None) -> ModelProto:
-        """The full frame; its inputs and outputs are in vidbg.pipeline.gpu.frame_inputs.
+        """Make the full frame; its inputs and outputs are in vidbg.pipeline.gpu.frame_inputs.
 
         Args:
             ranges: as of `network`.
@@ -144,7 +144,7 @@ def _trace_network(module: nn.Module) -> ModelProto:
 
 
 def _example_frame() -> dict[str, NDArray[np.generic]]:
-    """Inputs of the full frame's graph, with a network input that is smaller than any in use."""
+    """Make inputs for tracing the full frame, with a smaller network input than any in use."""
     inputs = first_inputs(90, 160, MIN_PIXELS)
     height, width = _EXAMPLE_SIZE
     content = np.zeros((1, 1, height - 4, width), np.float32)
@@ -233,7 +233,7 @@ def _external(name: str, place: dict[str, Any], file_name: str) -> TensorProto:
 
 
 def _typed(traced: ModelProto, weights: Path, ranges: Ranges | None) -> ModelProto:
-    """A traced graph for TensorRT: batch norms folded, convolutions quantised; a new model."""
+    """Fold batch norms and quantise convolutions of a traced graph; return a new model."""
     model = ModelProto()
     model.CopyFrom(traced)
     _point_into(weights, model)
@@ -258,7 +258,7 @@ def _typed(traced: ModelProto, weights: Path, ranges: Ranges | None) -> ModelPro
 def _kernels(
     names: Sequence[str], folding: Sequence[NodeProto], weights: Path
 ) -> dict[str, NDArray[Any]]:
-    """The convolutions' weights by name; the folding computes some of them from the file."""
+    """Return the convolutions' weights by name; folding computes some of them from the file."""
     stored = {name: tensor.numpy() for name, tensor in load_file(weights).items()}
     made = {output for node in folding for output in node.output}
     taken = {name for node in folding for name in node.input} - made | (set(names) - made)

@@ -4,7 +4,7 @@ AVX2 and AVX-512 without VNNI multiply unsigned 8-bit activations by signed 8-bi
 the products of neighbouring input channels (2k and 2k + 1) in 16 bits, saturating: two activations
 of 255 with two weights of 127 give 64,770, where 32,767 is the most. nncf's overflow fix takes one
 bit from every weight. Here an output channel's weights lose only as much as the largest sum of a
-pair asks for, given the activations that calibration pictures show: most lose nothing.
+pair asks for, given the activations that calibration images show: most lose nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ LARGEST_SUM = 32767
 LARGEST_ACTIVATION = 255
 
 MARGIN = 1.15
-"""Activations of pictures to come may be so much larger than those of the calibration."""
+"""Factor by which later activations may exceed those of the calibration."""
 
 _SAME_VALUES = ("Interpolate", "MaxPool", "Concat")
-"""Operations that a quantised tensor passes without leaving its range."""
+"""Operations that keep the range of a quantised tensor."""
 
 
 def limit_weights(model: Any, batches: Sequence[NDArray[np.float32]]) -> int:
-    """Widen the weights' quantisation ranges of a model, in place, until no pair saturates.
+    """Widen the weights' quantisation ranges of a model in place, until no pair saturates.
 
     Args:
         model: an OpenVINO model of nncf's with FakeQuantize operations on weights still in fp32.
@@ -50,7 +50,7 @@ def limit_weights(model: Any, batches: Sequence[NDArray[np.float32]]) -> int:
 
 
 def widening(levels: NDArray[np.float32], activations: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much wider each output channel's range must become so that no pair can saturate.
+    """Compute by how much each output channel's range must widen so that no pair saturates.
 
     Args:
         levels: weights in units of their quantisation step, (out, in, h, w), -127 to 127.
@@ -74,7 +74,7 @@ def _quantiser(output: Any) -> Any | None:
 
 
 def _kernels(quantisers: Sequence[Any]) -> list[NDArray[np.float32]]:
-    """The weights before quantisation; batch norm's gains may be multiplied in the model."""
+    """Compute the weights before quantisation; the model may multiply them by gains."""
     openvino = import_openvino()
     weights = openvino.Model([q.input_value(0) for q in quantisers], [], "weights")
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -104,7 +104,7 @@ def _widen(quantiser: Any, factors: NDArray[np.float32]) -> None:
 def _largest_activations(
     model: Any, convolutions: Sequence[Any], batches: Iterable[NDArray[np.float32]]
 ) -> list[NDArray[np.float32]]:
-    """The largest quantised activation of each convolution's input channels, 0 to 255."""
+    """Measure the largest activation of each convolution's input channels, 0 to 255."""
     openvino = import_openvino()
     ranges = [_activation_range(c.input_value(0)) for c in convolutions]
     known = [(c, r) for c, r in zip(convolutions, ranges, strict=True) if r is not None]
@@ -129,7 +129,7 @@ def _largest_activations(
 
 
 def _activation_range(output: Any) -> tuple[float, float] | None:
-    """Low and high of a convolution's input, if one range holds for all of its channels."""
+    """Return low and high of a convolution's input if all of its channels share one range."""
     found = {_range_of(q) for q in _activation_quantisers(output.get_node())}
     return found.pop() if len(found) == 1 else None
 

@@ -1,9 +1,9 @@
 """Retrace the ONNX graphs in engines/: `python -m training.export.shipped_graphs` (`make graphs`).
 
-A change to a network's module or to a step of the full frame on a GPU changes the graphs that ship.
+A change to a network's module or to a step of the full frame on a GPU changes the shipped graphs.
 They are made again from the shipped weights and the ranges of OpenVINO's INT8 network, and their
-cards get the new hashes. Weights, INT8 network and scores stay as they are: only
-`training.export` makes those.
+cards get the new hashes. Weights, INT8 network and scores do not change; `training.export` makes
+those.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import typer
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
+from training.command_line import run as run_command
 from training.export.graph_structure import GraphStructure
 from training.export.onnx_graphs import NetworkGraphs, write_graph
 from training.export.quantised_graphs import activation_ranges
-from vidbg.errors import EngineMismatch, VidbgError
+from vidbg.errors import EngineMismatch
 from vidbg.matting.engines import CARDS, Cards, engine_folder, file_hash
 
 logger = logging.getLogger(__name__)
 
 
 def shipped_networks(folder: Path) -> list[Cards]:
-    """The cards of the networks whose weights lie in a folder."""
+    """Return the cards of the networks whose weights are in a folder."""
     return [cards for cards in CARDS.values() if _weights(folder, cards).is_file()]
 
 
@@ -54,13 +54,13 @@ def trace_graphs(folder: Path, cards: Cards) -> dict[str, dict[str, ModelProto]]
 
 
 def typed_files(card: str, network: ModelProto, frame: ModelProto) -> dict[str, ModelProto]:
-    """The two graphs of a card for TensorRT by file name."""
+    """Name the two graphs of a TensorRT card: file name to graph."""
     stem, _, precision = card.rpartition("-")
     return {f"{card}.onnx": network, f"{stem}-frame-{precision}.onnx": frame}
 
 
 def differences(shipped: Path, traced: ModelProto) -> list[str]:
-    """What a traced graph computes and the shipped one does not; empty if both do the same."""
+    """List what a traced graph computes and the shipped one does not; empty if they match."""
     try:
         model = onnx.load(shipped, load_external_data=False)
     except (OSError, DecodeError) as error:
@@ -69,10 +69,10 @@ def differences(shipped: Path, traced: ModelProto) -> list[str]:
 
 
 def update_graphs(folder: Path, cards: Cards) -> list[str]:
-    """Write those of a network's graphs that no longer are what the code makes.
+    """Write those of a network's graphs that differ from what the code makes.
 
-    A graph that computes the same is left as it is, so that another version of torch alone changes
-    no file.
+    A graph that computes the same is not touched, so that another version of torch alone changes no
+    file.
 
     Returns:
         The names of the files that were written.
@@ -92,10 +92,10 @@ def update_graphs(folder: Path, cards: Cards) -> list[str]:
 
 
 def read_card(folder: Path, card: str) -> dict[str, Any]:
-    """A card's content.
+    """Read a card.
 
     Raises:
-        EngineMismatch: there is none, or it is not JSON.
+        EngineMismatch: it is missing or not JSON.
     """
     path = folder / f"{card}.json"
     try:
@@ -109,7 +109,7 @@ def write_card(folder: Path, card: str, files: Iterable[str], facts: Mapping[str
     """Write a card with the hashes and sizes of its files as they are now.
 
     Args:
-        facts: what else the card says.
+        facts: the card's other entries.
     """
     entries = {
         name: {"sha256": file_hash(folder / name), "bytes": (folder / name).stat().st_size}
@@ -120,7 +120,7 @@ def write_card(folder: Path, card: str, files: Iterable[str], facts: Mapping[str
 
 
 def _check_origins(folder: Path, cards: Cards) -> None:
-    """Refuse weights or ranges that the scores on the cards do not belong to."""
+    """Refuse weights or ranges other than those to which the cards' scores belong."""
     weights, quantised = _weights(folder, cards), folder / f"{cards.quantised}.xml"
     for path, card in ((weights, cards.weights), (quantised, cards.quantised)):
         if not path.is_file():
@@ -144,16 +144,13 @@ def _weights(folder: Path, cards: Cards) -> Path:
 
 
 def main() -> None:
-    """Retrace the graphs of every network whose weights ship."""
+    """Retrace the graphs of all networks whose weights are there."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = engine_folder()
     for cards in shipped_networks(folder):
-        try:
-            written = update_graphs(folder, cards)
-        except VidbgError as error:
-            raise SystemExit(str(error)) from None
+        written = update_graphs(folder, cards)
         logger.info("%s: %s", cards.weights, ", ".join(written) or "all graphs are up to date")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -1,4 +1,4 @@
-"""Targets that a teacher and the masks make together."""
+"""Targets made of a teacher's alpha and the masks."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor
 from torch.nn import functional
 
 BAND = 0.02
-"""Half the width of the band along an edge in which the teacher counts, of the image's height."""
+"""Half width of the band along edges in which the teacher counts, as a share of the height."""
 
 
 def mix_targets(truth: Tensor, taught: Tensor, trust: Tensor) -> Tensor:
-    """Targets between true and taught alpha.
+    """Mix true and taught alpha.
 
-    With a trust of 1 there is no truth, and the target is the teacher's. Below it, truth decides
-    what is person: the teacher has its share only in a band along the mask's edge, where masks are
-    hard, or rough. It has none around regions that the two see differently, such as an object that
-    was put before a person, for a mean would teach half-transparent people there.
+    A trust of 1 stands for images without a mask: the target is the teacher's alpha. Otherwise the
+    mask decides what is person, and the teacher has its share only in a band along the mask's edge,
+    where masks are hard or rough. It has no share around regions that the two see differently, such
+    as an object in front of a person: a mean would teach half-transparent people there.
 
     Args:
         truth, taught: float (M, 1, H, W) in [0, 1].
@@ -27,7 +27,7 @@ def mix_targets(truth: Tensor, taught: Tensor, trust: Tensor) -> Tensor:
     side = 2 * round(BAND * truth.shape[2]) + 1
     band = (_widest(truth, side) + _widest(-truth, side)) > 0.5
     apart = ((taught - truth).abs() > 0.5).to(truth.dtype)
-    regions = _widest(-_widest(-apart, 3), side + 2) > 0.5  # thinner than 3 pixels: an edge's place
+    regions = _widest(-_widest(-apart, 3), side + 2) > 0.5  # up to 2 pixels: where the edge is
     share = trust[:, None, None, None]
     return torch.lerp(truth, taught, torch.where(share < 1, share * (band & ~regions), share))
 
@@ -37,7 +37,7 @@ def _widest(values: Tensor, side: int) -> Tensor:
 
 
 def shrink_alpha(alpha: Tensor, content: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Crop (M, 1, H, W) to its content, and resize that to (height, width) by area."""
+    """Crop alpha, float (M, 1, H, W), to its content and resize that to (height, width)."""
     height, width = content
     visible = alpha[:, :, :height, :width]
     if tuple(visible.shape[2:]) == size:

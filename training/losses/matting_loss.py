@@ -1,4 +1,4 @@
-"""What training minimises: agreement per pixel, per region, at edges and from frame to frame."""
+"""The loss of single frames and clips: per pixel, per region, at edges and between frames."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 LEVELS = 4
-"""Of the Laplacian pyramid."""
+"""Levels of the Laplacian pyramid."""
 
 GRADIENT_SCALES = 3
 
 WEIGHTS = {"bce": 1.0, "l1": 1.0, "region": 0.5, "edge": 1.0, "gradient": 0.0, "temporal": 1.0}
-"""Of the terms of the loss, unless given otherwise."""
+"""Default weights of the terms."""
 
 
 def matting_loss(
@@ -23,18 +23,18 @@ def matting_loss(
     weights: Mapping[str, float] = WEIGHTS,
     fine: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The weighted terms of the loss on single frames; their sum is minimised.
+    """Compute the weighted terms of the loss on single frames; training minimises their sum.
 
     Args:
         logits: float (N, 1, H, W), the network's output before the sigmoid.
         target: float (N, 1, H, W) in [0, 1].
-        weights: of the terms; those of weight 0 are left out.
-        fine: bool (N,), whose masks are right to the pixel; the others do not count in `edge` and
-            `gradient`. None: all are.
+        weights: of the terms; a term with weight 0 is left out.
+        fine: bool (N,), whether the mask is exact at the edge; others do not count in `edge` and
+            `gradient`. None if all are exact.
     Returns:
         `bce` binary cross-entropy with soft targets; `l1` mean absolute error; `region` one minus
         the soft Jaccard index; `edge` the distance of the Laplacian pyramids; `gradient`
-        that of the differences of neighbours. Each is a mean over pixels or pictures, weighted.
+        that of the differences between neighbours. Each is a mean over pixels or images.
     """
     logits = logits.float()
     alpha = logits.sigmoid()
@@ -52,10 +52,10 @@ def matting_loss(
 
 
 def soft_jaccard_loss(alpha: Tensor, target: Tensor) -> Tensor:
-    """1 - sum(min(a, g)) / sum(max(a, g)), per picture, then averaged.
+    """Compute 1 - sum(min(a, g)) / sum(max(a, g)) for each image, and return the mean.
 
-    The min/max form is 0 for equal soft mattes, which the product form is not. A hundredth of the
-    picture is added above and below, so that a speck in an empty picture is no total loss.
+    The min/max form is 0 for equal soft mattes, the product form is not. A hundredth of the image
+    is added to both sums, so that a speck in an empty image does not cost the full loss.
     """
     slack = 0.01 * target[0].numel()
     both = alpha.minimum(target).sum(dim=(1, 2, 3))
@@ -64,13 +64,13 @@ def soft_jaccard_loss(alpha: Tensor, target: Tensor) -> Tensor:
 
 
 def laplacian_loss(error: Tensor) -> Tensor:
-    """L1 between the bands of two Laplacian pyramids, coarser bands weighing twice as much each.
+    """Compute the L1 distance of Laplacian pyramids; each coarser band weighs twice as much.
 
-    After Hou and Liu, Context-Aware Image Matting, 2019; with means of 2 x 2 pixels for the
-    smaller levels. The pyramid is linear, so that of the difference is taken.
+    After Hou and Liu, Context-Aware Image Matting, 2019, with means of 2 x 2 pixels for the
+    smaller levels. The pyramid is linear, so the pyramid of the error is enough.
 
     Args:
-        error: float (N, 1, H, W), alpha less the truth.
+        error: float (N, 1, H, W), alpha minus truth.
     """
     total = error.new_zeros(())
     for level in range(LEVELS):
@@ -85,10 +85,10 @@ def laplacian_loss(error: Tensor) -> Tensor:
 
 
 def gradient_loss(error: Tensor) -> Tensor:
-    """L1 between the differences of neighbours, down and across, at full, half and quarter size.
+    """Compute the L1 distance of differences between neighbours at full, half and quarter size.
 
     Args:
-        error: float (N, 1, H, W), alpha less the truth.
+        error: float (N, 1, H, W), alpha minus truth.
     """
     total = error.new_zeros(())
     for _ in range(GRADIENT_SCALES):
@@ -100,10 +100,10 @@ def gradient_loss(error: Tensor) -> Tensor:
 
 
 def temporal_loss(alpha: Tensor, before: Tensor, target: Tensor, target_before: Tensor) -> Tensor:
-    """Mean distance between the change of alpha and that of the truth, from frame to frame.
+    """Compute the mean distance between the changes of alpha and truth from frame to frame.
 
     Args:
-        alpha, before: float (N, 1, H, W), of a frame and of the frame before.
+        alpha, before: float (N, 1, H, W), of a frame and of the previous frame.
         target, target_before: their true alphas.
     """
     return torch.abs((alpha - before) - (target - target_before)).mean()

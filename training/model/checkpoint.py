@@ -17,9 +17,9 @@ _IMAGENET_STEMS = {"conv1.weight", "_conv_stem.weight"}
 
 
 def shipped_weights(network: nn.Module) -> dict[str, Tensor]:
-    """The network's numbers as they ship: convolutions in fp16, batch norm in fp32.
+    """Return the weights as they ship: convolutions in fp16, batch norms in fp32.
 
-    Some running variances exceed what fp16 holds. torch's batch counters are left out.
+    Some running variances exceed the range of fp16. torch's batch counters are left out.
     """
     norms = {
         f"{name}.{key}"
@@ -39,10 +39,10 @@ def save_weights(network: nn.Module, path: Path) -> None:
 
 
 def load_init(network: AlphaNetwork, path: Path) -> str:
-    """Start from weights of the whole network, or from ImageNet weights for its encoder.
+    """Load weights of the whole network, or ImageNet weights into its encoder.
 
     Returns:
-        What was loaded, for the log.
+        Description of what was loaded, for the log.
     """
     weights = load_file(path)
     if _IMAGENET_STEMS & weights.keys():
@@ -62,7 +62,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def _replace(path: Path, write: Any) -> None:
-    """Write beside the file and rename, so that an interruption leaves the old one whole."""
+    """Write beside the file and rename, so that an interruption leaves the old file intact."""
     temporary = path.with_name(path.name + ".part")
     write(temporary)
     temporary.replace(path)

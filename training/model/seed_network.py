@@ -1,7 +1,7 @@
 """The baseline: the network of the program that this project started from, for the same data.
 
 It is here to be trained beside `MattingNetwork`, so that what the newer one gains is measured
-and not supposed. Its recipe: pictures of 256 x 256, binary cross-entropy alone, Adam at 1e-4,
+and not supposed. Its recipe: images of 256 x 256, binary cross-entropy alone, Adam at 1e-4,
 the rate reduced on a plateau, early stopping.
 """
 
@@ -47,11 +47,11 @@ class SeedEncoder(ResNet50Encoder):
 
 
 class AtrousPooling(nn.Module):
-    """What features see at several distances and in the whole picture, float (N, 256, h, w).
+    """What features see at several distances and in the whole image, float (N, 256, h, w).
 
     ASPP of Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017,
-    section 3.3. The branch over the whole picture has a bias in place of batch norm, which has
-    nothing to normalise when a batch holds one picture.
+    section 3.3. The branch over the whole image has a bias in place of batch norm, which has
+    nothing to normalise when a batch holds one image.
     """
 
     def __init__(self) -> None:

@@ -25,21 +25,21 @@ from vidbg.matting.engines import CARDS, engine_file
 from vidbg.matting.networks import NETWORKS, network_name
 
 SHIPPED = "shipped"
-"""In place of a file: ResNet-50 as it ships, on a CPU in INT8 by OpenVINO."""
+"""In place of a file: the shipped ResNet-50; on a CPU in INT8 by OpenVINO."""
 
 _CHUNK = 16
-"""Views a forward pass, so that a batch of 64 at a large size fits a GPU beside the training."""
+"""Views in one forward pass, so that a batch of 64 fits on a GPU beside the training."""
 
 
 class Teacher:
-    """The network that teaches, in inference.
+    """The network whose alpha is taught.
 
     Args:
         weights: weights of the whole network, or SHIPPED.
         device: where training runs.
-        autocast: enters the precision of the training.
+        autocast: returns a context in which the network runs in the training's precision.
     Raises:
-        ConfigError: the file does not hold weights of a network of vidbg's.
+        ConfigError: the file has no weights of a known network.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Teacher:
 
 
 def teacher_file(weights: str) -> Path:
-    """The weights file behind the option's value."""
+    """Return the weights file that the option's value stands for."""
     return (
         engine_file(CARDS["resnet50"].weights, ".safetensors")
         if weights == SHIPPED

@@ -1,10 +1,9 @@
-"""What each part of the recipe is worth: short trainings, each without one part.
+"""Measure what each part of the recipe is worth: short trainings, each without one part.
 
-`python -m training.tools.ablate --data DATA/train --val DATA/val --init WEIGHTS --out FOLDER`
+    python -m training.tools.ablate --data DATA/train --val DATA/val --init WEIGHTS --out FOLDER
 
-Every training starts from the same weights and sees the same number of pixels; only the part named
-is missing. The trainings are short, so the table says what helps a network to learn, not what it
-ends at. A training that is done is not done again.
+All trainings start from the same weights and see the same number of pixels. They are short, so the
+table shows what helps a network to learn, not where it ends up. Finished ones are not repeated.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from training.command_line import run as run_command
 from training.training_log import Row, read_log
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ COLUMNS = ("portraits/iou", "portraits/boundary_f", "portraits/mad", "street/iou
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A training and what sets it apart: options of training.train."""
+    """A training, and the options of `training.train` in which it differs."""
 
     title: str
     options: tuple[str, ...]
@@ -68,13 +68,13 @@ VARIANTS = {
 
 
 def last_row(folder: Path) -> Row | None:
-    """The last validation of a training, if there was one."""
+    """Return the last validation of a training, if there was one."""
     rows = read_log(folder / "log.csv")
     return rows[-1] if rows else None
 
 
 def table(results: dict[str, Row]) -> str:
-    """A Markdown table: a row a variant."""
+    """Format a Markdown table with a row for each variant."""
     lines = ["| training | " + " | ".join(COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
     for name, row in results.items():
         cells = (f"{row[c]:.4f}" if c in row else "–" for c in COLUMNS)
@@ -83,7 +83,7 @@ def table(results: dict[str, Row]) -> str:
 
 
 def train(folder: Path, variant: Variant, steps: int, options: list[str]) -> Row:
-    """Train one variant, unless it is done, and return its scores.
+    """Train one variant, unless it is finished, and return its scores.
 
     Raises:
         CalledProcessError: the training failed.
@@ -109,10 +109,10 @@ def main(
     batch_pixels: Annotated[int, typer.Option(help="Pixels in a batch.")] = 8 * 224 * 224,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> None:
-    """Train without one part after the other, and compare."""
+    """Train without one part at a time, and compare."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if unknown := set(only or []) - set(VARIANTS):
-        raise typer.BadParameter(f"no variant {sorted(unknown)}; there are {[*VARIANTS]}")
+        raise typer.BadParameter(f"unknown variant {sorted(unknown)}; choose from {[*VARIANTS]}")
     options = ["--data", str(data), "--val", str(val), "--init", str(init), "--device", device]
     options += ["--batch-pixels", str(batch_pixels), "--warmup", str(steps // 10)]
     options += ["--set-weight", "portraits=50", "--ema", "0.98"]
@@ -125,4 +125,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

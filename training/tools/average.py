@@ -1,8 +1,8 @@
-"""Weights between two trainings, scored: `python -m training.tools.average A B --data DATA/val`.
+"""Score mixtures of two weights: `python -m training.tools.average A B --data DATA/val`.
 
-Between weights and what was fine-tuned from them there often lie better ones than both (Wortsman
-et al., Robust fine-tuning of zero-shot models, CVPR 2022). Meant for trainings that held the batch
-norms' statistics, for those of a mixture are not measured anew.
+Mixtures of weights and those fine-tuned from them are often better than both (Wortsman et al.,
+Robust fine-tuning of zero-shot models, CVPR 2022). The statistics of batch norms are mixed, not
+measured again, so both trainings should have kept them fixed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import typer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from training.command_line import run as run_command
 from training.data.picture_sets import find_sets
 from training.evaluate.quick_scores import Scores, score_set, summary
 from training.provenance import write_mixture
@@ -31,10 +32,10 @@ USUAL_SHARES = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
 def mix(one: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """`share` of the other's weights and the rest of the one's, computed in fp32.
+    """Mix weights in fp32: `share` of the other, the rest of the one.
 
     Raises:
-        ConfigError: they are not of the same network.
+        ConfigError: the weights are of different networks.
     """
     if one.keys() != other.keys():
         odd = ", ".join(sorted(one.keys() ^ other.keys())[:3])
@@ -46,7 +47,7 @@ def mix(one: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[
 
 
 def scores_of(weights: Path, data: Path, pixels: int) -> dict[str, Scores]:
-    """Quick scores of weights on each set of a folder, by PyTorch in bf16."""
+    """Score weights on each set of a folder, with PyTorch in bf16."""
     with closing(PyTorchBackend("cpu", "bf16", weights=weights)) as backend:
         return {part.name: score_set(backend, part, pixels) for part in find_sets(data)}
 
@@ -61,7 +62,7 @@ def main(
     pixels: Annotated[int, typer.Option(help="Of the network's input.")] = 86016,
     out: Annotated[Path | None, typer.Option(help="Write the best mixture and its card.")] = None,
 ) -> None:
-    """Score mixtures of two weights, and keep the best."""
+    """Score mixtures of two weights, and write the best."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     ends = load_file(one), load_file(other)
     found: dict[float, float] = {}
@@ -80,4 +81,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

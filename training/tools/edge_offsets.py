@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import typer
 
+from training.command_line import run as run_command
 from training.data.mask_edges import UNIT_PIXELS, edge_offset
 from training.data.picture_sets import PictureSet, find_sets, read_sample
 from training.evaluate.predict import Infer
@@ -82,4 +83,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

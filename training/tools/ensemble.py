@@ -1,7 +1,7 @@
-"""A slower and better second opinion: the mean of several passes of our own network.
+"""Judge or make masks by an ensemble: the mean of several passes of the shipped network.
 
     python -m training.tools.ensemble judge --data DATA/train --out agreement.csv
-    python -m training.tools.ensemble label --pictures FOLDER --out DATA/train/own
+    python -m training.tools.ensemble label --images FOLDER --out DATA/train/own
 
 `judge` scores how well the mask of every image with people agrees with the ensemble;
 `training.train --agreement` leaves out the worst. `label` makes a set from images without masks:
@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import typer
 
+from training.command_line import run as run_command
 from training.data.picture_sets import SUFFIXES, PictureSet, Sample, find_sets, keep, read_sample
 from training.evaluate.metrics import THRESHOLD, segmentation_scores
 from training.evaluate.predict import Infer, predict
@@ -34,20 +35,20 @@ from vidbg.matting.video_matting import apply_levels
 logger = logging.getLogger(__name__)
 
 SIZES = (64 * 1024, 144 * 1024, 256 * 1024)
-"""Pixels of the network's input, one pass each way round."""
+"""Sizes of the network's input in pixels; each has one plain and one mirrored pass."""
 
 DIFFERS = 0.35
-"""Masks that differ by more are of two opinions."""
+"""Difference of alpha above which two masks disagree."""
 
 REGION = 0.012
-"""Width of what is a region, not an edge that lies elsewhere, of a picture's longer side."""
+"""Minimum width of a region, as a share of the longer side; less is a shifted edge."""
 
 
 def ensemble(infer: Infer, image: Image, sizes: Sequence[int] = SIZES) -> tuple[Alpha, Alpha]:
-    """Mean alpha of passes at several sizes and mirrored, and where they differ.
+    """Compute the mean alpha of plain and mirrored passes at several sizes, and their spread.
 
     Returns:
-        float32 (H, W) in [0, 1] each: the mean, and the standard deviation over the passes.
+        float32 (H, W) in [0, 1] each: mean and standard deviation over the passes.
     """
     mirrored = np.ascontiguousarray(image[:, ::-1])
     passes = [predict(infer, image, size) for size in sizes]
@@ -57,7 +58,7 @@ def ensemble(infer: Infer, image: Image, sizes: Sequence[int] = SIZES) -> tuple[
 
 
 def mend(mask: Alpha, other: Alpha) -> Alpha:
-    """A mask with another's regions where both differ, but with its own edges.
+    """Replace the regions of a mask that differ from another, but keep its edges.
 
     Args:
         mask, other: float32 (H, W) in [0, 1].
@@ -76,7 +77,7 @@ def mend(mask: Alpha, other: Alpha) -> Alpha:
 
 
 def read_agreement(path: Path) -> dict[tuple[str, str], float]:
-    """(set, picture's stem) to its IoU with the ensemble."""
+    """Read what `judge` wrote: (set, stem of the image) to IoU with the ensemble."""
     with path.open(newline="", encoding="utf-8") as file:
         return {(row["set"], row["name"]): float(row["iou"]) for row in csv.DictReader(file)}
 
@@ -84,7 +85,7 @@ def read_agreement(path: Path) -> dict[tuple[str, str], float]:
 def keep_agreeing(
     pictures: PictureSet, agreement: dict[tuple[str, str], float], least: float
 ) -> PictureSet:
-    """The set without the pictures whose mask agrees less; unscored pictures stay."""
+    """Return the set without images that agree less than `least`; unscored images stay."""
     kept = keep(pictures, lambda s: agreement.get((pictures.name, s.image.stem), 1.0) >= least)
     count, total = len(kept.samples), len(pictures.samples)
     if count < total:
@@ -128,14 +129,14 @@ def label(
     ] = None,
     engine: Engine = "cpu:bf16",
 ) -> None:
-    """Make a set of pictures without masks: those that the ensemble's passes agree on.
+    """Make a set of images without masks: those that the ensemble's passes agree on.
 
-    The spread of a picture is the mean over its pixels of the standard deviation over the passes.
+    The spread of an image is the mean over its pixels of the standard deviation over the passes.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     found = sorted(p for p in pictures.iterdir() if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise ConfigError(f"no pictures in {pictures}; read are {sorted(SUFFIXES)}")
+        raise ConfigError(f"no images in {pictures}; allowed are {sorted(SUFFIXES)}")
     for kind in ("images", "masks"):
         (out / kind).mkdir(parents=True, exist_ok=True)
     kept = 0
@@ -157,4 +158,4 @@ def label(
 
 
 if __name__ == "__main__":
-    app()
+    run_command(app)

@@ -1,4 +1,4 @@
-"""Files in parts of a limited size, and lists that tell whether they came whole.
+"""Files in parts of a limited size, and lists by which they are checked.
 
 A list is JSON: `name`, `bytes` and `sha256` of each file beside it.
 """
@@ -19,7 +19,7 @@ PARTS_FILE = "parts.json"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One line of a list."""
+    """One entry of a list."""
 
     name: str
     bytes: int
@@ -30,18 +30,18 @@ class Part:
         return cls(path.name, path.stat().st_size, file_hash(path))
 
     def found_in(self, folder: Path) -> Path:
-        """The file, whole.
+        """Find the file and check it.
 
         Raises:
             ConfigError: it is missing or not what the list says.
         """
         path = folder / self.name
         if not path.is_file():
-            raise ConfigError(f"{path} is missing; bring it and try again")
+            raise ConfigError(f"{path} is missing; copy it there and try again")
         if Part.of(path) != self:
             raise ConfigError(
                 f"{path} is damaged: {path.stat().st_size} of {self.bytes} bytes, or another "
-                f"sha256 than {self.sha256[:12]}…; bring it again"
+                f"sha256 than {self.sha256[:12]}…; copy it again"
             )
         return path
 
@@ -51,17 +51,17 @@ def write_list(path: Path, parts: Iterable[Part]) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write beside the file and rename, so that an interruption leaves the old one whole."""
+    """Write beside the file and rename, so that an interruption leaves the old file intact."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
 def read_list(path: Path) -> list[Part]:
-    """What lies beside a list.
+    """Read a list.
 
     Raises:
-        ConfigError: the list is missing or not one.
+        ConfigError: the list is missing or invalid.
     """
     try:
         return [Part(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
@@ -70,7 +70,7 @@ def read_list(path: Path) -> list[Part]:
 
 
 def require_all(folder: Path, parts: list[Part]) -> None:
-    """Refuse a folder in which files of a list are absent; whether they are whole is not checked.
+    """Refuse a folder in which files of a list are missing; their content is not checked.
 
     Raises:
         ConfigError: the message names every absent file.
@@ -94,7 +94,7 @@ def split(file: Path, out: Path, limit: int) -> list[Part]:
 
 
 def join(folder: Path, out: Path) -> None:
-    """Put parts together again.
+    """Join parts into their file.
 
     Raises:
         ConfigError: a part is missing or damaged; `out` is left as it was.

@@ -1,12 +1,12 @@
-"""Carry picture sets and weights in parts of a limited size: `python -m training.tools.shards`.
+"""Carry image sets and weights in files of a limited size: `python -m training.tools.shards`.
 
 ::
 
-    pack     picture sets into tar files under a size, and a list of them, shards.json
-    unpack   tar files, checked against the list, back into folders that training reads
-    missing  the tar files that are still to come
-    split    any file into parts under a size, and a list of them, parts.json
-    join     the parts, checked against the list, back into the file
+    pack     write image sets as tar files and a list of them, shards.json
+    unpack   check tar files against the list and restore the folders that training reads
+    missing  name the tar files that were not unpacked yet
+    split    cut any file into parts, with a list of them, parts.json
+    join     check the parts against the list and join them
 
 A list is JSON: `name`, `bytes` and `sha256` of each file beside it. A megabyte is 1,000,000 bytes.
 """
@@ -25,6 +25,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from training.command_line import run as run_command
 from training.data.picture_sets import PictureSet, Sample, find_sets, read_sample
 from training.tools.file_parts import (
     Part,
@@ -39,30 +40,30 @@ from vidbg.errors import ConfigError
 
 SHARDS = "shards.json"
 UNPACKED = "unpacked.json"
-"""In the folder of the pictures: the sha256 of each shard that was unpacked there, by its name."""
+"""File in the folder of the images: name to sha256 of each shard that was unpacked there."""
 
 MEGABYTE = 1_000_000
 JPEG_QUALITY = 92
 
 Files = list[tuple[str, bytes]]
-"""Paths below the packed folder, with `/`, and what the files hold."""
+"""Paths below the packed folder, with `/`, and the content of the files."""
 
 
 def pack(data: Path, out: Path, limit: int, max_side: int | None = None) -> list[Part]:
-    """Write the picture sets and tables (*.csv) below a folder as tar files.
+    """Write the image sets and tables (*.csv) below a folder as tar files.
 
-    The same pictures give the same bytes. A picture and its mask share a tar file, so each tar
-    file alone gives sets that can be read.
+    The same images give the same bytes. An image and its mask are in the same tar file, so every
+    tar file contains complete sets.
 
     Args:
         data: a folder as `find_sets` takes it.
-        out: the folder to write to, without shards of an earlier call.
-        limit: the size that no tar file exceeds, bytes.
-        max_side: larger pictures are made smaller, so that the longer side has so many pixels:
-            JPEG of quality 92, PNG where there is alpha, the mask to the picture's size. All
+        out: the folder to write to; it must not hold shards of an earlier call.
+        limit: maximum size of a tar file in bytes.
+        max_side: larger images are made smaller, so that the longer side has so many pixels:
+            JPEG of quality 92, PNG where there is alpha, the mask to the image's size. All
             others keep their bytes.
     Raises:
-        ConfigError: `out` holds shards, a picture is larger than a shard, two files have one
+        ConfigError: `out` holds shards, an image is larger than a shard, two files have one
             name, or the sets cannot be read.
     """
     if any(out.glob("*.tar")):
@@ -80,7 +81,7 @@ def pack(data: Path, out: Path, limit: int, max_side: int | None = None) -> list
 
 
 def _groups(data: Path, max_side: int | None) -> Iterator[Files]:
-    """Files that belong into one shard: a table, or a picture with its mask."""
+    """Yield files that belong together: a table, or an image with its mask."""
     seen: set[str] = set()
     for files in _all_groups(data, max_side):
         for name, _ in files:
@@ -104,7 +105,7 @@ def _all_groups(data: Path, max_side: int | None) -> Iterator[Files]:
 def _smaller(
     pictures: PictureSet, sample: Sample, max_side: int
 ) -> list[tuple[Path, bytes]] | None:
-    """The sample at a smaller size; None if no side is longer than `max_side`."""
+    """Encode the sample at a smaller size; None if no side is longer than `max_side`."""
     image, mask = read_sample(sample)
     height, width = mask.shape
     scale = max_side / max(height, width)
@@ -126,7 +127,7 @@ def _encoded(path: Path, suffix: str, picture: NDArray[np.uint8]) -> tuple[Path,
 
 
 def _fill(groups: Iterable[Files], limit: int) -> Iterator[Files]:
-    """Join groups, in their order, up to the limit."""
+    """Collect groups in their order up to the limit."""
     ending = 2 * tarfile.RECORDSIZE  # two blocks of zeros, then up to a whole record
     shard: Files = []
     size = ending
@@ -148,18 +149,18 @@ def _stored_size(name: str, content: bytes) -> int:
 
 
 def _header(name: str, content: bytes) -> tarfile.TarInfo:
-    """Without time and owner, so that the same files make the same shard."""
+    """Make a header without time and owner, so that the same files give the same shard."""
     header = tarfile.TarInfo(name)
     header.size = len(content)
     return header
 
 
 def unpack(shard: Path, out: Path) -> None:
-    """Restore the files of one shard below `out`; what is there already is written again.
+    """Restore the files of one shard below `out`; existing files are written again.
 
     Raises:
-        ConfigError: the list beside the shard does not name it, it is damaged, or it would write
-            outside of `out`.
+        ConfigError: the list beside the shard does not name it, the shard is damaged, or it would
+            write outside `out`.
     """
     parts = {part.name: part for part in read_list(shard.parent / SHARDS)}
     if shard.name not in parts:
@@ -170,7 +171,7 @@ def unpack(shard: Path, out: Path) -> None:
         with tarfile.open(shard, "r:") as tar:
             tar.extractall(out, filter="data")
     except tarfile.TarError as error:
-        raise ConfigError(f"{shard} is no shard: {error}") from None
+        raise ConfigError(f"{shard} is not a shard: {error}") from None
     done = _unpacked(out) | {shard.name: parts[shard.name].sha256}
     write_json(out / UNPACKED, done)
 
@@ -185,7 +186,7 @@ def unpack_all(shards: Path, out: Path) -> None:
     """Restore every shard of a list.
 
     Raises:
-        ConfigError: as `unpack`, and before anything is written if a shard is missing.
+        ConfigError: as `unpack`; if a shard is missing, before anything is written.
     """
     parts = read_list(shards / SHARDS)
     require_all(shards, parts)
@@ -194,7 +195,7 @@ def unpack_all(shards: Path, out: Path) -> None:
 
 
 def missing(shards: Path, out: Path) -> list[str]:
-    """Names of the shards that have not been unpacked into `out`, as their list has them now."""
+    """Return the names of the listed shards that have not been unpacked into `out`."""
     done = _unpacked(out)
     return [part.name for part in read_list(shards / SHARDS) if done.get(part.name) != part.sha256]
 
@@ -212,7 +213,7 @@ def _pack(
         int | None, typer.Option(min=32, help="Make larger pictures so small, pixels.")
     ] = None,
 ) -> None:
-    """Picture sets into tar files under a size."""
+    """Write image sets as tar files."""
     for part in pack(data, out, int(limit_mb * MEGABYTE), max_side):
         typer.echo(f"{out / part.name}: {part.bytes / MEGABYTE:.1f} MB")
 
@@ -223,7 +224,7 @@ def _unpack(
     shard: Annotated[list[Path] | None, typer.Argument(help="Tar files.")] = None,
     shards: Annotated[Path | None, typer.Option(help="All that its list names.")] = None,
 ) -> None:
-    """Tar files back into folders; again does no harm."""
+    """Restore folders from tar files; repeating it does no harm."""
     if (shards is None) == (not shard):
         raise typer.BadParameter("give tar files, or --shards FOLDER for all of them")
     if shards is not None:
@@ -237,7 +238,7 @@ def _missing(
     shards: Annotated[Path, typer.Option(help="Folder with the list.")],
     out: Annotated[Path, typer.Option(help="Folder that was unpacked into.")],
 ) -> None:
-    """Name the shards that were not unpacked yet, one a line."""
+    """Name the shards that were not unpacked yet, one per line."""
     for name in missing(shards, out):
         typer.echo(name)
 
@@ -248,7 +249,7 @@ def _split(
     out: Annotated[Path, typer.Option(help="Folder for the parts.")],
     limit_mb: LimitMb = 15,
 ) -> None:
-    """Any file into parts under a size."""
+    """Cut a file into parts."""
     for part in split(file, out, int(limit_mb * MEGABYTE)):
         typer.echo(f"{out / part.name}: {part.bytes / MEGABYTE:.1f} MB")
 
@@ -258,16 +259,9 @@ def _join(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
-    """Parts back into their file."""
+    """Join parts into their file."""
     join(folder, out)
 
 
-def main() -> None:
-    try:
-        app()
-    except ConfigError as error:
-        raise SystemExit(str(error)) from None
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

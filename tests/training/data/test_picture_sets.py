@@ -1,4 +1,4 @@
-"""Picture sets on disk and how they are split."""
+"""Image sets on disk and how they are split."""
 
 from __future__ import annotations
 

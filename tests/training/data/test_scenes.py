@@ -21,7 +21,7 @@ HEIGHT, WIDTH = 64, 96
 
 
 def layer(level: int, columns: slice, role: Role) -> Layer:
-    """A flat picture that is seen in some columns."""
+    """A flat image that is seen in some columns."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[:, columns] = 255
     image = np.full((HEIGHT, WIDTH, 3), level, np.uint8)
@@ -91,7 +91,7 @@ def test_motion_blur_moves_mask_and_colour_together() -> None:
     assert ((alpha > 20) & (alpha < 235)).sum() > ((mask > 20) & (mask < 235)).sum() + 50
     outside = (alpha > 30) & (mask == 0)
     assert outside.any()
-    # The blurred arm has the arm's colour, not a mixture with what was behind it in its picture
+    # The blurred arm has the arm's colour, not a mixture with what was behind it in its image
     assert np.abs(image[outside].astype(int) - (200, 100, 50)).max() < 40
     assert alpha.max() == 255
     untouched, still = blur_motion(np.random.default_rng(2), picture, mask * 0)
@@ -172,7 +172,7 @@ def test_pictures_are_drawn_by_person(sets: Path) -> None:
 
 def test_a_picture_whose_person_is_not_listed_is_refused(sets: Path) -> None:
     (sets / "people/persons.csv").write_text("name,person\n0.jpg,anna\n")
-    with pytest.raises(ConfigError, match="lacks 9 pictures"):
+    with pytest.raises(ConfigError, match="lacks 9 images"):
         find_sets(sets)
 
 

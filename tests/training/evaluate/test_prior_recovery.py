@@ -28,7 +28,7 @@ def clips(tmp_path: Path) -> Path:
 
 
 def trusting(share: float) -> ConstantBackend:
-    """A network that takes `share` of its alpha from the one before, the rest from the picture."""
+    """A network that takes `share` of its alpha from the one before, the rest from the image."""
 
     def network(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         seen = (batch[0, 0] > 0).astype(np.float32)

@@ -74,5 +74,5 @@ def test_what_the_calibration_shows_decides() -> None:
 
 
 def test_no_pictures_are_an_error() -> None:
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         limit_weights(quantised_convolution(0.5), [])

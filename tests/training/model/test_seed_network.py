@@ -72,7 +72,7 @@ def test_one_picture_is_enough_for_a_step() -> None:
 def test_four_pairs_are_learnt_and_survive_the_disk(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = SeedNetwork()
-    network.encoder.requires_grad_(False)  # the decoder is enough for four pictures, and faster
+    network.encoder.requires_grad_(False)  # the decoder is enough for four images, and faster
     network.encoder.eval()
     masks = torch.zeros(4, 1, 64, 64)
     for index in range(4):

@@ -189,7 +189,7 @@ def run_training(sets: Path, out: Path, *options: object) -> Result:
 
 
 def trained_alpha(folder: Path) -> float:
-    """Mean alpha that a training's last weights give the unlabelled grey picture."""
+    """Mean alpha that a training's last weights give the unlabelled grey image."""
     network = LightNetwork()
     network.load_weights(load_file(folder / "last.safetensors"))
     grey = torch.full((1, 64, 64, 3), 90, dtype=torch.uint8)

@@ -36,7 +36,7 @@ def test_the_ensemble_is_the_mean_of_its_passes(sets: Path) -> None:
 
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ensemble that takes the upper half of every picture for the person."""
+    """An ensemble that takes the upper half of every image for the person."""
 
     def upper(batch: np.ndarray) -> np.ndarray:
         alpha = np.zeros(batch[0, 0].shape, np.float32)
@@ -65,7 +65,7 @@ def test_pictures_without_masks_become_a_set(sets: Path, tmp_path: Path) -> None
     assert mask[-30:].max() == 0
     training_ensemble.label(sets / "rooms/images", tmp_path / "none/own", most=0.0)
     assert not list((tmp_path / "none/own/images").iterdir())
-    with pytest.raises(ConfigError, match="no pictures"):
+    with pytest.raises(ConfigError, match="no images"):
         training_ensemble.label(tmp_path / "made", tmp_path / "other")
 
 
@@ -91,7 +91,7 @@ def test_masks_are_mended_where_the_ensemble_differs(sets: Path, tmp_path: Path)
         half = len(mended) // 2
         assert mended[: half - 9].mean() > 250
         assert mended[half + 9 :].mean() < 40
-    with pytest.raises(ConfigError, match="is not a picture"):
+    with pytest.raises(ConfigError, match="is not an image"):
         training_ensemble.label(images, tmp_path / "no", most=0.2, mend_masks=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Carrying pictures and weights in parts."""
+"""Carrying images and weights in parts."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_packed_is_said(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="already holds shards"):
         pack(data, tmp_path / "shards", LIMIT)
     (data / "train/people/images/1.png").write_bytes(
-        (data / "val/images/1.png").read_bytes()  # a second picture to mask 1
+        (data / "val/images/1.png").read_bytes()  # a second image to mask 1
     )
     with pytest.raises(ConfigError, match=r"masks/1\.png; rename one"):
         pack(data, tmp_path / "twice", LIMIT)
