@@ -61,7 +61,7 @@ def test_decoded_pictures_are_kept_and_the_same(
 
 def test_a_missing_mask_is_named(sets: Path) -> None:
     (sets / "people/masks/3.png").unlink()
-    with pytest.raises(ConfigError, match=r"1 pictures .* first 3\.jpg"):
+    with pytest.raises(ConfigError, match=r"1 images .* first 3\.jpg"):
         find_sets(sets)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,9 @@ def test_every_mask_is_judged(sets: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("sure")
-def test_pictures_without_masks_become_a_set(sets: Path, tmp_path: Path) -> None:
+def test_pictures_without_masks_become_a_set(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     training_ensemble.label(sets / "rooms/images", tmp_path / "made/own", most=0.2)
     (made,) = find_sets(tmp_path / "made")
     assert made.people
@@ -63,7 +66,10 @@ def test_pictures_without_masks_become_a_set(sets: Path, tmp_path: Path) -> None
     _, mask = read_sample(made.samples[0])
     assert mask[:30].min() == 255
     assert mask[-30:].max() == 0
-    training_ensemble.label(sets / "rooms/images", tmp_path / "none/own", most=0.0)
+    levels = cycle((0.9, 0.6))
+    unsure = ConstantBackend(lambda batch: np.full(batch.shape[2:], next(levels), np.float32))
+    monkeypatch.setattr(training_ensemble, "load_backend", lambda *_: unsure)
+    training_ensemble.label(sets / "rooms/images", tmp_path / "none/own", most=0.1)
     assert not list((tmp_path / "none/own/images").iterdir())
     with pytest.raises(ConfigError, match="no images"):
         training_ensemble.label(tmp_path / "made", tmp_path / "other")
