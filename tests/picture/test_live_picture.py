@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
+import numpy as np
+import pytest
 from live_rig import Rig
 
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.backgrounds import ColourSpec
+from vidbg.compositing.fade import Fade
+from vidbg.compositing.foreground_layer import ForegroundLayer
+from vidbg.picture.colours import PictureColours
+from vidbg.picture.framing import Framing
 from vidbg.picture.picture_config import PictureConfig
 
 
@@ -81,3 +92,47 @@ def test_a_device_composites_zoomed_frames() -> None:
         rig.wait_live()
         assert rig.composited <= composited + 1
         assert not rig.leaked
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Framing, "__call__"),
+        (Framing, "follow"),
+        (PictureColours, "__call__"),
+        (ForegroundLayer, "draw"),
+        (Fade, "at"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_a_step_that_fails_shows_no_room(
+    owner: type, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Everything is switched on, one step fails for a while, and the run recovers."""
+    cv2.imwrite(str(tmp_path / "logo.png"), np.full((8, 16, 3), 90, np.uint8))
+    picture = PictureConfig(warmth=0.1, zoom=1.2, pan_x=-1, pan_y=-1)
+    with Rig() as rig:
+        rig.wait_live()
+        compositing = CompositingConfig(
+            ColourSpec((60, 60, 60)),
+            overlay=tmp_path / "logo.png",
+            overlay_size=0.1,
+            fade_s=5,
+        )
+        rig.supervisor.change(
+            replace(rig.supervisor.look, compositing=compositing, picture=picture)
+        )
+        rig.wait_live()
+        failed = threading.Event()
+
+        def fail(*_: object) -> None:
+            failed.set()
+            raise RuntimeError("a step failed")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(owner, name, fail)
+            rig.wait(failed.is_set)
+            time.sleep(0.3)
+        rig.wait_live()
+    assert rig.leaked == 0
+    assert rig.failure is None
