@@ -24,7 +24,13 @@ from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.history import Sample
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
-from vidbg.pipeline.live.status import BackendStatus, LiveStatus, OutputState, OutputStatus
+from vidbg.pipeline.live.status import (
+    BackendStatus,
+    CameraStatus,
+    LiveStatus,
+    OutputState,
+    OutputStatus,
+)
 
 PREFIX = "/api/v1"
 
@@ -54,6 +60,10 @@ class FakeRun:
 
     def snapshot(self) -> Image:
         return np.full((48, 64, 3), (10, 20, 230), np.uint8)
+
+    @property
+    def camera(self) -> CameraStatus:
+        return CameraStatus(self.config.camera, "640x480 at 30 FPS, MJPG", None)
 
     @property
     def outputs(self) -> list[OutputStatus]:

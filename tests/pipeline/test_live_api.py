@@ -61,6 +61,9 @@ def test_the_state_tells_what_viewers_see(served: Served) -> None:
         option.key: state["settings"][option.key] for option in LIVE_OPTIONS
     }
     assert state["settings"]["background"] == "blur:40"
+    assert state["camera"] == {
+        "name": "synthetic", "mode": "640x480 at 30 FPS, MJPG", "problem": None,
+    }  # fmt: skip
     assert state["background"] == {
         "kind": "blur", "value": "blur:40", "name": "Blur", "id": None, "adjust": 40,
     }  # fmt: skip

@@ -411,6 +411,29 @@ def test_clients_of_the_web_output_that_leave_early_leave_no_trace(
     assert not caplog.records
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../web_token.py",
+        "..%2fweb_token.py",
+        "%2e%2e/web_token.py",
+        "..\\web_token.py",
+        "%2e%2e%5cweb_token.py",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "....//web_token.py",
+        "index.html%00.py",
+    ],
+)
+def test_the_page_gives_no_other_files(served: Served, path: str) -> None:
+    for begin in ("/page/", f"{PREFIX}/backgrounds/", f"{PREFIX}/"):
+        query = f"?token={served.client.token}"
+        status, text = ask(served.client.port, f"{begin}{path}{query}")
+        assert status in (400, 403, 404, 405), text
+        assert "access_token" not in text
+        assert "root:" not in text
+
+
 def test_clients_that_leave_early_leave_no_trace(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:

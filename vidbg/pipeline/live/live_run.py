@@ -17,6 +17,7 @@ from vidbg.frame import Image, StreamInfo
 from vidbg.option_table import options_of
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
+from vidbg.pipeline.live.capture.reader import PART as CAMERA_PART
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.history import Sample
 from vidbg.pipeline.live.live_config import (
@@ -34,7 +35,13 @@ from vidbg.pipeline.live.outputs.live_outputs import check_outputs, output_name,
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.pipeline.live.status import BackendStatus, LiveReport, LiveStatus, OutputStatus
+from vidbg.pipeline.live.status import (
+    BackendStatus,
+    CameraStatus,
+    LiveReport,
+    LiveStatus,
+    OutputStatus,
+)
 from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.views import View, view_image
@@ -197,6 +204,13 @@ class LiveRun(Closeable):
     def config(self) -> LiveConfig:
         """The current settings, with everything that was changed since the start."""
         return with_look(self._config, self._supervisor.look)
+
+    @property
+    def camera(self) -> CameraStatus:
+        """What the camera is doing."""
+        pipeline = self._supervisor.pipeline
+        fault = pipeline.context.faults.of(CAMERA_PART)
+        return CameraStatus(camera_name(self._config.camera), pipeline.camera.mode, fault)
 
     @property
     def outputs(self) -> list[OutputStatus]:

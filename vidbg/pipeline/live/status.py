@@ -56,6 +56,21 @@ class LiveReport:
     latencies_s: list[float] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """The camera of a run.
+
+    Attributes:
+        name: without secrets, for people.
+        mode: size, rate and format that it gives; None while it is closed, or does not tell.
+        fault: what is wrong with it; None if nothing is.
+    """
+
+    name: str
+    mode: str | None
+    fault: str | None
+
+
 class OutputState(Enum):
     """What an output is doing."""
 

@@ -77,6 +77,11 @@ class Reader:
         """Whether the camera is in use: not between pause() and resume()."""
         return self._wanted.is_set()
 
+    @property
+    def mode(self) -> str | None:
+        """Size, rate and format of the open camera, in words; None if it does not tell."""
+        return str(getattr(self._source, "mode", "")) or None
+
     def resume(self) -> None:
         """Open the camera and read it."""
         self._wanted.set()

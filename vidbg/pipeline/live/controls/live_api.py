@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,14 +12,22 @@ import cv2
 import msgspec
 
 import vidbg
-from vidbg.compositing.backgrounds import BACKGROUNDS, BackgroundSpec, background_usage
-from vidbg.compositing.compositor import as_compositing
 from vidbg.errors import ConfigError
-from vidbg.option import Option, Section
-from vidbg.option_values import to_json
+from vidbg.option import Section
 from vidbg.pipeline.live.controls import api_types as types
 from vidbg.pipeline.live.controls import uploads
-from vidbg.pipeline.live.controls.background_library import BackgroundLibrary, LibraryFile
+from vidbg.pipeline.live.controls.answers import (
+    background_answer,
+    camera_answer,
+    file_answer,
+    kind_answers,
+    network_answer,
+    option_answer,
+    output_answer,
+    recording_answer,
+    sample_answer,
+)
+from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.device_choices import camera_choices, output_choices, setup_of
 from vidbg.pipeline.live.controls.diagnostics import RecentLog, diagnostics_of
 from vidbg.pipeline.live.controls.live_settings import (
@@ -35,17 +42,13 @@ from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
 from vidbg.pipeline.live.controls.thumbnails import thumbnail
 from vidbg.pipeline.live.views import View
 from vidbg.platform.folders import videos_folder
-from vidbg.sinks import FIRST_FREE, OUTPUTS, VIRTUAL_CAMERA
 from vidbg.sinks.web.api_route import ApiError, Upload, route
-from vidbg.sources.camera.cameras import camera_name
 from vidbg.util.choices import refusal
 
 if TYPE_CHECKING:
-    from vidbg.pipeline.live.history import Sample
     from vidbg.pipeline.live.live_config import LiveConfig
     from vidbg.pipeline.live.live_run import LiveRun
-    from vidbg.pipeline.live.outputs.recorder import RecordingStatus
-    from vidbg.pipeline.live.status import BackendStatus, LiveStatus, OutputStatus
+    from vidbg.pipeline.live.status import LiveStatus
 
 MEASURED_S = 1.0
 """Least time between two measurements in the state, in seconds, so that they can be read."""
@@ -97,13 +100,13 @@ class LiveApi:
                 running=config is not None,
                 status=None,
                 settings=settings,
-                background=None if config is None else self._shown(config),
+                background=None if config is None else background_answer(config, self._library),
                 room_on_air=config is not None and config.look.shows_room,
-                camera=None if config is None else _camera(config),
-                outputs=[] if run is None else [_output(each) for each in run.outputs],
-                network=None if run is None else _network(run.backend),
+                camera=None if run is None else camera_answer(run.camera),
+                outputs=[] if run is None else [output_answer(each) for each in run.outputs],
+                network=None if run is None else network_answer(run.backend),
                 away=run is not None and run.away,
-                recording=None if run is None else _recording(run.recording),
+                recording=None if run is None else recording_answer(run.recording),
                 profile=self._profile_of(settings),
                 lists=types.Revisions(self._library.revision, self._profiles.revision),
             )
@@ -119,7 +122,7 @@ class LiveApi:
     def options(self) -> list[types.OptionAnswer]:
         """Return the options of `vidbg run`, those that the page shows first, by section."""
         sections = get_args(Section)
-        described = [_described(option) for option in RUN_OPTIONS.values()]
+        described = [option_answer(option) for option in RUN_OPTIONS.values()]
         return sorted(
             described,
             key=lambda option: sections.index(option.section) if option.section else len(sections),
@@ -161,22 +164,18 @@ class LiveApi:
     @route("GET", "/backgrounds")
     def backgrounds(self) -> types.Backgrounds:
         """Return the backgrounds to choose from."""
-        kinds = [
-            types.BackgroundKind(kind.name, kind.panel_label, _adjustment(kind))
-            for kind in BACKGROUNDS.values()
-            if kind.panel_label
-        ]
-        return types.Backgrounds(kinds, [_file(file) for file in self._library.files()])
+        files = [file_answer(file) for file in self._library.files()]
+        return types.Backgrounds(kind_answers(), files)
 
     @route("POST", "/backgrounds", most_bytes=uploads.MOST_BYTES)
     def upload_background(self, body: Upload) -> types.BackgroundFile:
         """Take an image or video as a background to choose, converted to JPEG, PNG or MP4."""
-        return _file(self._library.add(body))
+        return file_answer(self._library.add(body))
 
     @route("DELETE", "/backgrounds/{id}")
     def delete_background(self, id: str) -> types.Backgrounds:
         """Delete an uploaded background that is not shown."""
-        shown = self._shown(self._live_run().config)
+        shown = background_answer(self._live_run().config, self._library)
         if shown.id == id:
             raise ApiError(409, "it is being shown; choose another background first")
         self._library.delete(id)
@@ -301,7 +300,7 @@ class LiveApi:
     @route("GET", "/statistics")
     def statistics(self) -> types.Statistics:
         """Return what the run did in each second of the last ten minutes."""
-        return types.Statistics([_sample(each) for each in self._live_run().history])
+        return types.Statistics([sample_answer(each) for each in self._live_run().history])
 
     @route("GET", "/log")
     def log(self) -> types.Log:
@@ -393,50 +392,6 @@ class LiveApi:
             reduced=status.reduced,
         )
 
-    def _shown(self, config: LiveConfig) -> types.ShownBackground:
-        background = as_compositing(config.background).background
-        path = background.files[0] if len(background.files) == 1 else None
-        file = None if path is None else self._library.find(path)
-        name = (type(background).panel_label or background.name) if path is None else path.name
-        adjust: float | str | None = None
-        if background.panel_setting is not None:
-            value = str(background).partition(":")[2]
-            adjust = float(value) if background.panel_setting.limits else value
-        file_id = None if file is None else file.id
-        return types.ShownBackground(background.name, str(background), name, file_id, adjust)
-
-
-def _file(file: LibraryFile) -> types.BackgroundFile:
-    return types.BackgroundFile(file.id, file.path.name, str(file.path), file.uploaded)
-
-
-def _camera(config: LiveConfig) -> types.CameraState:
-    return types.CameraState(camera_name(config.camera), None, None)
-
-
-def _output(status: OutputStatus) -> types.OutputState:
-    return types.OutputState(
-        value=FIRST_FREE if status.output is None else status.output,
-        name=status.name,
-        url=status.url,
-        state=status.state.value,
-        problem=status.fault,
-        watched=status.watched,
-    )
-
-
-def _network(status: BackendStatus) -> types.NetworkState:
-    words = ", ".join(filter(None, (status.network, status.name, status.precision)))
-    return types.NetworkState(words, [f"{name}: {why}" for name, why in status.refused.items()])
-
-
-def _recording(status: RecordingStatus | None) -> types.RecordingState | None:
-    if status is None:
-        return None
-    # rounded, so that the clients of /events are told once a second, not at each frame
-    size = status.size_bytes // 10**6 * 10**6
-    return types.RecordingState(str(status.path), int(status.seconds), size, status.problem)
-
 
 def _new_recording() -> Path:
     """Return the path of a new file, named by the time."""
@@ -445,58 +400,3 @@ def _new_recording() -> Path:
     stem = time.strftime("vidbg %Y-%m-%d %H.%M.%S")
     names = (f"{stem}{f' {number}' if number > 1 else ''}.mp4" for number in count(1))
     return next(folder / name for name in names if not (folder / name).exists())
-
-
-def _sample(sample: Sample) -> types.StatisticsSample:
-    p50_ms, p95_ms, rss_mb = (
-        None if value is None else round(value, 1)
-        for value in (sample.latency_p50_ms, sample.latency_p95_ms, sample.memory_mb)
-    )
-    return types.StatisticsSample(
-        at_s=round(sample.time_s, 1),
-        state=sample.state.value,
-        fps=round(sample.fps, 1),
-        latency_p50_ms=p50_ms,
-        latency_p95_ms=p95_ms,
-        dropped=sample.dropped,
-        cpu_percent=round(sample.cpu_percent, 1),
-        rss_mb=rss_mb,
-    )
-
-
-def _adjustment(kind: type[BackgroundSpec]) -> types.Adjustment | None:
-    setting = kind.panel_setting
-    if setting is None:
-        return None
-    return types.Adjustment(setting.name, setting.label, setting.default, setting.limits)
-
-
-def _described(option: Option[Any]) -> types.OptionAnswer:
-    control, limits = option.control, option.limits
-    labels: Mapping[str, str] = {} if control is None else control.labels
-    default = option.default_for("run")
-    return types.OptionAnswer(
-        key=option.key,
-        label=option.key.capitalize().replace("-", " ") if control is None else control.label,
-        section=None if control is None else control.section,
-        help=option.help.format(
-            range=option.range, backgrounds=background_usage(live=True), outputs=_output_usage()
-        ),
-        kind=option.kind,
-        live=option.live,
-        default=to_json(option, default),
-        range=None if limits is None else (limits.minimum, _finite(limits.maximum)),
-        step=None if control is None or limits is None else control.step,
-        unit=option.unit or None,
-        choices=[types.Choice(word, labels.get(word, word)) for word in option.choices],
-        optional=option.default is None,
-    )
-
-
-def _output_usage() -> str:
-    kinds = (VIRTUAL_CAMERA, *OUTPUTS.values())
-    return "; ".join(f"{kind.usage}: {kind.purpose}" for kind in kinds)
-
-
-def _finite(number: float) -> float | None:
-    return number if number < float("inf") else None
