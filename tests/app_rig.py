@@ -86,10 +86,14 @@ class AppRun(Closeable):
         )
         self.url = next(text for text in self.messages if text.startswith("panel: "))[7:]
         self.port = int(self.url.split("/")[2].rpartition(":")[2])
-        self._thread = threading.Thread(target=self.live.run, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         if own_sink:
             self.wait(lambda: len(self.sink.frames) > 0)
+
+    def _run(self) -> None:
+        with self.live:
+            self.live.run()
 
     def _open_sink(self, _: StreamInfo) -> MemorySink:
         return self.sink

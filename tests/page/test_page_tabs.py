@@ -80,7 +80,7 @@ def test_another_camera_is_taken_at_once(start: Callable[..., AppRun], opened: O
     app.wait(lambda: app.live.config.camera == "sample")
     app.wait(lambda: app.differs(before))
     page.get_by_label("Another camera, file or stream").fill("no such camera")
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Use", exact=True).click()
     page.wait_for_selector(
         "#reason:has-text('no such camera'), #notices-urgent:has-text('no such')"
     )

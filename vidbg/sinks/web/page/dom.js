@@ -115,10 +115,6 @@ export function ask({ title, body = "", yes, danger = false, fields = [] }) {
   });
 }
 
-// Steps towards something that works, in order.
-export function steps(list) {
-  return list?.length ? element("ol", { className: "steps" }, ...list.map((step) => element("li", {}, ...withCode(step)))) : null;
-}
 // `code` in backquotes is shown as code.
 export function withCode(words) {
   return words.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part));

@@ -1,5 +1,5 @@
 // Puts the page together: tabs, settings by section, theme, quitting.
-import { get, post, request } from "./api.js";
+import { post, request } from "./api.js";
 import { $, ask, attribute, button, complain, dismissErrors, element, fillStrings, icon, makeStop, notice, rebuild, roving, setIcon } from "./dom.js";
 import { backgroundPane } from "./backgrounds.js";
 import { cameraPane } from "./camera.js";
@@ -84,15 +84,6 @@ function showFailure(error, sent) {
   else if (!rows.some((row) => !row.querySelector(".error").hidden && row.offsetParent !== null)) complain(error);
 }
 
-// Nothing is shown that the vidbg that answers does not have.
-async function hideUnsupported() {
-  const { paths } = await get("openapi.json");
-  const has = (path) => Object.keys(paths).some((known) => known.endsWith(path));
-  const needs = { "/away": $("away"), "/snapshot": $("snapshot"), "/recording": $("record"), "/statistics": $("views") };
-  for (const [path, part] of Object.entries(needs)) part.hidden = !has(path);
-  tabs.get("status").hidden = !has("/statistics");
-}
-
 // --- theme and end --------------------------------------------------------------------------------
 
 const THEMES = ["auto", "light", "dark"];
@@ -138,7 +129,6 @@ makeTabs();
 open(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : TABS[0]);
 onFailure(showFailure);
 onConnection(makeSettings);
-onConnection(hideUnsupported);
 subscribe(({ link }) => {
   document.body.dataset.link = link;
   if (lost && link === "open") notice(text.link.back);

@@ -2,6 +2,7 @@
 import { get } from "./api.js";
 import { button, complain, element, rebuild, tell, withCode } from "./dom.js";
 import { change, onConnection, store, subscribe, valueOf } from "./store.js";
+import { onSetup, stepList } from "./setup.js";
 import { text } from "./strings.js";
 
 let choices = null;  // until vidbg has looked what works here
@@ -12,7 +13,8 @@ const choose = (outputs) => change({ output: outputs.length ? outputs : ["none"]
 
 export function outputPane(visible) {
   const running = element("ul", { className: "outputs" });
-  const none = element("div", { className: "empty", hidden: true }, element("h3", {}, text.output.none), element("p", {}, text.output.noneBody));
+  const missing = element("div", {});
+  const none = element("div", { className: "empty", hidden: true }, element("h3", {}, text.output.none), element("p", {}, text.output.noneBody), missing);
   const offered = element("ul", { className: "outputs" });
 
   async function load() {
@@ -36,6 +38,7 @@ export function outputPane(visible) {
     for (const control of [...running.querySelectorAll("button"), ...offered.querySelectorAll("button, input")]) control.disabled = link !== "open";
   }
   subscribe(show);
+  onSetup("virtual camera", (steps) => missing.replaceChildren(...(steps.length ? [element("p", {}, text.output.forCalls), stepList(steps)] : [])));
   const cards = [
     element("section", { className: "card", aria: { label: text.output.current } }, element("h2", {}, text.output.current), none, running),
     element("section", { className: "card", aria: { label: text.output.add } }, element("h2", {}, text.output.add), offered),

@@ -1,14 +1,17 @@
 // The picture with its banner, and what is done with one click: view, pause, snapshot, recording.
 import { post, request } from "./api.js";
-import { $, ask, attribute, button, complain, element, makeStop, notice, roving, setIcon, steps, tell } from "./dom.js";
+import { $, ask, attribute, button, complain, element, makeStop, notice, roving, setIcon, tell } from "./dom.js";
 import { showPicture } from "./preview.js";
 import { change, store, subscribe, takeState } from "./store.js";
+import { onSetup, stepList } from "./setup.js";
 import { text } from "./strings.js";
 
 const VIEWS = ["output", "camera", "mask"];
 let view = "output";
 let ticket = null;  // that vidbg gave to see the room, for one connection
 let hasPicture = false;
+let toldFailure = null;  // of the last recording
+let cameraSteps = [];  // towards a camera that works
 let picture = null;
 
 export function startStage() {
@@ -20,7 +23,7 @@ export function startStage() {
       // Nothing of the room stays on the screen without a banner.
       picture?.clear();
       hasPicture = false;
-      if (view === "camera" && store.link === "open" && !document.hidden) setView("output");
+      if (view === "camera") setView("output");
       else showEmpty();
     },
   });
@@ -35,8 +38,9 @@ export function startStage() {
 
   $("away").onclick = () => act(() => post("away", { away: !store.state.away }).then(takeState));
   $("snapshot").onclick = () => act(takeSnapshot);
-  $("record").onclick = () => act(store.state?.recording ? stopRecording : startRecording);
+  $("record").onclick = () => act(isRecording() ? stopRecording : startRecording);
   $("room-end").onclick = () => (onAir() ? change({ background: "blur" }) : setView("output"));
+  onSetup("camera", (steps) => { cameraSteps = steps; if (store.state) showEmpty(); });
   subscribe(showState);
 }
 
@@ -104,6 +108,8 @@ async function takeSnapshot() {
   notice(text.snapshot.done(name), { action: { label: text.snapshot.copy, run: copy } });
 }
 
+const isRecording = () => store.state?.recording?.problem === null;
+
 async function startRecording() {
   takeState(await post("recording"));
   notice(text.recording.started(fileName(store.state.recording.path)));
@@ -129,7 +135,10 @@ function showState({ state, link }) {
   const title = text.title(words);
   if (document.title !== title) document.title = title;
 
-  const recording = open ? state.recording : null;
+  const recording = open && state.recording?.problem === null ? state.recording : null;
+  const failure = (open && state.recording?.problem) || null;
+  if (failure && failure !== toldFailure) complain(new Error(text.recording.failed(fileName(state.recording.path), failure)));
+  toldFailure = failure;
   attribute($("record"), "aria-pressed", recording ? "true" : "false");
   tell($("record").querySelector("span"), recording ? text.recording.stop : text.recording.start);
   setIcon($("record"), recording ? "stop" : "record");
@@ -156,18 +165,18 @@ function showState({ state, link }) {
 // What stands in the place of the picture while there is none: why, and what to do.
 function showEmpty() {
   const { state, link } = store;
-  const problem = state?.camera?.problem ?? null;
+  const lacking = link === "open" && state.status && ["starting", "degraded"].includes(state.status.state) && cameraSteps.length > 0;
   const reason = {
     lost: [text.link.lostTitle, text.link.lostBody],
     refused: [text.link.refusedTitle, text.link.refusedBody],
     ended: [text.link.endedTitle, text.link.endedBody],
     connecting: ["", ""],
-  }[link] ?? (problem && !hasPicture ? [text.stage.noCamera, problem] : [text.stage.waiting, text.stage.waitingBody]);
-  $("empty").hidden = hasPicture && link === "open";
+  }[link] ?? (lacking ? [text.stage.noCamera, text.stage.noCameraBody] : [text.stage.waiting, text.stage.waitingBody]);
+  $("empty").hidden = hasPicture && link === "open" && !lacking;
   tell($("empty-title"), reason[0]);
-  const body = $("empty-body"), fingerprint = JSON.stringify([reason, problem]);
+  const body = $("empty-body"), fingerprint = JSON.stringify([reason, lacking && cameraSteps]);
   if (body.dataset.shown === fingerprint) return;
   body.dataset.shown = fingerprint;
   body.replaceChildren(element("p", {}, reason[1]));
-  if (link === "open" && problem) body.append(button({ className: "primary", onclick: () => change({ camera: "sample" }) }, "video", text.stage.sample));
+  if (lacking) body.append(stepList(cameraSteps), button({ className: "primary", onclick: () => change({ camera: "sample" }) }, "video", text.stage.sample));
 }

@@ -4,7 +4,7 @@ import { button, complain, element, notice, rebuild, svg, tell } from "./dom.js"
 import { onConnection, store } from "./store.js";
 import { text } from "./strings.js";
 
-const WINDOW_S = 600, REFRESH_MS = 2000;
+const WINDOW_S = [60, 600], REFRESH_MS = 2000;  // the shortest and the longest time shown
 const WIDTH = 600, HEIGHT = 96;
 const BUCKET = 4;  // samples that become one point of a line
 // Chart → its series in the answer of GET /statistics, and how far its scale reaches at least.
@@ -21,7 +21,7 @@ export function statusPane(visible) {
   const charts = new Map(Object.keys(CHARTS).map((name) => [name, chart(name)]));
   const backend = element("p", { className: "backend" }), why = element("ul", { className: "why" });
   const whyBox = element("details", { hidden: true }, element("summary", {}, text.status.backendWhy), why);
-  const log = element("ol", { className: "log", tabIndex: 0, aria: { role: "log", live: "off", label: text.status.log } });
+  const log = element("div", { className: "log", tabIndex: 0, aria: { role: "log", live: "off", label: text.status.log } });
   const version = element("span", { className: "detail" });
   const spare = element("textarea", { readOnly: true, hidden: true, rows: 8, aria: { label: text.status.copy } });
   const copy = button({ id: "diagnostics", onclick: copyDiagnostics }, "copy", text.status.copy);
@@ -56,7 +56,7 @@ export function statusPane(visible) {
       rebuild(why, others, (all) => all.map((reason) => element("li", {}, reason)));
       whyBox.hidden = others.length === 0;
       const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
-      rebuild(log, lines, (all) => (all.length ? all.map(logLine) : [element("li", { className: "help" }, text.status.logEmpty)]));
+      rebuild(log, lines, (all) => (all.length ? all.map(logLine) : [element("p", { className: "help" }, text.status.logEmpty)]));
       if (atEnd) log.scrollTop = log.scrollHeight;
       tell(version, text.status.version(store.state.version));
       failed = false;
@@ -75,7 +75,7 @@ export function statusPane(visible) {
   return { cards, load };
 }
 
-const logLine = ({ time, level, text: words }) => element("li", { className: level.toLowerCase() }, element("time", {}, time), " ", element("span", { className: "level" }, level.toLowerCase()), " ", words);
+const logLine = ({ time, level, text: words }) => element("p", { className: level.toLowerCase() }, element("time", {}, time), " ", element("span", { className: "level" }, level.toLowerCase()), " ", words);
 
 // A figure with one or two lines over the window, its words, and the value under the pointer.
 function chart(name) {
@@ -84,9 +84,9 @@ function chart(name) {
   const area = svg("path", { class: "area" });
   const cursor = svg("line", { class: "cursor", y1: 0, y2: HEIGHT, "vector-effect": "non-scaling-stroke", visibility: "hidden" });
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, area, ...lines, cursor);
-  const now = element("span", { className: "now" }, "–"), scale = element("span", { className: "scale" }), words = element("span", { className: "words" });
+  const begin = element("span"), now = element("span", { className: "now" }, "–"), scale = element("span", { className: "scale" }), words = element("span", { className: "words" });
   const legend = series.length > 1 ? element("span", { className: "legend" }, element("span", { className: "key key-0" }, text.status.p50), element("span", { className: "key key-1" }, text.status.p95)) : null;
-  const figure = element("figure", {}, element("figcaption", {}, element("span", { className: "title" }, text.status[name]), now, words, legend), element("div", { className: "plot" }, drawing, scale), element("div", { className: "axis", aria: { hidden: "true" } }, element("span", {}, text.status.ago), element("span", {}, text.status.now)));
+  const figure = element("figure", {}, element("figcaption", {}, element("span", { className: "title" }, text.status[name]), now, words, legend), element("div", { className: "plot" }, drawing, scale), element("div", { className: "axis", aria: { hidden: "true" } }, begin, element("span", {}, text.status.now)));
   let points = [];
 
   // The mean of each bucket; of dropped frames the most, which a mean would hide.
@@ -102,7 +102,9 @@ function chart(name) {
 
   function draw(all) {
     const samples = all.filter((_, at) => (all.length - 1 - at) % BUCKET === 0);
-    const times = samples.map(({ at_s: at }) => at), last = times.at(-1) ?? 0, x = (time) => WIDTH * (1 - (last - time) / WINDOW_S);
+    const times = samples.map(({ at_s: at }) => at), last = times.at(-1) ?? 0;
+    const shown = Math.min(WINDOW_S[1], Math.max(WINDOW_S[0], last - (times[0] ?? last))), x = (time) => WIDTH * (1 - (last - time) / shown);
+    tell(begin, text.status.ago(shown));
     const values = series.map((key) => reduced(all.map((sample) => sample[key] ?? null)));
     const most = Math.max(least, ...values.flat().filter((value) => value !== null)) * 1.1;
     const y = (value) => HEIGHT * (1 - value / most);

@@ -50,9 +50,16 @@ export const text = {
     picture: { output: "What viewers see", camera: "The camera's picture with the real room", mask: "The mask: white is kept, black is replaced" },
     waiting: "No picture yet",
     waitingBody: "It appears when the camera has started.",
-    noCamera: "No camera",
+    noCamera: "No camera answers",
+    noCameraBody: "Viewers see the background alone. This page goes on by itself when one is there.",
     away: "You are away",
     sample: "Use the sample clip",
+  },
+
+  setup: {
+    copy: (command) => `Copy ${command}`,
+    copied: "Copied. Paste it into a terminal.",
+    notCopied: "The browser did not allow copying. Select the command and copy it.",
   },
 
   view: {
@@ -63,7 +70,7 @@ export const text = {
     ask: "Show the real room here?",
     askBody: "The unchanged camera picture appears on this page only. Viewers still see the background you chose. Mind who can see this screen, and screen sharing.",
     yes: "Show the room",
-    banner: "This is the real room. Only this page shows it.",
+    banner: "The real room, on this page only",
     end: "Hide",
   },
 
@@ -72,7 +79,7 @@ export const text = {
     ask: "Put the real room on air?",
     askBody: "Every viewer will see the room behind you, unchanged, until you choose a background.",
     yes: "Show it to everybody",
-    banner: "The real room is on air: every viewer sees it.",
+    banner: "The real room is on air",
     end: "Blur it now",
   },
 
@@ -98,7 +105,7 @@ export const text = {
     short: seconds,
     started: (name) => `Recording to ${name}.`,
     stopped: (name, total, size) => `Recording saved: ${name}, ${seconds(total)}, ${bytes(size)}.`,
-    ended: "The recording has ended.",
+    failed: (name, words) => `The recording ${name} has ended: ${words}`,
   },
 
   glance: {
@@ -179,6 +186,7 @@ export const text = {
     add: "Add an output",
     none: "Nobody can see the picture",
     noneBody: "Add an output below: a virtual camera for video calls, or a web page for OBS and browsers.",
+    forCalls: "For a virtual camera, this computer lacks:",
     watched: "watched", unwatched: "nobody is watching",
     start: (label) => `Start ${label}`,
     stop: (label) => `Stop ${label}`,
@@ -223,7 +231,7 @@ export const text = {
     summary: (now, least, most, unit) => `Now ${now} ${unit}, between ${least} and ${most}.`,
     at: (ago, value, unit) => `${ago ? `${seconds(ago)} ago` : "now"}: ${value} ${unit}`,
     nothing: "Figures appear after a few seconds of live picture.",
-    ago: "10 min ago", now: "now",
+    ago: (total) => (total < 120 ? `${Math.round(total)} s ago` : `${Math.round(total / 60)} min ago`), now: "now",
     backend: "What computes",
     backendWhy: "Why not something faster",
     log: "Log",
