@@ -46,7 +46,9 @@ def running(home: Path) -> Iterator[Run]:
     for name, colour in (("red wall.png", (20, 20, 200)), ("blue.png", (200, 20, 20))):
         cv2.imwrite(str(folder / name), np.full((90, 160, 3), colour, np.uint8))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("VIDBG_")}
+    environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # compiled networks
     environment |= {f"XDG_{kind}_HOME": str(home / kind) for kind in ("STATE", "CONFIG", "DATA")}
+    environment["HOME"] = str(home)
     command = [sys.executable, "-m", "vidbg", "run", "-c", "synthetic", "-o", "none"]
     command += ["--size", "320x240", "-b", "green", "--panel", "0", "--backgrounds", str(folder)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:

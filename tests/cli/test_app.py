@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ pytest.importorskip("aiohttp")
 
 from vidbg.cli import app_command
 from vidbg.cli.ctl_client import of_page
+from vidbg.cli.settings import default_file
 
 BROWSER = """#!/bin/sh
 echo "$1" >> "{}"
@@ -46,6 +49,7 @@ def start(opened: Path) -> Iterator[Start]:
             env=environment,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # without a terminal, where SIGHUP reads the settings again
         )
         running.append(process)
         assert process.stderr is not None
@@ -77,6 +81,11 @@ def test_the_page_opens_and_a_second_start_opens_the_same(start: Start, opened: 
     assert second.wait(20) == 0
     assert value(lines, f"vidbg is running already (process {process.pid})") == page.page
     assert opened.read_text() == f"{page.address}/\n" * 2
+    default_file().parent.mkdir(parents=True)
+    default_file().write_text("mirror = true\n")
+    process.send_signal(signal.SIGHUP)
+    while not page.ask("GET", "/settings")["mirror"]:
+        time.sleep(0.05)
     assert page.ask("GET", "/settings")["background"] == "colour:#00b140"
     page.ask("POST", "/quit")
     assert process.wait(20) == 0

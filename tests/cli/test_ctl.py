@@ -7,14 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from running import Cli, Run
 
 from vidbg.cli.app import app
 from vidbg.cli.ctl_client import of_page
 from vidbg.pipeline.setup_steps import setup_steps
+from vidbg.sources import open_source
 
 pytest.importorskip("aiohttp")
 
@@ -220,6 +223,60 @@ def test_the_room_goes_on_air_only_after_the_question_at_a_terminal(
     assert "YOUR REAL ROOM IS ON AIR" in ctl("status")[1]
     assert asked[0] == asked[1]
     assert "room" in asked[0]
+
+
+# --- what hotkeys do ------------------------------------------------------------------------------
+
+
+def test_a_pause_ends_when_it_is_told_to(ctl: Cli) -> None:
+    assert ctl("pause") == (0, "", "")
+    assert ctl("pause") == (0, "", "")  # is not a switch
+    assert state(ctl)["away"] is True
+    assert ctl("resume") == (0, "", "")
+    assert state(ctl)["away"] is False
+    assert ctl("toggle", "away") == (0, "on\n", "")
+    assert ctl("toggle", "away") == (0, "off\n", "")
+
+
+def test_a_snapshot_is_a_png_of_what_viewers_see(
+    ctl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctl("background", "red wall.png")
+    ctl("pause")  # whoever is away is not in it
+    file = tmp_path / "me.png"
+    assert ctl("snapshot", file) == (0, f"{file}\n", "")
+    picture = cv2.imread(str(file))
+    assert picture is not None
+    assert picture.shape == (240, 320, 3)
+    code, _, error = ctl("snapshot", file)
+    assert code == 1
+    assert "exists and was left as it is" in error
+    monkeypatch.chdir(tmp_path)
+    code, named, _ = ctl("snapshot")
+    assert code == 0
+    assert (tmp_path / named.strip()).stat().st_size == file.stat().st_size
+    ctl("resume")
+
+
+def test_a_recording_is_started_and_ended(
+    ctl: Cli, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "talk.mp4"
+    assert ctl("record", "start", "talk.mp4") == (0, f"{file}\n", "")
+    assert ctl("record", "start", "again.mp4")[0] == 1
+    while state(ctl)["recording"]["seconds"] < 1:
+        time.sleep(0.1)
+    assert f"recording   {file}, " in ctl("status")[1]
+    assert ctl("record", "stop") == (0, "", "")
+    with open_source(file) as video:
+        images = [frame.image for frame in video]
+    assert {image.shape for image in images} == {(240, 320, 3)}
+    code, _, error = ctl("record", "stop")
+    assert (code, error) == (1, "vidbg: nothing is being recorded\n")
+    assert ctl("toggle", "recording")[:2] == (0, "on\n")
+    assert state(ctl)["recording"]["path"].startswith(run.environment["HOME"])
+    assert ctl("toggle", "recording")[:2] == (0, "off\n")
 
 
 # --- events and completion ------------------------------------------------------------------------

@@ -32,12 +32,7 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 ELSEWHERE = ("vidbg ctl tray", "vidbg ctl quit")
 """Tested in test_tray.py and at the end of this file."""
 
-PENDING = ("vidbg ctl pause", "vidbg ctl resume", "vidbg ctl toggle away")
-"""What the run cannot do yet."""
-
-CTL_LINES = sorted(
-    {line for line in LINES if line.startswith("vidbg ctl ")} - {*ELSEWHERE, *PENDING}
-)
+CTL_LINES = sorted({line for line in LINES if line.startswith("vidbg ctl ")} - {*ELSEWHERE})
 
 
 def test_there_is_something_to_run() -> None:

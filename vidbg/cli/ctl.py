@@ -98,9 +98,12 @@ def _facts(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
         fault = f": {output['problem']}" if output["problem"] else ""
         watched = {True: ", watched", False: ", nobody watches"}.get(output["watched"], "")
         yield "output", f"{output['name']} ({output['state']}{watched}){fault}"
-    recording = state.get("recording")
+    if state["network"] is not None:
+        yield "network", state["network"]["words"]
+    recording = state["recording"]
     if recording is not None:
-        yield "recording", f"{recording['path']}, {recording['seconds']:.0f} s"
+        problem = f": {recording['problem']}" if recording["problem"] else ""
+        yield "recording", f"{recording['path']}, {recording['seconds']} s{problem}"
 
 
 @ctl.command()
@@ -232,7 +235,7 @@ def toggle(
     client = client_of(ctx)
     if key in SWITCHES:
         state = client.ask("GET", "/state")
-        on = not state[key]
+        on = not (state["away"] if key == "away" else _is_recording(state))
         if key == "away":
             client.ask("POST", "/away", {"away": on})
         elif on:
@@ -249,6 +252,10 @@ def toggle(
     value = values.opposite(option, client.ask("GET", "/settings")[option["key"]])
     client.ask("PATCH", "/settings", {option["key"]: value})
     typer.echo(values.shown(value))
+
+
+def _is_recording(state: dict[str, Any]) -> bool:
+    return state["recording"] is not None and state["recording"]["problem"] is None
 
 
 @ctl.command()
@@ -291,7 +298,7 @@ def snapshot(
     """Write what viewers see now as a PNG."""
     if file is not None and file.suffix.lower() != ".png" and str(file) != "-":
         raise ConfigError(f"a snapshot is a PNG: give {file.with_suffix('.png')} or -")
-    image = client_of(ctx).ask("POST", "/snapshot", {})
+    image = client_of(ctx).ask("POST", "/snapshot")
     if str(file) == "-":
         sys.stdout.buffer.write(image)
         return

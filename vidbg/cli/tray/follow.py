@@ -102,7 +102,7 @@ class Tray:
             backgrounds = await asyncio.to_thread(client.ask, "GET", "/backgrounds")
             profiles = await asyncio.to_thread(client.ask, "GET", "/profiles")
             self._lists = (client, state["lists"]), backgrounds, profiles
-        self._away = state.get("away", False)
+        self._away = state["away"]
         now = state["status"] or {"words": "starting", "reason": None}
         mood: Mood = "paused" if self._away or now["reason"] else "on air"
         words = "YOUR REAL ROOM IS ON AIR" if state["room_on_air"] else now["words"]
