@@ -66,6 +66,16 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch in one thread: on small inputs, threads mostly wait for each other."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def sets(tmp_path: Path) -> Path:
     """Ten people, four cut-outs and three rooms, 96 x 80."""
     rng = np.random.default_rng(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
@@ -169,15 +168,6 @@ def test_weights_of_ones_own_teach_as_they_answer(light_weights: Path) -> None:
     for one, answer in zip(inputs, answers, strict=True):
         expected = backend(one[None].contiguous().numpy())
         np.testing.assert_allclose(answer[0].numpy(), expected, atol=1e-3)
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Small steps in many threads mostly wait, above all beside other programs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def run_training(sets: Path, out: Path, *options: object) -> Result:
