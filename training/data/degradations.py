@@ -35,9 +35,15 @@ def degrade(rng: Generator, noise: Generator, image: Image) -> Image:
     """
     image = relight(rng, image)
     if rng.random() < 0.25:
-        image = _saturate(image, rng.uniform(0.0, 1.6))
-    if rng.random() < 0.2:
-        image = _blur(rng, image)
+        factor = rng.uniform(0.0, 1.6)
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+        image = np.asarray(cv2.addWeighted(image, factor, grey, 1 - factor, 0), np.uint8)
+    if rng.random() < 0.2:  # out of focus, or moved
+        if rng.random() < 0.5:
+            image = gaussian(image, rng.uniform(0.5, 1.6))
+        else:
+            kernel = _streak(rng, int(rng.integers(3, 10)))
+            image = np.asarray(cv2.filter2D(image, -1, kernel), np.uint8)
     if rng.random() < 0.12:
         image = _coarsen(image, rng.uniform(1.3, 2.5))
     if rng.random() < 0.12:
@@ -45,19 +51,10 @@ def degrade(rng: Generator, noise: Generator, image: Image) -> Image:
     if rng.random() < 0.4:
         image = _noise(noise, image, abs(rng.normal(0, 8)) + 1, coarse=rng.random() < 0.5)
     if rng.random() < 0.3:
-        image = _compress(image, int(rng.integers(25, 85)))
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 85))]
+        _, data = cv2.imencode(".jpg", image, quality)
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return image
-
-
-def _saturate(image: Image, factor: float) -> Image:
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    return np.asarray(cv2.addWeighted(image, factor, grey, 1 - factor, 0), np.uint8)
-
-
-def _blur(rng: Generator, image: Image) -> Image:
-    if rng.random() < 0.5:
-        return gaussian(image, rng.uniform(0.5, 1.6))
-    return np.asarray(cv2.filter2D(image, -1, _streak(rng, int(rng.integers(3, 10)))), np.uint8)
 
 
 def _streak(rng: Generator, length: int) -> NDArray[np.float32]:
@@ -119,8 +116,3 @@ def _noise(rng: Generator, image: Image, sigma: float, *, coarse: bool) -> Image
     if coarse:  # after demosaicking, noise spans more than a pixel
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.8), np.float32) * np.float32(2)
     return np.clip(image + noise, 0, 255).astype(np.uint8)
-
-
-def _compress(image: Image, quality: int) -> Image:
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

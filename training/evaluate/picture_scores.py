@@ -11,7 +11,6 @@ from training.data.picture_sets import PictureSet, Sample, read_sample
 from training.evaluate.metrics import conn, grad, is_false_person, mse, person_share
 from training.evaluate.predict import Predict
 from training.evaluate.quick_scores import OVERALL, Scores, mean_scores, score_picture
-from vidbg.frame import Alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +39,15 @@ def score_pictures(predict: Predict, sets: Sequence[PictureSet]) -> list[Scored]
         for sample in pictures.samples:
             image, mask = read_sample(sample)
             alpha, truth = predict(image), np.float32(1 / 255) * mask
-            scores = _with_people(alpha, truth) if pictures.people else _without_people(alpha)
+            if pictures.people:
+                scores = score_picture(alpha, truth)
+                scores |= {"mse": mse(alpha, truth), "grad": grad(alpha, truth)}
+                scores["conn"] = conn(alpha, truth)
+            else:
+                scores = {"false_person": float(is_false_person(alpha))}
+                scores["person_share"] = person_share(alpha)
             rows.append(Scored(pictures.name, sample, pictures.people, scores))
     return rows
-
-
-def _with_people(alpha: Alpha, truth: Alpha) -> Scores:
-    return score_picture(alpha, truth) | {
-        "mse": mse(alpha, truth),
-        "grad": grad(alpha, truth),
-        "conn": conn(alpha, truth),
-    }
-
-
-def _without_people(alpha: Alpha) -> Scores:
-    return {"false_person": float(is_false_person(alpha)), "person_share": person_share(alpha)}
 
 
 def group(rows: Sequence[Scored]) -> dict[str, list[Scored]]:

@@ -100,14 +100,12 @@ def _panel_height(line: Sequence[Tile]) -> int:
 
 def _draw_line(line: Sequence[Tile]) -> Image:
     height = min(_panel_height(line), MAX_PANEL_HEIGHT)
-    drawn = np.hstack([_draw_tile(*tile, height) for tile in line])
+    tiles = []
+    for captions, panels in line:
+        strip = np.hstack([_at_height(panel, height) for panel in panels])
+        tiles.append(_pad(np.vstack([_text(captions, strip.shape[1]), strip]), GAP, GAP, 0))
+    drawn = np.hstack(tiles)
     return _pad(drawn, 0, SHEET_WIDTH - drawn.shape[1], 2 * GAP)
-
-
-def _draw_tile(captions: Sequence[str], panels: Panels, height: int) -> Image:
-    strip = np.hstack([_at_height(panel, height) for panel in panels])
-    tile = np.vstack([_text(captions, strip.shape[1]), strip])
-    return _pad(tile, GAP, GAP, 0)
 
 
 def _at_height(picture: Image, height: int) -> Image:

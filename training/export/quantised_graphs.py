@@ -91,7 +91,9 @@ class Quantiser:
         """
         for node in self._nodes:
             if node.op_type == "Conv":
-                node.input[:2] = [self._activation(node.input[0]), self._kernel(node.input[1])]
+                data, kernel = node.input[:2]
+                largest = np.abs(self._kernels[kernel]).max(axis=(1, 2, 3))
+                node.input[:2] = [self._activation(data), self._pair(kernel, largest)]
             elif node.op_type == "Add" and "/encoder/" in node.output[0]:  # a block's end
                 node.input[1] = self._activation(node.input[1])
         quantised = []
@@ -105,9 +107,6 @@ class Quantiser:
 
     def _activation(self, name: str) -> str:
         return self._pair(name, np.asarray(self._range_of(name)))
-
-    def _kernel(self, name: str) -> str:
-        return self._pair(name, np.abs(self._kernels[name]).max(axis=(1, 2, 3)))
 
     def _pair(self, name: str, largest: NDArray[Any]) -> str:
         """Quantise a tensor once and return the name of the dequantised tensor.

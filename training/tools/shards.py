@@ -132,7 +132,9 @@ def _fill(groups: Iterable[Files], limit: int) -> Iterator[Files]:
     shard: Files = []
     size = ending
     for files in groups:
-        more = sum(_stored_size(name, content) for name, content in files)
+        headers = sum(len(_header(*file).tobuf(tarfile.PAX_FORMAT)) for file in files)
+        blocks = sum(-(-len(content) // tarfile.BLOCKSIZE) for _, content in files)
+        more = headers + blocks * tarfile.BLOCKSIZE
         if more + ending > limit:
             raise ConfigError(f"{files[0][0]} takes {more} bytes; a shard has at most {limit}")
         if size + more > limit:
@@ -141,11 +143,6 @@ def _fill(groups: Iterable[Files], limit: int) -> Iterator[Files]:
         shard += files
         size += more
     yield shard
-
-
-def _stored_size(name: str, content: bytes) -> int:
-    blocks = -(-len(content) // tarfile.BLOCKSIZE)
-    return len(_header(name, content).tobuf(tarfile.PAX_FORMAT)) + blocks * tarfile.BLOCKSIZE
 
 
 def _header(name: str, content: bytes) -> tarfile.TarInfo:
