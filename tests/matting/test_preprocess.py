@@ -100,6 +100,18 @@ def test_training_serves_a_small_picture_at_the_size_that_the_program_takes() ->
     assert shapes == [(1, 4, 256, 320)] * 3
 
 
+@pytest.mark.parametrize("frame", [(720, 1280), (721, 1281), (3001, 4001), (500, 900)])
+def test_no_pixel_of_a_large_frame_is_left_out(frame: tuple[int, int]) -> None:
+    """Stripes and checks, one pixel wide, become grey instead of coarser patterns."""
+    plan = plan_geometry(*frame, 86016)
+    rows, columns = np.indices(frame)
+    for pattern in (rows, columns, rows + columns):
+        image = np.repeat((255 * (pattern % 2)).astype(np.uint8)[..., np.newaxis], 3, axis=2)
+        small = shrink(image, plan).astype(float)
+        assert abs(small.mean() - 127.5) < 1
+        assert small.std() < 20
+
+
 def test_a_senseless_budget_is_refused() -> None:
     with pytest.raises(ConfigError, match="100 pixels"):
         plan_geometry(720, 1280, 100)
