@@ -145,10 +145,15 @@ def test_tables_fit_and_the_last_line_is_for_scripts(
     assert [set(result["stages"]) for result in facts["engines"]] == [STAGES] * 3
     assert facts["stages"] == facts["engines"][0]["stages"]
     assert set(facts["end_to_end"]) == {
-        "frames", "fps", "latency_ms", "drops", "repeated", "reused", "cpu_percent", "rss_mb"
+        "frames", "fps", "latency_ms", "drops", "repeated", "reused", "cpu_percent", "cpu_ms",
+        "rss_mb",
     }  # fmt: skip
     assert facts["first_frame_s"] > 0
-    assert facts["engines"][0]["network"]["latency_ms"]["p50"] >= 5
+    network = facts["engines"][0]["network"]
+    assert network["latency_ms"]["p50"] >= network["least_ms"] >= 5
+    assert network["cpu_ms"] >= 0  # the stand-in only sleeps
+    assert facts["machine"]["cores"] >= 1
+    assert {"features", "load"} <= set(facts["machine"])
 
 
 def test_json_alone(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ class Result:
 
     Attributes:
         network_ms, network_fps: of the network alone, one input after another.
+        network_least_ms, network_cpu_ms: the fastest of these, and their mean CPU time on all
+            cores, which other programs on the computer change little.
         latencies_ms: of every frame, in milliseconds.
         drops: frames superseded by newer ones.
         repeated: in a live run, output frames repeated because no new one was ready in time.
@@ -118,6 +120,7 @@ class Result:
             written and includes the time in queues.
         first_frame_s: from loading the network to the first composited frame.
         cpu_percent: of one core, over the measurement.
+        cpu_ms: CPU time per frame on all cores, in milliseconds.
         rss_mb: the process's largest resident memory so far; None on Windows.
     """
 
@@ -125,6 +128,8 @@ class Result:
     network_size: str
     network_ms: Times
     network_fps: float
+    network_least_ms: float
+    network_cpu_ms: float
     first_frame_s: float
     frames: int
     fps: float
@@ -133,6 +138,7 @@ class Result:
     latency_ms: Times
     stages_ms: dict[str, Times]
     cpu_percent: float
+    cpu_ms: float
     rss_mb: float | None
     latencies_ms: list[float]
     reused: int
@@ -141,7 +147,12 @@ class Result:
         return {
             "engine": self.engine,
             "network_size": self.network_size,
-            "network": {"fps": round(self.network_fps, 2), "latency_ms": self.network_ms},
+            "network": {
+                "fps": round(self.network_fps, 2),
+                "latency_ms": self.network_ms,
+                "least_ms": round(self.network_least_ms, 3),
+                "cpu_ms": round(self.network_cpu_ms, 3),
+            },
             "first_frame_s": round(self.first_frame_s, 3),
             "end_to_end": {
                 "frames": self.frames,
@@ -151,6 +162,7 @@ class Result:
                 "repeated": self.repeated,
                 "reused": self.reused,
                 "cpu_percent": round(self.cpu_percent, 1),
+                "cpu_ms": round(self.cpu_ms, 2),
                 "rss_mb": self.rss_mb,
             },
             "stages": self.stages_ms,
@@ -180,10 +192,12 @@ def run_benchmark(
             again = replace(frame, pts=frame.pts + (index + 1) / 30)
             road.compose(again, road.mat(again))
         plan = plan_geometry(frame.height, frame.width, file_step(matting).pixels)
+        cpu_s = time.process_time()
         network_s = _time_network(matter.backend, frame, plan, config.frames)
+        network_cpu_s = (time.process_time() - cpu_s) / len(network_s)
         road.reset()
         matter.clock.clear()
-        measured = _Measured(first_frame_s, network_s)
+        measured = _Measured(first_frame_s, network_s, network_cpu_s)
         if config.live_fps is None:
             return _measure(config, plan, matter, road, measured)
         roads.close()  # a live run opens the device's graph itself
@@ -223,6 +237,7 @@ class _Measured:
 
     first_frame_s: float
     network_s: list[float]
+    network_cpu_s: float
 
 
 def _measure(
@@ -309,6 +324,8 @@ def _result(
         network_size=f"{plan.width}x{plan.height}",
         network_ms=percentiles_ms(measured.network_s),
         network_fps=len(measured.network_s) / sum(measured.network_s),
+        network_least_ms=1e3 * min(measured.network_s),
+        network_cpu_ms=1e3 * measured.network_cpu_s,
         first_frame_s=measured.first_frame_s,
         frames=report.frames,
         fps=report.frames / report.seconds,
@@ -317,6 +334,7 @@ def _result(
         latency_ms=percentiles_ms(report.latencies_s),
         stages_ms=stages_ms,
         cpu_percent=100 * cpu_s / report.seconds,
+        cpu_ms=1e3 * cpu_s / report.frames,
         rss_mb=_peak_memory_mb(),
         latencies_ms=[1e3 * seconds for seconds in report.latencies_s],
         reused=reused,

@@ -14,7 +14,7 @@ from vidbg.benchmark.benchmark import Result
 from vidbg.benchmark.compare import FORMAT
 from vidbg.errors import ConfigError, SinkError
 from vidbg.platform.installation import install_command
-from vidbg.platform.processor import processor_name
+from vidbg.platform.processor import processor_features, processor_name
 from vidbg.util.choices import refusal
 from vidbg.util.paths import is_folder
 
@@ -38,7 +38,9 @@ def describe_machine() -> dict[str, Any]:
             continue
     machine = {
         "cpu": processor_name(),
+        "features": processor_features(),
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}",
     }
     return {"machine": machine, "versions": versions}

@@ -76,12 +76,14 @@ def _print_tables(results: list[Result]) -> None:
         console.print(table)
         console.print(
             f"network alone {result.network_fps:.1f} FPS, p50 {result.network_ms['p50']:.2f} ms, "
-            f"p99 {result.network_ms['p99']:.2f} ms"
+            f"p99 {result.network_ms['p99']:.2f} ms, least {result.network_least_ms:.2f} ms, "
+            f"{result.network_cpu_ms:.2f} ms of CPU"
         )
         console.print(
             f"{result.fps:.1f} FPS end to end, {result.drops} dropped, {result.repeated} repeated, "
             f"{result.reused} still, "
-            f"{result.cpu_percent:.0f} % CPU, {result.rss_mb or 0:.0f} MB, "
+            f"{result.cpu_percent:.0f} % CPU ({result.cpu_ms:.1f} ms a frame), "
+            f"{result.rss_mb or 0:.0f} MB, "
             f"first frame after {result.first_frame_s:.2f} s"
         )
 
