@@ -210,7 +210,7 @@ def test_a_device_that_still_fails_is_left_alone_for_longer(
         tries.append(devices.opened.count("cpu"))
     assert tries[-1] < 10
     devices.broken.clear()
-    clock.now += networks.MOST_FORGIVEN_S
+    clock.now += networks.MAX_FORGIVEN_S
     assert wait_better(made)
     assert loaded(made) == "cpu"
     made.close(5)

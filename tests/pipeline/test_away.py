@@ -35,7 +35,7 @@ def letters(image: Image) -> int:
 # --- the card -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (640, 480), (128, 96), (720, 1280)])
+@pytest.mark.parametrize("size", [(640, 480), (128, 96), (360, 640)])
 @pytest.mark.parametrize("text", ["", "Be right back", TEXT * 5, "a" * 400, "one\ntwo\nthree"])
 def test_a_card_holds_any_text_within_its_edges(size: tuple[int, int], text: str) -> None:
     card = away_card(text, None, *size)

@@ -41,6 +41,7 @@ from vidbg.pipeline.gpu.frame_inputs import OUTPUTS, frame_plan
 from vidbg.pipeline.gpu.full_frame import FullFrame
 from vidbg.pipeline.live import Appearance, DeviceNetworks
 from vidbg.pipeline.live.stages import live_full_frame, stage
+from vidbg.pipeline.live.views import view_image
 from vidbg.sinks.memory import MemorySink
 from vidbg.sources import open_frames
 from vidbg.sources.synthetic import SyntheticSource
@@ -351,6 +352,20 @@ def test_a_device_that_calls_all_a_person_is_not_believed() -> None:
         rig.wait(lambda: rig.state == "degraded")
         rig.device.fault = None
         rig.wait_live()
+    assert rig.leaked == 0
+
+
+def test_a_device_shows_the_mask_to_who_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps alpha to itself, so the two steps are done while somebody looks."""
+    monkeypatch.setattr("vidbg.pipeline.live.context.ALPHA_SHOWN_S", 0.3)
+    with Rig(on_device=True) as rig:
+        rig.wait_live()
+        assert "composite" not in rig.supervisor.clock.seconds()
+        rig.wait(lambda: view_image(rig.pipeline, "mask")[4, 4, 0] == 255)
+        assert view_image(rig.pipeline, "mask")[-4, -4, 0] == 0
+        count = rig.composited
+        time.sleep(0.4)
+        rig.wait(lambda: rig.composited > count + 2)  # on the device again
     assert rig.leaked == 0
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live_desk import GREEN, NAVY, Desk, Shown, shown
+from live_desk import GREEN, NAVY, ROOMS, Desk, Shown, shown
 from live_rig import HEIGHT, WIDTH, unplugged
 
+from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError, SinkError
 from vidbg.pipeline.live.capture import reader
 from vidbg.pipeline.live.outputs import output_writer
@@ -119,6 +120,30 @@ def test_another_camera_takes_over_without_a_gap(monkeypatch: pytest.MonkeyPatch
         assert all(each.person for each in frames)
         assert longest_gap(frames) < 0.5
     assert desk.leaks == 0
+
+
+def test_the_mask_of_the_last_camera_does_not_show_the_next_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Even where both look alike and smoothing is strong: nothing of a scene outlives it."""
+    monkeypatch.setitem(ROOMS, "two", ROOMS["one"])
+    matting = MattingConfig("cpu", smoothing_s=10, refine=False, reuse=False)
+    with Desk(monkeypatch, matting=matting) as desk:
+        desk.wait_person()
+        time.sleep(0.3)
+
+        def nobody(_: Any) -> Any:
+            desk.network.fault = np.zeros_like
+            return None
+
+        desk.cameras["two"].fault = lambda usual: usual or nobody(usual)
+        desk.change(camera="two")
+        desk.wait(lambda: desk.network.fault is not None)
+        frames = desk.frames
+        desk.wait(lambda: desk.frames > frames + 6)
+        # Without a reset, the person's square would fade over seconds, and show the new room
+        assert not desk.seen["web:1"][-1].person
+        assert desk.seen["web:1"][-1].background == GREEN
 
 
 def test_another_camera_size_keeps_the_outputs_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import Appearance, DeviceNetworks, State, supervisor
 from vidbg.pipeline.live.capture import reader
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.outputs import output_writer as pump
-from vidbg.pipeline.live.outputs import pacing
+from vidbg.pipeline.live.outputs import output_writer, pacing
 from vidbg.pipeline.live.outputs.fallback import fallback_image
 from vidbg.pipeline.live.outputs.pacing import Backoff, Pacer
 from vidbg.pipeline.live.stages import stage
@@ -55,8 +54,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stage, name, 0.4)
     for name in ("READ_PATIENCE_S", "OPEN_PATIENCE_S"):
         monkeypatch.setattr(reader, name, 0.4)
-    monkeypatch.setattr(pump, "WRITE_PATIENCE_S", 0.4)
-    monkeypatch.setattr(pump, "HOLD_S", 0.06)
+    monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 0.4)
+    monkeypatch.setattr(output_writer, "HOLD_S", 0.06)
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 0.3)
 
 
@@ -141,7 +140,7 @@ def test_faults(
 def test_a_fault_of_two_seconds_does_not_take_the_person_away(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pump, "HOLD_S", 2.5)
+    monkeypatch.setattr(output_writer, "HOLD_S", 2.5)
     part, fault = FAULTS[name]
     compose = Compositor.__call__
     with Rig() as rig:
@@ -349,7 +348,7 @@ def test_the_room_is_not_seen_when_passthrough_ends() -> None:
 
 
 def test_a_slider_does_not_make_the_person_blink(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pump, "HOLD_S", 2.5)
+    monkeypatch.setattr(output_writer, "HOLD_S", 2.5)
     with Rig() as rig:
         rig.wait_live()
         count, frames = len(rig.seen), rig.pipeline.outputs.frames

@@ -16,6 +16,7 @@ from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Image, StreamInfo
 from vidbg.option_table import options_of
 from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.away import AwaySwitch
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
 from vidbg.pipeline.live.capture.reader import PART as CAMERA_PART
 from vidbg.pipeline.live.context import RunContext
@@ -29,8 +30,6 @@ from vidbg.pipeline.live.live_config import (
 )
 from vidbg.pipeline.live.network.changing_networks import ChangingNetworks
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
-from vidbg.pipeline.live.outputs.away_card import away_card
-from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.outputs.live_outputs import check_outputs, output_name, reopens
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
@@ -43,7 +42,6 @@ from vidbg.pipeline.live.status import (
     OutputStatus,
 )
 from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
-from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.views import View, view_image
 from vidbg.platform.installation import install_command
 from vidbg.sinks import FIRST_FREE, Sink, open_output
@@ -59,9 +57,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LIVE = options_of("run")
-
-TASKS_PATIENCE_S = 3.0
-"""Wait at the end for what is still being drawn."""
 
 Tell = Callable[[str], None]
 """Receives a line of text for the user."""
@@ -128,13 +123,10 @@ class LiveRun(Closeable):
         open_source: Callable[[], Source] | None = None,
         open_sink: Callable[[StreamInfo], Sink] | None = None,
     ) -> None:
-        self._tell = tell = on_message or _tell_nobody
+        self._tell = tell = on_message or (lambda _: None)
         self._config, self._changing = config, threading.RLock()
         self._owns_camera, self._owns_output = open_source is None, open_sink is None
         self._has_previews = bool(previews)
-        self._tasks = BackgroundTasks()
-        self._away_card: Image | None = None
-        self._drawing = threading.Lock()
         if open_sink is None:
             check_outputs(config.outputs, preview=self._has_previews or config.has_preview)
         open_camera = open_source or _camera(config, tell)
@@ -172,6 +164,7 @@ class LiveRun(Closeable):
                 previews=[*own, *previews],
                 on_status=on_status,
             )
+            self._away = AwaySwitch(self._supervisor, info.width, info.height)
             if window is not None:
                 window.run = self._supervisor
             self.page = None if server is None else server.url
@@ -181,11 +174,11 @@ class LiveRun(Closeable):
 
     def run(self) -> LiveReport:
         """Run to the end. May be called only once."""
-        self._draw_away_card()
+        self._away.draw(self._config)
         try:
             return self._supervisor.run()
         finally:
-            self._tasks.close(TASKS_PATIENCE_S)
+            self._away.close()
 
     def stop(self) -> None:
         """Stop soon."""
@@ -271,40 +264,14 @@ class LiveRun(Closeable):
     @property
     def away(self) -> bool:
         """Whether viewers see the away card, and the camera is closed."""
-        return self._supervisor.pipeline.away
+        return self._away.away
 
     def set_away(self, away: bool) -> None:
         """Close the camera and show viewers a card with `away_text`; False goes on.
 
         The card is shown within two frames, also if the camera or the network hangs.
         """
-        with self._drawing:  # never behind a change, which may wait for a file
-            if not away:
-                self._supervisor.set_away(None)
-            elif self._away_card is not None:
-                self._supervisor.set_away(self._away_card)
-            else:
-                self._supervisor.set_away(card(self.info.width, self.info.height))
-
-    def _draw_away_card(self) -> None:
-        """Draw the card ahead, because looking for fonts takes longer than two frames."""
-        config = self._config
-
-        def draw() -> None:
-            size = self.info.width, self.info.height
-            try:
-                drawn = away_card(config.away_text, config.away_image, *size)
-            except ConfigError as error:
-                logger.warning("the away card has no image: %s", error)
-                drawn = away_card(config.away_text, None, *size)
-            with self._drawing:
-                now = self._config
-                if (now.away_text, now.away_image) == (config.away_text, config.away_image):
-                    self._away_card = drawn
-                    if self.away:
-                        self._supervisor.set_away(drawn)
-
-        self._tasks.start("away-card", draw)
+        self._away.set(away)
 
     # --- changes ---
 
@@ -338,7 +305,7 @@ class LiveRun(Closeable):
             if changed & {"matting", "adapt"}:
                 self._networks.change(config.matting, config.adapt)
             if changed & {"away_text", "away_image"}:
-                self._draw_away_card()
+                self._away.draw(config)
 
     def _refuse(self, changed: set[str]) -> None:
         """Refuse a change of settings that a run keeps to its end.
@@ -396,10 +363,6 @@ def warn_of_room(config: LiveConfig, origin: str) -> None:
             "-b blur",
             origin,
         )
-
-
-def _tell_nobody(_: str) -> None:
-    """Discard a message."""
 
 
 def _camera(config: LiveConfig, tell: Tell) -> Callable[[], Source]:

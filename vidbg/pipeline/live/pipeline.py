@@ -10,18 +10,17 @@ for a while and then with the fallback image. The supervisor checks all of them.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from vidbg.frame import Image
-from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
+from vidbg.pipeline.live.appearance import Arrived, Composited, Matted
 from vidbg.pipeline.live.capture.reader import Reader
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Governor
 from vidbg.pipeline.live.network.network_loader import Networks
 from vidbg.pipeline.live.outputs.fallback import fallback_image
+from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.outputs.output_set import OutputSet
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.stages import compositing_stage, matting_stage
@@ -33,6 +32,11 @@ from vidbg.sources import Source
 
 class LivePipeline:
     """Camera, two stages and outputs, connected.
+
+    Attributes:
+        gate: decides which composited frames reach the outputs.
+        newest_frame, newest_alpha: for views; None before the first, and for alpha while a GPU
+            does full frames.
 
     Args:
         context: shared by all of them.
@@ -59,13 +63,13 @@ class LivePipeline:
             time.monotonic(),
             cpu_limit=networks.cpu_limit,
         )
-        self._changing = threading.RLock()
-        self._fallback = self._fallback_of(context.look)
-        self._away_card: Image | None = None
         self._due_pts = 0.0
         self.newest_frame: Arrived | None = None
         self.newest_alpha: Matted | None = None
 
+        fallback = fallback_image(context.look.compositing, context.info.width, context.info.height)
+        self.outputs = OutputSet(targets, fallback, context, frame_limit)
+        self.gate = OutputGate(self.outputs, context, fallback)
         self.camera = Reader(open_camera, self._deliver_frame, context)
         self.matting: Stage[Arrived, Matted | Composited] = Stage(
             matting_stage.PART,
@@ -77,10 +81,9 @@ class LivePipeline:
         self.compositing: Stage[Matted, Composited] = Stage(
             compositing_stage.PART,
             partial(CompositingWorker, context),
-            self._deliver_composite,
+            self.gate.deliver,
             context,
         )
-        self.outputs = OutputSet(targets, self._fallback, context, frame_limit)
 
     def _deliver_frame(self, frame: Arrived) -> None:
         """Pass a camera frame to matting, in the reader's thread."""
@@ -96,53 +99,10 @@ class LivePipeline:
         """Pass a frame and its alpha to compositing, in the matting thread."""
         if isinstance(result, Composited):  # a GPU has done both
             self.newest_alpha = None
-            self._deliver_composite(result)
+            self.gate.deliver(result)
         else:
             self.newest_alpha = result
             self.compositing.submit(result)
-
-    def _deliver_composite(self, composited: Composited) -> None:
-        """Pass a composited frame to the outputs, in the compositing thread."""
-        with self._changing:  # so that no frame of a look that is over comes after a change
-            look = self.context.look
-            is_current = composited.look is look or look.may_follow(composited.look)
-            if is_current and self._away_card is None:
-                self.outputs.deliver(composited.arrived)
-
-    # --- changes, from any thread ---
-
-    def change_look(self, look: Appearance) -> None:
-        """Change the look.
-
-        Raises:
-            ConfigError: the background cannot be read; nothing is changed.
-        """
-        fallback = self._fallback_of(look)
-        with self._changing:
-            before, self.context.look, self._fallback = self.context.look, look, fallback
-            if self._away_card is None:
-                self.outputs.replace_fallback(fallback, keep=look.may_follow(before))
-
-    def show_card(self, card: Image | None) -> None:
-        """Show only this image, whatever the stages deliver; None shows composited frames again.
-
-        Args:
-            card: uint8 (H, W, 3), BGR, of the output's size.
-        """
-        with self._changing:
-            self._away_card = card
-            self.outputs.replace_fallback(self._fallback if card is None else card, keep=False)
-
-    @property
-    def away(self) -> bool:
-        """Whether a card is shown."""
-        return self._away_card is not None
-
-    def _fallback_of(self, look: Appearance) -> Image:
-        info = self.context.info
-        return fallback_image(look.compositing, info.width, info.height)
-
-    # --- the life of the parts ---
 
     def start(self, *, tolerant: bool = False) -> None:
         """Open the outputs and start all threads.

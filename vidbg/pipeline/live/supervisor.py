@@ -127,7 +127,7 @@ class Supervisor:
         Raises:
             ConfigError: the background cannot be read; nothing is changed.
         """
-        self.pipeline.change_look(look)
+        self.pipeline.gate.change_look(look)
 
     def set_away(self, card: Image | None) -> None:
         """Close the camera and show only this image; None goes on. May be called from any thread.
@@ -136,7 +136,7 @@ class Supervisor:
             card: uint8 (H, W, 3), BGR, of the output's size.
         """
         with self._switching_camera:
-            self.pipeline.show_card(card)
+            self.pipeline.gate.show_card(card)
             if card is not None:
                 self.pipeline.camera.pause()
                 self.pipeline.newest_frame = self.pipeline.newest_alpha = None
@@ -155,7 +155,7 @@ class Supervisor:
         pipeline, ending = self.pipeline, self._context.ending
         try:
             pipeline.start(tolerant=self.config.tolerant)
-            if not pipeline.away:
+            if not pipeline.gate.shows_card:
                 pipeline.camera.resume()
             self._round_s = time.monotonic()
             while not (ending.is_set() or pipeline.finished):
@@ -196,7 +196,7 @@ class Supervisor:
         nobody = now - self._watched_s > UNWATCHED_S
         pipeline.outputs.idle(nobody)
         with self._switching_camera:
-            if pipeline.away or nobody:
+            if pipeline.gate.shows_card or nobody:
                 if pipeline.camera.active:
                     pipeline.camera.pause()
             elif not pipeline.camera.active:
@@ -222,7 +222,7 @@ class Supervisor:
         """Say what viewers see, and why."""
         pipeline, outputs = self.pipeline, self.pipeline.outputs
         fault = self._context.faults.present()
-        if pipeline.away:
+        if pipeline.gate.shows_card:
             return State.AWAY, fault
         if not pipeline.camera.active:
             return State.PAUSED, "nobody watches, so the camera is off"

@@ -34,7 +34,7 @@ def view_image(pipeline: LivePipeline, view: View) -> Image:
     if view == "output":
         return pipeline.outputs.fallback if shown is None else shown.frame.image
     oldest_s = time.monotonic() - FRESH_S
-    if not pipeline.away and pipeline.camera.active:
+    if not pipeline.gate.shows_card and pipeline.camera.active:
         if view == "camera":
             frame = pipeline.newest_frame
             if frame is not None and frame.at_s > oldest_s:

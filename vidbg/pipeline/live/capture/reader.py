@@ -27,7 +27,7 @@ READ_PATIENCE_S, PATIENT_INTERVALS = 3.0, 3.0
 OPEN_PATIENCE_S = 15.0
 """OpenCV waits ten seconds for a camera's first frame."""
 
-MOST_HANGING = 3
+MAX_HANGING = 3
 
 CLOSE_PATIENCE_S = 1.0
 """How long the next camera waits for the last one to close."""
@@ -54,7 +54,7 @@ class Reader:
         context: RunContext,
     ) -> None:
         self._open_source, self._deliver, self._context = open_source, deliver, context
-        self._thread = ReplaceableThread(PART, self._read_camera, MOST_HANGING)
+        self._thread = ReplaceableThread(PART, self._read_camera, MAX_HANGING)
         self._replacing = threading.Lock()
         self._deadline = Deadline()
         self._backoff = Backoff()
@@ -115,7 +115,7 @@ class Reader:
             words = f"frozen: no picture for {taken_s:.0f} s; it is opened again"
             self._context.faults.raised(PART, words)
             if not self._replace_thread():
-                logger.warning("the camera hung %d times; waiting for its driver", MOST_HANGING + 1)
+                logger.warning("the camera hung %d times; waiting for its driver", MAX_HANGING + 1)
 
     def stop(self, patience_s: float) -> None:
         self._stopping.set()

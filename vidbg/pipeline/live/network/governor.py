@@ -32,7 +32,7 @@ FITS, ROOM = 0.9, 0.75
 """Maximum expected load, as a share of the time, of a level that was seen to hold the rate lately,
 or to go down to, and of a level to go up to otherwise."""
 
-PATIENCE_S, MOST_PATIENCE_S = 6.0, 96.0
+PATIENCE_S, MAX_PATIENCE_S = 6.0, 96.0
 """How long the rate must hold before a larger step is tried, and the maximum. The time doubles
 when that step proves too demanding."""
 
@@ -253,7 +253,7 @@ class Governor:
 
     def _move(self, at: int, now: float) -> None:
         if at > self._at and now - self._raised_s < self._patience_s:  # the last step up was wrong
-            self._patience_s = min(2 * self._patience_s, MOST_PATIENCE_S)
+            self._patience_s = min(2 * self._patience_s, MAX_PATIENCE_S)
         self._at = at
         self.restart(now)
         logger.info("network: %s", self.level)

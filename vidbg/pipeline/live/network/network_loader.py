@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 CPU_DEVICES = ("cpu", "torch-cpu")
 """Devices that climb the ladder. Others start at its top."""
 
-FORGIVEN_S, MOST_FORGIVEN_S = 3.0, 300.0
+FORGIVEN_S, MAX_FORGIVEN_S = 3.0, 300.0
 """Delay before a blamed device is retried in the background, and its maximum. The delay doubles
 each time the device is blamed."""
 
@@ -90,7 +90,7 @@ class Blame:
 
     def add(self, device: str) -> None:
         count = self._counts[device] = self._counts.get(device, 0) + 1
-        wait_s = min(FORGIVEN_S * 2 ** (count - 1), MOST_FORGIVEN_S)
+        wait_s = min(FORGIVEN_S * 2 ** (count - 1), MAX_FORGIVEN_S)
         self._until_s[device] = time.monotonic() + wait_s
 
     def holds(self, device: str) -> bool:

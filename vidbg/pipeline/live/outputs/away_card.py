@@ -22,7 +22,7 @@ TOP_LEFT, BOTTOM_RIGHT = (94, 70, 52), (40, 29, 24)
 LINES = (240, 233, 228)
 """RGB of text and cup."""
 
-MOST_LINES = 4
+MAX_LINES = 4
 LARGEST, SMALLEST = 0.105, 0.042
 """Height of the letters, as a share of the card's height."""
 
@@ -129,7 +129,7 @@ def _fitted(text: str, font_name: str | None, width: int, height: int) -> tuple[
     """Break a text into lines, in the largest letters in which it fits; cut it if none is small.
 
     Returns:
-        At most MOST_LINES lines, and their font.
+        At most MAX_LINES lines, and their font.
     """
     sizes = [round(share * height) for share in np.linspace(LARGEST, SMALLEST, 8)]
     lines: list[str] = []
@@ -137,13 +137,13 @@ def _fitted(text: str, font_name: str | None, width: int, height: int) -> tuple[
         font = sized(font_name, max(8, size))
         lines = _wrapped(text, font, TEXT_WIDTH * width)
         # A long text looks better in smaller letters than in many lines
-        if len(lines) <= min(MOST_LINES, 2 + number // 3):
+        if len(lines) <= min(MAX_LINES, 2 + number // 3):
             return lines, font
-    if len(lines) > MOST_LINES:
-        last = lines[MOST_LINES - 1]
+    if len(lines) > MAX_LINES:
+        last = lines[MAX_LINES - 1]
         while last and font.getlength(f"{last}…") > TEXT_WIDTH * width:
             last = last[:-1].rstrip()
-        lines = [*lines[: MOST_LINES - 1], f"{last}…"]
+        lines = [*lines[: MAX_LINES - 1], f"{last}…"]
     return lines, font
 
 

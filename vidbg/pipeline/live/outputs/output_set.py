@@ -239,10 +239,10 @@ class OutputSet:
 
     def watched(self) -> bool | None:
         """Return True if any output has viewers, None if any cannot tell, otherwise False."""
-        told = {writer.watched() for writer in self.writers}
-        if True in told:
+        answers = {writer.watched() for writer in self.writers}
+        if True in answers:
             return True
-        return None if None in told else False
+        return None if None in answers else False
 
     def statuses(self) -> list[OutputStatus]:
         """Describe the outputs, in the order in which they were asked for."""

@@ -27,10 +27,10 @@ HOLD_S = 2.5
 The last frame is held until then: it shows no more of the room than before, and without it the
 person would flicker on a busy machine. This covers two seconds of trouble and the recovery."""
 
-MOST_INTERVAL_S = 3.0
+MAX_INTERVAL_S = 3.0
 """A longer interval between composited frames is an outage and does not count as usual."""
 
-MOST_STALL_S = 0.5
+MAX_STALL_S = 0.5
 """Maximum lateness counted for a tick: a process that was stopped or starved wrote nothing in the
 meantime, and that does not make its frame old."""
 
@@ -41,7 +41,7 @@ GRACE = 0.5
 """How long a tick waits for a late frame, as a share of the period. Without it, a frame that
 arrives just after its tick is dropped for the next one, and the previous frame is written twice."""
 
-WRITE_PATIENCE_S, MOST_HANGING = 3.0, 3
+WRITE_PATIENCE_S, MAX_HANGING = 3.0, 3
 
 PART = "output"
 
@@ -125,7 +125,7 @@ class OutputWriter:
         self._intervals_s: deque[float] = deque(maxlen=60)
         self._delivered_s: float | None = None
         self._age_s, self._aged_s = 0.0, time.monotonic()
-        self._thread = ReplaceableThread(PART, self._write_frames, MOST_HANGING)
+        self._thread = ReplaceableThread(PART, self._write_frames, MAX_HANGING)
         self._deadline = Deadline()
         self._closers = BackgroundTasks()
         self._woken, self._delivered = threading.Event(), threading.Event()
@@ -153,7 +153,7 @@ class OutputWriter:
         now = time.monotonic()
         with self._lock:
             if self._delivered_s is not None:
-                self._intervals_s.append(min(now - self._delivered_s, MOST_INTERVAL_S))
+                self._intervals_s.append(min(now - self._delivered_s, MAX_INTERVAL_S))
             self._delivered_s = now
             self._age_s, self._aged_s = 0.0, now
             self._newest, self._is_new = composited, True
@@ -210,7 +210,7 @@ class OutputWriter:
         if sink is not None:
             self._closers.start("abort", sink.abort)
         if not self._thread.replace():
-            words = f"the {self.target.part} hung {MOST_HANGING + 1} times and is given up"
+            words = f"the {self.target.part} hung {MAX_HANGING + 1} times and is given up"
             self._stopping.set()
             self._listener.ended(self, SinkError(words))
 
@@ -271,7 +271,7 @@ class OutputWriter:
         now = time.monotonic()
         with self._lock:
             newest = self._newest
-            self._age_s += min(now - self._aged_s, self._period_s + MOST_STALL_S)
+            self._age_s += min(now - self._aged_s, self._period_s + MAX_STALL_S)
             self._aged_s = now
             usual_s = median(self._intervals_s) if self._intervals_s else 0.0
             hold_s = HOLD_S + max(usual_s, self._period_s)

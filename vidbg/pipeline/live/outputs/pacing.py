@@ -67,17 +67,17 @@ class Backoff:
     frame is still held.
 
     Args:
-        first_s, most_s: the first wait and the longest.
+        first_s, max_s: the first wait and the longest.
     """
 
-    def __init__(self, first_s: float = 0.25, most_s: float = 2.0) -> None:
-        self._first_s, self._most_s = first_s, most_s
+    def __init__(self, first_s: float = 0.25, max_s: float = 2.0) -> None:
+        self._first_s, self._max_s = first_s, max_s
         self._next_s, self._failed_s = first_s, 0.0
 
     def next_s(self) -> float:
         """Return the wait after another failure, in seconds."""
         wait_s, self._failed_s = self._next_s, time.monotonic()
-        self._next_s = min(GROWTH * wait_s, self._most_s)
+        self._next_s = min(GROWTH * wait_s, self._max_s)
         return wait_s
 
     def worked(self) -> None:

@@ -24,7 +24,9 @@ BACKGROUND_RETRY_S = 5.0
 
 
 class LiveFullFrame(Closeable):
-    """Composites full frames on a matter's device; the matter handles the frames that this refuses.
+    """Composites full frames on the device of a network.
+
+    What this refuses is done in two steps: alpha there, compositing on the CPU.
 
     Args:
         height, width: of the frames.
@@ -43,17 +45,17 @@ class LiveFullFrame(Closeable):
         plain = look.compositing.plain and look.picture.plain
         return self._full_frame is not None and plain and not waits
 
-    def attach(self, matter: VideoMatting) -> None:
-        """Use a new matter's device, if its graph has been built."""
+    def attach(self, network: VideoMatting) -> None:
+        """Use a new network's device, if its graph has been built."""
         self._detach()
-        device = frame_device(matter)
+        device = frame_device(network)
         if self._given_up or device is None:
             return
-        plan = frame_plan(self._height, self._width, matter.step.pixels)
+        plan = frame_plan(self._height, self._width, network.step.pixels)
         if not device.graph_ready(plan):
             return
         try:
-            full_frame = FullFrame(device, self._height, self._width, matter.config, slots=1)
+            full_frame = FullFrame(device, self._height, self._width, network.config, slots=1)
         except BackendError as error:
             self.give_up(error)
             return
@@ -67,10 +69,10 @@ class LiveFullFrame(Closeable):
         Raises:
             BackendError: the device failed.
         """
-        behind = self._behind(frame, look)
-        if self._full_frame is None or behind is None:
+        background = self._background(frame, look)
+        if self._full_frame is None or background is None:
             return None
-        return self._full_frame.finish(self._full_frame.start(frame, behind))
+        return self._full_frame.finish(self._full_frame.start(frame, background))
 
     def reset(self) -> None:
         """Reset the temporal state, if the device still can."""
@@ -84,7 +86,7 @@ class LiveFullFrame(Closeable):
         self._given_up = True
         self._detach()
 
-    def _behind(self, frame: Frame, look: Appearance) -> Image | None:
+    def _background(self, frame: Frame, look: Appearance) -> Image | None:
         try:
             return self._compositor.of(look).background_image(frame)
         except Exception as error:
@@ -102,6 +104,6 @@ class LiveFullFrame(Closeable):
             full_frame.close()
 
     def close(self) -> None:
-        """Free the device's graph and the background. Call it before the matter is closed."""
+        """Free the device's graph and the background. Call it before the network is closed."""
         self._detach()
         self._compositor.close()

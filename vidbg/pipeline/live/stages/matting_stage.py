@@ -16,7 +16,6 @@ from vidbg.errors import VidbgError
 from vidbg.frame import Alpha, Frame
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.picture.framing import Framing, rotate
-from vidbg.pipeline.gpu.full_frame import Composite
 from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Governor, Level
@@ -68,8 +67,8 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._helpers = BackgroundTasks()
         self._missed, self._last_index = 0, -1
         self._framing = Framing()
-        self._seen: tuple[int, bool, str] = (0, False, "0")
-        self._matter: VideoMatting | None = None
+        self._scene: tuple[int, bool, str] = (0, False, "0")
+        self._network: VideoMatting | None = None
         self._applied = networks.matting_config
         self._whole = LiveFullFrame(context.info.height, context.info.width)
         self._failures = 0
@@ -87,12 +86,12 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if look.shows_room:
             return
         try:
-            matter = self._require_matter()
+            network = self._require_network()
             if not self._whole.takes(look):
                 info = self._context.info
                 black = np.zeros((info.height, info.width, 3), np.uint8)
-                self._timed("network", lambda: matter(black, 0.0))
-                matter.reset()
+                self._timed("network", lambda: network(black, 0.0))
+                network.reset()
             self._context.network_ran.set()
         except Exception as error:
             if not self._context.network_ran.is_set() and isinstance(error, VidbgError):
@@ -109,7 +108,11 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if look.shows_room:
             return Matted(frame, np.ones(frame.image.shape[:2], np.float32), look, arrived.at_s)
         try:
-            self._forget_other_scenes(arrived.session, look)
+            scene = arrived.session, look.mirror, look.picture.rotate
+            if scene != self._scene:  # the alpha of the last scene would show the room of this one
+                self._scene = scene
+                self._framing.reset()
+                self._reset()
             return self._matted(frame, look, arrived.at_s)
         except Exception as error:
             self._handle_failure(error)
@@ -124,41 +127,43 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             image = np.asarray(cv2.flip(image, 1), np.uint8)
         return self._framing(replace(frame, image=image), look.picture)
 
-    def _forget_other_scenes(self, session: int, look: Appearance) -> None:
-        """Reset the temporal state for another camera: the old alpha would show the new room."""
-        before, self._seen = self._seen, (session, look.mirror, look.picture.rotate)
-        if before != self._seen:
-            self._framing.reset()
-            self._whole.reset()
-            if self._matter is not None:
-                self._matter.reset()
+    def _reset(self) -> None:
+        """Reset the temporal state of alpha."""
+        self._whole.reset()
+        if self._network is not None:
+            self._network.reset()
 
     def _matted(self, frame: Frame, look: Appearance, at_s: float) -> Matted | Composited | None:
         """Process a frame; return None if the whole image is classified as a person."""
-        matter = self._require_matter()
-        composite = self._composite(frame, look)
-        if composite is not None:
-            done = Composited(Arrived(replace(frame, image=composite.image), at_s), look)
-            return done if self._believed(composite.person_share) else None
-        alpha = self._alpha(matter, frame)
+        network = self._require_network()
+        if self._whole.takes(look) and not self._context.shows_alpha:
+            with self._context.clock.stage("device"):
+                composite = self._timed("device", lambda: self._whole.composite(frame, look))
+            if composite is not None:  # else its background failed, and the two steps tell of it
+                done = Composited(Arrived(replace(frame, image=composite.image), at_s), look)
+                return done if self._believed(composite.person_share) else None
+        alpha = self._alpha(network, frame)
         self._framing.follow(alpha, look.picture)
         share = float(alpha[::8, ::8].mean())
         return Matted(frame, alpha, look, at_s) if self._believed(share) else None
 
-    def _composite(self, frame: Frame, look: Appearance) -> Composite | None:
-        if not self._whole.takes(look) or self._context.shows_alpha:
-            return None
-        with self._context.clock.stage("device"):
-            return self._timed("device", lambda: self._whole.composite(frame, look))
-
-    def _alpha(self, matter: VideoMatting, frame: Frame) -> Alpha:
-        self._take_level(matter)
+    def _alpha(self, network: VideoMatting, frame: Frame) -> Alpha:
+        """Compute alpha at the level that the governor chose, and tell it how long that took."""
+        level, self._next_level = self._next_level, None
+        if level is not None:
+            network.use(level.step)
+            self._level = level
         start = time.monotonic()
         carries = frame.index % self._level.every > 0
-        work, reused = matter.carry if carries else matter, matter.reused
+        work, reused = network.carry if carries else network, network.reused
         alpha = self._timed("network", lambda: work(frame.image, frame.pts))
-        worked = not carries and matter.reused == reused
-        self._govern(matter, time.monotonic() - start, worked)
+        worked = not carries and network.reused == reused
+        now = time.monotonic()
+        if self._governor.frame(now - start, self._missed, now, worked=worked):
+            self._wanted = self._governor.level
+        if self._wanted is not None and not self._helpers.busy:
+            wanted, self._wanted = self._wanted, None
+            self._helpers.start("compile", lambda: self._prepare(network, wanted))
         return alpha
 
     def _believed(self, person_share: float) -> bool:
@@ -171,32 +176,17 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._context.faults.cleared(PART)
         return True
 
-    def _govern(self, matter: VideoMatting, busy_s: float, worked: bool) -> None:
-        """Report a frame to the governor and prepare the level it chooses."""
-        now = time.monotonic()
-        if self._governor.frame(busy_s, self._missed, now, worked=worked):
-            self._wanted = self._governor.level
-        if self._wanted is not None and not self._helpers.busy:
-            level, self._wanted = self._wanted, None
-            self._helpers.start("compile", lambda: self._prepare(matter, level))
-
-    def _prepare(self, matter: VideoMatting, level: Level) -> None:
+    def _prepare(self, network: VideoMatting, level: Level) -> None:
         """Compile for a level in the background, then schedule the switch to it."""
         info = self._context.info
         try:
-            matter.prepare(info.height, info.width, level.step)
+            network.prepare(info.height, info.width, level.step)
         except VidbgError as error:
-            if matter is self._matter and not self._helpers.ending.is_set():
+            if network is self._network and not self._helpers.ending.is_set():
                 logger.warning("the network stays as it is: %s", error)
             return
-        if matter is self._matter:
+        if network is self._network:
             self._next_level = level
-
-    def _take_level(self, matter: VideoMatting) -> None:
-        level, self._next_level = self._next_level, None
-        if level is not None:
-            matter.use(level.step)
-            self._level = level
 
     def _timed(self, what: str, work: Callable[[], Made]) -> Made:
         """Run a call that may hang, allowing more time on the first call."""
@@ -207,53 +197,55 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._allowed_s[what] = max(stage.PATIENCE_S, stage.SLOWNESS * taken_s)
         return made
 
-    def _require_matter(self) -> VideoMatting:
-        if self._matter is not None and self._networks.better():
+    def _require_network(self) -> VideoMatting:
+        if self._network is not None and self._networks.better():
             self._drop()
-        if self._matter is None:
+        if self._network is None:
             with self._deadline.over(LOAD_PATIENCE_S):
-                self._matter = self._networks.load()
+                self._network = self._networks.load()
             with self._deadline.over(stage.FIRST_PATIENCE_S):
-                self._whole.attach(self._matter)
-            self._matter.clock = self._context.clock
+                self._whole.attach(self._network)
+            self._network.clock = self._context.clock
             self._applied = self._networks.matting_config
             self._level = self._governor.reset(
-                self._matter.step, time.monotonic(), self._networks.levels, self._networks.cpu_limit
+                self._network.step,
+                time.monotonic(),
+                self._networks.levels,
+                self._networks.cpu_limit,
             )
             self._next_level = self._wanted = None
             self._allowed_s.clear()
         if self._applied is not self._networks.matting_config:
             self._applied = self._networks.matting_config
-            self._matter.adjust(self._applied)
+            self._network.adjust(self._applied)
             with self._deadline.over(stage.FIRST_PATIENCE_S):
-                self._whole.attach(self._matter)
-        return self._matter
+                self._whole.attach(self._network)
+        return self._network
 
     def _handle_failure(self, error: Exception) -> None:
         """Handle a failure: reset after the first, reload the network after the second in a row."""
         self._context.faults.raised(PART, error)
         self._governor.restart(time.monotonic())
         self._failures += 1
-        if self._matter is not None and self._failures == 1:
-            self._matter.reset()
-            self._whole.reset()
+        if self._network is not None and self._failures == 1:
+            self._reset()
             return
         if self._whole.takes(self._context.look):
             self._whole.give_up(error)
             self._failures = 0
             return
-        if self._matter is not None:
+        if self._network is not None:
             self._drop()
             self._networks.blame()
             self._failures = 0
         self._retry_s = time.monotonic() + self._backoff.next_s()
 
     def _drop(self) -> None:
-        """Close the matter. The next frame loads another."""
+        """Close the network. The next frame loads another."""
         self._whole.close()
-        if self._matter is not None:
-            matter, self._matter = self._matter, None
-            matter.close()
+        if self._network is not None:
+            network, self._network = self._network, None
+            network.close()
 
     def close(self) -> None:
         self._drop()

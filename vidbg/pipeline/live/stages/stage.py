@@ -22,7 +22,7 @@ SLOWNESS = 20
 FIRST_PATIENCE_S = 30.0
 """The first call compiles the network for its size, or reads a background."""
 
-MOST_HANGING = 2
+MAX_HANGING = 2
 
 
 class StageWorker(ABC, Generic[In, Out]):
@@ -69,7 +69,7 @@ class Stage(Generic[In, Out]):
         self._context, self._on_hang = context, on_hang
         self._inbox: Mailbox[In] = Mailbox(1, newest=True)
         self._deadline = Deadline()
-        self._thread = ReplaceableThread(part, self._process_items, MOST_HANGING)
+        self._thread = ReplaceableThread(part, self._process_items, MAX_HANGING)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._idle = threading.Event()
@@ -108,7 +108,7 @@ class Stage(Generic[In, Out]):
             replaced = self._thread.replace()
         if not replaced:
             self._context.fail(
-                VidbgError(f"the {self._part} hung {MOST_HANGING + 1} times: giving up")
+                VidbgError(f"the {self._part} hung {MAX_HANGING + 1} times: giving up")
             )
 
     def stop(self, patience_s: float) -> None:

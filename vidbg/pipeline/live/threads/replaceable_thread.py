@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
-MOST_STEP_S = 0.5
+MAX_STEP_S = 0.5
 """Two polls of a deadline are never further apart than this unless the process stands still."""
 
 
@@ -23,11 +23,11 @@ class ReplaceableThread:
     Args:
         name: of the threads.
         work: called with the number of its turn.
-        most_left: maximum number of hanging threads, above which no other is started.
+        max_left: maximum number of hanging threads, above which no other is started.
     """
 
-    def __init__(self, name: str, work: Callable[[int], None], most_left: int) -> None:
-        self._name, self._work, self._most_left = name, work, most_left
+    def __init__(self, name: str, work: Callable[[int], None], max_left: int) -> None:
+        self._name, self._work, self._max_left = name, work, max_left
         self._turn = 0
         self._thread: threading.Thread | None = None
         self._left: list[threading.Thread] = []
@@ -53,7 +53,7 @@ class ReplaceableThread:
     def revive(self) -> bool:
         """Start a thread if there is none and few enough hang; return whether one exists."""
         self._left = [thread for thread in self._left if thread.is_alive()]
-        if self._thread is None and len(self._left) <= self._most_left:
+        if self._thread is None and len(self._left) <= self._max_left:
             self.start()
         return self._thread is not None
 
@@ -73,7 +73,7 @@ class ReplaceableThread:
 class Deadline:
     """Measures how long a call that may hang has been running.
 
-    Time counts only while `overdue_s` is polled, and at most MOST_STEP_S between two polls: while
+    Time counts only while `overdue_s` is polled, and at most MAX_STEP_S between two polls: while
     the whole process stands still (stopped, frozen, starved, a sleeping laptop), no call in it can
     make progress and none is at fault.
     """
@@ -81,8 +81,8 @@ class Deadline:
     def __init__(self) -> None:
         self._since: float | None = None
         self._allowed_s = 0.0
-        self._seen: float | None = None
-        self._looked_s = self._taken_s = 0.0
+        self._call_s: float | None = None
+        self._polled_s = self._taken_s = 0.0
 
     @contextmanager
     def over(self, allowed_s: float) -> Iterator[None]:
@@ -99,12 +99,12 @@ class Deadline:
         Call this a few times a second, from one thread.
         """
         since, now = self._since, time.monotonic()
-        if since != self._seen:
-            self._seen, self._looked_s, self._taken_s = since, now, 0.0
+        if since != self._call_s:
+            self._call_s, self._polled_s, self._taken_s = since, now, 0.0
             if since is not None:
-                self._taken_s = min(now - since, MOST_STEP_S)
+                self._taken_s = min(now - since, MAX_STEP_S)
         if since is None:
             return None
-        self._taken_s += min(now - self._looked_s, MOST_STEP_S)
-        self._looked_s = now
+        self._taken_s += min(now - self._polled_s, MAX_STEP_S)
+        self._polled_s = now
         return self._taken_s if self._taken_s > self._allowed_s else None

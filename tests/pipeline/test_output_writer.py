@@ -1,4 +1,4 @@
-"""The pump: which picture goes out when frames come late, and what a slow reader of a pipe gets."""
+"""OutputWriter: what goes out when frames come late, and what a slow reader of a pipe gets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vidbg.compositing.backgrounds import ColourSpec
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.pipeline.live.appearance import Appearance, Arrived
 from vidbg.pipeline.live.context import RunContext
-from vidbg.pipeline.live.outputs import output_writer as pump
+from vidbg.pipeline.live.outputs import output_writer
 from vidbg.pipeline.live.outputs.output_set import OutputSet
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget, OutputWriter
 from vidbg.pipeline.live.stages import stage
@@ -80,7 +80,7 @@ class Values(MemorySink):
 def test_the_last_frame_is_held_and_then_the_safe_picture_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pump, "HOLD_S", 0.5)
+    monkeypatch.setattr(output_writer, "HOLD_S", 0.5)
     sink = Values()
     with running(sink) as writer:
         writer.deliver(arrived(7))
@@ -121,7 +121,7 @@ def test_at_a_low_rate_a_frame_is_held_until_the_next_is_due(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As with --fps 1, five times as fast: whatever the phase between camera and output."""
-    monkeypatch.setattr(pump, "HOLD_S", 0.02)
+    monkeypatch.setattr(output_writer, "HOLD_S", 0.02)
     for phase in (0.02, 0.1, 0.18):
         sink = Values()
         with running(sink, period_s=0.2) as writer:
@@ -134,7 +134,7 @@ def test_at_a_low_rate_a_frame_is_held_until_the_next_is_due(
 
 
 def test_a_stopped_process_finds_its_frame_no_older(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pump, "HOLD_S", 1.0)
+    monkeypatch.setattr(output_writer, "HOLD_S", 1.0)
     writer = make_writer(MemorySink(), 1 / 30)
     writer.deliver(arrived(7))
     assert writer._choose_frame()[0].live
@@ -167,7 +167,7 @@ class SlowPipe:
 
 
 def played(pipe: SlowPipe, sink: RawPipeSink, seconds: float, period_s: float) -> list[int]:
-    """What the reader gets while frames go out at each tick that is not over: the pump's way."""
+    """What the reader gets while frames go out at each tick that is not over: the writer's way."""
     pipe.period_s = period_s
     before, end = len(pipe.frames), pipe.now + seconds
     while pipe.now < end:
