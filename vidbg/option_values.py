@@ -59,6 +59,8 @@ def from_json(option: Option[Any], value: Any) -> Any:
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise wrong
         value = list(dict.fromkeys(texts))
+    elif type(value) is int and "".join(option.choices).isdigit():  # such as rotate = 90
+        value = str(value)
     elif not isinstance(value, str):
         raise wrong
     elif kind is Path:

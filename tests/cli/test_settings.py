@@ -242,3 +242,15 @@ def test_several_outputs(vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(vidbg)["output"].startswith('output = ["OBS Virtual Camera", "web:8091"]')
     write("output = 7\n")
     assert "it must be a text, or a list of texts" in vidbg("config", "show")[2]
+
+
+def test_a_choice_made_of_digits_may_be_a_number(vidbg: Vidbg) -> None:
+    write("rotate = 90\n")
+    assert shown(vidbg)["rotate"].startswith('rotate = "90"')
+    write("rotate = 45\n")
+    code, _, err = vidbg("config", "show")
+    assert code == 2
+    assert "unknown rotate '45'; " in err
+    assert "choose from 0, 90, 180, 270" in err
+    write("rotate = true\n")
+    assert "it must be" in vidbg("config", "show")[2]

@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidbg.frame import Alpha
-from vidbg.picture.auto_frame import FOLLOW_HZ, HEADROOM, HOLD_S, MAX_PULL, MAX_ZOOM, AutoFrame
-from vidbg.picture.view import FULL_VIEW, View
+from vidbg.picture.auto_frame import FOLLOW_RATE, HEADROOM, HOLD_S, MAX_PULL, MAX_ZOOM, AutoFrame
+from vidbg.picture.crop import FULL_CROP, Crop
 
 HEIGHT, WIDTH = 180, 320
-SPEED = FOLLOW_HZ * MAX_PULL / 2
+SPEED = FOLLOW_RATE * MAX_PULL / 2
 """Maximum speed of each spring: shares of the frame per second, and e-foldings of the size."""
 
 Person = tuple[float, float, float] | None
 """Centre of the head in shares of the frame's height (x, y), and the head's height; or nobody."""
 
 
-def drawn(person: Person, view: View) -> Alpha:
+def drawn(person: Person, view: Crop) -> Alpha:
     """A head on a body with shoulders, as far as a view shows them."""
     if person is None:
         return np.zeros((HEIGHT, WIDTH), np.float32)
@@ -36,17 +36,17 @@ def drawn(person: Person, view: View) -> Alpha:
     return (skull | body | neck).astype(np.float32)
 
 
-def views(people: Iterable[Person], interval_s: float = 1 / 30) -> list[View]:
+def views(people: Iterable[Person], interval_s: float = 1 / 30) -> list[Crop]:
     """The view of each frame; each frame's alpha is what that view shows."""
     framing, shown = AutoFrame(), []
     for number, person in enumerate(people):
-        view = framing.view(number * interval_s)
+        view = framing.crop(number * interval_s)
         framing.follow(drawn(person, view), view)
         shown.append(view)
     return shown
 
 
-def top_and_middle(person: tuple[float, float, float], view: View) -> tuple[float, float]:
+def top_and_middle(person: tuple[float, float, float], view: Crop) -> tuple[float, float]:
     """Where in the view the head begins, and where its middle is across."""
     x, y, head = person
     top = (y - head / 2 - view.y) / view.size + 0.5
@@ -80,7 +80,7 @@ def test_two_people_are_both_shown() -> None:
     pair = [(0.3, 0.5, 0.12), (1.4, 0.5, 0.12)]
     framing = AutoFrame()
     for number in range(300):
-        view = framing.view(number / 30)
+        view = framing.crop(number / 30)
         framing.follow(np.maximum(*(drawn(person, view) for person in pair)), view)
     for person in pair:
         assert 0.05 < top_and_middle(person, view)[1] < 0.95
@@ -129,7 +129,7 @@ def test_it_does_not_overshoot() -> None:
 
 
 def test_dropped_frames_do_not_matter() -> None:
-    def walk(interval_s: float) -> Callable[[float], View]:
+    def walk(interval_s: float) -> Callable[[float], Crop]:
         times = np.arange(0, 6, interval_s)
         people = [(0.4 + 0.2 * min(float(t), 4.0), 0.5, 0.12) for t in times]
         shown = views(people, interval_s)
@@ -150,19 +150,19 @@ def test_a_lost_person_is_waited_for_then_the_view_opens_slowly() -> None:
     sizes = [view.size for view in shown[round((lost_s + HOLD_S) * 30) :]]
     assert all(after >= before for before, after in pairwise(sizes))
     assert sizes[30] < 0.7
-    assert shown[-1] == FULL_VIEW
+    assert shown[-1] == FULL_CROP
 
 
 def test_after_a_long_gap_it_goes_on_from_where_it_was() -> None:
     framing, person = AutoFrame(), (0.5, 0.5, 0.12)
     for number in range(200):
-        view = framing.view(number / 30)
+        view = framing.crop(number / 30)
         framing.follow(drawn(person, view), view)
-    assert framing.view(500.0) == pytest.approx(view, abs=0.06)
-    assert framing.view(3.0) == pytest.approx(view, abs=0.06)  # a step back
+    assert framing.crop(500.0) == pytest.approx(view, abs=0.06)
+    assert framing.crop(3.0) == pytest.approx(view, abs=0.06)  # a step back
 
 
 def test_it_begins_with_the_view_that_was_shown() -> None:
     framing = AutoFrame()
-    framing.reset(View(0.4, 0.5, 0.5))
-    assert framing.view(0.0) == pytest.approx((0.4, 0.5, 0.5))
+    framing.reset(Crop(0.4, 0.5, 0.5))
+    assert framing.crop(0.0) == pytest.approx((0.4, 0.5, 0.5))

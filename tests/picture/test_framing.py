@@ -21,9 +21,9 @@ from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.picture.framing import Framing, crop, manual_view, rotate
+from vidbg.picture.crop import Crop
+from vidbg.picture.framing import Framing, cropped, manual_crop, rotate
 from vidbg.picture.picture_config import PictureConfig
-from vidbg.picture.view import View
 from vidbg.pipeline.files.file_outputs import OutputConfig
 from vidbg.pipeline.frame_processor import CpuCompositing
 from vidbg.sources import open_frames
@@ -59,14 +59,14 @@ def test_zoom_and_pan_show_a_part(pan_x: float, left: int, pan_y: float, top: in
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 160), st.floats(1, 4), st.floats(-1, 1), st.floats(-1, 1))
 def test_any_part_of_any_frame(height: int, width: int, zoom: float, x: float, y: float) -> None:
-    view = manual_view(PictureConfig(zoom=zoom, pan_x=x, pan_y=y))
+    view = manual_crop(PictureConfig(zoom=zoom, pan_x=x, pan_y=y))
     assert view.inside() == pytest.approx(view)
     plain = np.full((height, width, 3), 7, np.uint8)
-    assert (crop(plain, view) == 7).all()
+    assert (cropped(plain, view) == 7).all()
     alpha = np.random.default_rng(0).random((height, width)).astype(np.float32)
-    cropped = crop(alpha, view)
-    assert cropped.shape == alpha.shape
-    assert 0 <= cropped.min() <= cropped.max() <= 1
+    part = cropped(alpha, view)
+    assert part.shape == alpha.shape
+    assert 0 <= part.min() <= part.max() <= 1
 
 
 def test_a_part_may_begin_between_pixels() -> None:
@@ -74,7 +74,7 @@ def test_a_part_may_begin_between_pixels() -> None:
     columns, rows = np.meshgrid(np.arange(640), np.arange(360))
     slanted = 255 / (1 + np.exp((columns - 320 - 0.37 * rows) / 3))
     edge = np.repeat(slanted[..., None], 3, axis=2).round().astype(np.uint8)
-    places = [640 / 255 * crop(edge, View(0.5 + n / 6400, 0.5, 0.5)).mean() for n in range(40)]
+    places = [640 / 255 * cropped(edge, Crop(0.5 + n / 6400, 0.5, 0.5)).mean() for n in range(40)]
     steps = -np.diff(places)  # twice a tenth of a pixel
     np.testing.assert_allclose(steps, 0.2, atol=0.05)
 

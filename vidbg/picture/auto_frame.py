@@ -1,4 +1,4 @@
-"""Automatic framing: a view that follows the head and shoulders of the people in the frame."""
+"""Automatic framing: a crop that follows the head and shoulders of the people in the frame."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidbg.frame import Alpha
-from vidbg.picture.view import FULL_VIEW, View
+from vidbg.picture.crop import FULL_CROP, Crop
 
 MAX_ZOOM = 2.0
 """More leaves less than 360 of 720 lines."""
 
 HEADROOM, MARGIN, SIDES = 0.12, 0.1, 0.8
-"""Shares of the view: above the head, below the shoulders, and the width that people may fill."""
+"""Shares of the crop: above the head, below the shoulders, and the width that people may fill."""
 
 MIN_PERSON = 0.01
-"""Share of the view below which there is nobody."""
+"""Share of the crop below which there is nobody."""
 
 HEAD_SHARE = 0.003
 """Of the people's area: what lies above the top of the head, such as a lock of hair or a speck."""
@@ -25,37 +25,37 @@ HEAD_SHARE = 0.003
 BUST = 0.4, 0.7
 """Head and shoulders end, gradually, where they fill between these shares of a square below the top
 of the head: for a standing person at about 1.4 times the width of the shoulders. A sharp end would
-let the view flip between two sizes."""
+let the crop flip between two sizes."""
 
 LINES = 90
-"""The people are measured on at least so many lines of the view."""
+"""The people are measured on at least so many lines of the crop."""
 
 LOOSE = 0.07
-"""Dead zone: the view stays while the person is off by less, as a share of the view's size."""
+"""Dead zone: the crop stays while the person is off by less, as a share of the crop's size."""
 
 SIZE_WEIGHT = 0.5
 """Of a difference in size, compared with one in place: its edges move by half of it."""
 
 CLOSE = 0.02
-"""While the view follows, its goal changes only where the person is off by more; it stops when it
+"""While the crop follows, its goal changes only where the person is off by more; it stops when it
 is nearer to the goal."""
 
-FOLLOW_HZ, OPEN_HZ = 2.5, 0.8
-"""Angular frequencies of the critically damped springs, in radians per second: the view settles in
+FOLLOW_RATE, OPEN_RATE = 2.5, 0.8
+"""Angular frequencies of the critically damped springs, in radians per second: the crop settles in
 about 2 s while it follows, and in about 6 s while it opens."""
 
 MAX_PULL = 0.3
 """The springs are pulled by at most this distance, as a share of the frame: the speed is bounded by
-FOLLOW_HZ * MAX_PULL / 2 per second."""
+FOLLOW_RATE * MAX_PULL / 2 per second."""
 
 HOLD_S = 2.0
-"""How long the view stays after the person was lost, before it opens."""
+"""How long the crop stays after the person was lost, before it opens."""
 
 MAX_STEP_S = 0.25
-"""A longer gap between frames moves the view no further: nobody saw the time between."""
+"""A longer gap between frames moves the crop no further: nobody saw what was between."""
 
 AT_REST = 2e-4
-"""Distance and speed, as shares of the frame, at which a view that moves comes to rest."""
+"""Distance and speed, as shares of the frame, at which a crop that moves comes to rest."""
 
 
 @dataclass(slots=True)
@@ -65,19 +65,19 @@ class _Spring:
     value: float
     speed: float = 0.0
 
-    def move(self, target: float, hertz: float, seconds: float) -> None:
+    def move(self, target: float, rate: float, seconds: float) -> None:
         pull = min(max(self.value - target, -MAX_PULL), MAX_PULL)
         if abs(pull) < AT_REST and abs(self.speed) < AT_REST:
             self.value, self.speed = target, 0.0
             return
-        decay = math.exp(-hertz * seconds)
-        impulse = self.speed + hertz * pull
+        decay = math.exp(-rate * seconds)
+        impulse = self.speed + rate * pull
         self.value += (pull + impulse * seconds) * decay - pull
-        self.speed = (self.speed - hertz * impulse * seconds) * decay
+        self.speed = (self.speed - rate * impulse * seconds) * decay
 
 
 class AutoFrame:
-    """The view of one stream.
+    """The crop of one stream.
 
     It stays while the people move within a dead zone, follows them smoothly beyond that, holds
     still when they are lost, and then slowly opens.
@@ -86,43 +86,43 @@ class AutoFrame:
     def __init__(self) -> None:
         self.reset()
 
-    def reset(self, view: View = FULL_VIEW) -> None:
-        """Forget the people, and begin with a view."""
-        self._springs = [_Spring(view.x), _Spring(view.y), _Spring(math.log(view.size))]
-        self._target = view
+    def reset(self, crop: Crop = FULL_CROP) -> None:
+        """Forget the people, and begin with a crop."""
+        self._springs = [_Spring(crop.x), _Spring(crop.y), _Spring(math.log(crop.size))]
+        self._target = crop
         self._following = False
         self._pts: float | None = None
         self._seen_s: float | None = None
 
-    def view(self, pts: float) -> View:
-        """Return the view of the next frame, by its time in seconds."""
+    def crop(self, pts: float) -> Crop:
+        """Return the crop of the next frame, by its time in seconds."""
         elapsed_s = 0.0 if self._pts is None else pts - self._pts
         self._pts = pts
         elapsed_s = min(max(elapsed_s, 0.0), MAX_STEP_S)
         opens = self._seen_s is None or not 0 <= pts - self._seen_s <= HOLD_S
-        target = FULL_VIEW if opens else self._target
-        hertz = OPEN_HZ if opens else FOLLOW_HZ
+        target = FULL_CROP if opens else self._target
+        rate = OPEN_RATE if opens else FOLLOW_RATE
         goals = (target.x, target.y, math.log(target.size))
         for spring, goal in zip(self._springs, goals, strict=True):
-            spring.move(goal, hertz, elapsed_s)
+            spring.move(goal, rate, elapsed_s)
         if opens:
             self._target, self._following = self._current(), True
         return self._current()
 
-    def _current(self) -> View:
+    def _current(self) -> Crop:
         x, y, size = (spring.value for spring in self._springs)
-        return View(x, y, math.exp(size)).inside()
+        return Crop(x, y, math.exp(size)).inside()
 
-    def follow(self, alpha: Alpha, shown: View) -> None:
+    def follow(self, alpha: Alpha, shown: Crop) -> None:
         """Take the alpha of the last frame.
 
         Args:
             alpha: float32 (H, W) in [0, 1], of the part of the frame that was shown.
             shown: that part.
         """
-        wanted = wanted_view(alpha, shown)
+        wanted = wanted_crop(alpha, shown)
         if wanted is None:
-            if self._following:  # the view comes to rest where it is
+            if self._following:  # the crop comes to rest where it is
                 self._target, self._following = self._current(), False
             return
         self._seen_s = self._pts
@@ -135,8 +135,8 @@ class AutoFrame:
             self._following, self._target = True, wanted
 
 
-def distance(one: View, other: View) -> float:
-    """Return how far two views are apart, as a share of the smaller one's size."""
+def distance(one: Crop, other: Crop) -> float:
+    """Return how far two crops are apart, as a share of the smaller one's size."""
     size = min(one.size, other.size)
     return max(
         abs(one.x - other.x) / size,
@@ -145,14 +145,14 @@ def distance(one: View, other: View) -> float:
     )
 
 
-def wanted_view(alpha: Alpha, shown: View) -> View | None:
-    """Compute the view that frames the head and shoulders well.
+def wanted_crop(alpha: Alpha, shown: Crop) -> Crop | None:
+    """Compute the crop that frames the head and shoulders well.
 
     Args:
         alpha: float32 (H, W) in [0, 1], of the part of the frame that was shown.
         shown: that part.
     Returns:
-        The view in the frame; None if nobody is there.
+        The crop in the frame; None if nobody is there.
     """
     stride = max(1, alpha.shape[0] // LINES)
     people = alpha[::stride, ::stride]
@@ -170,7 +170,7 @@ def wanted_view(alpha: Alpha, shown: View) -> View | None:
     filled = np.interp(top + depths, np.arange(height + 1), below) - HEAD_SHARE * below[-1]
     filled += lines[-1] * np.maximum(top + depths - height, 0)
     low, high = BUST
-    bust = float(np.clip((filled / depths**2 - low) / (high - low), 0, 1).sum())
+    bust = max(1.0, float(np.clip((filled / depths**2 - low) / (high - low), 0, 1).sum()))
     bottom = min(top + bust, (0.5 + (1 - shown.y) / shown.size) * height)
 
     columns = np.cumsum(people[int(top) : math.ceil(top + bust)].sum(axis=0))
@@ -187,4 +187,4 @@ def wanted_view(alpha: Alpha, shown: View) -> View | None:
         size = (1 - head) / (1 - HEADROOM)
     size = max(size, (right - left) / SIDES, 1 / MAX_ZOOM)
     x = (left + right) / 4 + (shown.x + (float(middle) - 0.5) * shown.size) / 2
-    return View(x, head + (0.5 - HEADROOM) * size, size).inside()
+    return Crop(x, head + (0.5 - HEADROOM) * size, size).inside()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Frame
 from vidbg.picture.auto_frame import AutoFrame
+from vidbg.picture.crop import FULL_CROP, Crop
 from vidbg.picture.picture_config import PictureConfig
-from vidbg.picture.view import FULL_VIEW, View
 
 Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
 """An image, or an alpha."""
@@ -48,7 +48,7 @@ class Framing:
 
     def __init__(self) -> None:
         self._auto = AutoFrame()
-        self._view = FULL_VIEW
+        self._crop = FULL_CROP
 
     def reset(self) -> None:
         """Forget the person: call this before an unrelated frame."""
@@ -57,32 +57,32 @@ class Framing:
     def __call__(self, frame: Frame, config: PictureConfig) -> Frame:
         """Return the part of the next frame that is shown, at the frame's size."""
         if config.auto_frame:
-            self._view = self._auto.view(frame.pts)
+            self._crop = self._auto.crop(frame.pts)
         else:
-            self._view = manual_view(config)
-            self._auto.reset(self._view)
-        if self._view == FULL_VIEW:
+            self._crop = manual_crop(config)
+            self._auto.reset(self._crop)
+        if self._crop == FULL_CROP:
             return frame
-        alpha = None if frame.alpha is None else crop(frame.alpha, self._view)
-        return replace(frame, image=crop(frame.image, self._view), alpha=alpha)
+        alpha = None if frame.alpha is None else cropped(frame.alpha, self._crop)
+        return replace(frame, image=cropped(frame.image, self._crop), alpha=alpha)
 
     def follow(self, alpha: Alpha, config: PictureConfig) -> None:
         """Take the alpha, float32 (H, W), of the frame that was cropped last."""
         if config.auto_frame:
-            self._auto.follow(alpha, self._view)
+            self._auto.follow(alpha, self._crop)
 
 
-def manual_view(config: PictureConfig) -> View:
-    """Return the view of a zoom and a pan that the user chose."""
+def manual_crop(config: PictureConfig) -> Crop:
+    """Return the crop of a zoom and a pan that the user chose."""
     size = 1 / config.zoom
     slack = (1 - size) / 2
-    return View(0.5 + slack * config.pan_x, 0.5 + slack * config.pan_y, size)
+    return Crop(0.5 + slack * config.pan_x, 0.5 + slack * config.pan_y, size)
 
 
-def crop(pixels: Pixels, view: View) -> Pixels:
-    """Enlarge the part of an image that a view shows to the image's size.
+def cropped(pixels: Pixels, crop: Crop) -> Pixels:
+    """Enlarge the part of an image that a crop shows to the image's size.
 
-    The part begins at a fraction of a pixel, so that a view moves evenly; its height and width are
+    The part begins at a fraction of a pixel, so that a crop moves evenly; its height and width are
     whole pixels. `cv2.warpAffine` does both in three times the time: at 1280x720 on one core of an
     AMD EPYC 2.9 ms, compared with 0.7 at whole pixels and 1.0 between them.
 
@@ -92,9 +92,9 @@ def crop(pixels: Pixels, view: View) -> Pixels:
         The same shape and type; a new array.
     """
     height, width = pixels.shape[:2]
-    rows, columns = max(1, round(height * view.size)), max(1, round(width * view.size))
-    top = min(max(view.y * height - rows / 2, 0), height - rows)
-    left = min(max(view.x * width - columns / 2, 0), width - columns)
+    rows, columns = max(1, round(height * crop.size)), max(1, round(width * crop.size))
+    top = min(max(crop.y * height - rows / 2, 0), height - rows)
+    left = min(max(crop.x * width - columns / 2, 0), width - columns)
     first_row, first_column = math.floor(top), math.floor(left)
     part = pixels[first_row : first_row + rows + 1, first_column : first_column + columns + 1]
     part = _shifted(part, left - first_column, axis=1)[:, :columns]

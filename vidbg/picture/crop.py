@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class View(NamedTuple):
+class Crop(NamedTuple):
     """A part of a frame, of the frame's shape.
 
     Attributes:
@@ -17,12 +17,12 @@ class View(NamedTuple):
     y: float
     size: float
 
-    def inside(self) -> View:
-        """Return the nearest view that lies wholly in the frame."""
+    def inside(self) -> Crop:
+        """Return the nearest crop that lies wholly in the frame."""
         size = min(self.size, 1.0)
         low, high = size / 2, 1 - size / 2
-        return View(min(max(self.x, low), high), min(max(self.y, low), high), size)
+        return Crop(min(max(self.x, low), high), min(max(self.y, low), high), size)
 
 
-FULL_VIEW = View(0.5, 0.5, 1.0)
+FULL_CROP = Crop(0.5, 0.5, 1.0)
 """All of the frame."""
