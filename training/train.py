@@ -24,9 +24,8 @@ from torch.utils.data import DataLoader
 
 from training.command_line import run as run_command
 from training.data.batches import SIZES, Batches
-from training.data.mask_edges import MAX_SHIFT, UNIT_PIXELS
-from training.data.picture_sets import (
-    PictureSet,
+from training.data.image_sets import (
+    ImageSet,
     find_sets,
     find_unlabelled,
     keep_decoded,
@@ -34,6 +33,7 @@ from training.data.picture_sets import (
     split_by_names,
     split_set,
 )
+from training.data.mask_edges import MAX_SHIFT, UNIT_PIXELS
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set
 from training.losses.matting_loss import WEIGHTS
@@ -46,7 +46,7 @@ from vidbg.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 
-def run(trainer: Trainer, maker: SceneMaker, validation: list[PictureSet], workers: int) -> None:
+def run(trainer: Trainer, maker: SceneMaker, validation: list[ImageSet], workers: int) -> None:
     """Train until the schedule ends, patience runs out, or the process is told to stop."""
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -105,7 +105,7 @@ def _init_worker(_: int) -> None:
 
 def load_data(
     data: Path, validation: Path | None, fraction: float, lists: Path | None, seed: int
-) -> tuple[list[PictureSet], list[PictureSet]]:
+) -> tuple[list[ImageSet], list[ImageSet]]:
     """Find training and validation sets; the latter by folder, by names or by share of each set."""
     sets = find_sets(data)
     if validation is not None:
@@ -316,7 +316,7 @@ def main(
     recipe = {
         "init": None if init is None else origin(init),
         "people": {
-            s.name: {"pictures": len(s.samples), "share": round(float(weight), 4)}
+            s.name: {"images": len(s.samples), "share": round(float(weight), 4)}
             for s, weight in zip(people, weights, strict=True)
         },
         "rooms": {s.name: len(s.samples) for s in rooms},
@@ -351,8 +351,8 @@ def main(
 
 
 def _chosen(
-    sets: list[PictureSet], without: list[str], agreement: Path | None, least: float
-) -> list[PictureSet]:
+    sets: list[ImageSet], without: list[str], agreement: Path | None, least: float
+) -> list[ImageSet]:
     _check_names("--without", without, sets)
     kept = [s for s in sets if s.name not in without]
     if agreement is None:
@@ -361,7 +361,7 @@ def _chosen(
     return [keep_agreeing(s, scores, least) for s in kept]
 
 
-def _check_names(option: str, names: list[str], sets: list[PictureSet]) -> None:
+def _check_names(option: str, names: list[str], sets: list[ImageSet]) -> None:
     if unknown := set(names) - {s.name for s in sets}:
         known = [s.name for s in sets]
         raise ConfigError(f"{option}: no set named {sorted(unknown)}; choose from {known}")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from training.data.batches import Batch, Views, to_input
-from training.data.picture_sets import PictureSet
+from training.data.image_sets import ImageSet
 from training.data.priors import own_priors
 from training.evaluate.quick_scores import score_set, summary
 from training.losses.distillation import mix_targets, shrink_alpha
@@ -271,7 +271,7 @@ class Trainer:
         alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
         return alpha
 
-    def validate(self, sets: list[PictureSet], losses: dict[str, float]) -> bool:
+    def validate(self, sets: list[ImageSet], losses: dict[str, float]) -> bool:
         """Score the averaged weights, log the scores and save the weights if they are the best.
 
         The first process scores, the others wait for the result.
@@ -289,7 +289,7 @@ class Trainer:
         self.save()
         return self.stale >= self.config.patience
 
-    def _score(self, sets: list[PictureSet], losses: dict[str, float]) -> float:
+    def _score(self, sets: list[ImageSet], losses: dict[str, float]) -> float:
         self.averaged.eval()
         scores = {s.name: score_set(self.infer, s, self.config.validation_pixels) for s in sets}
         score = summary(scores)

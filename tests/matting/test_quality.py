@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.data.picture_sets import find_sets, read_sample
+from training.data.image_sets import find_sets, read_sample
 from training.evaluate.metrics import mad
 from training.evaluate.quick_scores import score_set
 from vidbg.frame import Image

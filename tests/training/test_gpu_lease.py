@@ -29,7 +29,7 @@ from tools.gpu.rehearse import (  # noqa: E402
     make_environment,
     rehearse,
 )
-from training.data.picture_sets import find_sets  # noqa: E402
+from training.data.image_sets import find_sets  # noqa: E402
 from training.tools.file_parts import join  # noqa: E402
 from vidbg.errors import ConfigError  # noqa: E402
 

@@ -72,7 +72,7 @@ def test_one_command_trains_logs_and_resumes(
     sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from training import train
-    from training.data import picture_sets as data
+    from training.data import image_sets as data
 
     monkeypatch.setattr(train, "signal", _NoSignals())
     monkeypatch.setattr(data, "_decoded", {})
@@ -84,7 +84,7 @@ def test_one_command_trains_logs_and_resumes(
     assert (out / "last.safetensors").exists()
     assert (out / "curves.png").exists()
     recipe = json.loads((out / "recipe.json").read_text())
-    assert recipe["people"]["people"]["pictures"] == 8
+    assert recipe["people"]["people"]["images"] == 8
     assert recipe["rooms"] == {"rooms": 2}
     result = run_training(sets, out, "--steps", 4, *how)
     assert result.exit_code == 0, result.output

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.data.picture_sets import Mask
+from training.data.image_sets import Mask
 
 Matrix = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.picture_sets import Mask
+from training.data.image_sets import Mask
 from vidbg.frame import Alpha
 
 UNIT_PIXELS = 86016

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from training.data.framing import Matrix
-from training.data.picture_sets import Mask
+from training.data.image_sets import Mask
 
 
 class Place(Enum):

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from training.data.framing import small_motion
-from training.data.picture_sets import Mask
+from training.data.image_sets import Mask
 
 NONE_SHARE = 0.35
 

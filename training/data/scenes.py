@@ -29,9 +29,9 @@ from training.data.framing import (
     placing,
     small_motion,
 )
+from training.data.image_sets import ImageSet, Mask, read_sample, sampling_weights
 from training.data.mask_edges import shift_edge
 from training.data.objects import Box, Place, person_box, place_object
-from training.data.picture_sets import Mask, PictureSet, read_sample, sampling_weights
 from training.data.trust import COMPOSITES
 from vidbg.compositing.foreground import estimate_foreground
 from vidbg.frame import Image
@@ -217,11 +217,11 @@ class SceneMaker:
 
     def __init__(
         self,
-        people: Sequence[PictureSet],
+        people: Sequence[ImageSet],
         weights: NDArray[np.float64],
-        rooms: Sequence[PictureSet],
+        rooms: Sequence[ImageSet],
         config: AugmentConfig,
-        objects: PictureSet | None = None,
+        objects: ImageSet | None = None,
         coarse: Collection[str] = (),
         plain: Collection[str] = (),
         trust: Mapping[str, float] | None = None,
@@ -344,8 +344,8 @@ class SceneMaker:
 
 
 def _draw(
-    rng: Generator, sets: Sequence[PictureSet], weights: NDArray[np.float64] | None
-) -> tuple[PictureSet, Image, Mask]:
+    rng: Generator, sets: Sequence[ImageSet], weights: NDArray[np.float64] | None
+) -> tuple[ImageSet, Image, Mask]:
     pictures = sets[rng.choice(len(sets), p=weights)]
     image, mask = read_sample(pictures.draw(rng))
     return pictures, image, shift_edge(mask, pictures.edge)

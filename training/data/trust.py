@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from training.data.picture_sets import PictureSet
+from training.data.image_sets import ImageSet
 from vidbg.errors import ConfigError
 
 COMPOSITES = "composites"
@@ -18,7 +18,7 @@ COARSE_TRUST = 0.9
 
 
 def trust_by_set(
-    sets: Sequence[PictureSet],
+    sets: Sequence[ImageSet],
     given: Mapping[str, float],
     coarse: Sequence[str],
     plain: Sequence[str],

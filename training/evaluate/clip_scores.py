@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.picture_sets import PictureSet, find_sets, read_sample
+from training.data.image_sets import ImageSet, find_sets, read_sample
 from training.evaluate.metrics import boundary_f, dtssd, flicker, mad, mse, segmentation_scores
 from training.evaluate.quick_scores import OVERALL, Scores, mean_scores
 from vidbg.config import MattingConfig
@@ -47,7 +47,7 @@ def score_clips(matter: VideoMatting, root: Path) -> dict[str, Scores]:
     return scores | {OVERALL: mean_scores(list(scores.values()))}
 
 
-def score_clip(matter: VideoMatting, clip: PictureSet) -> Scores:
+def score_clip(matter: VideoMatting, clip: ImageSet) -> Scores:
     """Compute means over the frames of one clip, after a reset of `matter`."""
     matter.reset()
     pairs = [read_sample(sample) for sample in clip.samples]

@@ -22,9 +22,9 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from training.data.picture_sets import PictureSet, find_sets
+from training.data.image_sets import ImageSet, find_sets
 from training.evaluate.clip_scores import score_states
-from training.evaluate.picture_scores import Scored, group, mean_by_set, score_pictures
+from training.evaluate.image_scores import Scored, group, mean_by_set, score_images
 from training.evaluate.predict import Remembering, bare, served
 from training.evaluate.prior_recovery import WRONG, score_recovery
 from training.evaluate.quick_scores import OVERALL, Scores
@@ -39,10 +39,10 @@ Columns = Mapping[str, tuple[str, str]]
 """A table's columns: key of the value to title and format."""
 
 SUBJECT: Columns = {"engine": ("engine", ""), "pixels": ("pixels", ""), "alpha": ("alpha", "")}
-PICTURE_COLUMNS: Columns = {
+IMAGE_COLUMNS: Columns = {
     **SUBJECT,
     "set": ("set", ""),
-    "pictures": ("pictures", ""),
+    "images": ("images", ""),
     "iou": ("IoU", ".4f"),
     "precision": ("precision", ".4f"),
     "recall": ("recall", ".4f"),
@@ -78,7 +78,7 @@ the pixels, x 1000, with an alpha between 0.1 and 0.9 away from every true edge.
 sums in thousands, so they grow with the image. False person: share of the images of nobody with
 more than 1 % called person. The last table: for how many frames the network's alpha differs after
 one wrong previous alpha."""
-TABLES = {"pictures": PICTURE_COLUMNS, "clips": CLIP_COLUMNS, "recovery": RECOVERY_COLUMNS}
+TABLES = {"images": IMAGE_COLUMNS, "clips": CLIP_COLUMNS, "recovery": RECOVERY_COLUMNS}
 USUAL_ENGINES = ("cpu:fp32", "cpu:int8")
 
 
@@ -101,7 +101,7 @@ class Result:
     rows: list[Scored]
 
 
-def score_engine(name: str, sets: Sequence[PictureSet], pixels: int) -> dict[str, Scores]:
+def score_engine(name: str, sets: Sequence[ImageSet], pixels: int) -> dict[str, Scores]:
     """Score an engine's bare alpha on each set and on all images with people.
 
     Args:
@@ -112,16 +112,14 @@ def score_engine(name: str, sets: Sequence[PictureSet], pixels: int) -> dict[str
         BackendError, ConfigError: the engine cannot be used.
     """
     with closing(load_backend(*parse_engine(name))) as backend:
-        return mean_by_set(score_pictures(bare(backend, pixels), sets))
+        return mean_by_set(score_images(bare(backend, pixels), sets))
 
 
-def on_pictures(
-    engine: str, backend: Backend, sets: Sequence[PictureSet], pixels: int
-) -> list[Result]:
+def on_images(engine: str, backend: Backend, sets: Sequence[ImageSet], pixels: int) -> list[Result]:
     """Score the bare and the served alpha."""
     results = []
     for alpha, predictor in (("bare", bare), ("served", served)):
-        rows = score_pictures(predictor(backend, pixels), sets)
+        rows = score_images(predictor(backend, pixels), sets)
         results.append(Result(engine, pixels, alpha, mean_by_set(rows), rows))
         logger.info("%s, %d pixels, %s: %d pictures", engine, pixels, alpha, len(rows))
     return results
@@ -146,7 +144,7 @@ def table(columns: Columns, results: Sequence[Result]) -> str:
         counts = {name: len(rows) for name, rows in group(result.rows).items()}
         subject = {name: getattr(result, name) for name in SUBJECT}
         for name, part in result.scores.items():
-            row = {**subject, "set": name, "pictures": counts.get(name), **part}
+            row = {**subject, "set": name, "images": counts.get(name), **part}
             cells = (format(row[c], f) if c in row else "–" for c, (_, f) in columns.items())
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -239,10 +237,10 @@ def main(
         with closing(load()) as backend:
             remembering = Remembering(backend)
             for size in pixels or [USUAL_PIXELS]:
-                results["pictures"] += on_pictures(name, remembering, sets, size)
+                results["images"] += on_images(name, remembering, sets, size)
                 if clips is not None:
                     results["clips"] += on_clips(name, backend, clips, size)
                     results["recovery"].append(on_recovery(name, backend, clips, size))
             if count and name == list(subjects)[-1]:
-                write_sheets(remembering, results["pictures"][-1], count, out)
+                write_sheets(remembering, results["images"][-1], count, out)
     typer.echo(write_scores(results, out))

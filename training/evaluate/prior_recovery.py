@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.picture_sets import PictureSet, find_sets, read_sample
+from training.data.image_sets import ImageSet, find_sets, read_sample
 from training.evaluate.clip_scores import FRAME_RATE
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha
@@ -49,7 +49,7 @@ class _WrongOnce:
         return self._backend(batch)
 
 
-def _alphas(infer: Infer, clip: PictureSet, pixels: int) -> list[Alpha]:
+def _alphas(infer: Infer, clip: ImageSet, pixels: int) -> list[Alpha]:
     config = MattingConfig(network_pixels=pixels, smoothing_s=0.0, prior=True)
     matter = VideoMatting(config=config, backend=ConstantBackend(infer))
     images = (read_sample(sample)[0] for sample in clip.samples)

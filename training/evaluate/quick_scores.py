@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from training.data.picture_sets import Mask, PictureSet, read_sample
+from training.data.image_sets import ImageSet, Mask, read_sample
 from training.evaluate.metrics import (
     boundary_f,
     grey_interior,
@@ -23,7 +23,7 @@ OVERALL = "overall"
 """Key of the mean over all, beside the names of sets or clips."""
 
 
-def score_picture(alpha: Alpha, truth: Alpha) -> Scores:
+def score_image(alpha: Alpha, truth: Alpha) -> Scores:
     """Compute the quick scores of an image that shows people."""
     scores = segmentation_scores(alpha, truth)
     return {
@@ -37,7 +37,7 @@ def score_picture(alpha: Alpha, truth: Alpha) -> Scores:
     }
 
 
-def score_set(infer: Infer, pictures: PictureSet, pixels: int) -> Scores:
+def score_set(infer: Infer, pictures: ImageSet, pixels: int) -> Scores:
     """Compute means over the images of a set.
 
     With people: iou, precision, recall, f1, boundary_f, mad, grey. Without: false_person, the share
@@ -46,7 +46,7 @@ def score_set(infer: Infer, pictures: PictureSet, pixels: int) -> Scores:
 
     def score(alpha: Alpha, mask: Mask) -> Scores:
         if pictures.people:
-            return score_picture(alpha, np.float32(1 / 255) * mask)
+            return score_image(alpha, np.float32(1 / 255) * mask)
         return {"false_person": float(is_false_person(alpha))}
 
     rows = []

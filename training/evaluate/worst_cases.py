@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training.data.picture_sets import read_sample
-from training.evaluate.picture_scores import Scored
+from training.data.image_sets import read_sample
+from training.evaluate.image_scores import Scored
 from training.evaluate.predict import Predict
 from vidbg.compositing import composite_foreground
 from vidbg.frame import Alpha, Image

@@ -29,11 +29,11 @@ import typer
 from numpy.typing import NDArray
 
 from training.data.batches import SIZES, to_input
-from training.data.picture_sets import find_sets, sampling_weights
+from training.data.image_sets import find_sets, sampling_weights
 from training.data.priors import corrupt_prior
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.evaluate.command import score_engine
-from training.evaluate.picture_scores import mean_by_set, score_pictures
+from training.evaluate.image_scores import mean_by_set, score_images
 from training.evaluate.predict import bare
 from training.evaluate.quick_scores import Scores
 from training.export.onnx_graphs import NetworkGraphs, load_network, write_graph
@@ -50,9 +50,9 @@ from vidbg.matting.networks import network_name
 
 logger = logging.getLogger(__name__)
 
-CALIBRATION_PICTURES = 100
+CALIBRATION_IMAGES = 100
 CALIBRATION_PIXELS = 288 * 512
-SATURATION_PICTURES = 60
+SATURATION_IMAGES = 60
 """How many of them limit_weights uses to find the largest activations."""
 
 
@@ -111,7 +111,7 @@ def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> 
             backend_params={"compress_weights": False},
         ),
     )
-    changed = limit_weights(quantised, data[:SATURATION_PICTURES])
+    changed = limit_weights(quantised, data[:SATURATION_IMAGES])
     logger.info("%d output channels' weights are coarser, so that none saturate", changed)
     compress_quantize_weights_transformation(quantised)
     openvino.save_model(quantised, out, compress_to_fp16=True)
@@ -155,7 +155,7 @@ def score_graph(graph: Path, val: Path, pixels: int) -> dict[str, Scores]:
         alpha: Alpha = session.run(None, {"input": batch})[0][0, 0]
         return alpha
 
-    return _rounded(graph.stem, mean_by_set(score_pictures(bare(infer, pixels), find_sets(val))))
+    return _rounded(graph.stem, mean_by_set(score_images(bare(infer, pixels), find_sets(val))))
 
 
 def _rounded(name: str, scores: dict[str, Scores]) -> dict[str, Scores]:
@@ -190,11 +190,11 @@ def main(
     write_card(out, cards.weights, [shipped.name, graph.name], facts)
     export_typed(graphs, cards)
     priors = saw_priors(made["recipe"])
-    batches = calibration_batches(data, CALIBRATION_PICTURES, seed, priors=priors)
+    batches = calibration_batches(data, CALIBRATION_IMAGES, seed, priors=priors)
     quantise(graph, batches, out / f"{cards.quantised}.xml")
     quantised = {
         "made_from": file_hash(shipped),
-        "method": f"nncf post-training quantisation, {CALIBRATION_PICTURES} training pictures, "
+        "method": f"nncf post-training quantisation, {CALIBRATION_IMAGES} training images, "
         "weights limited so that processors without VNNI do not saturate",
     }
     files = [f"{cards.quantised}.xml", f"{cards.quantised}.bin"]

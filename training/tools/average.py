@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.command_line import run as run_command
-from training.data.picture_sets import find_sets
+from training.data.image_sets import find_sets
 from training.evaluate.quick_scores import Scores, score_set, summary
 from training.provenance import write_mixture
 from training.training_log import one_line

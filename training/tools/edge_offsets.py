@@ -18,8 +18,8 @@ import numpy as np
 import typer
 
 from training.command_line import run as run_command
+from training.data.image_sets import ImageSet, find_sets, read_sample
 from training.data.mask_edges import UNIT_PIXELS, edge_offset
-from training.data.picture_sets import PictureSet, find_sets, read_sample
 from training.evaluate.predict import Infer
 from vidbg.errors import ConfigError
 from vidbg.matting.backends import load_backend, parse_engine
@@ -29,7 +29,7 @@ LEAST_SHIFT = 0.05
 """Smaller shifts are not worth an option, in pixels."""
 
 
-def set_offsets(infer: Infer, pictures: PictureSet, limit: int) -> list[float]:
+def set_offsets(infer: Infer, pictures: ImageSet, limit: int) -> list[float]:
     """Offsets of a set's masks in pixels, for up to `limit` images spread over the set."""
     step = max(1, len(pictures.samples) // limit)
     offsets = []

@@ -24,7 +24,7 @@ import numpy as np
 import typer
 
 from training.command_line import run as run_command
-from training.data.picture_sets import SUFFIXES, PictureSet, Sample, find_sets, keep, read_sample
+from training.data.image_sets import SUFFIXES, ImageSet, Sample, find_sets, keep, read_sample
 from training.evaluate.metrics import THRESHOLD, segmentation_scores
 from training.evaluate.predict import Infer, predict
 from vidbg.errors import ConfigError
@@ -83,8 +83,8 @@ def read_agreement(path: Path) -> dict[tuple[str, str], float]:
 
 
 def keep_agreeing(
-    pictures: PictureSet, agreement: dict[tuple[str, str], float], least: float
-) -> PictureSet:
+    pictures: ImageSet, agreement: dict[tuple[str, str], float], least: float
+) -> ImageSet:
     """Return the set without images that agree less than `least`; unscored images stay."""
     kept = keep(pictures, lambda s: agreement.get((pictures.name, s.image.stem), 1.0) >= least)
     count, total = len(kept.samples), len(pictures.samples)

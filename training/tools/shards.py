@@ -26,7 +26,7 @@ import typer
 from numpy.typing import NDArray
 
 from training.command_line import run as run_command
-from training.data.picture_sets import PictureSet, Sample, find_sets, read_sample
+from training.data.image_sets import ImageSet, Sample, find_sets, read_sample
 from training.tools.file_parts import (
     Part,
     join,
@@ -102,9 +102,7 @@ def _all_groups(data: Path, max_side: int | None) -> Iterator[Files]:
             yield [(path.relative_to(data).as_posix(), b) for path, b in files or kept]
 
 
-def _smaller(
-    pictures: PictureSet, sample: Sample, max_side: int
-) -> list[tuple[Path, bytes]] | None:
+def _smaller(pictures: ImageSet, sample: Sample, max_side: int) -> list[tuple[Path, bytes]] | None:
     """Encode the sample at a smaller size; None if no side is longer than `max_side`."""
     image, mask = read_sample(sample)
     height, width = mask.shape

@@ -16,7 +16,7 @@ pytest.importorskip("torchvision")
 
 from training.data.batches import Batches  # noqa: E402
 from training.data.framing import Framing, Window, frame_person, placing  # noqa: E402
-from training.data.picture_sets import (  # noqa: E402
+from training.data.image_sets import (  # noqa: E402
     find_sets,
     sampling_weights,
 )

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 pytest.importorskip("torch")
 
+from training.data.image_sets import Mask
 from training.data.mask_edges import UNIT_PIXELS, edge_offset, shift_edge
-from training.data.picture_sets import Mask
 from training.tools import edge_offsets
 from vidbg.matting.backends.constant import ConstantBackend
 

@@ -11,8 +11,8 @@ import pytest
 
 from training.data.contrast import backlight, camouflage
 from training.data.degradations import blur_motion
+from training.data.image_sets import ImageSet, find_sets, sampling_weights
 from training.data.objects import Box, Place, person_box, place_object
-from training.data.picture_sets import PictureSet, find_sets, sampling_weights
 from training.data.scenes import AugmentConfig, Layer, Role, Scene, SceneMaker
 from vidbg.errors import ConfigError
 
@@ -117,7 +117,7 @@ def test_backlight_lifts_the_background_and_darkens_people() -> None:
 
 
 @pytest.fixture
-def objects(tmp_path: Path) -> PictureSet:
+def objects(tmp_path: Path) -> ImageSet:
     folder = tmp_path / "objects" / "images"
     folder.mkdir(parents=True)
     picture = np.full((40, 30, 4), 255, np.uint8)
@@ -127,7 +127,7 @@ def objects(tmp_path: Path) -> PictureSet:
     return find_sets(tmp_path / "objects")[0]
 
 
-def scene_maker(sets: Path, objects: PictureSet, config: AugmentConfig) -> SceneMaker:
+def scene_maker(sets: Path, objects: ImageSet, config: AugmentConfig) -> SceneMaker:
     found = find_sets(sets)
     people = [s for s in found if s.people]
     rooms = [s for s in found if not s.people]
@@ -136,7 +136,7 @@ def scene_maker(sets: Path, objects: PictureSet, config: AugmentConfig) -> Scene
     )
 
 
-def test_scenes_have_objects_as_often_as_asked(sets: Path, objects: PictureSet) -> None:
+def test_scenes_have_objects_as_often_as_asked(sets: Path, objects: ImageSet) -> None:
     config = AugmentConfig(objects=1.0, held=0.0)
     maker = scene_maker(sets, objects, config)
     for seed in range(12):
@@ -148,12 +148,12 @@ def test_scenes_have_objects_as_often_as_asked(sets: Path, objects: PictureSet) 
         assert all(part.role is Role.PERSON for part in scene.pasted)
 
 
-def test_rooms_with_objects_still_show_nobody(sets: Path, objects: PictureSet) -> None:
+def test_rooms_with_objects_still_show_nobody(sets: Path, objects: ImageSet) -> None:
     maker = scene_maker(sets, objects, AugmentConfig(nobody=1.0, objects=1.0))
     assert not maker.pair(np.random.default_rng(0), 64, 96)[1].any()
 
 
-def test_coarse_sets_stay_on_their_own_background(sets: Path, objects: PictureSet) -> None:
+def test_coarse_sets_stay_on_their_own_background(sets: Path, objects: ImageSet) -> None:
     maker = scene_maker(sets, objects, AugmentConfig(nobody=0.0, composite=1.0))
     scenes = [maker.make(np.random.default_rng(seed), 64, 96) for seed in range(30)]
     people = [[part for part in s.pasted if part.role is Role.PERSON] for s in scenes]

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from training.data.picture_sets import find_sets  # noqa: E402
+from training.data.image_sets import find_sets  # noqa: E402
 from training.evaluate import clip_scores, command  # noqa: E402
-from training.evaluate.picture_scores import mean_by_set, score_pictures  # noqa: E402
+from training.evaluate.image_scores import mean_by_set, score_images  # noqa: E402
 from training.evaluate.predict import Remembering, bare, served  # noqa: E402
 from training.evaluate.worst_cases import SHEET_WIDTH, worst_cases, worst_sheet  # noqa: E402
 from training.model.checkpoint import save_weights  # noqa: E402
@@ -74,10 +74,10 @@ def test_pictures_and_clips_become_tables_json_and_sheets(
     words = ["--data", sets, "--clips", clip, "--engine", "cpu:int8", "--out", out, "--worst", 5]
     shown = run(*words, "--pixels", PIXELS, "--pixels", 2 * PIXELS)
     record = json.loads((out / "scores.json").read_text(encoding="utf-8"))
-    ways = [(r["engine"], r["pixels"], r["alpha"]) for r in record["pictures"]]
+    ways = [(r["engine"], r["pixels"], r["alpha"]) for r in record["images"]]
     sizes = (PIXELS, 2 * PIXELS)
     assert ways == [("cpu:int8", size, alpha) for size in sizes for alpha in ("bare", "served")]
-    for result in record["pictures"]:
+    for result in record["images"]:
         assert set(result["scores"]) == {"people", "cutouts", "rooms", "overall"}
         assert set(result["scores"]["rooms"]) == {"false_person", "person_share"}
         assert result["scores"]["overall"] == pytest.approx(overall_of_rows(result))
@@ -110,8 +110,8 @@ def test_trained_weights_are_scored_in_place_of_engines(sets: Path, tmp_path: Pa
     words = ["--data", sets / "cutouts", "--weights", weights, "--pixels", PIXELS]
     run(*words, "--out", out, "--worst", 0)
     record = json.loads((out / "scores.json").read_text(encoding="utf-8"))
-    assert [r["engine"] for r in record["pictures"]] == [str(weights)] * 2
-    assert set(record["pictures"][0]["scores"]) == {"cutouts", "overall"}
+    assert [r["engine"] for r in record["images"]] == [str(weights)] * 2
+    assert set(record["images"][0]["scores"]) == {"cutouts", "overall"}
     assert {path.name for path in out.iterdir()} == {"scores.json", "scores.md"}
 
 
@@ -125,14 +125,14 @@ def test_score_engine_gives_every_set_and_all(sets: Path, monkeypatch: pytest.Mo
 
 
 def test_overall_counts_pictures_with_people_alike(sets: Path) -> None:
-    means = mean_by_set(score_pictures(bare(ConstantBackend(0.7), PIXELS), find_sets(sets)))
+    means = mean_by_set(score_images(bare(ConstantBackend(0.7), PIXELS), find_sets(sets)))
     expected = (10 * means["people"]["iou"] + 4 * means["cutouts"]["iou"]) / 14
     assert means["overall"]["iou"] == pytest.approx(expected)
 
 
 def test_no_people_no_overall(sets: Path) -> None:
     rooms = [s for s in find_sets(sets) if not s.people]
-    assert set(mean_by_set(score_pictures(bare(ConstantBackend(0.7), PIXELS), rooms))) == {"rooms"}
+    assert set(mean_by_set(score_images(bare(ConstantBackend(0.7), PIXELS), rooms))) == {"rooms"}
 
 
 def test_bare_alpha_is_the_networks_and_served_alpha_the_programs() -> None:
@@ -162,14 +162,14 @@ def test_each_input_is_computed_once() -> None:
 def test_the_worst_come_first_and_the_faultless_not_at_all(sets: Path) -> None:
     found = find_sets(sets)
     predict = bare(ConstantBackend(1.0), PIXELS)
-    people = score_pictures(predict, [s for s in found if s.name == "people"])
+    people = score_images(predict, [s for s in found if s.name == "people"])
     assert [row.sample.image.stem for row in worst_cases(people, 3)] == [
         "0",
         "1",
         "2",
     ]  # small disks
     empty = bare(ConstantBackend(0.0), PIXELS)
-    assert worst_cases(score_pictures(empty, [s for s in found if not s.people]), 3) == []
+    assert worst_cases(score_images(empty, [s for s in found if not s.people]), 3) == []
 
 
 def test_errors_are_red_where_background_is_kept_and_blue_where_the_person_is_missing(
@@ -178,7 +178,7 @@ def test_errors_are_red_where_background_is_kept_and_blue_where_the_person_is_mi
     found = [s for s in find_sets(sets) if s.name == "people"]
     for value, channel in ((1.0, 2), (0.0, 0)):
         predict = bare(ConstantBackend(value), PIXELS)
-        rows = worst_cases(score_pictures(predict, found), 2)
+        rows = worst_cases(score_images(predict, found), 2)
         colours = worst_sheet(predict, rows, "a title").astype(np.int16)
         others = np.delete(colours, [1, channel], axis=2)[..., 0]
         assert np.count_nonzero(colours[..., channel] - others > 150) > 1000

@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result  # noqa: E402
 
 from training import train  # noqa: E402
 from training.data.batches import Batches, render_with_view, to_input  # noqa: E402
-from training.data.picture_sets import find_sets, find_unlabelled, sampling_weights  # noqa: E402
+from training.data.image_sets import find_sets, find_unlabelled, sampling_weights  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set  # noqa: E402
 from training.losses.distillation import mix_targets, shrink_alpha  # noqa: E402

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 
-from training.data.picture_sets import (  # noqa: E402
+from training.data.image_sets import (  # noqa: E402
     find_sets,
     read_sample,
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from training.data.picture_sets import find_sets, read_sample
+from training.data.image_sets import find_sets, read_sample
 from training.tools.file_parts import PARTS_FILE, join, read_list, split
 from training.tools.shards import SHARDS, app, missing, pack, unpack, unpack_all
 from vidbg.errors import ConfigError

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 
-from training.data.picture_sets import (  # noqa: E402
+from training.data.image_sets import (  # noqa: E402
     find_sets,
     keep_decoded,
     read_sample,
@@ -42,7 +42,7 @@ def test_masks_take_the_pictures_size(sets: Path) -> None:
 def test_decoded_pictures_are_kept_and_the_same(
     sets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.data import picture_sets as data
+    from training.data import image_sets as data
 
     monkeypatch.setattr(data, "_decoded", {})
     found = find_sets(sets)

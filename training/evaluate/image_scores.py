@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.data.picture_sets import PictureSet, Sample, read_sample
+from training.data.image_sets import ImageSet, Sample, read_sample
 from training.evaluate.metrics import conn, grad, is_false_person, mse, person_share
 from training.evaluate.predict import Predict
-from training.evaluate.quick_scores import OVERALL, Scores, mean_scores, score_picture
+from training.evaluate.quick_scores import OVERALL, Scores, mean_scores, score_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Scored:
         return 1 - self.scores["iou"] if self.people else self.scores["person_share"]
 
 
-def score_pictures(predict: Predict, sets: Sequence[PictureSet]) -> list[Scored]:
+def score_images(predict: Predict, sets: Sequence[ImageSet]) -> list[Scored]:
     """Score every image, in the order of the sets."""
     rows = []
     for pictures in sets:
@@ -40,7 +40,7 @@ def score_pictures(predict: Predict, sets: Sequence[PictureSet]) -> list[Scored]
             image, mask = read_sample(sample)
             alpha, truth = predict(image), np.float32(1 / 255) * mask
             if pictures.people:
-                scores = score_picture(alpha, truth)
+                scores = score_image(alpha, truth)
                 scores |= {"mse": mse(alpha, truth), "grad": grad(alpha, truth)}
                 scores["conn"] = conn(alpha, truth)
             else:

@@ -41,7 +41,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureSet:
+class ImageSet:
     """Images from one source.
 
     Attributes:
@@ -72,7 +72,7 @@ class PictureSet:
         return theirs[rng.integers(len(theirs))]
 
 
-def find_sets(root: Path) -> list[PictureSet]:
+def find_sets(root: Path) -> list[ImageSet]:
     """Find all sets below a folder, or the folder itself, sorted by name.
 
     Raises:
@@ -87,7 +87,7 @@ def find_sets(root: Path) -> list[PictureSet]:
     return [_read_set(f, f.relative_to(root).as_posix() if f != root else own) for f in folders]
 
 
-def find_unlabelled(root: Path) -> list[PictureSet]:
+def find_unlabelled(root: Path) -> list[ImageSet]:
     """Find all sets below a folder, or the folder itself, as people whose masks are unknown.
 
     Raises:
@@ -99,19 +99,19 @@ def find_unlabelled(root: Path) -> list[PictureSet]:
     return [replace(s, people=True, labelled=False) for s in sets]
 
 
-def _read_set(folder: Path, name: str) -> PictureSet:
+def _read_set(folder: Path, name: str) -> ImageSet:
     images = sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in SUFFIXES)
     if not images:
         raise ConfigError(f"no images in {folder / 'images'}; allowed are {sorted(SUFFIXES)}")
     if not (folder / "masks").is_dir():
         cutouts = _read(images[0], cv2.IMREAD_UNCHANGED).shape[2:] == (4,)
-        return PictureSet(name, tuple(Sample(p, None) for p in images), cutouts, cutouts)
+        return ImageSet(name, tuple(Sample(p, None) for p in images), cutouts, cutouts)
     masks = {path.stem: path for path in (folder / "masks").iterdir()}
     missing = [path.name for path in images if path.stem not in masks]
     if missing:
         raise ConfigError(f"{len(missing)} images of {folder} lack a mask, first {missing[0]}")
     samples = tuple(Sample(p, masks[p.stem]) for p in images)
-    return PictureSet(name, samples, True, False, _read_persons(folder, images))
+    return ImageSet(name, samples, True, False, _read_persons(folder, images))
 
 
 def _read_persons(folder: Path, images: list[Path]) -> tuple[str, ...]:
@@ -127,9 +127,7 @@ def _read_persons(folder: Path, images: list[Path]) -> tuple[str, ...]:
     return tuple(people[p.stem] for p in images)
 
 
-def split_set(
-    pictures: PictureSet, fraction: float, seed: int
-) -> tuple[PictureSet, PictureSet | None]:
+def split_set(pictures: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet | None]:
     """Split a set into training and validation, the latter a random `fraction` of the images."""
     names = sorted(sample.image.stem for sample in pictures.samples)
     random.Random(f"{seed} {pictures.name}").shuffle(names)
@@ -137,8 +135,8 @@ def split_set(
 
 
 def split_by_names(
-    pictures: PictureSet, validation: Iterable[str]
-) -> tuple[PictureSet, PictureSet | None]:
+    pictures: ImageSet, validation: Iterable[str]
+) -> tuple[ImageSet, ImageSet | None]:
     """Split a set into training and validation, the latter the images with the given stems."""
     chosen = set(validation)
     training = keep(pictures, lambda sample: sample.image.stem not in chosen)
@@ -148,7 +146,7 @@ def split_by_names(
     return training, held_out if held_out.samples else None
 
 
-def keep(pictures: PictureSet, wanted: Callable[[Sample], bool]) -> PictureSet:
+def keep(pictures: ImageSet, wanted: Callable[[Sample], bool]) -> ImageSet:
     """Return the set with only the wanted images."""
     kept = [index for index, sample in enumerate(pictures.samples) if wanted(sample)]
     return replace(
@@ -158,7 +156,7 @@ def keep(pictures: PictureSet, wanted: Callable[[Sample], bool]) -> PictureSet:
     )
 
 
-def keep_decoded(sets: Iterable[PictureSet], threads: int) -> int:
+def keep_decoded(sets: Iterable[ImageSet], threads: int) -> int:
     """Decode every image once; `read_sample` then returns these read-only arrays.
 
     Processes that are forked later share the memory.
@@ -204,9 +202,7 @@ def _read(path: Path, flags: int) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
-def sampling_weights(
-    sets: Sequence[PictureSet], overrides: dict[str, float]
-) -> NDArray[np.float64]:
+def sampling_weights(sets: Sequence[ImageSet], overrides: dict[str, float]) -> NDArray[np.float64]:
     """Compute how often each set is drawn: by the square root of its size, unless given by name.
 
     Some large sets show few people; the square root keeps them from dominating.
