@@ -39,7 +39,7 @@ def test_another_terminal_controls_the_run(run: Run) -> None:
         ).stdout
 
     ctl("set", "mirror=on", "background=blur:40")
-    assert "background  Blur" in ctl("status")
+    assert "background  Blur 40" in ctl("status")
     ctl("reset")
 
 
@@ -221,7 +221,12 @@ def test_the_room_goes_on_air_only_after_the_question_at_a_terminal(
     assert state(ctl)["room_on_air"]
     assert state(ctl)["settings"]["mirror"] is True
     assert "YOUR REAL ROOM IS ON AIR" in ctl("status")[1]
-    assert asked[0] == asked[1]
+    ctl("profile", "bare", "--save")
+    ctl("reset")
+    assert ctl("profile", "bare")[0] == 0  # asks as well
+    assert state(ctl)["room_on_air"]
+    ctl("profile", "bare", "--delete")
+    assert asked[0] == asked[1] == asked[2]
     assert "room" in asked[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -90,7 +90,9 @@ def _facts(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if state["room_on_air"]:
         yield "room", "YOUR REAL ROOM IS ON AIR"
     if state["background"] is not None:
-        yield "background", state["background"]["name"]
+        shown = state["background"]
+        adjusted = "" if shown["adjust"] is None else f" {values.shown(shown['adjust'])}"
+        yield "background", shown["name"] + adjusted
     camera = state["camera"]
     if camera is not None:
         yield "camera", ", ".join(filter(None, (camera["name"], camera["mode"], camera["problem"])))
@@ -201,23 +203,32 @@ def set_(
     """Change settings, all of them or none."""
     client = client_of(ctx)
     options = values.live_options(client.ask("GET", "/options"))
-    _change(client, values.parse_settings(settings, options, local=client.is_local))
+    parsed = values.parse_settings(settings, options, local=client.is_local)
+    _ask_first(client, lambda: client.ask("PATCH", "/settings", parsed))
 
 
-def _change(client: Client, settings: dict[str, Any]) -> None:
-    """Change settings; ask the person at the terminal before the real room is shown."""
+def _ask_first(client: Client, request: Callable[[], Any]) -> None:
+    """Send a request; if it would show the real room, ask the person at the terminal before.
+
+    Raises:
+        VidbgError: nobody is there to ask.
+    """
     try:
-        client.ask("PATCH", "/settings", settings)
+        request()
+        return
     except Refused as refused:
-        if refused.field != "background" or not sys.stdin.isatty():
+        if refused.field != "background":
             raise
-        asked = client.ask("POST", "/room/question", {"purpose": "output"})
-        if not typer.confirm(asked["question"]):
-            raise typer.Exit(1) from None
-        rest = {key: value for key, value in settings.items() if key != "background"}
-        if rest:
-            client.ask("PATCH", "/settings", rest)
-        client.ask("POST", "/room", {"token": asked["token"], "confirm": True})
+    if not sys.stdin.isatty():
+        raise VidbgError(
+            "this would show your real room, and nobody is here to be asked: use the page, or this "
+            "command at a terminal"
+        )
+    asked = client.ask("POST", "/room/question", {"purpose": "output"})
+    if not typer.confirm(asked["question"]):
+        raise typer.Exit(1)
+    client.ask("POST", "/room", {"token": asked["token"], "confirm": True})
+    request()
 
 
 @ctl.command()
@@ -364,7 +375,7 @@ def background(
     client = client_of(ctx)
     files = {file["name"]: file["value"] for file in client.ask("GET", "/backgrounds")["files"]}
     value = files.get(name) or (values.anchored(name) if client.is_local else name)
-    _change(client, {"background": value})
+    _ask_first(client, lambda: client.ask("PATCH", "/settings", {"background": value}))
 
 
 @ctl.command()
@@ -384,7 +395,8 @@ def camera(
     if name is None:
         _list_choices(client.ask("GET", "/cameras"), as_json=as_json)
         return
-    _change(client, {"camera": values.anchored(name) if client.is_local else name})
+    value = values.anchored(name) if client.is_local else name
+    client.ask("PATCH", "/settings", {"camera": value})
 
 
 @ctl.command()
@@ -451,7 +463,7 @@ def profile(
     elif rename is not None:
         client.ask("POST", f"{path}/rename", {"name": rename})
     else:
-        client.ask("POST", f"{path}/apply")
+        _ask_first(client, lambda: client.ask("POST", f"{path}/apply"))
 
 
 # --- the run --------------------------------------------------------------------------------------
