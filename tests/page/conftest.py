@@ -24,7 +24,7 @@ EXPECTED = re.compile(r"WebSocket|ERR_CONNECTION|status of 4(00|09|13|15) ")
 RED, BLUE = (10, 20, 230), (220, 40, 30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # Playwright's event loop would disturb other tests' own
 def browser() -> Iterator[Browser]:
     api = pytest.importorskip("playwright.sync_api")
     pytest.importorskip("aiohttp")

@@ -115,6 +115,16 @@ def test_kinds_and_files_as_background(app: AppRun, opened: Open) -> None:
     )
 
 
+def test_a_slide_show_of_the_folder(app: AppRun, opened: Open) -> None:
+    page = opened(app)
+    page.get_by_role("button", name="Slide show").click()
+    app.wait(lambda: near(app, (220, 40, 30)), "the first picture")
+    seconds = page.locator("[data-kind=slides] input[type=number]")
+    seconds.fill("1")
+    seconds.press("Enter")
+    app.wait(lambda: near(app, RED), "the second picture")
+
+
 def test_the_picture_is_what_viewers_see(app: AppRun, opened: Open) -> None:
     page = opened(app)
     page.wait_for_selector("#empty", state="hidden")

@@ -58,6 +58,21 @@ def test_a_picture_is_added_and_shown(app: AppRun, opened: Open, tmp_path: Path,
     page.wait_for_selector(".tile >> text=yellow", state="detached")
 
 
+def test_a_logo_is_chosen_for_the_overlay(app: AppRun, opened: Open) -> None:
+    page = opened(app, "look")
+    before = app.newest
+    row = page.locator("[data-key=overlay]")
+    row.locator("input[type=file]").set_input_files(
+        {"name": "logo.png", "mimeType": "image/png", "buffer": yellow()}
+    )
+    app.wait(lambda: app.differs(before), "the logo")
+    assert row.locator("input[type=text]").input_value() == "logo.jpg"
+    row.locator("input[type=file]").set_input_files(
+        {"name": "letter.png", "mimeType": "image/png", "buffer": b"Dear all"}
+    )
+    row.locator(".error >> text=the file is not taken").wait_for()
+
+
 def test_bad_files_are_explained(app: AppRun, opened: Open, tmp_path: Path) -> None:
     page = opened(app)
     words = page.locator("#notices-urgent p")

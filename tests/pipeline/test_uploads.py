@@ -207,6 +207,21 @@ def test_the_conversion_refuses_it_and_writes_nothing(tmp_path: Path) -> None:
         assert files_below(tmp_path / "made") == [], name
 
 
+def test_a_picture_for_an_overlay_keeps_its_alpha(served: Served) -> None:
+    logo = np.zeros((20, 40, 4), np.uint8)
+    logo[:, 20:] = (200, 0, 200, 180)
+    body, kind = form("../logo.png", cv2.imencode(".png", logo)[1].tobytes())
+    status, answer = served.client.ask("POST", "/pictures", content=body, kind=kind)
+    picture = json.loads(answer)
+    assert (status, picture["name"]) == (200, "logo.png")
+    assert Path(picture["value"]).is_relative_to(os.environ["XDG_DATA_HOME"])
+    kept = cv2.imread(picture["value"], cv2.IMREAD_UNCHANGED)
+    assert kept is not None
+    assert np.array_equal(kept, logo)
+    assert served.client.send("PATCH", "/settings", {"overlay": picture["value"]})[0] == 200
+    assert served.client.get("/backgrounds")["files"] == []
+
+
 def test_a_long_video_is_refused(served: Served, tmp_path: Path) -> None:
     clip = tmp_path / "long.mp4"
     write_clip(clip, ticks=range(0, 180 * 30, 60 * 30))

@@ -221,6 +221,13 @@ class BackgroundFile(Struct):
     deletable: bool
 
 
+class PictureFile(Struct):
+    """An image that was uploaded; `value` is what a setting of the kind "file" becomes."""
+
+    name: str
+    value: str
+
+
 class Backgrounds(Struct):
     kinds: list[BackgroundKind]
     files: list[BackgroundFile]

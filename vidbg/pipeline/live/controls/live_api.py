@@ -172,6 +172,15 @@ class LiveApi:
         """Take an image or video as a background to choose, converted to JPEG, PNG or MP4."""
         return file_answer(self._library.add(body))
 
+    @route("POST", "/pictures", most_bytes=uploads.MOST_PICTURE_BYTES)
+    def upload_picture(self, body: Upload) -> types.PictureFile:
+        """Take an image for a setting that is a file, such as the overlay; its alpha is kept."""
+        folder = uploads.uploads_folder("pictures")
+        if folder is None:
+            raise ApiError(409, "this account has no home to keep pictures in")
+        path = uploads.keep_upload(body, folder)
+        return types.PictureFile(path.name, str(path))
+
     @route("DELETE", "/backgrounds/{id}")
     def delete_background(self, id: str) -> types.Backgrounds:
         """Delete an uploaded background that is not shown."""

@@ -1,4 +1,4 @@
-"""The folder of uploaded backgrounds: what is taken into it, and how it is named."""
+"""The folders of uploads: what is taken into them, and how it is named."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from vidbg.util.free_name import claim_name, safe_stem
 MOST_BYTES = 500_000_000
 """Of one upload."""
 
+MOST_PICTURE_BYTES = upload_conversion.MOST_PICTURE_BYTES
+"""Of one upload that must be an image."""
+
 MOST_KEPT_BYTES = 5_000_000_000
 """Of all uploads that are kept."""
 
@@ -22,10 +25,10 @@ PATIENCE_S = 300.0
 """How long a conversion may take, in seconds."""
 
 
-def uploads_folder() -> Path | None:
-    """Return this account's folder of uploads; None if it has no home."""
+def uploads_folder(kind: str = "backgrounds") -> Path | None:
+    """Return this account's folder of a kind of uploads; None if it has no home."""
     try:
-        return data_folder() / "backgrounds"
+        return data_folder() / kind
     except RuntimeError:
         return None
 

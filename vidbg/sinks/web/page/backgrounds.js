@@ -1,6 +1,6 @@
 // The gallery: kinds of backgrounds, included and own pictures and videos, and how they get in.
 import { address, get, post, request, upload } from "./api.js";
-import { $, ask, attribute, button, complain, element, icon, makeStop, notice, rebuild, roving, tell } from "./dom.js";
+import { $, ask, attribute, button, complain, element, fileName, icon, makeStop, notice, rebuild, roving, tell } from "./dom.js";
 import { change, isPending, onList, store, subscribe, takeState, valueOf } from "./store.js";
 import { settingRow } from "./controls.js";
 import { text } from "./strings.js";
@@ -50,15 +50,16 @@ export function backgroundPane() {
   function show({ state, link }) {
     if (!state?.background) return;
     const value = String(valueOf("background") ?? ""), kind = isPending("background") ? kindOf(value) : state.background.kind;
-    rebuild(kinds, listed.kinds, (list) => [
-      ...list.map((each) => button({ className: "chip", data: { key: each.kind }, onclick: () => chooseKind(each) }, null, each.label)),
+    rebuild(kinds, listed, () => [
+      ...listed.kinds.map((each) => button({ className: "chip", data: { key: each.kind }, onclick: () => chooseKind(each) }, null, each.label)),
+      ...(slideFolder() ? [button({ className: "chip", data: { key: "slides" }, onclick: () => change({ background: `slides:${slideFolder()}:${slideSeconds()}` }) }, null, text.background.slides)] : []),
       button({ className: "chip", data: { key: "none" }, onclick: showRoom }, null, text.room.button),
     ]);
     for (const chip of kinds.children) {
       attribute(chip, "aria-pressed", String(chip.dataset.key === kind));
       chip.disabled = link !== "open";
     }
-    rebuild(kindSettings, listed.kinds.filter(({ adjust }) => adjust), (list) => list.map(adjustment));
+    rebuild(kindSettings, listed.kinds.filter(({ adjust }) => adjust), (list) => [...list.map(adjustment), slidesRow()]);
     for (const row of kindSettings.children) row.hidden = row.dataset.kind !== kind;
     rebuild(gallery, listed.files, (files) => files.map(tile));
     empty.hidden = listed.files.length > 0;
@@ -77,7 +78,7 @@ export function backgroundPane() {
 
 const kindOf = (value) => {
   const word = value.split(":")[0];
-  return word === "none" || listed.kinds.some(({ kind }) => kind === word) ? word : "file";
+  return word === "none" || word === "slides" || listed.kinds.some(({ kind }) => kind === word) ? word : "file";
 };
 
 // What a kind is adjusted to: now if it is shown, when it was shown last, or by default.
@@ -94,6 +95,20 @@ function adjustment(kind) {
   const option = { key: "background", label, range, default: standard, kind: range ? "number" : "colour", choices: [], help: "" };
   const row = settingRow(option, { read: () => lastValue(kind), write: (value) => change({ background: `${kind.kind}:${value}` }) });
   row.dataset.kind = kind.kind;
+  return row;
+}
+
+// A slide show has the pictures of the folder that the first of them lies in.
+const SECONDS = { key: "background", label: text.background.seconds, kind: "number", range: [1, 120], step: 1, unit: "s", default: 10, help: "" };
+const slidesNow = () => /^slides:(.*):([\d.]+)$/.exec(valueOf("background") ?? "");
+function slideFolder() {
+  const folders = listed.files.filter(({ name }) => !VIDEO.test(name)).map(({ value }) => value.slice(0, -fileName(value).length - 1));
+  return folders.find((folder, at) => folders.indexOf(folder) !== at) ?? null;
+}
+const slideSeconds = () => Number(slidesNow()?.[2] ?? SECONDS.default);
+function slidesRow() {
+  const row = settingRow(SECONDS, { read: slideSeconds, write: (seconds) => change({ background: `slides:${slidesNow()?.[1] ?? slideFolder()}:${seconds}` }) });
+  row.dataset.kind = "slides";
   return row;
 }
 

@@ -1,5 +1,6 @@
 // A control for each setting, made from what GET /options says about it.
-import { attribute, button, element } from "./dom.js";
+import { upload } from "./api.js";
+import { attribute, button, element, fileName } from "./dom.js";
 import { change, store, subscribe, valueOf } from "./store.js";
 import { text } from "./strings.js";
 
@@ -124,6 +125,29 @@ const MAKERS = {
     input.onchange = () => write(input.value === "" ? option.default : input.value);
     const show = (value) => { if (document.activeElement !== input) input.value = value ?? ""; };
     return { control: input, labelled: true, show, wide: true };
+  },
+
+  // The name of the file is shown, and its whole path while it is edited.
+  file(option, id, read, write) {
+    const { control: input } = MAKERS.text(option, id, read, write);
+    const picker = element("input", { type: "file", accept: "image/*", hidden: true });
+    const choose = button({ className: "pick", onclick: () => picker.click(), ariaLabel: text.setting.chooseFor(option.label) }, null, text.setting.choose);
+    const show = (value) => { if (document.activeElement !== input) input.value = fileName(value ?? ""); };
+    input.onfocus = () => { input.value = read() ?? ""; };
+    input.onblur = () => show(read());
+    picker.onchange = async () => {
+      const row = input.closest(".setting");
+      try {
+        row.fail("");
+        choose.disabled = true;
+        write((await upload("pictures", picker.files[0], () => {}, new AbortController().signal)).value);
+      } catch (error) {
+        row.fail(error.message);
+      }
+      choose.disabled = false;
+      picker.value = "";
+    };
+    return { control: element("div", { className: "file-row" }, input, choose, picker), labelled: true, show, wide: true };
   },
 
   colour(_option, id, _read, write) {

@@ -71,6 +71,8 @@ export function makeStop(all, target) {
   for (const item of all) attribute(item, "tabindex", item === target ? 0 : -1);
 }
 
+export const fileName = (path) => path.split(/[\\/]/).at(-1);
+
 // Fill what index.html leaves to strings.js.
 export function fillStrings() {
   document.documentElement.lang = text.language;

@@ -56,7 +56,7 @@ function update(row, output) {
   row.querySelector(".lamp").dataset.state = output.state;
   const watched = output.watched === null || output.watched === undefined ? "" : output.watched ? text.output.watched : text.output.unwatched;
   const detail = row.querySelector(".detail");
-  const shown = [output.detail, watched].filter(Boolean).join(" · ");
+  const shown = [text.output.states[output.state] ?? output.state, watched].filter(Boolean).join(" · ");
   if (output.url && detail.dataset.url !== output.url) {
     detail.dataset.url = output.url;
     detail.replaceChildren(element("a", { href: output.url, target: "_blank", rel: "noopener" }, text.output.open), " ", element("span"));

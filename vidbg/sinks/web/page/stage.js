@@ -1,6 +1,6 @@
 // The picture with its banner, and what is done with one click: view, pause, snapshot, recording.
 import { post, request } from "./api.js";
-import { $, ask, attribute, button, complain, element, makeStop, notice, roving, setIcon, tell } from "./dom.js";
+import { $, ask, attribute, button, complain, element, fileName, makeStop, notice, roving, setIcon, tell } from "./dom.js";
 import { showPicture } from "./preview.js";
 import { change, store, subscribe, takeState } from "./store.js";
 import { onSetup, stepList } from "./setup.js";
@@ -119,7 +119,6 @@ async function stopRecording() {
   takeState(await request("DELETE", "recording"));
   notice(text.recording.stopped(fileName(path), seconds, bytes));
 }
-const fileName = (path) => path.split(/[\\/]/).at(-1);
 
 // --- what the state says --------------------------------------------------------------------------
 
