@@ -128,6 +128,8 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=3, help="each is the others' load")
     parser.add_argument("--most-s", type=float, default=10.0)
     options = parser.parse_args()
+    # A shell starts programs in the background with Ctrl-C ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     codes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(options.at_once) as pool:
         folder = Path(name)

@@ -230,6 +230,26 @@ def test_a_picture_too_large_does_not_stop_a_batch(tmp_path: Path, run: Run) -> 
     assert names(tmp_path / "in_vidbg") == ["a.png", "c.png"]
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "the memory is used up"),
+        (ImportError("libx.so: failed to map segment"), "libx.so: failed to map segment"),
+    ],
+)
+def test_what_the_machine_refuses_is_told_in_a_line(
+    clip: Path, run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("vidbg.pipeline.files.jobs.plan_jobs", fails)
+    outcome = run("process", clip, "-b", "green")
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert words in outcome.err
+
+
 def test_a_folder_with_everything_in_it(clip: Path, tmp_path: Path, run: Run) -> None:
     shots = tmp_path / "shots"
     shots.mkdir()

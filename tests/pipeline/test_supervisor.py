@@ -117,8 +117,8 @@ def test_faults(
         time.sleep(0.8)
         safe_s = rig.last_person_s(begun)
         assert safe_s < SAFE_S
+        rig.wait(lambda: rig.state == State.DEGRADED.value)  # a busy machine may take longer
         assert any(r.levelname == "WARNING" for r in caplog.records)
-        assert rig.state == State.DEGRADED.value
         if part == "compositor":
             monkeypatch.setattr(Compositor, "__call__", compose)
         for healed in (rig.source, rig.backend, rig.sink):
@@ -567,6 +567,22 @@ def test_faults_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     told = [(r.levelname, r.message) for r in caplog.records if r.levelno >= logging.INFO]
     assert told == [("WARNING", "camera: gone"), ("INFO", "camera works again")]
     assert (faults.present(), faults.count) == (None, 1)
+
+
+def test_a_part_that_works_and_fails_in_turn_warns_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an output that opens and is refused at its first frame, again and again."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    faults = Faults()
+    for _ in range(130):
+        faults.raised("output", SinkError("refused"))
+        faults.cleared("output")
+        now += 1
+    faults.raised("output", SinkError("the disk is full"))
+    warnings = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert warnings == ["output: refused"] * 3 + ["output: the disk is full"]
 
 
 def test_a_fault_keeps_no_picture() -> None:

@@ -344,8 +344,9 @@ def test_files_are_opened_anew_each_round(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4")
     rounds: list[Source] = []
 
-    def open_source() -> Source:
-        rounds.append(open_frames(clip))
+    def open_source(*, again: bool) -> Source:
+        assert again == bool(rounds)
+        rounds.append(open_frames(clip, again=again))
         return rounds[-1]
 
     taken(PlayedSource(open_source, RATE), 30)

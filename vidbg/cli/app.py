@@ -110,6 +110,13 @@ def _exit_code() -> int:
         where = "" if error.filename is None else f"{error.filename}: "
         typer.echo(f"vidbg: {where}{error.strerror or error}", err=True)
         return 1
+    except (MemoryError, ImportError) as error:
+        logging.getLogger(__name__).debug("failed", exc_info=error)
+        if isinstance(error, MemoryError):
+            typer.echo("vidbg: the memory is used up; close other programs", err=True)
+        else:
+            typer.echo(f"vidbg: a library cannot be loaded: {error}; install vidbg anew", err=True)
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as end:

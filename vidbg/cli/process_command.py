@@ -104,7 +104,8 @@ def _run(jobs: list[Job], processor: Processor, quiet: bool) -> None:
             if not quiet:
                 typer.echo(_summary(job, report), err=True)
     if failed:
-        raise VidbgError(f"{failed} of {len(jobs)} files failed; the others are done")
+        rest = "; the others are done" if failed < len(jobs) else ""
+        raise VidbgError(f"{failed} of {len(jobs)} files failed{rest}")
 
 
 def _summary(job: Job, report: StreamReport) -> str:

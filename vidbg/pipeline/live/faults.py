@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 logger = logging.getLogger(__name__)
+
+REPEAT_S = 60.0
+"""How long a warning is not repeated, for parts that work and fail in turn."""
+
+
+class RepeatFilter:
+    """Tells new warnings from those that were given a moment ago."""
+
+    def __init__(self) -> None:
+        self._given_s: dict[str, float] = {}
+
+    def is_new(self, words: str) -> bool:
+        """Return whether this was not warned of in the last REPEAT_S seconds; it is now."""
+        now = time.monotonic()
+        recent = {key: at_s for key, at_s in self._given_s.items() if now - at_s < REPEAT_S}
+        self._given_s = {words: now, **recent}
+        return words not in recent
 
 
 class Faults:
     """The current fault of each part ("camera", "network", "background", "output").
 
     A new fault is logged as a warning, its repetition while it lasts at debug level, its end as
-    information: a camera that is away all night fills no log.
+    information: a camera that is away all night fills no log. The same fault a moment after its end
+    is information, too: an output that is opened and refused again and again fills none either.
     """
 
     def __init__(self) -> None:
         self._present: dict[str, str] = {}
+        self._repeats = RepeatFilter()
         self._lock = threading.Lock()
         self.count = 0
 
@@ -30,7 +50,8 @@ class Faults:
         if words == known:
             logger.debug("%s still: %s", part, words)
         else:
-            logger.warning("%s: %s", part, words)
+            new = self._repeats.is_new(f"{part}: {words}")
+            logger.log(logging.WARNING if new else logging.INFO, "%s: %s", part, words)
         if isinstance(error, BaseException):
             logger.debug("%s failed", part, exc_info=error)
             _let_go(error)

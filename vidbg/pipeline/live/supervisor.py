@@ -16,6 +16,7 @@ from typing import Protocol
 
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.faults import RepeatFilter
 from vidbg.pipeline.live.history import History
 from vidbg.pipeline.live.outputs.recorder import Recorder
 from vidbg.pipeline.live.pipeline import LivePipeline
@@ -106,6 +107,7 @@ class Supervisor:
         self._round_s = time.monotonic()
         self._state = State.STARTING
         self._reason: str | None = None
+        self._repeats = RepeatFilter()
         self._watched_s = time.monotonic()
         self.history = History()
         self._switching_camera = threading.Lock()
@@ -207,9 +209,10 @@ class Supervisor:
         outputs = self.pipeline.outputs
         state, reason = self._judge()
         if state is not self._state:
-            level = logging.WARNING if state is State.DEGRADED else logging.INFO
-            words = f" ({reason})" if reason else ""
-            logger.log(level, "%s -> %s%s", self._state.words, state.words, words)
+            words = f"{state.words} ({reason})" if reason else state.words
+            new = state is State.DEGRADED and self._repeats.is_new(words)
+            level = logging.WARNING if new else logging.INFO
+            logger.log(level, "%s -> %s", self._state.words, words)
         self._state, self._reason = state, reason
         self.history.record(state, outputs.frames, self.pipeline.dropped, outputs.latencies_s)
         sample = self.history.latest

@@ -6,7 +6,9 @@ import re
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import StreamInfo
@@ -15,6 +17,9 @@ from vidbg.sources.camera.camera_mode import PixelFormat
 from vidbg.util.choices import closest, refusal, suggestion
 from vidbg.util.paths import exists, is_file, is_folder
 from vidbg.util.urls import public_name
+
+if TYPE_CHECKING:
+    from vidbg.sources.camera.played_file import OpenClip
 
 SYNTHETIC = "synthetic"
 SAMPLE = "sample"
@@ -41,12 +46,12 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
     if name == SAMPLE:
         from vidbg.sources.sample import SampleSource
 
-        return _played("the sample clip", SampleSource, rate)
+        return _played("the sample clip", lambda **_: SampleSource(), rate)
     if "://" in name:
         return _stream(name, rate)
     if is_file(Path(name).expanduser()):
         path = Path(name).expanduser()
-        return _played("the file", lambda: open_frames(path), rate)
+        return _played("the file", partial(open_frames, path), rate)
     _refuse_nonsense(name)
     from vidbg.sources.camera.camera_choice import CameraChoice
 
@@ -72,7 +77,7 @@ def _stream(url: str, rate: Fraction) -> Callable[[], Source]:
     return lambda: open_stream(url, rate)
 
 
-def _played(what: str, open_clip: Callable[[], Source], rate: Fraction) -> Callable[[], Source]:
+def _played(what: str, open_clip: OpenClip, rate: Fraction) -> Callable[[], Source]:
     """Play a clip in a loop; only the first time is one that cannot be played a ConfigError."""
     from vidbg.sources.camera.played_file import PlayedSource
 
@@ -81,7 +86,7 @@ def _played(what: str, open_clip: Callable[[], Source], rate: Fraction) -> Calla
     def open_again() -> Source:
         nonlocal opened
         try:
-            source = PlayedSource(open_clip, rate)
+            source = PlayedSource(open_clip, rate, again=opened)
         except SourceError as error:
             if opened:
                 raise

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
@@ -42,7 +43,7 @@ def open_stream(url: str, frame_rate: Fraction) -> Source:
         return NetworkSource(url, container, frame_rate)
     container.close()
     try:
-        return PlayedSource(lambda: open_frames(url), frame_rate)
+        return PlayedSource(partial(open_frames, url), frame_rate)
     except SourceError as error:
         raise SourceError(concealed(str(error), url)) from None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 
@@ -26,6 +27,12 @@ _LATE_S = 0.5
 
 _MOST_FPS = 120
 """A file with a higher nominal rate has none in truth, only a fine clock."""
+
+
+class OpenClip(Protocol):
+    """Opens a file from its start; `again`: not for the first time in this run."""
+
+    def __call__(self, *, again: bool) -> Source: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +55,17 @@ class PlayedSource(Closeable):
     reported once, and the readable parts are played.
 
     Args:
-        open_source: opens the file from its start.
+        open_source: opens the file from its start, as open_frames does.
         frame_rate: of the output, used for photos and for files without one.
+        again: the file was already opened in this run, so its oddities are not logged again.
     Raises:
         SourceError: it cannot be opened; while reading: it cannot be reopened, or it is empty.
     """
 
-    def __init__(self, open_source: Callable[[], Source], frame_rate: Fraction) -> None:
+    def __init__(self, open_source: OpenClip, frame_rate: Fraction, *, again: bool = False) -> None:
         self._open_source = open_source
         self._closed = threading.Event()
-        self._source = open_source()
+        self._source = open_source(again=again)
         info = self._source.info
         rate = info.frame_rate if info.frame_rate and info.frame_rate <= _MOST_FPS else frame_rate
         self._period_s = 1 / float(rate)
@@ -109,7 +117,7 @@ class PlayedSource(Closeable):
             while count == 1 and not self._closed.is_set():
                 yield _visible(last), self._period_s
             if not self._closed.is_set():
-                self._source = self._open_source()
+                self._source = self._open_source(again=True)
 
     def _once(self) -> Iterator[Frame]:
         with self._source as source:

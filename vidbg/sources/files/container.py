@@ -105,7 +105,7 @@ def _repacked(path: Path, name: str) -> object:
 
 
 def _why_refused(file: str | Path | BinaryIO, name: str, error: Exception) -> str:
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) and "://" not in name:
         return f"{name} may not be read: permission denied; check its rights (ls -l)"
     if isinstance(error, av.error.InvalidDataError):
         if not isinstance(file, str | Path) or str(file) == "-":
