@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -23,7 +23,7 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
 from training.command_line import run as run_command
-from training.data.batches import SIZES, Batches
+from training.data.batches import Batches
 from training.data.image_sets import (
     ImageSet,
     find_sets,
@@ -33,15 +33,23 @@ from training.data.image_sets import (
     split_by_names,
     split_set,
 )
-from training.data.mask_edges import MAX_SHIFT, UNIT_PIXELS
+from training.data.mask_edges import UNIT_PIXELS
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set
-from training.losses.matting_loss import WEIGHTS
 from training.model.teacher import SHIPPED, teacher_file
+from training.option_values import (
+    check_names,
+    edge_shifts,
+    fast_precision,
+    framings,
+    loss_weights,
+    numbers,
+    scene_shares,
+    sizes,
+)
 from training.provenance import RECIPE, origin
 from training.tools.ensemble import keep_agreeing, read_agreement
 from training.trainer import NETWORKS, TrainConfig, Trainer
-from vidbg.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -116,69 +124,6 @@ def load_data(
     else:
         parts = [split_set(s, fraction, seed) for s in sets]
     return [p[0] for p in parts], [p[1] for p in parts if p[1] is not None]
-
-
-def fast_precision(device: str) -> str:
-    """Return mixed bf16 if the device computes in it, else fp32.
-
-    A CPU without AMX or AVX-512 bf16 emulates bf16: a step takes four times as long as in fp32.
-    """
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    if device == "mps" or (device == "auto" and torch.backends.mps.is_available()):
-        return "32-true"
-    # PyTorch has only private functions for CPU features
-    capable = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return "bf16-mixed" if capable else "32-true"
-
-
-def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in (item.split("=") for item in items or [])}
-    except ValueError:
-        raise ConfigError(f"{option} {items}: each must be NAME=NUMBER") from None
-
-
-def _loss_weights(items: list[str] | None) -> dict[str, float]:
-    given = _numbers("--loss", items)
-    if unknown := set(given) - set(WEIGHTS):
-        raise ConfigError(f"--loss: unknown term {sorted(unknown)}; choose from {[*WEIGHTS]}")
-    return WEIGHTS | given
-
-
-def _framings(items: list[str] | None) -> dict[str, float]:
-    usual = AugmentConfig()
-    shares = {"webcam": usual.webcam_framing, "whole": usual.whole_framing}
-    given = _numbers("--framing", items)
-    if unknown := set(given) - set(shares):
-        raise ConfigError(f"--framing: unknown framing {sorted(unknown)}; choose from {[*shares]}")
-    shares |= given
-    if min(shares.values()) < 0 or sum(shares.values()) > 1:
-        raise ConfigError(f"--framing {items}: shares must sum to at most 1")
-    return {f"{name}_framing": share for name, share in shares.items()}
-
-
-def _scene_shares(items: list[str] | None) -> dict[str, float]:
-    given = _numbers("--augment", items)
-    known = {f.name for f in fields(AugmentConfig)} - {"webcam_framing", "whole_framing"}
-    if unknown := set(given) - known:
-        raise ConfigError(
-            f"--augment: unknown share {sorted(unknown)}; choose from {sorted(known)}"
-        )
-    if bad := {name: share for name, share in given.items() if not 0 <= share <= 1}:
-        raise ConfigError(f"--augment {bad}: a share must be from 0 to 1")
-    return given
-
-
-def _sizes(items: list[str] | None) -> tuple[tuple[int, int], ...]:
-    try:
-        pairs = [tuple(int(side) for side in item.split("x")) for item in items or []]
-        sizes = [(height, width) for height, width in pairs]
-    except ValueError:
-        raise ConfigError(f"--size {items}: each must be HEIGHTxWIDTH") from None
-    if bad := [size for size in sizes if min(size) < 32 or size[0] % 32 or size[1] % 32]:
-        raise ConfigError(f"--size {bad}: sides must be multiples of 32")
-    return tuple(sizes) or SIZES
 
 
 def main(
@@ -291,8 +236,8 @@ def main(
         network=network, steps=steps, minutes=minutes, learning_rate=lr,
         decoder_factor=decoder_factor, weight_decay=weight_decay, schedule=schedule,
         warmup_steps=warmup, clip_norm=clip, ema_decay=ema, batch_pixels=batch_pixels,
-        sizes=_sizes(size), train_stem=train_stem, hold_norms=hold_norms, priors=priors,
-        clips=clips, loss=_loss_weights(loss), epoch_steps=epoch_steps,
+        sizes=sizes(size), train_stem=train_stem, hold_norms=hold_norms, priors=priors,
+        clips=clips, loss=loss_weights(loss), epoch_steps=epoch_steps,
         patience=patience, validation_pixels=val_pixels, seed=seed,
         teacher=teacher, teacher_pixels=teacher_pixels,
     )  # fmt: skip
@@ -302,17 +247,14 @@ def main(
     if unlabelled is not None:
         people += find_unlabelled(unlabelled)
     rooms = [s for s in training if not s.people]
-    _check_names("--coarse", coarse or [], people)
-    shifts = _numbers("--edge", edge)
-    _check_names("--edge", [*shifts], people)
-    if bad := {name: value for name, value in shifts.items() if not abs(value) <= MAX_SHIFT}:
-        raise ConfigError(f"--edge {bad}: a shift must be from {-MAX_SHIFT} to {MAX_SHIFT} pixels")
+    check_names("--coarse", coarse or [], people)
+    check_names("--plain", plain or [], people)
+    shifts = edge_shifts(edge, people)
     people = [replace(s, edge=shifts.get(s.name, 0.0)) for s in people]
-    _check_names("--plain", plain or [], people)
     cutouts = None if objects is None else find_sets(objects)[0]
-    weights = sampling_weights(people, _numbers("--set-weight", set_weight))
-    trusted = trust_by_set(people, _numbers("--trust", trust), coarse or [], plain or [])
-    augmentation = replace(AugmentConfig(), **_scene_shares(augment), **_framings(framing))
+    weights = sampling_weights(people, numbers("--set-weight", set_weight))
+    trusted = trust_by_set(people, numbers("--trust", trust), coarse or [], plain or [])
+    augmentation = replace(AugmentConfig(), **scene_shares(augment), **framings(framing))
     recipe = {
         "init": None if init is None else origin(init),
         "people": {
@@ -328,7 +270,7 @@ def main(
         "augmentation": asdict(augmentation),
         "teacher": None if teacher is None else origin(teacher_file(teacher)),
         "trust": None if teacher is None else trusted,
-        "training": asdict(config),
+        "training": {k: v for k, v in asdict(config).items() if k != "teacher"},  # a path
     }
     fabric = Fabric(
         accelerator=device,
@@ -342,7 +284,7 @@ def main(
     if in_memory:
         extra = [] if cutouts is None else [cutouts]
         kept = keep_decoded([*people, *rooms, *validation, *extra], os.cpu_count() or 1)
-        logger.info("%.1f GB of decoded pictures in memory", kept / 1e9)
+        logger.info("%.1f GB of decoded images in memory", kept / 1e9)
     maker = SceneMaker(
         people, weights, rooms, augmentation, cutouts, coarse or [], plain or [],
         None if teacher is None else trusted,
@@ -353,18 +295,12 @@ def main(
 def _chosen(
     sets: list[ImageSet], without: list[str], agreement: Path | None, least: float
 ) -> list[ImageSet]:
-    _check_names("--without", without, sets)
+    check_names("--without", without, sets)
     kept = [s for s in sets if s.name not in without]
     if agreement is None:
         return kept
     scores = read_agreement(agreement)
     return [keep_agreeing(s, scores, least) for s in kept]
-
-
-def _check_names(option: str, names: list[str], sets: list[ImageSet]) -> None:
-    if unknown := set(names) - {s.name for s in sets}:
-        known = [s.name for s in sets]
-        raise ConfigError(f"{option}: no set named {sorted(unknown)}; choose from {known}")
 
 
 if __name__ == "__main__":

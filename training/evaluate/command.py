@@ -121,7 +121,7 @@ def on_images(engine: str, backend: Backend, sets: Sequence[ImageSet], pixels: i
     for alpha, predictor in (("bare", bare), ("served", served)):
         rows = score_images(predictor(backend, pixels), sets)
         results.append(Result(engine, pixels, alpha, mean_by_set(rows), rows))
-        logger.info("%s, %d pixels, %s: %d pictures", engine, pixels, alpha, len(rows))
+        logger.info("%s, %d pixels, %s: %d images", engine, pixels, alpha, len(rows))
     return results
 
 
@@ -177,7 +177,7 @@ def write_sheets(backend: Backend, result: Result, count: int, out: Path) -> Non
     for name, rows in group(result.rows).items():
         chosen = worst_cases(rows, count)
         title = (
-            f"The worst {len(chosen)} of {len(rows)} pictures, {name}: {result.engine}, "
+            f"The worst {len(chosen)} of {len(rows)} images, {name}: {result.engine}, "
             f"{result.pixels} pixels, as served; {_mean_line(result.scores[name])}"
         )
         file = "worst.png" if name == OVERALL else f"worst-{name.replace('/', '_')}.png"
@@ -202,7 +202,7 @@ def _subjects(weights: Path | None, engines: list[str] | None) -> dict[str, Call
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    data: Annotated[Path, typer.Option(help="Folder with image sets.")],
     clips: Annotated[
         Path | None, typer.Option(help="Folder with clips and their true alpha.")
     ] = None,

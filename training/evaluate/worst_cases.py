@@ -21,7 +21,7 @@ PANEL_HEIGHT, MAX_PANEL_HEIGHT = 300, 400
 """Target height when tiles are enlarged to fill a line, and the limit if there are few tiles."""
 
 GAP, LINE_HEIGHT, FONT_SIZE = 8, 28, 0.7
-LEGEND = "picture | person on green | errors: red = background kept, blue = person missing"
+LEGEND = "image | person on green | errors: red = background kept, blue = person missing"
 
 Panels = tuple[Image, Image, Image]
 """An image, its person on green, its errors: uint8 (H, W, 3) of one size."""

@@ -116,7 +116,7 @@ def _largest_activations(
         found = [np.asarray(results[i]).max(axis=(0, 2, 3)) for i in range(len(known))]
         tops = found if tops is None else [np.maximum(*p) for p in zip(tops, found, strict=True)]
     if tops is None:
-        raise ValueError("no pictures to see activations on")
+        raise ValueError("no images to measure activations with")
     largest: dict[str, NDArray[np.float32]] = {}
     for (convolution, (low, high)), top in zip(known, tops, strict=True):
         levels = (top - low) / (high - low) * LARGEST_ACTIVATION * MARGIN

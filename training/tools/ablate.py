@@ -57,7 +57,7 @@ VARIANTS = {
         tuple(word for name in PSEUDO for word in ("--without", f"pseudo/{name}")),
     ),
     "no-street": Variant("without street", ("--without", "street")),
-    "small": Variant("small pictures only (160 x 160, 128 x 224)", _SMALL_ONLY),
+    "small": Variant("small images only (160 x 160, 128 x 224)", _SMALL_ONLY),
     "prior": Variant("with the previous alpha, clips", ("--priors", "--clips", "0.25")),
     "seed": Variant(
         "the seed's network and recipe, 256 x 256",
@@ -100,7 +100,7 @@ def train(folder: Path, variant: Variant, steps: int, options: list[str]) -> Row
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    data: Annotated[Path, typer.Option(help="Folder with image sets.")],
     val: Annotated[Path, typer.Option(help="Folder with validation sets.")],
     init: Annotated[Path, typer.Option(help="Weights to start from.")],
     out: Annotated[Path, typer.Option(help="A folder a training, and table.md.")],

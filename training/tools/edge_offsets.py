@@ -64,7 +64,7 @@ def table(offsets: dict[str, list[float]], reference: Sequence[str]) -> str:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    data: Annotated[Path, typer.Option(help="Folder with image sets.")],
     reference: Annotated[
         list[str], typer.Option(help="Name of a set with keyed alpha; repeat for the mean.")
     ],

@@ -89,7 +89,7 @@ def keep_agreeing(
     kept = keep(pictures, lambda s: agreement.get((pictures.name, s.image.stem), 1.0) >= least)
     count, total = len(kept.samples), len(pictures.samples)
     if count < total:
-        logger.info("%s: %d of %d pictures agree", pictures.name, count, total)
+        logger.info("%s: %d of %d images agree", pictures.name, count, total)
     return kept if kept.samples else pictures
 
 
@@ -99,7 +99,7 @@ Engine = Annotated[str, typer.Option(help="DEVICE:PRECISION.")]
 
 @app.command()
 def judge(
-    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    data: Annotated[Path, typer.Option(help="Folder with image sets.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write: set, name, iou.")],
     engine: Engine = "cpu:bf16",
 ) -> None:
@@ -121,9 +121,9 @@ def judge(
 
 @app.command()
 def label(
-    pictures: Annotated[Path, typer.Option(help="Folder of pictures of people without masks.")],
+    images: Annotated[Path, typer.Option(help="Folder of images of people without masks.")],
     out: Annotated[Path, typer.Option(help="The set to write: images, masks.")],
-    most: Annotated[float, typer.Option(help="Spread above which a picture is left out.")] = 0.01,
+    most: Annotated[float, typer.Option(help="Spread above which an image is left out.")] = 0.01,
     mend_masks: Annotated[
         Path | None, typer.Option("--mend", help="Folder of masks to mend, not to replace.")
     ] = None,
@@ -134,9 +134,9 @@ def label(
     The spread of an image is the mean over its pixels of the standard deviation over the passes.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    found = sorted(p for p in pictures.iterdir() if p.suffix.lower() in SUFFIXES)
+    found = sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise ConfigError(f"no images in {pictures}; allowed are {sorted(SUFFIXES)}")
+        raise ConfigError(f"no images in {images}; allowed are {sorted(SUFFIXES)}")
     for kind in ("images", "masks"):
         (out / kind).mkdir(parents=True, exist_ok=True)
     kept = 0
@@ -154,7 +154,7 @@ def label(
                 alpha = mend(np.float32(1 / 255) * mask, alpha)
             written = np.rint(alpha * 255).astype(np.uint8)
             cv2.imwrite(str(out / "masks" / f"{path.stem}.png"), written)
-    logger.info("%d of %d pictures labelled", kept, len(found))
+    logger.info("%d of %d images labelled", kept, len(found))
 
 
 if __name__ == "__main__":

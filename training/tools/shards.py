@@ -201,11 +201,11 @@ LimitMb = Annotated[float, typer.Option(min=0.1, help="Megabytes that no file ex
 
 @app.command("pack")
 def _pack(
-    data: Annotated[Path, typer.Option(help="Folder with picture sets.")],
+    data: Annotated[Path, typer.Option(help="Folder with image sets.")],
     out: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("shards"),
     limit_mb: LimitMb = 60,
     max_side: Annotated[
-        int | None, typer.Option(min=32, help="Make larger pictures so small, pixels.")
+        int | None, typer.Option(min=32, help="Longest side of an image; larger ones are reduced.")
     ] = None,
 ) -> None:
     """Write image sets as tar files."""
@@ -215,7 +215,7 @@ def _pack(
 
 @app.command("unpack")
 def _unpack(
-    out: Annotated[Path, typer.Option(help="Folder for the picture sets.")],
+    out: Annotated[Path, typer.Option(help="Folder for the image sets.")],
     shard: Annotated[list[Path] | None, typer.Argument(help="Tar files.")] = None,
     shards: Annotated[Path | None, typer.Option(help="All that its list names.")] = None,
 ) -> None:

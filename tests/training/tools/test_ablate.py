@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from training import train
+from training import option_values, train
 from training.tools import ablate
 from training.training_log import TrainingLog
 
@@ -24,9 +24,9 @@ def test_every_variant_is_a_training_that_exists(name: str) -> None:
     app.command()(train.main)
     words = ["--data", "D", "--steps", "1", *ablate.VARIANTS[name].options]
     context = typer.main.get_command(app).make_context("train", words)
-    train._loss_weights(context.params["loss"])
-    train._framings(context.params["framing"])
-    train._sizes(context.params["size"])
+    option_values.loss_weights(context.params["loss"])
+    option_values.framings(context.params["framing"])
+    option_values.sizes(context.params["size"])
 
 
 @pytest.fixture
