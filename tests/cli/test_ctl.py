@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 from running import Cli, Run
 
@@ -149,6 +150,23 @@ def test_a_background_is_named_as_listed_or_as_a_path(
     assert state(ctl)["background"]["value"] == str(run.backgrounds / "blue.png")
     assert ctl("background", "blur:35") == (0, "", "")
     assert state(ctl)["background"]["value"] == "blur:35"
+
+
+def test_a_file_is_added_to_the_backgrounds(ctl: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "green wall.png"
+    cv2.imwrite(str(file), np.full((90, 160, 3), (20, 200, 20), np.uint8))
+    code, name, error = ctl("upload", file)
+    assert (code, error) == (0, "")
+    assert name.startswith("green wall")
+    assert name in ctl("backgrounds")[1]
+    assert ctl("background", name.strip()) == (0, "", "")
+    file.write_text("nonsense")
+    code, _, error = ctl("upload", file)
+    assert code == 1
+    assert error.count("\n") == 1
+    code, _, error = ctl("upload", tmp_path / "nowhere.png")
+    assert code == 2
+    assert "nowhere.png cannot be read: No such file" in error
 
 
 def test_cameras_and_outputs_are_listed_and_changed(ctl: Cli) -> None:

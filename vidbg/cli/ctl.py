@@ -15,7 +15,14 @@ import typer
 from vidbg.cli import ctl_completion as completion
 from vidbg.cli import ctl_values as values
 from vidbg.cli.browser import open_page
-from vidbg.cli.ctl_client import API, Client, Refused, client_of, of_page
+from vidbg.cli.ctl_client import (
+    API,
+    UPLOAD_PATIENCE_S,
+    Client,
+    Refused,
+    client_of,
+    of_page,
+)
 from vidbg.errors import ConfigError, SinkError, VidbgError
 from vidbg.platform.installation import install_command
 from vidbg.sinks.web.running_pages import running_pages
@@ -376,6 +383,16 @@ def background(
     files = {file["name"]: file["value"] for file in client.ask("GET", "/backgrounds")["files"]}
     value = files.get(name) or (values.anchored(name) if client.is_local else name)
     _ask_first(client, lambda: client.ask("PATCH", "/settings", {"background": value}))
+
+
+@ctl.command()
+def upload(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="An image or a video.")],
+) -> None:
+    """Add a copy of a file to the backgrounds, also of another computer, and print its name."""
+    answer = client_of(ctx).ask("POST", "/backgrounds", file=file, patience_s=UPLOAD_PATIENCE_S)
+    typer.echo(answer["name"])
 
 
 @ctl.command()

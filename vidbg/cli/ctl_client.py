@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 API = "/api/v1"
 PATIENCE_S = 30.0
 """How long an answer may take; opening another camera takes seconds."""
+
+UPLOAD_PATIENCE_S = 600.0
+"""The same for an uploaded file: a long video is converted first."""
 
 START_ONE = "start `vidbg app`, or `vidbg run` with --panel"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -62,13 +67,20 @@ class Client:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def ask(
-        self, method: str, path: str, body: Any = None, *, patience_s: float = PATIENCE_S
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        file: Path | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> Any:
         """Send a request and return the answer: JSON as Python values, a text, or bytes.
 
         Args:
             path: below the API's prefix, such as "/state"; quoted where needed.
             body: sent as JSON; None for nothing.
+            file: sent in a form instead.
         Raises:
             Refused: the run refused it.
             ConfigError: it refused a value.
@@ -79,8 +91,12 @@ class Client:
         parts = urlsplit(self.address)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=patience_s)
-        headers = self.headers | ({} if body is None else {"Content-Type": "application/json"})
-        content = None if body is None else json.dumps(body).encode()
+        headers, content = dict(self.headers), None
+        if body is not None:
+            headers["Content-Type"], content = "application/json", json.dumps(body).encode()
+        elif file is not None:
+            more, content = _form(file)
+            headers |= more
         try:
             connection.request(method, API + path, content, headers)
             answer = connection.getresponse()
@@ -94,6 +110,35 @@ class Client:
         if media_type == "application/json":
             return json.loads(data)
         return data.decode() if media_type.startswith("text/") else data
+
+
+def _form(file: Path) -> tuple[dict[str, str], Any]:
+    """Return the headers of a form with one file, and its content in pieces.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    from secrets import token_hex
+
+    boundary = token_hex(16)
+    name = re.sub(r'["\r\n]', "_", file.name)
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    tail = f"\r\n--{boundary}--\r\n"
+    try:
+        stream, size = file.open("rb"), file.stat().st_size
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+
+    def pieces() -> Iterator[bytes]:
+        yield head.encode()
+        with stream:
+            while piece := stream.read(2**18):
+                yield piece
+        yield tail.encode()
+
+    length = len(head.encode()) + size + len(tail)
+    media_type = f"multipart/form-data; boundary={boundary}"
+    return {"Content-Type": media_type, "Content-Length": str(length)}, pieces()
 
 
 def client_of(ctx: typer.Context) -> Client:
