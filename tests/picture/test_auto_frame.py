@@ -41,7 +41,7 @@ def views(people: Iterable[Person], interval_s: float = 1 / 30) -> list[Crop]:
     framing, shown = AutoFrame(), []
     for number, person in enumerate(people):
         view = framing.crop(number * interval_s)
-        framing.follow(drawn(person, view), view)
+        framing.follow(drawn(person, view), view, HEIGHT, WIDTH)
         shown.append(view)
     return shown
 
@@ -81,7 +81,7 @@ def test_two_people_are_both_shown() -> None:
     framing = AutoFrame()
     for number in range(300):
         view = framing.crop(number / 30)
-        framing.follow(np.maximum(*(drawn(person, view) for person in pair)), view)
+        framing.follow(np.maximum(*(drawn(person, view) for person in pair)), view, HEIGHT, WIDTH)
     for person in pair:
         assert 0.05 < top_and_middle(person, view)[1] < 0.95
 
@@ -107,6 +107,7 @@ def test_it_never_jumps(stays: list[Person]) -> None:
 def test_it_comes_to_rest_before_a_still_person(person: Person) -> None:
     shown = views([person] * 270)
     assert len(set(shown[-30:])) == 1
+    assert tuple(shown[-1]) == pytest.approx(tuple(shown[-1].aligned(HEIGHT, WIDTH)))
     assert MAX_ZOOM * shown[-1].size >= 0.999
 
 
@@ -157,7 +158,7 @@ def test_after_a_long_gap_it_goes_on_from_where_it_was() -> None:
     framing, person = AutoFrame(), (0.5, 0.5, 0.12)
     for number in range(200):
         view = framing.crop(number / 30)
-        framing.follow(drawn(person, view), view)
+        framing.follow(drawn(person, view), view, HEIGHT, WIDTH)
     assert framing.crop(500.0) == pytest.approx(view, abs=0.06)
     assert framing.crop(3.0) == pytest.approx(view, abs=0.06)  # a step back
 

@@ -21,7 +21,7 @@ from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.picture.crop import Crop
+from vidbg.picture.crop import FULL_CROP, Crop
 from vidbg.picture.framing import Framing, cropped, manual_crop, rotate
 from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.files.file_outputs import OutputConfig
@@ -62,9 +62,9 @@ def test_any_part_of_any_frame(height: int, width: int, zoom: float, x: float, y
     view = manual_crop(PictureConfig(zoom=zoom, pan_x=x, pan_y=y))
     assert view.inside() == pytest.approx(view)
     plain = np.full((height, width, 3), 7, np.uint8)
-    assert (cropped(plain, view) == 7).all()
+    assert (cropped(plain, view, (height, width)) == 7).all()
     alpha = np.random.default_rng(0).random((height, width)).astype(np.float32)
-    part = cropped(alpha, view)
+    part = cropped(alpha, view, (height, width))
     assert part.shape == alpha.shape
     assert 0 <= part.min() <= part.max() <= 1
 
@@ -74,9 +74,32 @@ def test_a_part_may_begin_between_pixels() -> None:
     columns, rows = np.meshgrid(np.arange(640), np.arange(360))
     slanted = 255 / (1 + np.exp((columns - 320 - 0.37 * rows) / 3))
     edge = np.repeat(slanted[..., None], 3, axis=2).round().astype(np.uint8)
-    places = [640 / 255 * cropped(edge, Crop(0.5 + n / 6400, 0.5, 0.5)).mean() for n in range(40)]
+    crops = [Crop(0.5 + n / 6400, 0.5, 0.5) for n in range(40)]
+    places = [640 / 255 * cropped(edge, crop, (360, 640)).mean() for crop in crops]
     steps = -np.diff(places)  # twice a tenth of a pixel
     np.testing.assert_allclose(steps, 0.2, atol=0.05)
+
+
+def test_a_large_frame_gives_a_zoom_its_own_pixels() -> None:
+    image = photo()
+    config = PictureConfig(zoom=2, pan_x=-1, pan_y=-1)
+    found = Framing()(Frame(image, 0.0, 0), config, (180, 320)).image
+    np.testing.assert_array_equal(found, image[:180, :320])
+    whole = Framing()(Frame(image, 0.0, 0), PictureConfig(), (180, 320)).image
+    wanted = cv2.resize(image, (320, 180), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(whole, wanted)
+
+
+@given(st.integers(1, 99), st.integers(1, 99), st.floats(1, 4), st.floats(-1, 1), st.floats(-1, 1))
+def test_a_crop_that_rests_has_whole_pixels(
+    height: int, width: int, zoom: float, x: float, y: float
+) -> None:
+    crop = manual_crop(PictureConfig(zoom=zoom, pan_x=x, pan_y=y)).aligned(height, width)
+    rows, columns = round(height * crop.size), max(1, round(width * crop.size))
+    for edge in (crop.y * height - rows / 2, crop.x * width - columns / 2):
+        assert edge == pytest.approx(round(edge), abs=1e-6)
+    assert crop.aligned(height, width) == crop
+    assert FULL_CROP.aligned(height, width) == FULL_CROP
 
 
 def test_a_cut_outs_alpha_goes_with_its_colours() -> None:

@@ -105,23 +105,28 @@ class AutoFrame:
         goals = (target.x, target.y, math.log(target.size))
         for spring, goal in zip(self._springs, goals, strict=True):
             spring.move(goal, rate, elapsed_s)
+        at_rest = all(s.value == goal for s, goal in zip(self._springs, goals, strict=True))
+        current = target if at_rest else self._current()
         if opens:
-            self._target, self._following = self._current(), True
-        return self._current()
+            self._target, self._following = current, True
+        return current
 
     def _current(self) -> Crop:
         x, y, size = (spring.value for spring in self._springs)
         return Crop(x, y, math.exp(size)).inside()
 
-    def follow(self, alpha: Alpha, shown: Crop) -> None:
+    def follow(self, alpha: Alpha, shown: Crop, height: int, width: int) -> None:
         """Take the alpha of the last frame.
 
         Args:
-            alpha: float32 (H, W) in [0, 1], of the part of the frame that was shown.
+            alpha: float32 (h, w) in [0, 1], of the part of the frame that was shown.
             shown: that part.
+            height, width: of the frame: the crop comes to rest at whole pixels, where it is sharp.
         """
         wanted = wanted_crop(alpha, shown)
-        if wanted is None:
+        if wanted is not None:
+            wanted = wanted.aligned(height, width)
+        else:
             if self._following:  # the crop comes to rest where it is
                 self._target, self._following = self._current(), False
             return

@@ -120,12 +120,13 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
 
     def _fitted(self, frame: Frame, look: Appearance) -> Frame:
         """Return what is to be shown of a frame, at the output's size."""
-        info = self._context.info
+        size = self._context.info.height, self._context.info.width
         frame = rotate(frame, look.picture.rotate)
-        image = fill(frame.image, info.height, info.width, "contain", (0, 0, 0))
+        if frame.width * size[0] != frame.height * size[1]:
+            frame = replace(frame, image=fill(frame.image, *size, "contain", (0, 0, 0)))
         if look.mirror:
-            image = np.asarray(cv2.flip(image, 1), np.uint8)
-        return self._framing(replace(frame, image=image), look.picture)
+            frame = replace(frame, image=np.asarray(cv2.flip(frame.image, 1), np.uint8))
+        return self._framing(frame, look.picture, size)
 
     def _reset(self) -> None:
         """Reset the temporal state of alpha."""
