@@ -106,7 +106,9 @@ def test_what_cannot_change_is_refused_as_a_whole(
 # --- the camera -----------------------------------------------------------------------------------
 
 
-def test_another_camera_takes_over_without_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_camera_takes_over_without_a_gap(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         desk.wait(lambda: desk.status.state.value == "live")
@@ -116,6 +118,7 @@ def test_another_camera_takes_over_without_a_gap(monkeypatch: pytest.MonkeyPatch
             assert desk.wait_person(camera) < 2
         desk.wait(lambda: len(desk.statuses) > told)
         assert {status.state.value for status in desk.statuses[told:]} == {"live"}
+        assert "no more pictures" not in caplog.text
         frames = desk.seen["web:1"][count:]
         assert all(each.person for each in frames)
         assert longest_gap(frames) < 0.5
@@ -401,6 +404,33 @@ def test_a_network_that_cannot_be_loaded_leaves_the_one_that_runs(
         desk.change(matting=replace(matting, device="torch-cpu"))
         desk.wait(lambda: desk.status.reason is None)
         assert all(each.person for each in desk.seen["web:1"][count:])
+    assert desk.leaks == 0
+
+
+def test_settings_that_change_while_a_network_loads_are_loaded_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One at a time, and only the last: each takes hundreds of megabytes."""
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        loaded: list[str] = []
+        at_once = []
+
+        def slowly(device: Any) -> Any:
+            at_once.append(device)
+            assert len(at_once) == 1
+            time.sleep(0.3)
+            loaded.append(at_once.pop())
+            return device
+
+        desk.loading.fault = slowly
+        for device in ("torch-cpu", "cuda", "mps", "cpu"):
+            desk.change(matting=replace(desk.run.config.matting, device=device))
+            time.sleep(0.03)
+        desk.change(matting=replace(desk.run.config.matting, quality="best"))
+        desk.wait(lambda: desk.run.backend.network == "resnet50 at 262144 pixels")
+        assert loaded == ["torch-cpu", "cpu"]
+        assert desk.status.reason is None
     assert desk.leaks == 0
 
 

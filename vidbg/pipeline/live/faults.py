@@ -8,6 +8,9 @@ import time
 
 logger = logging.getLogger(__name__)
 
+HARMLESS = ("network settings",)
+"""Parts whose faults leave everything as it was before."""
+
 REPEAT_S = 60.0
 """How long a warning is not repeated, for parts that work and fail in turn."""
 
@@ -72,10 +75,17 @@ class Faults:
         """Return the current fault of one part as text, or None."""
         return self._present.get(part)
 
-    def present(self) -> str | None:
-        """Return the first current fault as text, or None if there is none."""
+    def present(self, *, of_picture: bool = False) -> str | None:
+        """Return the first current fault as text, or None if there is none.
+
+        Args:
+            of_picture: leave out those that take nothing from the picture.
+        """
         with self._lock:
-            return next((f"{part}: {words}" for part, words in self._present.items()), None)
+            for part, words in self._present.items():
+                if not (of_picture and part in HARMLESS):
+                    return f"{part}: {words}"
+        return None
 
 
 def _let_go(error: BaseException) -> None:

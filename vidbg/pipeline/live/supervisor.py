@@ -225,6 +225,7 @@ class Supervisor:
         """Say what viewers see, and why."""
         pipeline, outputs = self.pipeline, self.pipeline.outputs
         fault = self._context.faults.present()
+        stopped_by = self._context.faults.present(of_picture=True)
         if pipeline.gate.shows_card:
             return State.AWAY, fault
         if not pipeline.camera.active:
@@ -232,9 +233,9 @@ class Supervisor:
         if outputs.shown is not None and outputs.shown.live and not outputs.failing:
             return State.LIVE, fault  # one frame failed, the previous one is still shown
         is_new = outputs.frames == 0 or self._state in (State.PAUSED, State.AWAY, State.STARTING)
-        if fault is None and is_new:
-            return State.STARTING, None
-        return State.DEGRADED, fault or TOO_LATE
+        if stopped_by is None and is_new:
+            return State.STARTING, fault
+        return State.DEGRADED, stopped_by or TOO_LATE
 
     def _draw_previews(self, status: LiveStatus) -> None:
         shown = self.pipeline.outputs.shown

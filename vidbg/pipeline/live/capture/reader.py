@@ -127,8 +127,9 @@ class Reader:
     def _replace_thread(self) -> bool:
         """Leave the thread that reads now, with its camera, and start another if possible."""
         self._deadline = Deadline()  # the abandoned thread keeps the old one
+        self._thread.abandon()  # first, as a camera that is closed looks like one that has ended
         self._close_source()
-        return self._thread.replace()
+        return self._thread.revive()
 
     def _close_source(self) -> None:
         """Close the camera in a separate thread, as closing may hang along with reading."""

@@ -45,7 +45,7 @@ class ChangingNetworks:
         self.matting_config, self.adapt = config, adapt
         self._current = make(config, adapt)
         self._ready: tuple[DeviceNetworks, VideoMatting] | None = None
-        self._request = 0
+        self._request, self._loading = 0, False
         self._lock = threading.Lock()
         self._tasks = BackgroundTasks()
 
@@ -75,18 +75,30 @@ class ChangingNetworks:
             if not needs_network:
                 return
             self._request += 1
-            request = self._request
-        self._tasks.start("network-change", lambda: self._load_beside(config, adapt, request))
+            if not self._loading:  # else what loads now begins again
+                self._loading = True
+                self._tasks.start("network-change", self._load_beside)
 
-    def _load_beside(self, config: MattingConfig, adapt: bool, request: int) -> None:
-        """Load and compile the network of other settings, unless they have changed again."""
+    def _load_beside(self) -> None:
+        """Load the network of the newest settings, one at a time, until they no longer change."""
+        while True:
+            with self._lock:
+                request, config, adapt = self._request, self.matting_config, self.adapt
+            self._load_one(config, adapt, request)
+            with self._lock:
+                if request == self._request or self._tasks.ending.is_set():
+                    self._loading = False
+                    return
+
+    def _load_one(self, config: MattingConfig, adapt: bool, request: int) -> None:
+        """Load and compile a network, and offer it if its settings are still wanted."""
         networks = None
         try:
             networks = self._make(config, adapt)
-            matter = networks.load()
+            loaded = networks, networks.load()
             info = self._context.info
-            matter(np.zeros((info.height, info.width, 3), np.uint8), 0.0)  # compiles
-            matter.reset()
+            loaded[1](np.zeros((info.height, info.width, 3), np.uint8), 0.0)  # compiles
+            loaded[1].reset()
         except Exception as error:
             if networks is not None:
                 networks.close(0.0)
@@ -96,7 +108,6 @@ class ChangingNetworks:
             return
         with self._lock:
             wanted = request == self._request and not self._tasks.ending.is_set()
-            loaded = networks, matter
             late, self._ready = (self._ready, loaded) if wanted else (loaded, self._ready)
         if wanted:
             self._context.faults.cleared(PART)

@@ -44,11 +44,15 @@ class ReplaceableThread:
 
     def replace(self) -> bool:
         """Abandon the thread and start another. Returns False if too many already hang."""
+        self.abandon()
+        return self.revive()
+
+    def abandon(self) -> None:
+        """Take the thread's turn away, so that what it gives no longer counts."""
         if self._thread is not None:
             self._left.append(self._thread)
             self._thread = None
         self._turn += 1
-        return self.revive()
 
     def revive(self) -> bool:
         """Start a thread if there is none and few enough hang; return whether one exists."""
