@@ -128,7 +128,7 @@ async def measure(server: Server, pages: int, rate: float, seconds: float) -> di
     return {
         "fps": round(statistics.mean(fps), 2),
         "cpu_percent": round(cpu_percent, 1),
-        "rss_mb": [round(rss_mb[0]), round(rss_mb[-1])],
+        "rss_mb": [round(value) for value in rss_mb[:: max(1, len(rss_mb) // 6)]],
         "requests_a_second": round(len(times_ms) / seconds, 1),
         "request_p50_ms": round(statistics.median(times_ms), 1) if times_ms else None,
         "request_p99_ms": round(statistics.quantiles(times_ms, n=100)[98], 1) if times_ms else None,

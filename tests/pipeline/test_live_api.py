@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,27 @@ def test_the_revision_grows_with_changes_alone(served: Served) -> None:
     assert client.send("PATCH", "/settings", {"feather": 2})[1]["revision"] == first + 1
     served.run.config = replace(served.run.config, mirror=True)  # by a key, or by SIGHUP
     assert client.get("/state")["revision"] == first + 2
+
+
+def test_no_older_state_has_a_higher_revision(served: Served) -> None:
+    """Whatever many clients ask and change at the same time."""
+    client, told = served.client, list[tuple[int, float]]()
+
+    def ask(number: int) -> None:
+        if number % 3:
+            state = client.get("/state")
+        else:
+            state = client.send("PATCH", "/settings", {"feather": number / 10})[1]
+        told.append((state["revision"], state["settings"]["feather"]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(60)))
+    by_revision = dict(told)
+    assert all(by_revision[revision] == feather for revision, feather in told)
+    last = client.get("/state")
+    assert last["revision"] == max(by_revision)
+    assert last["settings"]["feather"] == by_revision[last["revision"]]
+    assert last["revision"] <= 1 + 20  # one for each change
 
 
 @pytest.mark.parametrize(

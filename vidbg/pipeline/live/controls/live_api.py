@@ -89,11 +89,11 @@ class LiveApi:
     def state(self) -> types.State:
         """Return everything that a client shows of the run."""
         run = self._run
-        config = None if run is None else run.config
         self._library.files()  # notices what has changed in the folders
         self._profiles.look()
-        settings = {} if config is None else settings_of(config)
-        with self._telling:
+        with self._telling:  # what is read outside could be older than what was told
+            config = None if run is None else run.config
+            settings = {} if config is None else settings_of(config)
             state = types.State(
                 version=self.version,
                 revision=0 if self._told is None else self._told.revision,
