@@ -32,6 +32,7 @@ from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
+from vidbg.platform.memory import limit_arenas
 from vidbg.sinks import Sink
 from vidbg.sinks.memory import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
@@ -177,6 +178,7 @@ def run_benchmark(
     Raises:
         VidbgError: the engine or the source cannot be used.
     """
+    limit_arenas()  # as a live run does
     start = time.perf_counter()
     with (
         VideoMatting(config=matting) as matter,

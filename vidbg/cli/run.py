@@ -13,6 +13,7 @@ from vidbg.cli.logs import log_to
 from vidbg.cli.reload import reloading
 from vidbg.cli.status_line import StatusLine
 from vidbg.option_table import options_of
+from vidbg.platform.memory import limit_arenas
 
 if TYPE_CHECKING:
     from vidbg.pipeline.live import LiveConfig, LiveRun
@@ -52,6 +53,7 @@ def run_until_end(
     from vidbg.pipeline.live.outputs.live_outputs import output_name
     from vidbg.sources.camera.cameras import camera_name
 
+    limit_arenas()
     config = completed(_live_config(params))
     with log_to(params["log_file"], params["log_level"]):
         outputs = ", ".join(map(output_name, config.outputs))

@@ -167,7 +167,6 @@ class OpenVinoBackend(NativeBackend):
         self._options = _options(target, precision, threads)
         self._requests: Kept[tuple[int, ...], Any] = Kept(KEPT_SIZES)
         self._path, digests = _shipped(precision, network)
-        self._model: Any = None  # read when something has to be compiled
         facts = {"precision": precision, "options": self._options, "weights": digests}
         version = import_openvino().get_version()
         self._kept = CompiledNetworks({**facts, "openvino": version}) if target == "CPU" else None
@@ -194,9 +193,7 @@ class OpenVinoBackend(NativeBackend):
             _survives(self._target, self.precision)
         compiled = self._compiled_before(shape)
         if compiled is None:
-            if self._model is None:
-                self._model = self._core.read_model(self._path)
-            model = self._model.clone()
+            model = self._core.read_model(self._path)
             model.reshape(list(shape))
             compiled = self._core.compile_model(model, self._target, self._options)
             if self._kept is not None:
@@ -228,7 +225,7 @@ class OpenVinoBackend(NativeBackend):
 
     def _free(self) -> None:
         self._requests.clear()
-        self._model = self._core = None
+        self._core = None
 
 
 def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from vidbg.pipeline.live.outputs.output_set import OutputSet
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget, OutputWriter
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.sinks.encoding.formats import Encoding
-from vidbg.sinks.files.video_file_sink import VideoFileSink
 from vidbg.util.lifecycle import Abortable
 from vidbg.util.paths import StrPath
 
@@ -63,6 +62,8 @@ class RecordingSink(Abortable):
     def __init__(self, path: Path, info: StreamInfo) -> None:
         self.path = path
         self._check_space()
+        from vidbg.sinks.files.video_file_sink import VideoFileSink  # 18 MB, for recordings alone
+
         self._file = VideoFileSink(path, info, encoding=ENCODING)
         self._checked_s = time.monotonic()
         self._first_pts: float | None = None

@@ -1,0 +1,52 @@
+"""The pools of memory that the C library makes for threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys, threading
+from vidbg.platform.memory import limit_arenas
+
+if sys.argv[1] == "limited":
+    assert limit_arenas()
+kept, barrier = [], threading.Barrier(9)
+
+def take():
+    kept.append([bytes(2000) for _ in range(200)])
+    barrier.wait()
+    barrier.wait()
+
+threads = [threading.Thread(target=take) for _ in range(8)]
+for thread in threads:
+    thread.start()
+barrier.wait()
+pool = 64 * 2**20
+sizes = [0]
+end = 0
+for line in open("/proc/self/maps"):  # a pool reserves 64 MB, of which the first part is in use
+    first, last = (int(number, 16) for number in line.split()[0].split("-"))
+    sizes = [*sizes[:-1], sizes[-1] + last - first] if first == end else [*sizes, last - first]
+    end = last
+print(sum(size // pool for size in sizes if size % pool == 0))
+barrier.wait()
+"""
+
+
+def pools(kind: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, kind],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's pools")
+def test_threads_share_pools() -> None:
+    assert pools("limited") < pools("as it was")
