@@ -48,7 +48,7 @@ export function backgroundPane() {
   onList("backgrounds", load);
 
   function show({ state, link }) {
-    if (!state?.background) return;
+    if (!state) return;
     const value = String(valueOf("background") ?? ""), kind = isPending("background") ? kindOf(value) : state.background.kind;
     rebuild(kinds, listed, () => [
       ...listed.kinds.map((each) => button({ className: "chip", data: { key: each.kind }, onclick: () => chooseKind(each) }, null, each.label)),
@@ -92,14 +92,14 @@ function lastValue({ kind, adjust }) {
 // A row for the one value that a kind can be adjusted in.
 function adjustment(kind) {
   const { label, range, default: standard } = kind.adjust;
-  const option = { key: "background", label, range, default: standard, kind: range ? "number" : "colour", choices: [], help: "" };
+  const option = { key: "background", label, range, default: standard, kind: range ? "number" : "colour", optional: false, choices: [], help: "" };
   const row = settingRow(option, { read: () => lastValue(kind), write: (value) => change({ background: `${kind.kind}:${value}` }) });
   row.dataset.kind = kind.kind;
   return row;
 }
 
 // A slide show has the pictures of the folder that the first of them lies in.
-const SECONDS = { key: "background", label: text.background.seconds, kind: "number", range: [1, 120], step: 1, unit: "s", default: 10, help: "" };
+const SECONDS = { key: "background", label: text.background.seconds, kind: "number", range: [1, 120], step: 1, unit: "s", default: 10, optional: false, help: "" };
 const slidesNow = () => /^slides:(.*):([\d.]+)$/.exec(valueOf("background") ?? "");
 function slideFolder() {
   const folders = listed.files.filter(({ name }) => !VIDEO.test(name)).map(({ value }) => value.slice(0, -fileName(value).length - 1));
@@ -124,7 +124,7 @@ function markStops(gallery) {
 }
 
 function tile(item) {
-  const picture = element("img", { alt: "", loading: "lazy", decoding: "async", width: 192, height: 108, src: address(`backgrounds/${encodeURIComponent(item.id)}/thumbnail`) });
+  const picture = element("img", { alt: "", draggable: false, loading: "lazy", decoding: "async", width: 192, height: 108, src: address(`backgrounds/${encodeURIComponent(item.id)}/thumbnail`) });
   picture.onerror = () => picture.replaceWith(element("span", { className: "no-preview" }, text.background.noPreview));
   const choose = button({ className: "tile", data: { key: item.id, value: item.value }, title: item.name, onclick: () => change({ background: item.value }) }, null,
     picture, VIDEO.test(item.name) ? element("span", { className: "badge", title: text.background.video }, icon("video")) : null,

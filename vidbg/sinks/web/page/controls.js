@@ -1,7 +1,7 @@
 // A control for each setting, made from what GET /options says about it.
 import { upload } from "./api.js";
 import { attribute, button, element, fileName } from "./dom.js";
-import { change, store, subscribe, valueOf } from "./store.js";
+import { change, subscribe, valueOf } from "./store.js";
 import { text } from "./strings.js";
 
 const FEW = 3;  // choices that still fit next to one another
@@ -66,7 +66,7 @@ const MAKERS = {
   },
 
   number(option, id, read, write) {
-    const range = option.range ?? null, finite = range && range.every((end) => end !== null && Number.isFinite(end));
+    const range = option.range ?? null, finite = range && !option.optional && range.every((end) => end !== null);
     const number = element("input", { type: "number", id: finite ? `${id}-number` : id, step: "any", inputMode: "decimal", placeholder: text.setting.placeholder });
     if (range) for (const [name, end] of [["min", range[0]], ["max", range[1]]]) if (end !== null) number[name] = end;
     const unit = element("span", { className: "unit" }, option.unit ?? "");
@@ -77,15 +77,16 @@ const MAKERS = {
       row.fail(out ? text.setting.notNumber(option.label, range) : "");
       if (!out) write(value);
     };
-    number.onblur = () => { if (store.state) show(read()); };
     if (!finite) {
       const show = (value) => { if (document.activeElement !== number) number.value = value ?? ""; };
+      number.onblur = () => show(read());
       return { control: field, labelled: true, show };
     }
     const [min, max] = range;
     const slider = element("input", { type: "range", id, min, max, step: option.step ?? 1 });
     number.setAttribute("aria-label", text.setting.number(option.label, option.unit));
     let held = false;
+    number.onblur = () => show(read());
     slider.oninput = () => { held = true; fill(+slider.value); number.value = rounded(slider.value); write(+slider.value); };
     slider.onchange = () => { held = false; };
     const fill = (value) => {
@@ -121,7 +122,7 @@ const MAKERS = {
   },
 
   text(option, id, _read, write) {
-    const input = element("input", { type: "text", id, spellcheck: false, autocomplete: "off", placeholder: text.setting.placeholder });
+    const input = element("input", { type: "text", id, spellcheck: false, autocomplete: "off", placeholder: option.kind === "file" ? text.setting.noFile : text.setting.placeholder });
     input.onchange = () => write(input.value === "" ? option.default : input.value);
     const show = (value) => { if (document.activeElement !== input) input.value = value ?? ""; };
     return { control: input, labelled: true, show, wide: true };

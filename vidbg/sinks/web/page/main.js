@@ -25,7 +25,7 @@ const visible = (name) => () => current === name;
 
 function makeTabs() {
   for (const name of TABS) {
-    const tab = element("button", { type: "button", id: `tab-${name}`, aria: { role: "tab", controls: `pane-${name}` }, onclick: () => open(name) }, icon(name), element("span", {}, text.tabs[name]));
+    const tab = element("button", { type: "button", id: `tab-${name}`, aria: { role: "tab", controls: `pane-${name}` }, onclick: () => open(name, true) }, icon(name), element("span", {}, text.tabs[name]));
     const room = element("div", { className: "sections" });
     const pane = element("div", { id: `pane-${name}`, className: "pane", tabIndex: -1, aria: { role: "tabpanel", labelledby: tab.id } });
     tabs.set(name, tab); panes.set(name, pane); rooms.set(name, room);
@@ -44,7 +44,8 @@ function makeTabs() {
   panes.get("profiles").append(resetCard());
 }
 
-function open(name) {
+// Opens a tab; one that is opened by hand begins at its top, below the picture.
+function open(name, byHand = false) {
   current = name;
   for (const [other, tab] of tabs) {
     attribute(tab, "aria-selected", String(other === name));
@@ -52,6 +53,7 @@ function open(name) {
   }
   makeStop([...tabs.values()], tabs.get(name));
   history.replaceState(null, "", `#${name}`);
+  if (byHand && $("panel").getBoundingClientRect().top < parseFloat(getComputedStyle($("panel")).scrollMarginTop)) $("panel").scrollIntoView();
   if (store.link === "open") own[name]?.load?.();
 }
 

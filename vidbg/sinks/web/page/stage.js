@@ -156,7 +156,7 @@ function showState({ state, link }) {
   tell($("glance-latency"), live && status.latency_ms ? text.glance.latencyValue(status.latency_ms) : "–");
   tell($("glance-cpu"), status ? text.glance.cpuValue(status.cpu_percent) : "–");
   tell($("glance-watched"), !status ? "–" : status.watched === null ? text.glance.unknown : status.watched ? text.glance.watching : text.glance.nobody);
-  tell($("reason"), (status && (status.reason || status.reduced)) || "");
+  tell($("reason"), (status && (status.reason || (status.state === "live" && status.reduced))) || "");
   showRoom();
   showEmpty();
 }

@@ -34,7 +34,7 @@ export function connect() {
   let opened = false;
   events.onmessage = async ({ data }) => {
     const event = JSON.parse(data);
-    if (event.type !== "state") return;
+    if (event.type !== "state" || !event.state.running) return;  // it has not begun yet
     if (opened) { takeState(event.state); return; }
     opened = true;
     retryMs = FIRST_RETRY_MS;

@@ -15,8 +15,6 @@ export const text = {
   cancel: "Cancel",
   close: "Dismiss",
   title: (words) => `${words} – vidbg`,
-  duration: seconds,
-  size: bytes,
 
   explain: "Explain the settings",
   theme: { auto: "Colours: as the system", light: "Colours: light", dark: "Colours: dark" },
@@ -52,7 +50,6 @@ export const text = {
     waitingBody: "It appears when the camera has started.",
     noCamera: "No camera answers",
     noCameraBody: "Viewers see the background alone. This page goes on by itself when one is there.",
-    away: "You are away",
     sample: "Use the sample clip",
   },
 
@@ -102,7 +99,6 @@ export const text = {
     start: "Record",
     stop: "Stop",
     running: (total, size) => `${seconds(total)} · ${bytes(size)}`,
-    short: seconds,
     started: (name) => `Recording to ${name}.`,
     stopped: (name, total, size) => `Recording saved: ${name}, ${seconds(total)}, ${bytes(size)}.`,
     failed: (name, words) => `The recording ${name} has ended: ${words}`,
@@ -130,15 +126,13 @@ export const text = {
     notNumber: (label, range) => (range ? `${label}: give a number from ${range[0]} to ${range[1]}.` : `${label}: give a number.`),
     choose: "Choose…",
     chooseFor: (label) => `Choose a file: ${label}`,
-    placeholder: "Default",
+    placeholder: "Default", noFile: "None",
     lasting: "Changes last until vidbg ends. To keep them, save a profile.",
-    other: "Other",
   },
 
   background: {
     kinds: "Kind",
     gallery: "Your backgrounds",
-    shipped: "Included",
     add: "Add",
     hint: "Drop pictures or videos anywhere, or paste one.",
     empty: "Nothing here yet",
@@ -151,7 +145,6 @@ export const text = {
     slides: "Slide show", seconds: "Time for each picture",
     noPreview: "No preview",
     video: "video",
-    chosen: (name) => `Background: ${name}`,
   },
 
   upload: {
@@ -170,17 +163,12 @@ export const text = {
   camera: {
     list: "Cameras",
     mode: "Format",
-    modeAuto: "Best for vidbg",
     modeValue: (size, fps, format) => [size.replace("x", " × "), fps && `${fps} FPS`, format].filter(Boolean).join(" · "),
     empty: "No camera was found",
     emptyBody: "Plug one in; the list looks again by itself.",
-    again: "Look again",
-    sample: "Sample clip",
-    picture: "Camera picture",
     other: "Another camera, file or stream",
     otherHelp: "A path, a part of a name, or the URL of a stream (rtsp://…, http://…)",
     use: "Use",
-    inUse: "in use",
   },
 
   output: {
@@ -197,7 +185,6 @@ export const text = {
     open: "Open",
     unavailable: "What is missing",
     looking: "Looking what works on this computer…",
-    size: "Size and rate",
   },
 
   profiles: {
@@ -259,7 +246,6 @@ export const text = {
     overlay: "Acts when a foreground layer is chosen.",
     zoom: "Acts when the picture is zoomed.",
     autoFrame: "Automatic framing takes care of this.",
-    slides: "Acts with a slide show as background.",
   },
 
   error: {
