@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("aiohttp")
 
 from vidbg.cli import app_command
-from vidbg.cli.ctl_client import of_page
+from vidbg.cli.ctl.run_client import of_page
 from vidbg.cli.settings import default_file
 
 BROWSER = """#!/bin/sh

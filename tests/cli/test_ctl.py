@@ -16,7 +16,7 @@ import pytest
 from running import Cli, Run
 
 from vidbg.cli.app import app
-from vidbg.cli.ctl_client import of_page
+from vidbg.cli.ctl.run_client import of_page
 from vidbg.pipeline.setup_steps import setup_steps
 from vidbg.sources import open_source
 
@@ -45,7 +45,7 @@ def test_another_terminal_controls_the_run(run: Run) -> None:
 
 
 def test_its_start_is_fast(run: Run) -> None:
-    code = "import sys; import vidbg.cli.ctl; print([m for m in sys.argv[1:] if m in sys.modules])"
+    code = "import sys, vidbg.cli.ctl.commands; print(sorted({*sys.argv[1:]} & {*sys.modules}))"
     heavy = ["numpy", "cv2", "aiohttp", "av", "PIL", "msgspec", "dbus_fast", "asyncio"]
     command = [sys.executable, "-c", code, *heavy]
     done = subprocess.run(command, env=run.environment, capture_output=True, text=True, check=True)

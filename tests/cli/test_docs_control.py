@@ -16,7 +16,7 @@ import pytest
 from running import Cli, Run
 
 import tools
-from vidbg.cli.ctl_client import of_page
+from vidbg.cli.ctl.run_client import of_page
 
 pytest.importorskip("aiohttp")
 

@@ -19,7 +19,7 @@ from dbus_fast.annotations import DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method
 from running import Run
 
-from vidbg.cli.ctl_client import of_page
+from vidbg.cli.ctl.run_client import of_page
 from vidbg.cli.tray import item as item_module
 from vidbg.cli.tray.icon import draw
 from vidbg.cli.tray.item import NAME, PATH, WATCHER, Item, put_in_tray

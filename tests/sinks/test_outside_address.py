@@ -17,7 +17,7 @@ import pytest
 from tls import write_pair
 from web_client import ask, token_of
 
-from vidbg.cli.ctl_client import of_page
+from vidbg.cli.ctl.run_client import of_page
 from vidbg.errors import ConfigError, SinkError, VidbgError
 from vidbg.pipeline.live import LiveConfig
 from vidbg.sinks.web import outside_address, web_access

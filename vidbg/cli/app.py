@@ -13,7 +13,7 @@ from vidbg.cli.app_command import app as app_command
 from vidbg.cli.bench import bench
 from vidbg.cli.build import build
 from vidbg.cli.config_command import config
-from vidbg.cli.ctl import ctl
+from vidbg.cli.ctl.commands import ctl
 from vidbg.cli.demo_command import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor

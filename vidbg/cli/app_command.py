@@ -15,7 +15,7 @@ import typer
 
 from vidbg.cli import options
 from vidbg.cli.browser import open_page
-from vidbg.cli.ctl_client import of_page
+from vidbg.cli.ctl.run_client import of_page
 from vidbg.cli.run import run_until_end
 from vidbg.errors import VidbgError
 from vidbg.sinks.web.running_pages import running_pages

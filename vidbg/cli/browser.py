@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import webbrowser
 
-from vidbg.cli.ctl_client import Client
+from vidbg.cli.ctl.run_client import Client
 from vidbg.errors import VidbgError
 
 

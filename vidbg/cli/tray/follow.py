@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vidbg.cli.browser import open_page
-from vidbg.cli.ctl_client import API, Client, of_page
+from vidbg.cli.ctl.run_client import API, Client, of_page
 from vidbg.cli.tray.icon import Mood
 from vidbg.cli.tray.item import Item, notify, put_in_tray
 from vidbg.cli.tray.menu import Entry, Menu

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from vidbg.cli import ctl_values
-from vidbg.cli.ctl_client import client_of
+from vidbg.cli.ctl import setting_values
+from vidbg.cli.ctl.run_client import client_of
 from vidbg.errors import VidbgError
 
 PATIENCE_S = 0.5
@@ -68,7 +68,7 @@ def profiles(ctx: typer.Context, incomplete: str) -> Items:
     return _matching(((p["name"], "") for p in _asked(ctx, "/profiles")), incomplete)
 
 
-def _values(ctx: typer.Context, option: ctl_values.OptionAnswer) -> Iterable[tuple[str, str]]:
+def _values(ctx: typer.Context, option: setting_values.OptionAnswer) -> Iterable[tuple[str, str]]:
     lists: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
         "background": lambda: _backgrounds(ctx, "value"),
         "camera": lambda: _choices(ctx, "/cameras"),
@@ -91,11 +91,11 @@ def _choices(ctx: typer.Context, path: str) -> Items:
     return [(choice["value"], choice["label"]) for choice in _asked(ctx, path)]
 
 
-def _options(ctx: typer.Context) -> list[ctl_values.OptionAnswer]:
-    return list(ctl_values.live_options(_asked(ctx, "/options")).values())
+def _options(ctx: typer.Context) -> list[setting_values.OptionAnswer]:
+    return list(setting_values.live_options(_asked(ctx, "/options")).values())
 
 
-def _has_two(option: ctl_values.OptionAnswer) -> bool:
+def _has_two(option: setting_values.OptionAnswer) -> bool:
     return option["kind"] == "check" or len(option["choices"]) == 2
 
 

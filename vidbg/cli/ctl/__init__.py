@@ -1,0 +1,1 @@
+"""`vidbg ctl`: control of a run from another terminal, a script or a hotkey."""
