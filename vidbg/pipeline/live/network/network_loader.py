@@ -153,7 +153,7 @@ class DeviceNetworks:
             self._budget_s = network_budget_s(config.quality, rate, cpu_limit, config.threads)
         plan = plan_geometry(height, width, self._steps[-1].pixels)
         self._size = plan.height, plan.width
-        self._wants_graph = config.allows_full_frame
+        self._graph_failed = False
         self._auto = config.device == "auto"
         self.refused: dict[str, str] = {}
         self.loaded: Backend | None = None
@@ -172,7 +172,11 @@ class DeviceNetworks:
     def adjust(self, config: MattingConfig) -> None:
         """Take smoothing, refinement and people from another config."""
         self._config = replace_details(self._config, config)
-        self._wants_graph = self._wants_graph and self._config.allows_full_frame
+
+    @property
+    def _wants_graph(self) -> bool:
+        """Whether the device is to do full frames."""
+        return self._config.allows_full_frame and not self._graph_failed
 
     def load(self) -> VideoMatting:
         spare = self._taken_spare()
@@ -209,7 +213,13 @@ class DeviceNetworks:
             return backend, top
         cheapest = self._steps[0]
         speeds = Speeds(self._device, backend.precision, self._config.threads)
-        switchable = SwitchableBackend(cheapest.network, backend, self._other)
+
+        def load_other(network: NetworkName) -> Backend:
+            """Load another network on the same device."""
+            config, devices = self._config, [self._device]
+            return load_first(devices, config.precision, network, config.threads, lambda _: None)[1]
+
+        switchable = SwitchableBackend(cheapest.network, backend, load_other)
         step, tried = speeds.best(self._steps, self._budget_s), set[Step]()
         while step not in tried:  # known times may have been measured on a busy computer
             plan = plan_geometry(*self._frame_size, step.pixels)
@@ -220,12 +230,6 @@ class DeviceNetworks:
             step = speeds.best(self._steps, self._budget_s)
         switchable.use(step.network)
         return switchable, step
-
-    def _other(self, network: NetworkName) -> Backend:
-        """Load another network on the current device."""
-        config = self._config
-        device = [self._device]
-        return load_first(device, config.precision, network, config.threads, lambda _: None)[1]
 
     def _best(self) -> tuple[str, Backend]:
         """Load on the first device not blamed now, or else on the least often blamed."""
@@ -321,7 +325,7 @@ class DeviceNetworks:
             device.prepare_graph(self._graph())
         except VidbgError as error:
             logger.warning("%s runs the network alone: %s", device.name, error)
-            self._wants_graph = False
+            self._graph_failed = True
             return False
         return True
 
@@ -332,19 +336,14 @@ class DeviceNetworks:
         if self._built.is_set():
             self._built.clear()
             return True
-        if self._auto:
-            self._try_again()
+        if self._auto and self._spare is None and not self._helpers.busy:
+            # Devices that were blamed a while ago are tried while the current one stays in use
+            rank, blame = _RANK[self._device], self._blame
+            before = [name for name in self._allowed() if _RANK[name] < rank]
+            again = [name for name in before if blame.ever(name) and not blame.holds(name)]
+            if again:
+                self._helpers.start("retry", lambda: self._retry(again))
         return self._spare is not None
-
-    def _try_again(self) -> None:
-        """Retry better devices whose blame has expired, while the current one stays in use."""
-        if self._spare is not None or self._helpers.busy:
-            return
-        rank = _RANK[self._device]
-        before = [name for name in self._allowed() if _RANK[name] < rank]
-        again = [name for name in before if self._blame.ever(name) and not self._blame.holds(name)]
-        if again:
-            self._helpers.start("retry", lambda: self._retry(again))
 
     def _retry(self, devices: list[str]) -> None:
         try:
