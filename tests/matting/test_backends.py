@@ -18,6 +18,7 @@ from skimage import data
 from vidbg.errors import BackendError, ConfigError, EngineMismatch
 from vidbg.matting import engines
 from vidbg.matting.backends import compiled, load_backend
+from vidbg.matting.backends.openvino import OpenVinoBackend
 from vidbg.matting.preprocess import network_input, plan_geometry, shrink
 from vidbg.matting.video_matting import VideoMatting
 
@@ -208,6 +209,20 @@ def test_a_compiled_network_that_cannot_be_kept_serves_all_the_same(
     monkeypatch.setenv("VIDBG_CACHE", "/dev/null/folder")
     with closing(load_backend("cpu", "int8", "light")) as backend:
         assert backend(batch).max() > 0.9
+
+
+def test_a_compiled_network_that_cannot_be_exported_serves_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unexportable:
+        def export_model(self) -> None:
+            raise RuntimeError("not supported")
+
+    monkeypatch.setenv("VIDBG_CACHE", str(tmp_path))
+    with closing(load_backend("cpu", "int8", "light")) as backend:
+        assert isinstance(backend, OpenVinoBackend)
+        backend._keep((1, 4, 32, 32), Unexportable())
+    assert not (tmp_path / "compiled").exists()
 
 
 def test_compiled_networks_of_old_use_make_room(

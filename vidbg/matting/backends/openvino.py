@@ -196,11 +196,21 @@ class OpenVinoBackend(NativeBackend):
             model = self._core.read_model(self._path)
             model.reshape(list(shape))
             compiled = self._core.compile_model(model, self._target, self._options)
-            if self._kept is not None:
-                self._kept.keep(shape, compiled.export_model().getvalue())
+            self._keep(shape, compiled)
         request = compiled.create_infer_request()
         self._requests.add(shape, request)
         return request
+
+    def _keep(self, shape: tuple[int, ...], compiled: Any) -> None:
+        """Keep a compiled network for the next start if it can be exported."""
+        if self._kept is None:
+            return
+        try:
+            content = compiled.export_model().getvalue()
+        except RuntimeError as error:
+            logger.info("the compiled network is not kept: %s", _last_line(error))
+        else:
+            self._kept.keep(shape, content)
 
     def _compiled_before(self, shape: tuple[int, ...]) -> Any:
         """Return the network as an earlier run compiled it, or None."""
