@@ -312,6 +312,25 @@ def test_the_camera_sleeps_while_nobody_watches() -> None:
         assert rig.opened == opened + 1
 
 
+def test_a_frame_that_comes_after_the_last_viewer_is_not_kept_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would be shown as live, until it is too old, when somebody watches again."""
+    monkeypatch.setattr(output_writer, "HOLD_S", 2.5)
+    with Rig() as rig:
+        rig.wait_live()
+        rig.backend.fault = slowly  # one frame is on its way when the camera is closed
+        for _ in range(3):
+            rig.watched = False
+            rig.wait(lambda: rig.state == State.PAUSED.value)
+            time.sleep(0.8)
+            assert not rig.seen[-1].person
+            rig.watched = True
+            rig.wait_live()
+            rig.wait(lambda: rig.state == State.LIVE.value)
+    assert not [r.message for r in caplog.records if r.levelno >= logging.WARNING]
+
+
 def test_a_short_absence_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 5.0)
     with Rig() as rig:
@@ -554,6 +573,37 @@ def test_a_better_network_is_taken_when_there_is_one() -> None:
         rig.wait(lambda: rig.loaded == 2)
         rig.wait_live()
     assert (rig.leaked, rig.blamed) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("source", "the camera gives no picture for"),
+        ("backend", "the network has been busy with one picture for"),
+    ],
+)
+def test_what_is_waited_for_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str, words: str
+) -> None:
+    """Before it counts as hanging, and not as "this computer is probably too busy"."""
+    monkeypatch.setattr(supervisor, "SILENT_S", 0.3)
+    monkeypatch.setattr(output_writer, "HOLD_S", 0.6)
+    monkeypatch.setattr(stage, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(reader, "READ_PATIENCE_S", 60.0)
+    with Rig() as rig:
+        rig.wait_live()
+        broken = getattr(rig, part)
+        broken.fault = broken.hang
+        rig.wait(lambda: rig.state == State.DEGRADED.value)
+        broken.fault = None
+        broken.released.set()
+        rig.wait_live()
+    assert any(words in r.message for r in caplog.records if r.levelno == logging.WARNING)
+
+
+def slowly(alpha: Any) -> Any:
+    time.sleep(0.15)
+    return alpha
 
 
 def test_faults_are_told_once(caplog: pytest.LogCaptureFixture) -> None:

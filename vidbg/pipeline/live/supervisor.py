@@ -32,6 +32,9 @@ CHECK_PERIOD_S = 0.1
 STANDSTILL_S = 1.0
 """An iteration longer than this means that the process did not run."""
 
+SILENT_S = 1.5
+"""A camera or network that takes longer than this is why viewers see no new picture."""
+
 UNWATCHED_S = 5.0
 """Delay before the camera is closed after the last reader leaves: programs probe cameras by opening
 them briefly, and a reopened meeting window does so twice."""
@@ -235,7 +238,17 @@ class Supervisor:
         is_new = outputs.frames == 0 or self._state in (State.PAUSED, State.AWAY, State.STARTING)
         if stopped_by is None and is_new:
             return State.STARTING, fault
-        return State.DEGRADED, stopped_by or TOO_LATE
+        return State.DEGRADED, stopped_by or self._why_late()
+
+    def _why_late(self) -> str:
+        """Say what viewers wait for, before it counts as hanging."""
+        pipeline = self.pipeline
+        if pipeline.camera.silent_s > SILENT_S:
+            return f"the camera gives no picture for {pipeline.camera.silent_s:.1f} s"
+        for part in (pipeline.matting, pipeline.compositing):
+            if part.busy_s > SILENT_S:
+                return f"the {part.name} has been busy with one picture for {part.busy_s:.1f} s"
+        return TOO_LATE
 
     def _draw_previews(self, status: LiveStatus) -> None:
         shown = self.pipeline.outputs.shown

@@ -82,6 +82,11 @@ class Reader:
         """Size, rate and format of the open camera, in words; None if it does not tell."""
         return str(getattr(self._source, "mode", "")) or None
 
+    @property
+    def silent_s(self) -> float:
+        """How long the next frame has been waited for, in seconds."""
+        return self._deadline.running_s
+
     def resume(self) -> None:
         """Open the camera and read it."""
         self._wanted.set()

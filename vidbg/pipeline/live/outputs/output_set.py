@@ -161,8 +161,10 @@ class OutputSet:
     # --- frames ---
 
     def deliver(self, composited: Arrived) -> None:
-        """Take a composited frame."""
+        """Take a composited frame; one that comes after the last viewer has gone is dropped."""
         with self._lock:
+            if self._idle:
+                return
             self.superseded += self._pending
             self._newest, self._pending = composited, True
             writers = self.writers

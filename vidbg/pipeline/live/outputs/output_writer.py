@@ -152,6 +152,8 @@ class OutputWriter:
         """Take a composited frame."""
         now = time.monotonic()
         with self._lock:
+            if self._idle:
+                return
             if self._delivered_s is not None:
                 self._intervals_s.append(min(now - self._delivered_s, MAX_INTERVAL_S))
             self._delivered_s = now

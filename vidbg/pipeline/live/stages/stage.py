@@ -65,7 +65,7 @@ class Stage(Generic[In, Out]):
         context: RunContext,
         on_hang: Callable[[], None] = lambda: None,
     ) -> None:
-        self._part, self._make_worker, self._deliver = part, make_worker, deliver
+        self.name, self._make_worker, self._deliver = part, make_worker, deliver
         self._context, self._on_hang = context, on_hang
         self._inbox: Mailbox[In] = Mailbox(1, newest=True)
         self._deadline = Deadline()
@@ -85,6 +85,11 @@ class Stage(Generic[In, Out]):
         """Whether every item has been processed."""
         return self._idle.is_set()
 
+    @property
+    def busy_s(self) -> float:
+        """How long the present item has taken so far, in seconds."""
+        return self._deadline.running_s
+
     def start(self) -> None:
         self._thread.start()
 
@@ -101,14 +106,14 @@ class Stage(Generic[In, Out]):
         taken_s = self._deadline.overdue_s()
         if taken_s is None or self._stopping.is_set():
             return
-        self._context.faults.raised(self._part, f"hangs for {taken_s:.1f} s and is replaced")
+        self._context.faults.raised(self.name, f"hangs for {taken_s:.1f} s and is replaced")
         self._on_hang()
         with self._lock:
             self._deadline = Deadline()
             replaced = self._thread.replace()
         if not replaced:
             self._context.fail(
-                VidbgError(f"the {self._part} hung {MAX_HANGING + 1} times: giving up")
+                VidbgError(f"the {self.name} hung {MAX_HANGING + 1} times: giving up")
             )
 
     def stop(self, patience_s: float) -> None:
@@ -125,7 +130,7 @@ class Stage(Generic[In, Out]):
                 try:
                     result = worker(item)
                 except Exception as error:  # a dead thread would leave viewers without output
-                    self._context.faults.raised(self._part, error)
+                    self._context.faults.raised(self.name, error)
                     result = None
                 with self._lock:
                     if result is not None and self._thread.current(turn):

@@ -97,6 +97,12 @@ class Deadline:
         finally:
             self._since = None
 
+    @property
+    def running_s(self) -> float:
+        """How long the present call has been running, in seconds; 0 if there is none."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
+
     def overdue_s(self) -> float | None:
         """Return how long the call has taken, in seconds, if it is overdue, else None.
 
