@@ -19,14 +19,16 @@ HIDDEN = ("ErrorAnswer", "Problem")
 def api_reference() -> str:
     """A table of the routes, and one of the fields of each type."""
     document = openapi(routes_of(LiveApi), SOCKETS, vidbg.__version__)
-    lines = ["| request | what it does | body | answer |", "|---|---|---|---|"]
+    lines = ["| request | what it does |", "|---|---|"]
     for path, methods in document["paths"].items():
         for method, route in methods.items():
             request = f"`{method.upper()} {path.removeprefix(PREFIX)}{_query(route)}`"
             body = _content(route.get("requestBody", {}))
-            answer = _content(route["responses"].get("200", {})) or "WebSocket"
-            summary = route["summary"].replace("|", "\\|")
-            lines.append(f"| {request} | {summary} | {body} | {answer} |")
+            answer = _content(route["responses"].get("200", {}))
+            told = [route["summary"].replace("|", "\\|")]
+            told += [f"Body: {body}."] if body else []
+            told += [f"Answer: {answer}."] if answer else []
+            lines.append(f"| {request} | {' '.join(told)} |")
     lines += ["", "### Types", ""]
     for name, schema in sorted(document["components"]["schemas"].items()):
         if name not in HIDDEN:
@@ -50,7 +52,7 @@ def _content(holder: dict[str, Any]) -> str:
 
 def _type_entry(name: str, schema: dict[str, Any]) -> list[str]:
     about, fields = _described(schema.get("description", ""))
-    entry = [f"#### {name} {{ #type-{name.lower()} }}", "", *([about, ""] if about else [])]
+    entry = [f"**{name}** {about}".rstrip(), f"{{ #type-{name.lower()} }}", ""]
     entry += ["| field | type | |", "|---|---|---|"]
     required = schema.get("required", [])
     for field, kind in schema.get("properties", {}).items():

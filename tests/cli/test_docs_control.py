@@ -19,6 +19,8 @@ import tools
 from vidbg.cli.ctl.run_client import of_page
 
 pytest.importorskip("aiohttp")
+from vidbg.pipeline.live.controls.live_api import LiveApi
+from vidbg.sinks.web.api_route import routes_of
 
 DOCS = Path(tools.__file__).resolve().parents[1] / "docs"
 TEXT = "\n".join((DOCS / name).read_text(encoding="utf-8") for name in ("app.md", "api.md"))
@@ -97,6 +99,18 @@ def test_the_script_for_obs_changes_the_background(
     assert page.ask("GET", "/settings")["background"] == "colour:#00b140"
     callbacks[0](8)
     assert page.ask("GET", "/settings")["background"] == "blur:60"
+
+
+def test_the_reference_has_every_route_and_every_type() -> None:
+    pytest.importorskip("mkdocs")
+    from tools.docs_api import api_reference
+
+    page = api_reference()
+    for route in routes_of(LiveApi):
+        assert f"`{route.method} {route.path}" in page
+    links = set(re.findall(r"\(#(type-\w+)\)", page))
+    assert "type-state" in links
+    assert links <= set(re.findall(r"^\{ #(type-\w+) \}", page, re.MULTILINE))
 
 
 def test_the_run_ends_when_it_is_told_to(run: Run, ctl: Cli) -> None:
