@@ -77,7 +77,7 @@ def test_axe_finds_nothing(app: AppRun, opened: Open, scheme: str, size: tuple[i
     assert findings(page) == []
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280, 2560])
+@pytest.mark.parametrize("width", [360, 2560])
 def test_nothing_is_cut_off_or_shifts(app: AppRun, opened: Open, width: int) -> None:
     page = opened(app, viewport={"width": width, "height": 800})
     page.wait_for_selector("#empty", state="hidden")

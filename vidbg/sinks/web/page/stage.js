@@ -115,9 +115,9 @@ async function startRecording() {
   notice(text.recording.started(fileName(store.state.recording.path)));
 }
 async function stopRecording() {
-  const { path, seconds, bytes } = store.state.recording;
+  const { path, seconds } = store.state.recording;
   takeState(await request("DELETE", "recording"));
-  notice(text.recording.stopped(fileName(path), seconds, bytes));
+  notice(text.recording.stopped(fileName(path), seconds));
 }
 
 // --- what the state says --------------------------------------------------------------------------

@@ -98,9 +98,9 @@ export const text = {
   recording: {
     start: "Record",
     stop: "Stop",
-    running: (total, size) => `${seconds(total)} · ${bytes(size)}`,
+    running: (total, size) => (size ? `${seconds(total)} · ${bytes(size)}` : seconds(total)),
     started: (name) => `Recording to ${name}.`,
-    stopped: (name, total, size) => `Recording saved: ${name}, ${seconds(total)}, ${bytes(size)}.`,
+    stopped: (name, total) => `Recording saved: ${name}, ${seconds(total)}.`,
     failed: (name, words) => `The recording ${name} has ended: ${words}`,
   },
 
