@@ -97,6 +97,18 @@ def test_every_setting_of_the_look_changes_the_output(
                 app.wait(partial(app.shows, before), f"the reset of {key}")
 
 
+def test_what_has_no_effect_is_disabled_and_says_why(app: AppRun, opened: Open) -> None:
+    page = opened(app, "background")
+    assert setting(page, "fit").locator("select").is_disabled()
+    assert "picture or video" in setting(page, "fit").inner_text()
+    page.get_by_role("button", name="red.png").click()
+    app.wait(setting(page, "fit").locator("select").is_enabled)
+    page.locator("#tab-look").click()
+    assert setting(page, "pan-x").locator("input[type=range]").is_disabled()
+    setting(page, "zoom").locator("input[type=range]").press("End")
+    app.wait(setting(page, "pan-x").locator("input[type=range]").is_enabled)
+
+
 def test_kinds_and_files_as_background(app: AppRun, opened: Open) -> None:
     page = opened(app)
     page.get_by_role("button", name="blue.png").click()

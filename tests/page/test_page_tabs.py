@@ -72,6 +72,26 @@ def test_what_is_missing_for_an_output_is_told(app: AppRun, opened: Open) -> Non
     assert page.locator("details[open] code").first.is_visible()
 
 
+def test_formats_of_a_camera_and_what_is_wrong_with_another(
+    start: Callable[..., AppRun], opened: Open
+) -> None:
+    app = start(own_camera=False, camera="synthetic")
+    page = opened(app, "output")
+    mode = {"size": "320x240", "fps": 15.0, "format": "MJPG"}
+    problem = "Another program uses it: close that, or `sudo fuser /dev/video2` tells which."
+    cameras = [
+        {"value": "synthetic", "label": "A camera", "modes": [mode], "problem": None},
+        {"value": "/dev/video2", "label": "<b>Busy</b>", "modes": [], "problem": problem},
+    ]
+    page.route("**/api/v1/cameras", lambda route: route.fulfill(json=cameras))
+    page.locator("#tab-camera").click()
+    busy = page.locator(".device", has_text="<b>Busy</b>")
+    assert busy.locator("code").inner_text() == "sudo fuser /dev/video2"
+    page.get_by_label("Format", exact=True).select_option(label="320 × 240 · 15 FPS · MJPG")
+    app.wait(lambda: app.live.config.size == (320, 240))
+    assert (app.live.config.fps, app.live.config.pixel_format) == (15, "MJPG")
+
+
 def test_another_camera_is_taken_at_once(start: Callable[..., AppRun], opened: Open) -> None:
     app = start(own_camera=False, camera="synthetic")
     page = opened(app, "camera")
