@@ -77,12 +77,19 @@ class DeskCamera(SyntheticSource):
         picture = np.full((asked.height, asked.width, 3), ROOMS[name], np.uint8)
         rate = asked.frame_rate or RATE
         super().__init__(asked.width, asked.height, rate, live=True, pictures=[picture])
-        self._fault = desk.cameras[name]
+        self._fault, self._open_cameras = desk.cameras[name], desk.open_cameras
         self._fault(None)
+        self._open_cameras.append(name)
+        self._name = name
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in super().__iter__():
             yield self._fault(frame)
+
+    def close(self) -> None:
+        super().close()
+        if self._name in self._open_cameras:
+            self._open_cameras.remove(self._name)
 
 
 class DeskOutput(MemorySink):
@@ -115,6 +122,7 @@ class Desk:
         cameras, outputs: set their `fault` to break one, by name.
         network: set its `fault` to break every network.
         loading: called with the device each time a network is loaded.
+        open_cameras: those that are open at the moment.
         seen: what the viewers of each output saw.
         watched: what every output answers.
     """
@@ -125,6 +133,7 @@ class Desk:
         self.outputs = {name: Faulty() for name in names}
         self.seen: dict[str, list[Shown]] = {name: [] for name in names}
         self.network, self.loading = Faulty(), Faulty()
+        self.open_cameras: list[str] = []
         self.opened: list[str] = []
         self.closed: list[str] = []
         self.watched: bool | None = None

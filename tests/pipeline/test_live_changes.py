@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -116,12 +117,30 @@ def test_another_camera_takes_over_without_a_gap(
         for camera in ("two", "three", "one"):
             desk.change(camera=camera)
             assert desk.wait_person(camera) < 2
+            assert desk.open_cameras == [camera]
         desk.wait(lambda: len(desk.statuses) > told)
         assert {status.state.value for status in desk.statuses[told:]} == {"live"}
         assert "no more pictures" not in caplog.text
         frames = desk.seen["web:1"][count:]
         assert all(each.person for each in frames)
         assert longest_gap(frames) < 0.5
+    assert desk.leaks == 0
+
+
+def test_a_run_is_changed_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threading.active_count()
+    desk = Desk(monkeypatch)
+    desk.change(camera="two", output=("web:2", "web:3"), background="#000080", mirror=True)
+    assert threading.active_count() == before
+    assert desk.open_cameras == []  # the first is closed, and the next not needed yet
+    with desk:
+        desk.wait(lambda: desk.seen["web:2"] and desk.seen["web:3"])
+        desk.wait(lambda: desk.frames > 5)
+        assert desk.seen["web:3"][-1].background == NAVY
+        names = [thread.name for thread in threading.enumerate()]
+        assert names.count("vidbg-camera") == 1
+        assert desk.opened == ["web:2", "web:3"]
+    assert not desk.seen["web:1"]
     assert desk.leaks == 0
 
 

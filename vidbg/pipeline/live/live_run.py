@@ -134,6 +134,7 @@ class LiveRun(Closeable):
         with ExitStack() as opened:
             camera = CameraOpener(open_camera, config.asked)
             opened.callback(camera.close)
+            self._first_camera = camera
             if camera.problem is not None:
                 tell(f"{camera.problem}. Waiting for it; the background is shown")
             self.info = info = config.output_info(camera.info)
@@ -296,6 +297,7 @@ class LiveRun(Closeable):
                 self._supervisor.change(config.look)  # raises if the background cannot be read
             pipeline = self._supervisor.pipeline
             if open_camera is not None:
+                self._first_camera.close()  # in case the run has not begun
                 pipeline.camera.switch(open_camera)
             if targets is not None:
                 pipeline.outputs.replace_targets(targets)

@@ -65,12 +65,14 @@ class Reader:
         self._lock = threading.Lock()
         self._epoch = time.monotonic()
         self._index, self._session = 0, 0
-        self._switched = False
+        self._started = self._switched = False
         self._last_pts = 0.0
         self.ended = threading.Event()
 
     def start(self) -> None:
-        self._thread.start()
+        with self._replacing:
+            self._started = True
+            self._thread.start()
 
     @property
     def active(self) -> bool:
@@ -106,7 +108,8 @@ class Reader:
             self._switched = True
             self._open_source, self._backoff = open_source, Backoff()
             self._context.faults.forget(PART)
-            self._replace_thread()
+            if self._started:
+                self._replace_thread()
 
     def check(self) -> None:
         """Replace a thread that hangs. Call this a few times a second."""
