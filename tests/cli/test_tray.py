@@ -21,7 +21,7 @@ from running import Run
 
 from vidbg.cli.ctl.run_client import of_page
 from vidbg.cli.tray import item as item_module
-from vidbg.cli.tray.icon import draw
+from vidbg.cli.tray.icon import draw, pixmaps
 from vidbg.cli.tray.item import NAME, PATH, WATCHER, Item, put_in_tray
 from vidbg.cli.tray.menu import PATH as MENU_PATH
 from vidbg.cli.tray.menu import Entry, Menu, Nothing
@@ -218,6 +218,11 @@ def test_the_icon_follows_a_run_and_its_menu_changes_it(run: Run) -> None:
             await asyncio.sleep(0.05)
         item = await proxy(desktop, PATH, "org.kde.StatusNotifierItem", name)
         assert (await item.get_tool_tip())[3] != "off"
+        await drawn.call_event(await entry("Pause"), "clicked", BLANK, 0)
+        await entry("Resume")
+        assert (await asyncio.to_thread(page.ask, "GET", "/state"))["away"] is True
+        while [tuple(each) for each in await item.get_icon_pixmap()] != pixmaps("paused"):
+            await asyncio.sleep(0.05)
         await drawn.call_event(await entry("Quit vidbg"), "clicked", BLANK, 0)
         assert await asyncio.to_thread(run.process.wait, 20) == 0
         await entry("Start vidbg")

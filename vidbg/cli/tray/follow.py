@@ -103,8 +103,8 @@ class Tray:
             profiles = await asyncio.to_thread(client.ask, "GET", "/profiles")
             self._lists = (client, state["lists"]), backgrounds, profiles
         self._away = state["away"]
-        now = state["status"] or {"words": "starting", "reason": None}
-        mood: Mood = "paused" if self._away or now["reason"] else "on air"
+        now = state["status"] or {"state": "starting", "words": "starting", "reason": None}
+        mood: Mood = "on air" if now["state"] == "live" else "paused"
         words = "YOUR REAL ROOM IS ON AIR" if state["room_on_air"] else now["words"]
         self._item.show(mood, words + (f": {now['reason']}" if now["reason"] else ""))
         self._menu.show(self._entries(words, state["background"]))
