@@ -340,6 +340,17 @@ def test_closing_does_not_wait_for_a_stream_that_hangs(tmp_path: Path) -> None:
         assert not reading.is_alive()
 
 
+@pytest.mark.parametrize(("size", "given"), [((1, 1), (2, 2)), ((65, 1), (64, 2))])
+def test_outputs_have_even_sides_of_at_least_two_pixels(
+    tmp_path: Path, size: tuple[int, int], given: tuple[int, int]
+) -> None:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.zeros((size[1], size[0], 3), np.uint8))
+    camera = CameraOpener(camera_source(str(path), ASKED, "auto"), ASKED)
+    assert (camera.info.width, camera.info.height) == given
+    camera.close()
+
+
 def test_files_are_opened_anew_each_round(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4")
     rounds: list[Source] = []

@@ -157,10 +157,16 @@ class VideoFileSource(Closeable):
     def _first_frame(self) -> VideoFrame:
         first = next(self._decoded, None)
         if first is None:
+            codec = self._stream.codec_context.name
+            advice = (
+                "is it complete? An MP4 that comes through a pipe needs its index in front: else "
+                "give the file's name"
+            )
+            if codec == "hevc":  # FFmpeg 8.1 decodes x265's layer for alpha, and not VideoToolbox's
+                advice += ". HEVC with alpha from Apple's programs is not read: export ProRes 4444"
             raise SourceError(
-                f"{self._name}: no frame of its {self._stream.codec_context.name} video can be "
-                f"decoded ({self._health.first or 'the stream is empty'}); is it complete? An MP4 "
-                "that comes through a pipe needs its index in front: else give the file's name"
+                f"{self._name}: no frame of its {codec} video can be decoded "
+                f"({self._health.first or 'the stream is empty'}); {advice}"
             )
         self._health.forget()  # a stream that is joined midway starts with undecodable frames
         return first

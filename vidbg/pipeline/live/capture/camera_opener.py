@@ -38,9 +38,10 @@ class CameraOpener:
             self.problem = error
             return
         given = self._opened.info
-        size = given.width - given.width % 2, given.height - given.height % 2  # outputs are 4:2:0
+        # outputs are 4:2:0
+        width, height = (max(2, side - side % 2) for side in (given.width, given.height))
         rate = given.frame_rate or asked.frame_rate
-        self.info = replace(asked, width=size[0], height=size[1], frame_rate=rate)
+        self.info = replace(asked, width=width, height=height, frame_rate=rate)
 
     def __call__(self) -> Source:
         """Return the camera opened at the start, or open it again on later calls.
