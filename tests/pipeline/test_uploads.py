@@ -6,6 +6,9 @@ import io
 import json
 import os
 import socket
+import sys
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +23,9 @@ from PIL import Image as PIL
 
 from vidbg.errors import VidbgError
 from vidbg.pipeline.files import upload_conversion
+from vidbg.pipeline.live.controls.uploads import Uploads
 from vidbg.sinks.web import api_server
+from vidbg.sinks.web.api_route import ApiError, Upload
 from vidbg.sources import open_frames
 from vidbg.util.free_name import safe_stem
 
@@ -297,3 +302,29 @@ def test_a_conversion_that_crashes_or_takes_long_is_told(
     monkeypatch.setattr(upload_conversion, "__name__", "no.such.module")
     status, answer = send(served, "a.png", encoded())
     assert (status, "cannot be decoded" in answer["error"]["message"]) == (415, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in files there")
+def test_the_end_of_the_run_waits_for_no_conversion(tmp_path: Path) -> None:
+    """A thread that waits for one would hold up the end of the program."""
+    kept = Uploads(tmp_path / "uploads")
+    source = tmp_path / "pipe"
+    os.mkfifo(source)  # reading it never ends
+    failures: list[ApiError] = []
+
+    def keep() -> None:
+        try:
+            kept.keep(Upload("a.png", source))
+        except ApiError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=keep)
+    thread.start()
+    time.sleep(0.3)
+    kept.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert failures[0].status in (409, 415)
+    assert files_below(tmp_path / "uploads") == []
+    with pytest.raises(ApiError, match="ending"):
+        kept.keep(Upload("a.png", source))

@@ -9,6 +9,7 @@ from vidbg.pipeline.live.outputs.live_outputs import check_live, check_outputs, 
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.pipeline.live.status import (
     BackendStatus,
+    CameraStatus,
     LiveReport,
     LiveStatus,
     OutputState,
@@ -21,6 +22,7 @@ from vidbg.pipeline.live.views import View
 __all__ = [
     "Appearance",
     "BackendStatus",
+    "CameraStatus",
     "DeviceNetworks",
     "LiveConfig",
     "LiveReport",

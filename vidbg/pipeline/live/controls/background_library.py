@@ -10,8 +10,9 @@ from pathlib import Path
 
 from vidbg.errors import SourceError
 from vidbg.pipeline.files.jobs import media_in, visible_in
-from vidbg.pipeline.live.controls.uploads import keep_upload
+from vidbg.pipeline.live.controls.uploads import Uploads
 from vidbg.sinks.web.api_route import ApiError, Upload
+from vidbg.util.lifecycle import Closeable
 
 RESCAN_S = 1.0
 """Least time between two looks at the folders, in seconds."""
@@ -32,7 +33,7 @@ class LibraryFile:
     uploaded: bool
 
 
-class BackgroundLibrary:
+class BackgroundLibrary(Closeable):
     """Lists the files of folders, and notices when they change. May be used from any thread.
 
     Args:
@@ -43,7 +44,8 @@ class BackgroundLibrary:
     """
 
     def __init__(self, folder: Path | None, uploads: Path | None = None) -> None:
-        self._folder, self._uploads = folder, uploads
+        self._folder = folder
+        self._uploads = None if uploads is None else Uploads(uploads)
         self._lock = threading.Lock()
         self._files: list[LibraryFile] = []
         self._looked_s = float("-inf")
@@ -59,7 +61,8 @@ class BackgroundLibrary:
             now = time.monotonic()
             if again or now - self._looked_s > RESCAN_S:
                 self._looked_s = now
-                files = [*_listed(self._folder, False), *_listed(self._uploads, True)]
+                uploads = None if self._uploads is None else self._uploads.folder
+                files = [*_listed(self._folder, False), *_listed(uploads, True)]
                 if files != self._files:
                     self._files, self.revision = files, self.revision + 1
             return self._files
@@ -72,7 +75,7 @@ class BackgroundLibrary:
         """
         if self._uploads is None:
             raise ApiError(409, "this run keeps no uploads")
-        path = keep_upload(upload, self._uploads)
+        path = self._uploads.keep(upload)
         self.files(again=True)
         return LibraryFile(_id(path.absolute()), path.absolute(), True)
 
@@ -89,6 +92,11 @@ class BackgroundLibrary:
             raise ApiError(409, f"{file.path.name} lies in a folder of yours; delete it there")
         file.path.unlink(missing_ok=True)
         self.files(again=True)
+
+    def close(self) -> None:
+        """End the conversion of an upload that is going on."""
+        if self._uploads is not None:
+            self._uploads.close()
 
     def find(self, path: Path) -> LibraryFile | None:
         """Return the entry of a path."""

@@ -44,6 +44,7 @@ from vidbg.pipeline.live.views import View
 from vidbg.platform.folders import videos_folder
 from vidbg.sinks.web.api_route import ApiError, Upload, route
 from vidbg.util.choices import refusal
+from vidbg.util.lifecycle import Closeable
 
 if TYPE_CHECKING:
     from vidbg.pipeline.live.live_config import LiveConfig
@@ -54,7 +55,7 @@ MEASURED_S = 1.0
 """Least time between two measurements in the state, in seconds, so that they can be read."""
 
 
-class LiveApi:
+class LiveApi(Closeable):
     """Answers the API's requests about a run. Its methods may be called from any thread.
 
     Args:
@@ -71,6 +72,8 @@ class LiveApi:
     def __init__(self, library: BackgroundLibrary, profiles: Profiles, log: RecentLog) -> None:
         self._library, self._profiles, self._log = library, profiles, log
         self._consent = RoomConsent()
+        pictures = uploads.uploads_folder("pictures")
+        self._pictures = None if pictures is None else uploads.Uploads(pictures)
         self._profile: tuple[str, dict[str, Any]] | None = None
         self._changing, self._telling = threading.Lock(), threading.Lock()
         self._run: LiveRun | None = None
@@ -78,6 +81,12 @@ class LiveApi:
         self.status: LiveStatus | None = None
         self._measured: tuple[float, LiveStatus | None] = (float("-inf"), None)
         self._told: types.State | None = None
+
+    def close(self) -> None:
+        """End the conversion of an upload that is going on."""
+        self._library.close()
+        if self._pictures is not None:
+            self._pictures.close()
 
     def begin(self, run: LiveRun) -> None:
         """Give the API the run that it controls."""
@@ -175,10 +184,9 @@ class LiveApi:
     @route("POST", "/pictures", most_bytes=uploads.MOST_PICTURE_BYTES)
     def upload_picture(self, body: Upload) -> types.PictureFile:
         """Take an image for a setting that is a file, such as the overlay; its alpha is kept."""
-        folder = uploads.uploads_folder("pictures")
-        if folder is None:
+        if self._pictures is None:
             raise ApiError(409, "this account has no home to keep pictures in")
-        path = uploads.keep_upload(body, folder)
+        path = self._pictures.keep(body)
         return types.PictureFile(path.name, str(path))
 
     @route("DELETE", "/backgrounds/{id}")

@@ -77,6 +77,7 @@ class LiveServer(Closeable):
         self.api.begin(run)
 
     def close(self) -> None:
+        self.api.close()
         self._service.close()
         self._log.close()
 

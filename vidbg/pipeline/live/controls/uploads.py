@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 from vidbg.pipeline.files import upload_conversion
 from vidbg.platform.folders import data_folder
 from vidbg.sinks.web.api_route import ApiError, Upload
 from vidbg.util.free_name import claim_name, safe_stem
+from vidbg.util.lifecycle import Closeable
 
 MOST_BYTES = 500_000_000
 """Of one upload."""
@@ -33,44 +36,70 @@ def uploads_folder(kind: str = "backgrounds") -> Path | None:
         return None
 
 
-def keep_upload(upload: Upload, folder: Path) -> Path:
-    """Convert an upload and keep it under a free name that is like its own. One call at a time.
+class Uploads(Closeable):
+    """The folder of uploads, and the one conversion that may be going on.
 
-    Returns:
-        The new file.
-    Raises:
-        ApiError: it cannot be used or kept; the folder is as before.
+    Args:
+        folder: is made when it is needed.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    if kept > MOST_KEPT_BYTES:
-        raise ApiError(409, "the uploads take up 5 GB already; delete some of them first")
-    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder) as incoming:
-        converted = _converted(upload.path, Path(incoming) / "upload")
-        path = claim_name(folder, safe_stem(upload.name, "background"), converted.suffix)
-        return converted.replace(path)
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._closed = False
+        self._starting = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
 
-def _converted(source: Path, target: Path) -> Path:
-    """Run the conversion, see `upload_conversion`.
+    def keep(self, upload: Upload) -> Path:
+        """Convert an upload and keep it under a free name that is like its own. One call at a time.
 
-    Raises:
-        ApiError: it refuses, crashes or takes too long.
-    """
-    command = [sys.executable, "-m", upload_conversion.__name__, str(source), str(target)]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ApiError(
-            400, f"it takes longer than {PATIENCE_S:g} s to convert; make it shorter or smaller"
-        ) from None
-    except OSError as error:
-        raise ApiError(503, f"it cannot be converted: {error}") from None
-    answer = done.stdout.decode(errors="replace")
-    if done.returncode == 0 and answer.startswith("."):
-        return target.with_suffix(answer)
-    refused = done.returncode == upload_conversion.REFUSED
-    reason = answer if refused else "its content cannot be decoded"
-    raise ApiError(415, f"the file is not taken: {reason}", "file")
+        Returns:
+            The new file.
+        Raises:
+            ApiError: it cannot be used or kept; the folder is as before.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+        if kept > MOST_KEPT_BYTES:
+            raise ApiError(409, "the uploads take up 5 GB already; delete some of them first")
+        with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self.folder) as incoming:
+            converted = self._convert(upload.path, Path(incoming) / "upload")
+            stem = safe_stem(upload.name, "background")
+            return converted.replace(claim_name(self.folder, stem, converted.suffix))
+
+    def close(self) -> None:
+        """End a conversion that is going on; its upload is refused."""
+        with self._starting:
+            self._closed = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _convert(self, source: Path, target: Path) -> Path:
+        """Run the conversion, see `upload_conversion`.
+
+        Raises:
+            ApiError: it refuses, crashes or takes too long.
+        """
+        command = [sys.executable, "-X", "utf8", "-m", upload_conversion.__name__]
+        streams: Any = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with self._starting:
+            if self._closed:
+                raise ApiError(409, "the run is ending")
+            try:
+                process = self._process = subprocess.Popen(
+                    [*command, str(source), str(target)], stdout=subprocess.PIPE, **streams
+                )
+            except OSError as error:
+                raise ApiError(503, f"it cannot be converted: {error}") from None
+        with process:
+            try:
+                answer = process.communicate(timeout=PATIENCE_S)[0].decode(errors="replace")
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise ApiError(
+                    400, f"it takes longer than {PATIENCE_S:g} s to convert; make it shorter"
+                ) from None
+        if process.returncode == 0 and answer.startswith("."):
+            return target.with_suffix(answer)
+        refused = process.returncode == upload_conversion.REFUSED
+        reason = answer if refused else "its content cannot be decoded"
+        raise ApiError(415, f"the file is not taken: {reason}", "file")
