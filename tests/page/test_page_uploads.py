@@ -73,6 +73,16 @@ def test_a_logo_is_chosen_for_the_overlay(app: AppRun, opened: Open) -> None:
     row.locator(".error >> text=the file is not taken").wait_for()
 
 
+def test_the_own_folder_is_watched(app: AppRun, opened: Open, folder: Path) -> None:
+    page = opened(app)
+    assert page.locator(".tile").count() == 2
+    write_picture(folder / "green & <b>.png", (40, 160, 40))
+    page.locator(".tile", has_text="green & <b>.png").wait_for()
+    assert page.get_by_role("button", name="Delete green").count() == 0
+    (folder / "red.png").unlink()
+    page.locator(".tile", has_text="red.png").wait_for(state="detached")
+
+
 def test_bad_files_are_explained(app: AppRun, opened: Open, tmp_path: Path) -> None:
     page = opened(app)
     words = page.locator("#notices-urgent p")
