@@ -234,6 +234,32 @@ def test_the_icon_follows_a_run_and_its_menu_changes_it(run: Run) -> None:
     within(play(), 60)
 
 
+@pytest.mark.usefixtures("bus")
+def test_the_icon_of_the_app_ends_with_it() -> None:
+    async def play() -> None:
+        watcher = Watcher()
+        desktop = await watcher.take_over()
+        options = ("-c", "synthetic", "-o", "none", "--size", "320x240", "--panel", "0")
+        app = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "vidbg", "app", "--tray", "--no-browser", *options
+        )
+        name = await watcher.registered.get()
+        app.terminate()
+        assert await app.wait() == 143
+        while name in await owners(desktop):
+            await asyncio.sleep(0.05)
+        desktop.disconnect()
+
+    async def owners(desktop: MessageBus) -> list[str]:
+        introspection = await desktop.introspect("org.freedesktop.DBus", "/org/freedesktop/DBus")
+        own: Any = desktop.get_proxy_object(
+            "org.freedesktop.DBus", "/org/freedesktop/DBus", introspection
+        ).get_interface("org.freedesktop.DBus")
+        return list(await own.call_list_names())
+
+    within(play(), 60)
+
+
 @pytest.mark.parametrize("address", ["unix:path=/nowhere/bus", "nonsense"])
 def test_without_a_session_there_is_one_error(
     address: str, monkeypatch: pytest.MonkeyPatch
