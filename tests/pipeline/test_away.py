@@ -253,7 +253,7 @@ def test_a_run_keeps_a_sample_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
         count = len(desk.run.history)
         desk.wait(lambda: len(desk.run.history) >= count + 4)
         samples = desk.run.history[count + 1 :]
-        assert all(15 < sample.fps < 45 for sample in samples)
+        assert all(5 < sample.fps < 60 for sample in samples)
         assert all(
             0 < (sample.latency_p50_ms or 0) <= (sample.latency_p95_ms or 0) < 500
             for sample in samples

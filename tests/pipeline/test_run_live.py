@@ -164,6 +164,7 @@ def test_the_room_on_air_is_told(caplog: pytest.LogCaptureFixture) -> None:
     [
         ({"fps": 1000}, "fps is 1000; allowed are 0.1 to 240"),
         ({"output_size": (8, 9)}, "output_size is 8x9; allowed are sides of 16 to 8192 pixels"),
+        ({"output": ()}, 'there is no output; give one, or "none"'),
         ({"output_fps": 0}, "output_fps is 0; allowed are 0.1 to 240"),
         ({"away_image": "no.png"}, "away-image 'no.png' is no file"),
         ({"size": (8, 8)}, "size is 8x8; allowed are sides of 16 to 8192 pixels"),

@@ -122,11 +122,12 @@ class LiveConfig:
             check_size("output_size", *self.output_size)
         check_live(as_compositing(self.background))
         if not isinstance(self.output, str | None):
-            # One of each, in the order given; a list is taken as well
-            outputs = tuple(dict.fromkeys(self.output))
-            object.__setattr__(
-                self, "output", outputs if len(outputs) > 1 else next(iter(outputs), None)
-            )
+            outputs = tuple(dict.fromkeys(self.output))  # one of each, in the order given
+            if not outputs:
+                raise ConfigError(
+                    f'there is no output; give one, or "{NO_OUTPUT}" for a preview only'
+                )
+            object.__setattr__(self, "output", outputs if len(outputs) > 1 else outputs[0])
         if self.pipe_format is not None and PIPE not in self.outputs:
             raise ConfigError(
                 f"pipe format {self.pipe_format!r} is only for raw video on standard output: add "
