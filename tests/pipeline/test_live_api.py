@@ -225,7 +225,7 @@ def test_settings_go_back_to_the_start(served: Served) -> None:
 
 
 def test_the_room_is_shown_only_after_a_question(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = served.client
 
@@ -247,6 +247,7 @@ def test_the_room_is_shown_only_after_a_question(
     token = asked("output")
     assert shown(token) == 200
     assert client.get("/state")["room_on_air"]
+    assert "YOUR REAL ROOM IS ON AIR" in caplog.text
     assert client.send("PATCH", "/settings", {"mirror": True})[0] == 200  # it is on air anyway
     assert client.send("PATCH", "/settings", {"background": "blur"})[1]["room_on_air"] is False
     assert shown(token) == 409  # used up

@@ -289,6 +289,19 @@ def test_more_than_was_announced_is_not_kept(
     assert files_below(cache) == []
 
 
+def test_what_a_killed_run_left_behind_is_removed(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDBG_CACHE", str(tmp_path / "cache"))
+    old, new = tmp_path / "cache" / "upload-old", tmp_path / "cache" / "upload-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "upload").write_bytes(b"x")
+    os.utime(old, (0, 0))
+    assert send(served, "a.txt", b"hello")[0] == 415
+    assert list((tmp_path / "cache").iterdir()) == [new]
+
+
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="priorities are other there")
 def test_a_conversion_that_crashes_or_takes_long_is_told(
     served: Served, monkeypatch: pytest.MonkeyPatch

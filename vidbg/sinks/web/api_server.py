@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
@@ -250,9 +251,17 @@ async def _received_file(request: web.Request, most_bytes: int) -> AsyncIterator
 
 
 def _temporary_folder() -> str:
-    """Make a folder on a disk, which the system's for temporary files may not be on."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    return tempfile.mkdtemp(prefix="upload-", dir=cache_folder())
+    """Make a folder on a disk, which the system's for temporary files may not be on.
+
+    Those that killed runs left behind are removed.
+    """
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("upload-*"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > 2 * _UPLOAD_S:
+                shutil.rmtree(old)
+    return tempfile.mkdtemp(prefix="upload-", dir=folder)
 
 
 async def _next_part(request: web.Request) -> BodyPartReader:
