@@ -217,6 +217,15 @@ def test_the_token_is_printed_for_other_programs(ctl: Cli, run: Run) -> None:
     assert ctl("open", "--print") == (0, f"{run.url}\n", "")
 
 
+def test_there_is_no_tray_icon_elsewhere_than_on_linux(
+    vidbg: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    code, _, error = vidbg("ctl", "tray")
+    assert code == 1
+    assert error.startswith("vidbg: the tray icon is for Linux desktops")
+
+
 def test_the_room_goes_on_air_only_after_the_question_at_a_terminal(
     ctl: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

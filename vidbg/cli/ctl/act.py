@@ -143,6 +143,10 @@ def tray(ctx: typer.Context) -> None:
     """
     import asyncio
 
+    if sys.platform != "linux":
+        raise VidbgError(
+            "the tray icon is for Linux desktops; elsewhere keep the page open (`vidbg ctl open`)"
+        )
     try:
         from vidbg.cli.tray.follow import Tray
     except ImportError as error:
