@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from app_rig import AppRun
 
+from vidbg.pipeline.live.controls import live_api
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -55,7 +57,15 @@ def findings(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), (400, 800)])
-def test_axe_finds_nothing(app: AppRun, opened: Open, scheme: str, size: tuple[int, int]) -> None:
+def test_axe_finds_nothing(
+    app: AppRun,
+    opened: Open,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    size: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(live_api, "_new_recording", lambda: tmp_path / "call.mp4")
     if not AXE.exists():
         pytest.skip(f"axe-core is not in {AXE}: make test-app fetches it")
     page = opened(app, color_scheme=scheme, viewport={"width": size[0], "height": size[1]},
@@ -65,8 +75,22 @@ def test_axe_finds_nothing(app: AppRun, opened: Open, scheme: str, size: tuple[i
         page.locator(f"#tab-{tab}").click()
         page.wait_for_timeout(200)
         assert findings(page) == [], tab
+    page.locator("#tab-profiles").click()
+    page.locator("#profile-name").fill("Work")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_selector(".profile")
+    page.locator("#explain").click()
+    page.locator("#record").click()
+    page.wait_for_selector("#recording:visible")
+    assert findings(page) == []
     page.locator("#tab-background").click()
+    page.locator("#picker").set_input_files(
+        {"name": "letter.docx", "mimeType": "application/zip", "buffer": b"PK"}
+    )
+    page.wait_for_selector(".notice.bad")
+    assert findings(page) == []
     page.get_by_role("button", name="No background").click()
+    page.wait_for_selector("dialog[open]")
     assert findings(page) == []
     page.locator("#dialog-yes").click()
     page.wait_for_selector("#room:visible")

@@ -21,7 +21,7 @@ export function showPicture(canvas, { wanted, drawn, ended }) {
     if (from.readyState === WebSocket.OPEN) from.send("ack");
   }
 
-  function heed() {
+  function refresh() {
     clearTimeout(retry);
     const parameters = wanted();
     const fingerprint = JSON.stringify(parameters);
@@ -40,12 +40,12 @@ export function showPicture(canvas, { wanted, drawn, ended }) {
       if (opened !== connection) return;
       connection = null;
       ended();
-      retry = setTimeout(heed, 1000);
+      retry = setTimeout(refresh, 1000);
     };
   }
-  heed();
+  refresh();
   return {
-    heed,
+    refresh,
     clear: () => context.clearRect(0, 0, canvas.width, canvas.height),
   };
 }

@@ -10,7 +10,7 @@ const VIEWS = ["output", "camera", "mask"];
 let view = "output";
 let ticket = null;  // that vidbg gave to see the room, for one connection
 let hasPicture = false;
-let toldFailure = null;  // of the last recording
+let reportedFailure = null;  // of the last recording
 let cameraSteps = [];  // towards a camera that works
 let picture = null;
 
@@ -27,7 +27,7 @@ export function startStage() {
       else showEmpty();
     },
   });
-  document.addEventListener("visibilitychange", () => picture.heed());
+  document.addEventListener("visibilitychange", () => picture.refresh());
 
   $("views").append(...VIEWS.map((name) => element("button", {
     type: "button", data: { view: name }, aria: { role: "radio", checked: name === view }, onclick: () => chooseView(name),
@@ -72,7 +72,7 @@ function setView(name) {
   makeStop(choices, choices[VIEWS.indexOf(name)]);
   picture.clear();
   hasPicture = false;
-  picture.heed();
+  picture.refresh();
   if (store.state) showState(store);
 }
 
@@ -123,7 +123,7 @@ async function stopRecording() {
 // --- what the state says --------------------------------------------------------------------------
 
 function showState({ state, link }) {
-  picture.heed();
+  picture.refresh();
   const open = link === "open" && state !== null;
   for (const control of [$("away"), $("snapshot"), $("record"), ...$("views").children]) control.disabled = !open;
   const status = open ? state.status : null;
@@ -136,8 +136,8 @@ function showState({ state, link }) {
 
   const recording = open && state.recording?.problem === null ? state.recording : null;
   const failure = (open && state.recording?.problem) || null;
-  if (failure && failure !== toldFailure) complain(new Error(text.recording.failed(fileName(state.recording.path), failure)));
-  toldFailure = failure;
+  if (failure && failure !== reportedFailure) complain(new Error(text.recording.failed(fileName(state.recording.path), failure)));
+  reportedFailure = failure;
   attribute($("record"), "aria-pressed", recording ? "true" : "false");
   tell($("record").querySelector("span"), recording ? text.recording.stop : text.recording.start);
   setIcon($("record"), recording ? "stop" : "record");
