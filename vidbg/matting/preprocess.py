@@ -130,10 +130,7 @@ def _stages(geometry: Geometry) -> Iterator[tuple[tuple[int, int], int]]:
         height, width = height // 2, width // 2
         yield (width, height), cv2.INTER_AREA
     if (width, height) != size:
-        # Below half the size, linear interpolation would leave pixels out. Above it, masks are as
-        # good and it takes a fifth of the time: 0.7 ms less for a frame of 720 lines
-        skips = width > 2 * size[0] or height > 2 * size[1]
-        yield size, cv2.INTER_AREA if skips else cv2.INTER_LINEAR
+        yield size, cv2.INTER_AREA if size[1] < height else cv2.INTER_LINEAR
 
 
 def apply_gain(small: Image) -> Image:
