@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -220,7 +221,7 @@ def test_the_token_is_printed_for_other_programs(ctl: Cli, run: Run) -> None:
 def test_there_is_no_tray_icon_elsewhere_than_on_linux(
     vidbg: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("vidbg.cli.ctl.act.sys", SimpleNamespace(platform="darwin"))
     code, _, error = vidbg("ctl", "tray")
     assert code == 1
     assert error.startswith("vidbg: the tray icon is for Linux desktops")

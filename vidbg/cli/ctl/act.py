@@ -141,12 +141,12 @@ def tray(ctx: typer.Context) -> None:
 
     It follows whichever run there is, now and later; with --url it ends with that run.
     """
-    import asyncio
-
     if sys.platform != "linux":
         raise VidbgError(
             "the tray icon is for Linux desktops; elsewhere keep the page open (`vidbg ctl open`)"
         )
+    import asyncio
+
     try:
         from vidbg.cli.tray.follow import Tray
     except ImportError as error:
