@@ -4,7 +4,7 @@ The commands, the keys of the config file and its example, the reload during a r
 panel's controls and the defaults and ranges of the configs are made from this table.
 
 To add an option: write it here, add a field of that name to the config that it is for (`target`),
-with the option's default, and use that field. tests/test_options.py names what is missing.
+with the option's default, and use that field. tests/cli/test_options.py names what is missing.
 """
 
 from __future__ import annotations

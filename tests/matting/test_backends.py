@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,10 +19,11 @@ from skimage import data
 
 from vidbg.errors import BackendError, ConfigError, EngineMismatch
 from vidbg.matting import engines
-from vidbg.matting.backends import compiled, load_backend
+from vidbg.matting.backends import CANDIDATES, compiled, load_backend
 from vidbg.matting.backends.openvino import OpenVinoBackend
 from vidbg.matting.preprocess import network_input, plan_geometry, shrink
 from vidbg.matting.video_matting import VideoMatting
+from vidbg.util.choices import Device
 
 PIXELS = 256 * 256
 
@@ -45,6 +48,18 @@ def batch(portrait: NDArray[np.uint8]) -> NDArray[np.float32]:
 def reference(batch: NDArray[np.float32]) -> NDArray[np.float32]:
     pytest.importorskip("torchvision")
     return load_backend("torch-cpu", "fp32")(batch)
+
+
+def test_every_device_has_a_candidate_and_its_module_is_complete() -> None:
+    devices = set(get_args(Device)) - {"auto"}
+    assert set(CANDIDATES) == devices, (
+        "`Device` in vidbg/util/choices.py and CANDIDATES in vidbg/matting/backends/__init__.py "
+        f"differ: {', '.join(sorted(devices ^ set(CANDIDATES)))}"
+    )
+    for name, candidate in CANDIDATES.items():
+        module = f"vidbg.matting.backends.{candidate.module}"
+        lacks = {"offered", "probe", "load"} - set(vars(import_module(module)))
+        assert not lacks, f"{name}: {module} lacks {', '.join(sorted(lacks))}"
 
 
 @pytest.mark.parametrize("precision", list(TOLERANCES))

@@ -394,7 +394,9 @@ def test_the_document_is_openapi_and_answers_are_as_it_says(served: Served) -> N
     sockets = {("GET", "/events"), ("GET", "/preview")}
     assert described == {(route.method, route.path) for route in routes} | sockets
     for route in routes:
-        assert route.summary.endswith(".")
+        assert route.summary.endswith("."), (
+            f"LiveApi.{route.name} needs a docstring whose first line is a sentence"
+        )
         if route.method == "GET" and not route.parameters and route.answer not in (bytes, str):
             operation = document["paths"][f"/api/v1{route.path}"]["get"]
             schema = operation["responses"]["200"]["content"]["application/json"]["schema"]

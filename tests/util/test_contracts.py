@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from vidbg.errors import BackendError, ConfigError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting.backends import Backend, load_backend
 from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.sinks import OUTPUTS, open_output
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sinks.memory import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
@@ -39,10 +41,21 @@ SOURCES: dict[str, OpenSource] = {
     "synthetic live": lambda: SyntheticSource(48, 32, Fraction(1000), None, live=True),
 }
 SINKS: dict[str, OpenSink] = {
+    "-": lambda: RawPipeSink(INFO, io.BytesIO()),
+    "none": lambda: open_output("none", INFO),
+    "web": lambda: open_output("web:0", INFO),
+    "udp": lambda: open_output("udp://127.0.0.1:9", INFO),
     "memory": MemorySink,
-    "raw pipe": lambda: RawPipeSink(INFO, io.BytesIO()),
     "fan-out": lambda: FanOutSink([MemorySink(), RawPipeSink(INFO, io.BytesIO())]),
 }
+"""Outputs of `vidbg run` by their name in OUTPUTS, and the other sinks."""
+
+NEED_A_SERVER = {"pipewire", "rtmp", "rtmps", "srt"}
+"""Outputs that open only where something receives them: see test_outputs_programs.py."""
+
+SAME_SINK = {"http": "web"}
+"""Outputs that another output's sink serves."""
+
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "constant": lambda: ConstantBackend(0.5),
     "openvino int8": lambda: load_backend("cpu", "int8"),
@@ -63,6 +76,11 @@ BACKENDS: dict[str, Callable[[], Backend]] = {
 )
 def test_source(name: str, check: Callable[[OpenSource], None]) -> None:
     check(SOURCES[name])
+
+
+def test_every_output_keeps_to_the_contract() -> None:
+    missing = set(OUTPUTS) - set(SINKS) - NEED_A_SERVER - set(SAME_SINK)
+    assert not missing, f"add {', '.join(sorted(missing))} to SINKS in {Path(__file__).name}"
 
 
 @pytest.mark.parametrize("name", SINKS)

@@ -1,7 +1,7 @@
 """Linux video nodes (/dev/video*): their capabilities, and the programs that have them open.
 
 The ioctl numbers and layouts, here and wherever this package calls VideoNode.ioctl, are those of
-linux/videodev2.h on 64-bit Linux; tests/test_video_nodes.py checks them against the header.
+linux/videodev2.h on 64-bit Linux; tests/sources/test_video_nodes.py checks them against the header.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from vidbg.errors import SinkError
 from vidbg.frame import Frame
 from vidbg.sinks import Sink
 from vidbg.util.lifecycle import Abortable
@@ -18,8 +19,11 @@ class FanOutSink(Abortable):
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = tuple(sinks)
+        self._open = True
 
     def write(self, frame: Frame) -> None:
+        if not self._open:  # none of the sinks says so if there are none
+            raise SinkError("an output was written to after it was closed")
         for sink in self._sinks:
             sink.write(frame)
 
@@ -31,9 +35,11 @@ class FanOutSink(Abortable):
         return None if None in answers else False
 
     def close(self) -> None:
+        self._open = False
         _all([sink.close for sink in self._sinks])
 
     def abort(self) -> None:
+        self._open = False
         _all([sink.abort for sink in self._sinks])
 
 

@@ -123,8 +123,8 @@ class BackgroundSpec(ABC):
        what you need (`ImageBackground` takes any image), write one in a separate module and
        add that to `PRELOADED` in compositor.py.
     2. Add the class to `BACKGROUNDS` in `backgrounds/__init__.py`.
-    3. Run `pytest tests/test_background_kinds.py`, which names what is missing, and add tests of
-       what your background looks like.
+    3. Run `pytest tests/compositing/test_background_kinds.py`, which names what is missing, and add
+       tests of what your background looks like.
     """
 
     __slots__ = ()

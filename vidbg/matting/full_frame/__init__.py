@@ -8,5 +8,6 @@
 | `upsampling_graph` | `vidbg.matting.upsample` |
 
 A change to a step belongs in both twins. `make graphs` then makes the shipped ONNX graphs again,
-and tests/test_frame_graph.py compares the GPU's results with the CPU's. These modules need torch.
+and tests/pipeline/test_frame_graph.py compares the GPU's results with the CPU's. These modules need
+torch.
 """
