@@ -188,14 +188,14 @@ def test_a_report_names_the_time_of_a_picture(monkeypatch: pytest.MonkeyPatch) -
     assert report.usable
     assert report.ms is not None
     assert "library, int8, chip; " in report.reason
-    assert "ms for a picture by ResNet-50, " in report.reason
+    assert "ms for an image by ResNet-50, " in report.reason
     assert "ms by the light network (384x224 in the network)" in report.reason
     machine.broken["cpu:int8"] = failing
-    assert "bf16 is used, for what is faster fails" in measure("cpu").reason
+    assert "bf16 is used because what is faster fails" in measure("cpu").reason
     machine.broken["cpu"] = failing
     report = measure("cpu")
     assert (report.usable, report.ms) == (False, None)
-    assert "fails at its first picture" in report.reason
+    assert "fails at its first image" in report.reason
     assert "bad combination" in report.reason
 
 

@@ -43,13 +43,6 @@ class Views(NamedTuple):
     trust: NDArray[np.float32]
 
 
-def pad_view(image: Image) -> Image:
-    """Repeat the last row and column until both sides are multiples of 32; a new array."""
-    below, right = -image.shape[0] % SIZE_DIVISOR, -image.shape[1] % SIZE_DIVISOR
-    padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    return np.asarray(padded, np.uint8)
-
-
 class Batch(NamedTuple):
     """Frames of one size.
 
@@ -148,6 +141,7 @@ def render_with_view(
 
 
 def _views(scenes: list[Scene], taught: list[bool], views: list[Image]) -> Views:
+    """Pad the views, uint8 (H, W, 3), to multiples of 32, and add their rows and trust."""
     height, width = views[0].shape[:2]
     border = (0, -height % SIZE_DIVISOR, 0, -width % SIZE_DIVISOR, cv2.BORDER_REPLICATE)
     padded = np.stack([np.asarray(cv2.copyMakeBorder(v, *border), np.uint8) for v in views])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 
 _M_ARENA_MAX = -8
@@ -20,5 +19,7 @@ def limit_arenas() -> bool:
     """
     if sys.platform != "linux":
         return False
+    import ctypes  # not for `vidbg --help`
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     return mallopt is not None and mallopt(_M_ARENA_MAX, _ARENAS) == 1

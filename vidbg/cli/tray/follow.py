@@ -19,7 +19,7 @@ from vidbg.errors import VidbgError
 from vidbg.sinks.web.events_client import run_events
 from vidbg.sinks.web.running_pages import running_pages
 
-LOOK_S = 2.0
+SEARCH_PERIOD_S = 2.0
 """How often a run is looked for while there is none."""
 
 MOST_FILES = 20
@@ -69,7 +69,7 @@ class Tray:
             pages = running_pages() if self._only is None else []
             self._client = self._only or (of_page(pages[0].url) if pages else None)
             if self._client is None:
-                self._show_off()
+                self._show_no_run()
             else:
                 try:
                     async with aclosing(
@@ -80,12 +80,12 @@ class Tray:
                 except VidbgError as error:
                     if self._only is not None:
                         raise
-                    self._show_off(str(error))
+                    self._show_no_run(str(error))
                 if self._only is not None:
                     return
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(SEARCH_PERIOD_S)
 
-    def _show_off(self, why: str = "") -> None:
+    def _show_no_run(self, why: str = "") -> None:
         self._item.show("off", why or "off")
         self._menu.show(
             [

@@ -239,7 +239,7 @@ def engines_here() -> list[str]:
     for report in survey():
         for precision in get_args(Precision)[1:] if report.usable else ():
             try:
-                load_first([report.name], precision, "resnet50", None, _look_once)[1].close()
+                load_first([report.name], precision, "resnet50", None, _compute_once)[1].close()
             except (BackendError, ConfigError) as error:
                 logger.info("not %s:%s: %s", report.name, precision, error)
                 continue
@@ -267,10 +267,10 @@ def examine() -> list[BackendReport]:
     return _reports(_measured_apart)
 
 
-def _reports(look: Callable[[str], BackendReport]) -> list[BackendReport]:
+def _reports(report_on: Callable[[str], BackendReport]) -> list[BackendReport]:
     reports: list[BackendReport] = []
     for name in CANDIDATES:
-        found = look(name)
+        found = report_on(name)
         chosen = found.usable and not any(report.chosen for report in reports)
         reports.append(replace(found, chosen=chosen))
     return reports
@@ -299,29 +299,29 @@ def measure(name: str) -> BackendReport:
     if not probed.usable:
         return probed
     try:
-        with closing(load_first([name], "auto", "resnet50", None, _look_once)[1]) as backend:
+        with closing(load_first([name], "auto", "resnet50", None, _compute_once)[1]) as backend:
             if not backend.ready(*TRIAL_SIZE):
                 built = f"{probed.reason}; not tried: its engine is built by the first run"
                 return replace(probed, reason=built)
             ms = 1e3 * _time(backend)
             precision = backend.precision
-        with closing(load_first([name], precision, "light", None, _look_once)[1]) as backend:
+        with closing(load_first([name], precision, "light", None, _compute_once)[1]) as backend:
             light_ms = 1e3 * _time(backend)
     except Exception as error:  # report whatever a library raises
-        failed = f"{probed.reason}, but it fails at its first picture: {error}"
+        failed = f"{probed.reason}, but it fails at its first image: {error}"
         return replace(probed, usable=False, reason=failed)
     height, width = TRIAL_SIZE
     reason = probed.reason
     if f", {precision}" not in reason:
-        reason += f"; {precision} is used, for what is faster fails"
+        reason += f"; {precision} is used because what is faster fails"
     reason += (
-        f"; {ms:.1f} ms for a picture by ResNet-50, {light_ms:.1f} ms by the light network "
+        f"; {ms:.1f} ms for an image by ResNet-50, {light_ms:.1f} ms by the light network "
         f"({width}x{height} in the network)"
     )
     return replace(probed, reason=reason, ms=round(ms, 2), light_ms=round(light_ms, 2))
 
 
-def _look_once(backend: Backend) -> None:
+def _compute_once(backend: Backend) -> None:
     """Compute an image, unless an engine would have to be built first."""
     if backend.ready(*TRIAL_SIZE):
         try_out(backend, *TRIAL_SIZE)

@@ -122,7 +122,10 @@ async def _explain_errors(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         if error.status < 400 or not request.path.startswith(PREFIX):
             raise
-        words = {404: "there is no such route; see openapi.json", 405: "not with this method"}
+        words = {
+            404: "there is no such route; see openapi.json",
+            405: "this route does not take this method; see openapi.json",
+        }
         text = words.get(error.status) or error.text or error.reason
         answer = _refusal(error.status, text)
         answer.headers.update({k: v for k, v in error.headers.items() if k in _KEPT_HEADERS})
@@ -199,14 +202,16 @@ async def _decoded(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> 
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise ApiError(415, "send JSON in UTF-8")
     if "Content-Encoding" in request.headers:
-        raise ApiError(415, "send it uncompressed")
+        raise ApiError(415, "the request is compressed; send it uncompressed")
     try:
         async with asyncio.timeout(_REQUEST_S):
             content = await request.read()
     except TimeoutError:
-        raise ApiError(408, f"nothing more came for {_REQUEST_S:g} s") from None
+        raise ApiError(
+            408, f"the rest of the request did not arrive within {_REQUEST_S:g} s"
+        ) from None
     except web.HTTPRequestEntityTooLarge:
-        raise ApiError(413, f"it is too large; send at most {_MOST_BYTES} bytes") from None
+        raise ApiError(413, f"the JSON is too large; send at most {_MOST_BYTES} bytes") from None
     except web.RequestPayloadError:
         raise ApiError(400, "the request broke off, or is not what its headers say") from None
     try:
@@ -214,7 +219,7 @@ async def _decoded(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> 
     except msgspec.ValidationError as error:
         raise ApiError(400, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, f"that is no JSON, or it is nested too deeply: {error}") from None
+        raise ApiError(400, f"the body is not JSON, or is nested too deeply: {error}") from None
 
 
 @asynccontextmanager
@@ -242,9 +247,11 @@ async def _received_file(request: web.Request, most_bytes: int) -> AsyncIterator
                             raise too_large
                         await asyncio.to_thread(file.write, chunk)
         except TimeoutError:
-            raise ApiError(408, "the file does not arrive in time; send it again") from None
+            raise ApiError(408, "the file did not arrive in time; send it again") from None
         except (ValueError, web.RequestPayloadError, ConnectionError) as error:
-            raise ApiError(400, f"that is no form with a file, or it broke off: {error}") from None
+            raise ApiError(
+                400, f"the body is not a form with a file, or it broke off: {error}"
+            ) from None
         yield Upload(part.filename or "", path)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

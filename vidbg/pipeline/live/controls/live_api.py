@@ -76,12 +76,12 @@ class LiveApi(Closeable):
         pictures = uploads.uploads_folder("pictures")
         self._pictures = None if pictures is None else uploads.Uploads(pictures)
         self._profile: tuple[str, dict[str, Any]] | None = None
-        self._changing, self._telling = threading.Lock(), threading.Lock()
+        self._changing, self._reporting = threading.Lock(), threading.Lock()
         self._run: LiveRun | None = None
         self._at_start: LiveConfig | None = None
         self.status: LiveStatus | None = None
         self._measured: tuple[float, LiveStatus | None] = (float("-inf"), None)
-        self._told: types.State | None = None
+        self._reported: types.State | None = None
 
     def close(self) -> None:
         """End the conversion of an upload that is going on."""
@@ -100,13 +100,13 @@ class LiveApi(Closeable):
         """Return everything that a client shows of the run."""
         run = self._run
         self._library.files()  # notices what has changed in the folders
-        self._profiles.look()
-        with self._telling:  # what is read outside could be older than what was told
+        self._profiles.check_file()
+        with self._reporting:  # what is read outside could be older than what was reported
             config = None if run is None else run.config
             settings = {} if config is None else settings_of(config)
             state = types.State(
                 version=self.version,
-                revision=0 if self._told is None else self._told.revision,
+                revision=0 if self._reported is None else self._reported.revision,
                 running=config is not None,
                 status=None,
                 settings=settings,
@@ -123,9 +123,9 @@ class LiveApi(Closeable):
             recording = state.recording
             if recording is not None:  # what grows all the time is no change
                 state.recording = msgspec.structs.replace(recording, seconds=0, bytes=0)
-            if state != self._told:
+            if state != self._reported:
                 state.revision += 1
-                self._told = state
+                self._reported = state
             return msgspec.structs.replace(state, status=self._status(), recording=recording)
 
     @route("GET", "/options")
@@ -195,7 +195,7 @@ class LiveApi(Closeable):
         """Delete an uploaded background that is not shown."""
         shown = background_answer(self._live_run().config, self._library)
         if shown.id == id:
-            raise ApiError(409, "it is being shown; choose another background first")
+            raise ApiError(409, "this background is being shown; choose another one first")
         self._library.delete(id)
         return self.backgrounds()
 
@@ -355,7 +355,7 @@ class LiveApi(Closeable):
         if view == "camera" and not self._consent.redeem(ticket, "preview"):
             raise ApiError(
                 409,
-                "it shows your room: POST /room/question asks first, and gives a ticket",
+                "the camera view shows your room; get a ticket from POST /room/question first",
                 "view",
             )
 

@@ -39,7 +39,7 @@ class Profiles:
         self._stamp: tuple[int, int] | None = None
         self.revision = 0
 
-    def look(self) -> None:
+    def check_file(self) -> None:
         """Notice whether the file has changed, to count `revision`."""
         try:
             status = None if self._file is None else self._file.stat()

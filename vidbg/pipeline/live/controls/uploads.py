@@ -60,7 +60,11 @@ class Uploads(Closeable):
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
         if kept > MOST_KEPT_BYTES:
-            raise ApiError(409, "the uploads take up 5 GB already; delete some of them first")
+            raise ApiError(
+                409,
+                f"the uploads take up {kept / 1e9:.1f} GB, and {MOST_KEPT_BYTES / 1e9:g} GB are "
+                "allowed; delete some of them first",
+            )
         with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self.folder) as incoming:
             converted = self._convert(upload.path, Path(incoming) / "upload")
             stem = safe_stem(upload.name, "background")
@@ -89,14 +93,14 @@ class Uploads(Closeable):
                     [*command, str(source), str(target)], stdout=subprocess.PIPE, **streams
                 )
             except OSError as error:
-                raise ApiError(503, f"it cannot be converted: {error}") from None
+                raise ApiError(503, f"the file cannot be converted: {error}") from None
         with process:
             try:
                 answer = process.communicate(timeout=PATIENCE_S)[0].decode(errors="replace")
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise ApiError(
-                    400, f"it takes longer than {PATIENCE_S:g} s to convert; make it shorter"
+                    400, f"the file takes longer than {PATIENCE_S:g} s to convert; shorten it first"
                 ) from None
         if process.returncode == 0 and answer.startswith("."):
             return target.with_suffix(answer)
