@@ -20,7 +20,7 @@ from training.losses.matting_loss import (  # noqa: E402
     WEIGHTS,
 )
 from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
-from training.trainer import warm_ema  # noqa: E402
+from training.trainer import training_format, warm_ema  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,6 +35,13 @@ def test_the_average_starts_short_and_ends_as_long_as_asked() -> None:
     assert lags[1] < 1
     assert lags[100] == pytest.approx(100 / 4, rel=0.05)
     assert lags[1000] == pytest.approx(0.99 / 0.01, rel=0.05)
+
+
+def test_depthwise_networks_train_contiguously_on_cuda_alone() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert training_format("light", cuda) is torch.contiguous_format
+    assert training_format("light", cpu) is torch.channels_last
+    assert training_format("resnet50", cuda) is torch.channels_last
 
 
 def test_schedules() -> None:
