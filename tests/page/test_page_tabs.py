@@ -67,7 +67,7 @@ def test_outputs_are_started_and_stopped(start: Callable[..., AppRun], opened: O
 
 def test_what_is_missing_for_an_output_is_told(app: AppRun, opened: Open) -> None:
     page = opened(app, "output")
-    page.wait_for_selector("summary >> text=What is missing")
+    page.wait_for_selector("summary >> text=Not available here")
     page.locator("summary").first.click()
     assert page.locator("details[open] code").first.is_visible()
 

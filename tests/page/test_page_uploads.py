@@ -96,7 +96,7 @@ def test_bad_files_are_explained(app: AppRun, opened: Open, tmp_path: Path) -> N
 
     (tmp_path / "letter.docx").write_bytes(b"PK")
     page.locator("#picker").set_input_files(tmp_path / "letter.docx")
-    page.wait_for_selector("#notices-urgent >> text=letter.docx: This is no picture or video")
+    page.wait_for_selector("#notices-urgent >> text=letter.docx: This is not a picture or video")
 
     with (tmp_path / "huge.mp4").open("wb") as huge:
         huge.truncate(500_000_001)

@@ -26,11 +26,11 @@ export const text = {
     refused: "Not allowed",
     ended: "Ended",
     lostTitle: "vidbg does not answer",
-    lostBody: "It has ended, or this computer is very busy. The page connects again by itself as soon as vidbg is back.",
+    lostBody: "It has ended, or this computer is very busy. The page reconnects by itself as soon as vidbg is back.",
     refusedTitle: "This address is no longer valid",
     refusedBody: "Open the whole address that vidbg printed when it started; it ends in ?token=…",
     endedTitle: "vidbg has ended",
-    endedBody: "Nobody sees a picture now. Start it again and this page comes back by itself.",
+    endedBody: "Nobody sees a picture now. Start it again, and this page reconnects by itself.",
     back: "Connected again.",
   },
 
@@ -48,8 +48,8 @@ export const text = {
     picture: { output: "What viewers see", camera: "The camera's picture with the real room", mask: "The mask: white is kept, black is replaced" },
     waiting: "No picture yet",
     waitingBody: "It appears when the camera has started.",
-    noCamera: "No camera answers",
-    noCameraBody: "Viewers see the background alone. This page goes on by itself when one is there.",
+    noCamera: "The camera does not respond",
+    noCameraBody: "Viewers see only the background. The picture comes back by itself when the camera does.",
     sample: "Use the sample clip",
   },
 
@@ -60,7 +60,7 @@ export const text = {
   },
 
   view: {
-    label: "What this page shows",
+    label: "Preview",
     output: "After",
     camera: "Before",
     mask: "Mask",
@@ -109,11 +109,11 @@ export const text = {
     fpsValue: (fps) => `${fps.toFixed(1)} FPS`,
     latencyValue: (ms) => `${ms.toFixed(0)} ms`,
     cpuValue: (percent) => `${percent.toFixed(0)} %`,
-    watching: "Yes", nobody: "None", unknown: "Not known",
+    watching: "Yes", nobody: "None", unknown: "Unknown",
   },
 
   // Headings of sections that would repeat the name of their tab; others say what vidbg calls them.
-  sections: { Background: "How it is shown", Camera: "What the camera is asked for", Output: "Picture that is sent", Away: "Away card" },
+  sections: { Background: "Display", Camera: "Camera format", Output: "Output picture", Away: "Away card" },
 
   setting: {
     reset: (label, value) => `Reset ${label} to ${value}`,
@@ -153,9 +153,9 @@ export const text = {
     preparing: (name) => `Preparing ${name}`,
     done: (name) => `${name} is added and shown.`,
     failed: (name, words) => `${name}: ${words}`,
-    interrupted: "The connection broke before it had arrived. Try again.",
+    interrupted: "The connection broke before the file had arrived. Try again.",
     tooLarge: (size, most) => `${bytes(size)} is more than the ${bytes(most)} that are allowed. Choose a smaller file.`,
-    notMedia: "This is no picture or video. Choose a JPEG, PNG, WebP, AVIF, HEIC, GIF, MP4, MOV or WebM file.",
+    notMedia: "This is not a picture or video. Choose a JPEG, PNG, WebP, AVIF, HEIC, GIF, MP4, MOV or WebM file.",
     cancel: (name) => `Stop adding ${name}`,
     nothingPasted: "There is no picture on the clipboard. Copy one first.",
   },
@@ -165,7 +165,7 @@ export const text = {
     mode: "Format",
     modeValue: (size, fps, format) => [size.replace("x", " × "), fps && `${fps} FPS`, format].filter(Boolean).join(" · "),
     empty: "No camera was found",
-    emptyBody: "Plug one in; the list looks again by itself.",
+    emptyBody: "Plug one in; the list updates by itself.",
     other: "Another camera, file or stream",
     otherHelp: "A path, a part of a name, or the URL of a stream (rtsp://…, http://…)",
     use: "Use",
@@ -183,8 +183,8 @@ export const text = {
     stop: (label) => `Stop ${label}`,
     startButton: "Start", stopButton: "Stop",
     open: "Open",
-    unavailable: "What is missing",
-    looking: "Looking what works on this computer…",
+    unavailable: "Not available here",
+    looking: "Checking what works on this computer…",
   },
 
   profiles: {
@@ -207,7 +207,7 @@ export const text = {
     removeBody: "Its settings are lost. What is on air stays as it is.",
     removeYes: "Delete",
     replaceAsk: (name) => `Replace ${name}?`,
-    replaceBody: "A profile of this name exists. It gets the present settings.",
+    replaceBody: "A profile of this name exists. It is replaced by the current settings.",
     replaceYes: "Replace",
     current: "in use",
     needName: "Give the profile a name.",
@@ -220,10 +220,10 @@ export const text = {
     units: { fps: "FPS", latency: "ms", dropped: "a second", cpu: "% of a core", memory: "MB" },
     summary: (now, least, most, unit) => `Now ${now} ${unit}, between ${least} and ${most}.`,
     at: (ago, value, unit) => `${ago ? `${seconds(ago)} ago` : "now"}: ${value} ${unit}`,
-    nothing: "Figures appear after a few seconds of live picture.",
+    nothing: "Figures appear after a few seconds.",
     ago: (total) => (total < 120 ? `${Math.round(total)} s ago` : `${Math.round(total / 60)} min ago`), now: "now",
-    backend: "What computes",
-    backendWhy: "Why not something faster",
+    backend: "Device",
+    backendWhy: "Faster devices that cannot be used",
     log: "Log",
     logEmpty: "Nothing has been logged.",
     copy: "Copy diagnostics",
@@ -241,10 +241,10 @@ export const text = {
 
   // Why a control has no effect at the moment.
   idle: {
-    background: "Acts with a picture or video as background.",
-    person: "Acts when a background replaces the room.",
-    overlay: "Acts when a foreground layer is chosen.",
-    zoom: "Acts when the picture is zoomed.",
+    background: "Has an effect only with a picture or video as the background.",
+    person: "Has an effect only when a background replaces the room.",
+    overlay: "Has an effect only when an overlay is chosen.",
+    zoom: "Has an effect only when the picture is zoomed.",
     autoFrame: "Automatic framing takes care of this.",
   },
 
