@@ -1,4 +1,4 @@
-"""What every source and every sink keeps to. A room's members are run through these functions."""
+"""Checks of what every source and every sink must do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live members of each room, and every backend, keep to their room's contract.
+"""Live sources and sinks, and every backend, keep to the contract of their interface.
 
 File sources and sinks are run through it in test_sources_files.py and test_sinks_files.py.
 """
