@@ -243,7 +243,7 @@ def test_a_compiled_network_that_cannot_be_exported_serves_all_the_same(
 def test_compiled_networks_of_old_use_make_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled, "MOST_BYTES", 2500)
+    monkeypatch.setattr(compiled, "MAX_BYTES", 2500)
     networks = compiled.CompiledNetworks({"weights": "some"}, tmp_path)
     for number in range(3):
         networks.keep((1, 4, 32, 32 * number), bytes(1000))

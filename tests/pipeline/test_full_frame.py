@@ -35,7 +35,7 @@ from vidbg.matting.backends.pytorch import PyTorchBackend
 from vidbg.matting.backends.tensorrt import TensorRtBackend, session
 from vidbg.matting.engines import CARDS, engine_file
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.files.stream import MOST_UNDER_WAY, Stream
+from vidbg.pipeline.files.stream import MAX_UNDER_WAY, Stream
 from vidbg.pipeline.frame_processor import CpuCompositing, FrameProcessor, FrameProcessors, GpuFrame
 from vidbg.pipeline.gpu.frame_inputs import OUTPUTS, frame_plan
 from vidbg.pipeline.gpu.full_frame import FullFrame
@@ -240,7 +240,7 @@ def test_a_stream_goes_through_the_device(simulated: TensorRtBackend, runtime: F
     sink = MemorySink()
     with (
         VideoMatting(config=CONFIG, backend=simulated) as matter,
-        FrameProcessors(MOST_UNDER_WAY) as roads,
+        FrameProcessors(MAX_UNDER_WAY) as roads,
     ):
         compositor = Compositor(GREEN, open_frames)
         for _ in range(2):  # the second stream finds the graph and no past

@@ -25,7 +25,7 @@ from vidbg.matting.ladder import file_step
 from vidbg.matting.preprocess import Geometry, network_input, plan_geometry, shrink
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.option_table import check_config
-from vidbg.pipeline.files.stream import MOST_UNDER_WAY, Stream, StreamReport
+from vidbg.pipeline.files.stream import MAX_UNDER_WAY, Stream, StreamReport
 from vidbg.pipeline.frame_processor import FrameProcessor, FrameProcessors
 from vidbg.pipeline.live import Appearance, Supervisor, SupervisorConfig
 from vidbg.pipeline.live.context import RunContext
@@ -183,7 +183,7 @@ def run_benchmark(
     with (
         VideoMatting(config=matting) as matter,
         closing(Compositor(compositing, open_frames)) as compositor,
-        FrameProcessors(MOST_UNDER_WAY) as roads,
+        FrameProcessors(MAX_UNDER_WAY) as roads,
     ):
         with config.open() as source:
             road = roads.choose(matter, compositor, source.info)

@@ -22,7 +22,7 @@ from vidbg.sinks.web.running_pages import running_pages
 SEARCH_PERIOD_S = 2.0
 """How often a run is looked for while there is none."""
 
-MOST_FILES = 20
+MAX_FILES = 20
 """Longer menus do not fit on a screen; the page has all backgrounds."""
 
 
@@ -118,7 +118,7 @@ class Tray:
         ]
         choices += [
             self._background(file["name"], file["value"], chosen=shown["value"] == file["value"])
-            for file in backgrounds["files"][:MOST_FILES]
+            for file in backgrounds["files"][:MAX_FILES]
         ]
         saved = [
             Entry(

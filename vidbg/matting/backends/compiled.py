@@ -19,11 +19,11 @@ from vidbg.util.atomic_file import replace_file
 
 logger = logging.getLogger(__name__)
 
-MOST_BYTES = 160_000_000
+MAX_BYTES = 160_000_000
 """Maximum size of the folder; what was not used for longest goes first. The light network takes 5
 MB for each input size, ResNet-50 28."""
 
-MOST_FILE_BYTES = 64_000_000
+MAX_FILE_BYTES = 64_000_000
 """Larger networks (ResNet-50 in fp32, 107 MB) are not kept."""
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -63,12 +63,12 @@ class CompiledNetworks:
 
     def keep(self, shape: tuple[int, ...], compiled: bytes) -> None:
         """Write a compiled network, and remove those that were not used for longest."""
-        if len(compiled) > MOST_FILE_BYTES:
+        if len(compiled) > MAX_FILE_BYTES:
             return
         try:
             replace_file(self._path(shape), hashlib.sha256(compiled).digest() + compiled)
             files = [(path.stat(), path) for path in self._folder.glob(f"*{_SUFFIX}")]
-            left = MOST_BYTES
+            left = MAX_BYTES
             for stat, path in sorted(files, key=lambda pair: -pair[0].st_mtime):
                 left -= stat.st_size
                 if left < 0:

@@ -24,7 +24,7 @@ from vidbg.pipeline.files.file_outputs import (
 )
 from vidbg.pipeline.files.jobs import PIPE, Job
 from vidbg.pipeline.files.rotated_source import RotatedSource
-from vidbg.pipeline.files.stream import MOST_UNDER_WAY, Stream, StreamReport
+from vidbg.pipeline.files.stream import MAX_UNDER_WAY, Stream, StreamReport
 from vidbg.pipeline.frame_processor import FrameProcessors
 from vidbg.sinks import Sink
 from vidbg.sinks.files.partial_file import remove_left_behind
@@ -85,7 +85,7 @@ class Processor(Closeable):
                 f"{self._picture.rotate} degrees; leave out --interlaced keep or --rotate"
             )
         self._matter: VideoMatting | None = None
-        self._roads = FrameProcessors(MOST_UNDER_WAY)
+        self._roads = FrameProcessors(MAX_UNDER_WAY)
         self._tidied: set[Path] = set()
 
     def __call__(self, job: Job, observer: Observer | None = None) -> StreamReport:

@@ -31,7 +31,7 @@ READ_AHEAD, WRITE_BEHIND = 4, 2
 PATIENCE_S = 3.0
 """Wait after a failure or Ctrl-C for a thread that hangs in a pipe or a camera driver."""
 
-MOST_UNDER_WAY = WRITE_BEHIND + 2
+MAX_UNDER_WAY = WRITE_BEHIND + 2
 """Maximum number of frames between matting and compositing: queued, entering and leaving."""
 
 
@@ -58,7 +58,7 @@ class Stream:
     It does not open or close the source and the sink: the caller's `with` blocks do.
 
     Args:
-        road: processes each frame; one on a device needs MOST_UNDER_WAY slots.
+        road: processes each frame; one on a device needs MAX_UNDER_WAY slots.
         on_frame: called after each written frame with the number written, in the writer's thread.
         frame_limit: end after reading this many frames.
     """

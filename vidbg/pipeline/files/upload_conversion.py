@@ -24,10 +24,10 @@ from vidbg.sources import open_frames
 from vidbg.sources.files.untrusted import check_untrusted
 from vidbg.util.photo_file import is_animated, open_picture, read_picture
 
-MOST_PIXELS, MOST_PICTURE_BYTES = 50_000_000, 40_000_000
+MAX_PIXELS, MAX_PICTURE_BYTES = 50_000_000, 40_000_000
 """A picture with more is refused."""
 
-MOST_VIDEO_PIXELS = 3840 * 2160
+MAX_VIDEO_PIXELS = 3840 * 2160
 LONGEST_S = 120.0
 """A video with more pixels in a frame, or that lasts longer, is refused."""
 
@@ -81,13 +81,13 @@ def convert(source: Path, target: Path) -> Path:
     size = _picture_size(source)
     if size is None or is_animated(source):
         return _convert_video(source, target.with_suffix(".mp4"))
-    if size[0] * size[1] > MOST_PIXELS:
+    if size[0] * size[1] > MAX_PIXELS:
         raise SourceError(
-            f"it has {size[0]}x{size[1]} pixels; allowed are {MOST_PIXELS // 10**6} megapixels: "
+            f"it has {size[0]}x{size[1]} pixels; allowed are {MAX_PIXELS // 10**6} megapixels: "
             "scale it down first"
         )
-    if source.stat().st_size > MOST_PICTURE_BYTES:
-        raise SourceError(f"a picture may have {MOST_PICTURE_BYTES // 10**6} MB: save it smaller")
+    if source.stat().st_size > MAX_PICTURE_BYTES:
+        raise SourceError(f"a picture may have {MAX_PICTURE_BYTES // 10**6} MB: save it smaller")
     picture = read_picture(source)
     if picture is None:
         raise SourceError("the picture is damaged and cannot be read")
@@ -111,7 +111,7 @@ def _picture_size(source: Path) -> tuple[int, int] | None:
 
 
 def _convert_video(source: Path, target: Path) -> Path:
-    check_untrusted(source, MOST_VIDEO_PIXELS, LONGEST_S)
+    check_untrusted(source, MAX_VIDEO_PIXELS, LONGEST_S)
     with closing(open_frames(source)) as video:
         sink: VideoFileSink | None = None
         next_s = 0.0

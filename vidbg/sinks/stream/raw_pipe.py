@@ -17,7 +17,7 @@ from vidbg.frame import Colour, Frame, Image, StreamInfo
 from vidbg.sinks.live_sink import LiveSink
 from vidbg.util.choices import RawFormat as RawFormat
 
-MOST_REPEATED_S = 1.0
+MAX_REPEATED_S = 1.0
 """Longest gap in a live stream that is filled by repeating a frame. After a longer one, such as a
 stopped process, the reader would lag by that time."""
 
@@ -32,7 +32,7 @@ class RawPipeSink(LiveSink):
     if two fall into one period: the output lasts as long as the input.
 
     In live streams a slow reader gets no frame twice: the time for which it blocked a write is
-    skipped, and so is a gap longer than MOST_REPEATED_S.
+    skipped, and so is a gap longer than MAX_REPEATED_S.
 
     Args:
         info: of the frames; 30 frames per second if it has no rate.
@@ -65,7 +65,7 @@ class RawPipeSink(LiveSink):
         missing = round((frame.pts - self._start) * self._rate) + 1 - self._periods
         if missing <= 0:
             return
-        if self._live and (self._held_up or missing > MOST_REPEATED_S * self._rate):
+        if self._live and (self._held_up or missing > MAX_REPEATED_S * self._rate):
             self._leave_out(missing - 1)
             missing = 1
         data = self._encode(frame.image)

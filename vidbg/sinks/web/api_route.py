@@ -62,7 +62,7 @@ class Route:
         answer: type of the answer; bytes and str are sent as they are.
         media_type: of the answer.
         exclusive: requests wait for one another, because answering takes a processor.
-        most_bytes: size of an upload.
+        max_bytes: size of an upload.
     """
 
     method: Method
@@ -75,7 +75,7 @@ class Route:
     answer: Any
     media_type: str
     exclusive: bool
-    most_bytes: int
+    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +91,14 @@ def route(
     *,
     media_type: str = JSON,
     exclusive: bool = False,
-    most_bytes: int = 0,
+    max_bytes: int = 0,
 ) -> Callable[[Handler], Handler]:
     """Mark a method as the answer to a route; see Route for the arguments.
 
     Texts of the path are its parameters of those names, the request's content is its parameter
     `body`, and query parameters are its keyword-only ones. It is called in a thread.
     """
-    options = {"media_type": media_type, "exclusive": exclusive, "most_bytes": most_bytes}
+    options = {"media_type": media_type, "exclusive": exclusive, "max_bytes": max_bytes}
 
     def mark(handler: Handler) -> Handler:
         handler.__route__ = _Mark(method, path, options)  # type: ignore[attr-defined]

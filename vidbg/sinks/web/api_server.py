@@ -36,7 +36,7 @@ IN_FLIGHT = 2
 
 _REQUEST_S = 10.0  # a client that sends nothing of its request for so long has gone
 _UPLOAD_S = 600.0  # for a whole upload
-_MOST_BYTES = 64 * 1024  # of the JSON in a request
+_MAX_BYTES = 64 * 1024  # of the JSON in a request
 
 
 class Api(Protocol):
@@ -68,7 +68,7 @@ def api_application(
         token: what every request below PREFIX must carry.
     """
     app = web.Application(
-        middlewares=[_explain_errors, guard(hosts, token, "/page/")], client_max_size=_MOST_BYTES
+        middlewares=[_explain_errors, guard(hosts, token, "/page/")], client_max_size=_MAX_BYTES
     )
     app[SOCKETS_KEY] = set()
     app.on_response_prepare.append(add_headers)
@@ -156,7 +156,7 @@ def _handler(method: Any, route: Route) -> Handler:
         if route.body is Upload:
             if one_at_a_time.locked():
                 raise ApiError(409, "another upload is under way; send this one when it is done")
-            async with one_at_a_time, _received_file(request, route.most_bytes) as upload:
+            async with one_at_a_time, _received_file(request, route.max_bytes) as upload:
                 return _response(
                     await asyncio.to_thread(method, **arguments, body=upload), route.media_type
                 )
@@ -211,7 +211,7 @@ async def _decoded(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> 
             408, f"the rest of the request did not arrive within {_REQUEST_S:g} s"
         ) from None
     except web.HTTPRequestEntityTooLarge:
-        raise ApiError(413, f"the JSON is too large; send at most {_MOST_BYTES} bytes") from None
+        raise ApiError(413, f"the JSON is too large; send at most {_MAX_BYTES} bytes") from None
     except web.RequestPayloadError:
         raise ApiError(400, "the request broke off, or is not what its headers say") from None
     try:
@@ -223,7 +223,7 @@ async def _decoded(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> 
 
 
 @asynccontextmanager
-async def _received_file(request: web.Request, most_bytes: int) -> AsyncIterator[Upload]:
+async def _received_file(request: web.Request, max_bytes: int) -> AsyncIterator[Upload]:
     """Receive the file in a form, and delete it at the end of the `with` block.
 
     Raises:
@@ -231,8 +231,8 @@ async def _received_file(request: web.Request, most_bytes: int) -> AsyncIterator
     """
     if request.content_type != "multipart/form-data" or "Content-Encoding" in request.headers:
         raise ApiError(415, "send multipart/form-data with one file, named file")
-    too_large = ApiError(413, f"the file is too large; send at most {most_bytes // 10**6} MB")
-    if (request.content_length or 0) > most_bytes + _MOST_BYTES:
+    too_large = ApiError(413, f"the file is too large; send at most {max_bytes // 10**6} MB")
+    if (request.content_length or 0) > max_bytes + _MAX_BYTES:
         raise too_large
     folder = Path(await asyncio.to_thread(_temporary_folder))
     try:
@@ -243,7 +243,7 @@ async def _received_file(request: web.Request, most_bytes: int) -> AsyncIterator
                 with path.open("wb") as file:
                     while chunk := await _within(part.read_chunk(2**18)):
                         received += len(chunk)
-                        if received > most_bytes:
+                        if received > max_bytes:
                             raise too_large
                         await asyncio.to_thread(file.write, chunk)
         except TimeoutError:

@@ -21,7 +21,7 @@ from vidbg.util.lifecycle import Closeable
 from vidbg.util.private_file import read_private
 
 _FOLDER = "running"
-_MOST_BYTES = 4096  # of a file
+_MAX_BYTES = 4096  # of a file
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def running_pages() -> list[RunningPage]:
 
 def _page(file: Path) -> RunningPage | None:
     try:
-        told: Any = json.loads(read_private(file, _MOST_BYTES) or b"{}")
+        told: Any = json.loads(read_private(file, _MAX_BYTES) or b"{}")
         page = RunningPage(
             str(told["url"]),
             int(told["pid"]),

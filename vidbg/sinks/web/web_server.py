@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from vidbg.sinks.web.newest_jpeg import SILENCE_S, NewestJpeg, drop_connection, limit_buffer
 from vidbg.sinks.web.web_access import add_headers, guard
 
-_MOST_BYTES = 4096  # of what a page sends
+_MAX_BYTES = 4096  # of what a page sends
 
 
 def application(newest: NewestJpeg, host: str, token: str) -> web.Application:
@@ -37,7 +37,7 @@ def application(newest: NewestJpeg, host: str, token: str) -> web.Application:
             pass  # the client has gone
         return response
 
-    app = web.Application(middlewares=[guard((host,), token)], client_max_size=_MOST_BYTES)
+    app = web.Application(middlewares=[guard((host,), token)], client_max_size=_MAX_BYTES)
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", _page("web_page.html"))
     app.router.add_get("/page.css", _file("web_page.css", "text/css"))

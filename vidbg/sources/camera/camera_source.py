@@ -39,7 +39,7 @@ _BUSY = {
     "darwin": "allow your terminal the camera under System Settings > Privacy & Security > Camera, "
     "then start it again",
 }
-_MOST_CAMERAS = 10
+_MAX_CAMERAS = 10
 
 
 class CameraSource(Closeable):
@@ -191,7 +191,7 @@ def list_cameras() -> list[CameraInfo]:
 
 
 def _probed(platform: str) -> Iterator[CameraInfo]:
-    for index in range(_MOST_CAMERAS):
+    for index in range(_MAX_CAMERAS):
         capture = _try_open(index, platform)
         if capture is None:
             return

@@ -25,7 +25,7 @@ _LONGEST_S = 0.5
 _LATE_S = 0.5
 """Who is later than this goes on from there, without catching up."""
 
-_MOST_FPS = 120
+_MAX_FPS = 120
 """A file with a higher nominal rate has none in truth, only a fine clock."""
 
 
@@ -67,7 +67,7 @@ class PlayedSource(Closeable):
         self._closed = threading.Event()
         self._source = open_source(again=again)
         info = self._source.info
-        rate = info.frame_rate if info.frame_rate and info.frame_rate <= _MOST_FPS else frame_rate
+        rate = info.frame_rate if info.frame_rate and info.frame_rate <= _MAX_FPS else frame_rate
         self._period_s = 1 / float(rate)
         self._info = StreamInfo(info.width, info.height, frame_rate=rate, live=True)
         self._told = False

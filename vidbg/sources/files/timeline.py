@@ -15,7 +15,7 @@ from vidbg.errors import SourceIncomplete
 
 log = logging.getLogger(__name__)
 
-_MOST_MISSING_S = 5.0
+_MAX_MISSING_S = 5.0
 """So much may a long file end before its header says; a short one by 2 % or half a second."""
 
 _GAP_S = 10.0
@@ -191,7 +191,7 @@ class Health:
     def check_end(self, stored_end_s: Fraction | None) -> None:
         """Raise SourceIncomplete if anything could not be read."""
         end_s = self.end_s if stored_end_s is None else stored_end_s
-        spare_s = min(max(0.5, float(end_s) / 50), _MOST_MISSING_S)
+        spare_s = min(max(0.5, float(end_s) / 50), _MAX_MISSING_S)
         if end_s - self.end_s > spare_s:
             raise SourceIncomplete(
                 f"{self.name} breaks off at {float(self.end_s):.1f} s of {float(end_s):.1f} s; "

@@ -17,11 +17,11 @@ concat, name other files and addresses, which FFmpeg would read.
 """
 
 
-def check_untrusted(path: Path, most_pixels: int, longest_s: float) -> None:
+def check_untrusted(path: Path, max_pixels: int, longest_s: float) -> None:
     """Refuse a file that is no such container, and one that is too large to decode.
 
     Args:
-        most_pixels: of a frame.
+        max_pixels: of a frame.
         longest_s: the longest time that its header may give, in seconds.
     Raises:
         SourceError: it is refused; the message says why.
@@ -37,9 +37,9 @@ def check_untrusted(path: Path, most_pixels: int, longest_s: float) -> None:
         raise SourceError(f"it is no image or video that can be used ({reason})") from None
     if not streams:
         raise SourceError("it has no video in it")
-    if max(sizes) > most_pixels:
+    if max(sizes) > max_pixels:
         raise SourceError(
-            f"its frames have {max(sizes)} pixels; allowed are {most_pixels}: scale it down first"
+            f"its frames have {max(sizes)} pixels; allowed are {max_pixels}: scale it down first"
         )
     if duration_s > longest_s:
         raise SourceError(f"it lasts {duration_s:.0f} s; allowed are {longest_s:g}: cut it first")

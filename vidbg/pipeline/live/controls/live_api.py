@@ -177,12 +177,12 @@ class LiveApi(Closeable):
         files = [file_answer(file) for file in self._library.files()]
         return types.Backgrounds(kind_answers(), files)
 
-    @route("POST", "/backgrounds", most_bytes=uploads.MOST_BYTES)
+    @route("POST", "/backgrounds", max_bytes=uploads.MAX_BYTES)
     def upload_background(self, body: Upload) -> types.BackgroundFile:
         """Take an image or video as a background to choose, converted to JPEG, PNG or MP4."""
         return file_answer(self._library.add(body))
 
-    @route("POST", "/pictures", most_bytes=uploads.MOST_PICTURE_BYTES)
+    @route("POST", "/pictures", max_bytes=uploads.MAX_PICTURE_BYTES)
     def upload_picture(self, body: Upload) -> types.PictureFile:
         """Take an image for a setting that is a file, such as the overlay; its alpha is kept."""
         if self._pictures is None:

@@ -22,7 +22,7 @@ from vidbg.util.atomic_file import replace_file
 from vidbg.util.decoding import decoded
 
 TABLE = "profile"
-_MOST_NAME = 60  # characters
+_MAX_NAME = 60  # characters
 
 
 class Profiles:
@@ -180,14 +180,14 @@ def _existing(document: Mapping[str, Any], name: str) -> Table:
     profiles = _profiles(document)
     if name not in profiles:
         known = ", ".join(profiles) or "none"
-        raise ApiError(404, f"there is no profile {name[:_MOST_NAME]!r}; there are: {known}")
+        raise ApiError(404, f"there is no profile {name[:_MAX_NAME]!r}; there are: {known}")
     return profiles[name]  # type: ignore[no-any-return]
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > _MOST_NAME or not name.isprintable():
+    if not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
         raise ApiError(
-            400, f"a profile's name is 1 to {_MOST_NAME} characters that can be printed", "name"
+            400, f"a profile's name is 1 to {_MAX_NAME} characters that can be printed", "name"
         )
 
 

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 HEIGHT, WIDTH = 108, 192
 """Size of the thumbnails, in pixels."""
 
-_MOST_PIXELS = 50_000_000  # for formats decoded in full (not JPEG): 200 MB with alpha
+_MAX_PIXELS = 50_000_000  # for formats decoded in full (not JPEG): 200 MB with alpha
 _KEPT = 1000  # thumbnails of about 8 kB each
 
 
@@ -66,9 +66,9 @@ def _picture(path: Path) -> Image:
     except UnidentifiedImageError:
         with closing(open_frames(path)) as video:
             size = video.info.width, video.info.height
-    if size[0] * size[1] > _MOST_PIXELS:
+    if size[0] * size[1] > _MAX_PIXELS:
         raise ConfigError(
-            f"{size[0]}x{size[1]} is too large; allowed are {_MOST_PIXELS // 1_000_000} megapixels"
+            f"{size[0]}x{size[1]} is too large; allowed are {_MAX_PIXELS // 1_000_000} megapixels"
         )
     nothing = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 0.0, 0)
     with closing(Compositor(CompositingConfig(FileSpec(path)), open_frames)) as compositor:

@@ -15,13 +15,13 @@ from vidbg.sinks.web.api_route import ApiError, Upload
 from vidbg.util.free_name import claim_name, safe_stem
 from vidbg.util.lifecycle import Closeable
 
-MOST_BYTES = 500_000_000
+MAX_BYTES = 500_000_000
 """Of one upload."""
 
-MOST_PICTURE_BYTES = upload_conversion.MOST_PICTURE_BYTES
+MAX_PICTURE_BYTES = upload_conversion.MAX_PICTURE_BYTES
 """Of one upload that must be an image."""
 
-MOST_KEPT_BYTES = 5_000_000_000
+MAX_KEPT_BYTES = 5_000_000_000
 """Of all uploads that are kept."""
 
 PATIENCE_S = 300.0
@@ -59,10 +59,10 @@ class Uploads(Closeable):
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
-        if kept > MOST_KEPT_BYTES:
+        if kept > MAX_KEPT_BYTES:
             raise ApiError(
                 409,
-                f"the uploads take up {kept / 1e9:.1f} GB, and {MOST_KEPT_BYTES / 1e9:g} GB are "
+                f"the uploads take up {kept / 1e9:.1f} GB, and {MAX_KEPT_BYTES / 1e9:g} GB are "
                 "allowed; delete some of them first",
             )
         with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self.folder) as incoming:
