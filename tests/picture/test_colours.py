@@ -163,8 +163,8 @@ def test_viewers_see_the_adjusted_picture_and_the_network_the_cameras() -> None:
     for picture in (PictureConfig(), PictureConfig(brightness=-0.7, warmth=1, saturation=-1)):
         backend = Seen()
         compositor = Compositor(CompositingConfig(ColourSpec((9, 9, 9))), open_frames)
-        road = CpuCompositing(VideoMatting(backend=backend), compositor, picture)
-        shown = road.compose(frame, road.mat(frame)).image
+        processor = CpuCompositing(VideoMatting(backend=backend), compositor, picture)
+        shown = processor.finish(frame, processor.start(frame)).image
         np.testing.assert_array_equal(shown, PictureColours()(frame, picture).image)
         batches.append(backend.batches[0])
     np.testing.assert_array_equal(batches[0], batches[1])
@@ -174,8 +174,8 @@ def test_the_background_keeps_its_colours() -> None:
     frame = Frame(ramp(), 0.0, 0)
     compositor = Compositor(CompositingConfig(ColourSpec((9, 99, 199))), open_frames)
     nobody = VideoMatting(backend=ConstantBackend(lambda b: np.zeros(b.shape[2:], np.float32)))
-    road = CpuCompositing(nobody, compositor, PictureConfig(brightness=1, saturation=1))
-    assert (road.compose(frame, road.mat(frame)).image == (9, 99, 199)).all()
+    processor = CpuCompositing(nobody, compositor, PictureConfig(brightness=1, saturation=1))
+    assert (processor.finish(frame, processor.start(frame)).image == (9, 99, 199)).all()
 
 
 def test_a_device_that_composites_whole_frames_is_not_given_them() -> None:
@@ -188,8 +188,8 @@ def test_a_device_that_composites_whole_frames_is_not_given_them() -> None:
     info = StreamInfo(64, 48)
     compositor = Compositor(CompositingConfig(ColourSpec((9, 9, 9))), open_frames)
     matter = VideoMatting(backend=Frames(lambda b: np.ones(b.shape[2:], np.float32)))
-    road = FrameProcessors(2).choose(matter, compositor, info, PictureConfig(contrast=0.1))
-    assert not isinstance(road, GpuFrame)
+    processor = FrameProcessors(2).choose(matter, compositor, info, PictureConfig(contrast=0.1))
+    assert not isinstance(processor, GpuFrame)
     with pytest.raises(AssertionError, match="the device was asked"):
         FrameProcessors(2).choose(matter, compositor, info, PictureConfig())
 

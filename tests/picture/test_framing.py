@@ -172,9 +172,9 @@ def test_alpha_belongs_to_the_pixels_that_are_shown() -> None:
 
     compositor = Compositor(CompositingConfig(ColourSpec((9, 9, 9))), open_frames)
     matter = VideoMatting(backend=ConstantBackend(answer))
-    road = CpuCompositing(matter, compositor, PictureConfig(zoom=2, pan_x=1))
+    processor = CpuCompositing(matter, compositor, PictureConfig(zoom=2, pan_x=1))
     frame = Frame(image, 0.0, 0)
-    assert (road.compose(frame, road.mat(frame)).image == 200).all()
+    assert (processor.finish(frame, processor.start(frame)).image == 200).all()
     assert shapes == [pytest.approx(0, abs=1e-5)]
 
 
@@ -191,10 +191,10 @@ def test_automatic_framing_of_a_video() -> None:
 
     compositor = Compositor(CompositingConfig(ColourSpec((0, 0, 0))), open_frames)
     matter = VideoMatting(backend=ConstantBackend(answer))
-    road = CpuCompositing(matter, compositor, PictureConfig(auto_frame=True))
+    processor = CpuCompositing(matter, compositor, PictureConfig(auto_frame=True))
     for number in range(150):
         frame = Frame(room, number / 30, number)
-        made = road.compose(frame, road.mat(frame)).image
+        made = processor.finish(frame, processor.start(frame)).image
     person = np.flatnonzero(made[-1, :, 0] > 100)
     assert person.mean() == pytest.approx(110, abs=8)  # 125 before; the frame ends at the right
     assert person.size >= 42  # 30 before

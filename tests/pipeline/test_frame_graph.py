@@ -1,4 +1,4 @@
-"""The full-frame graph does what the CPU road does.
+"""The full-frame graph does what the steps on the CPU do.
 
 The shipped graph is run by ONNX Runtime, which computes its fp16 parts in fp32 or fp16 as it likes:
 this checks the graph, not a GPU's arithmetic.

@@ -125,8 +125,8 @@ def simulated(
 def reference(frame_list: list[Frame], config: MattingConfig = CONFIG) -> list[Image]:
     """What the two steps make of frames."""
     with VideoMatting(CPU, "fp32", config=config) as matter:
-        road = CpuCompositing(matter, Compositor(GREEN, open_frames))
-        return [road.compose(frame, road.mat(frame)).image for frame in frame_list]
+        processor = CpuCompositing(matter, Compositor(GREEN, open_frames))
+        return [processor.finish(frame, processor.start(frame)).image for frame in frame_list]
 
 
 def assert_same(given: Image, expected: Image) -> None:
@@ -191,15 +191,15 @@ def chosen(
     config: MattingConfig,
     info: StreamInfo = OPAQUE,
 ) -> FrameProcessor:
-    with VideoMatting(config=config, backend=backend) as matter, FrameProcessors(2) as roads:
-        return roads.choose(matter, Compositor(compositing, open_frames), info)
+    with VideoMatting(config=config, backend=backend) as matter, FrameProcessors(2) as processors:
+        return processors.choose(matter, Compositor(compositing, open_frames), info)
 
 
 def test_where_the_device_can_it_takes_the_full_frame(
     simulated: TensorRtBackend, runtime: FakeCuda
 ) -> None:
     assert isinstance(chosen(simulated, GREEN, CONFIG), GpuFrame)
-    assert runtime.memory == {}  # given back with the roads
+    assert runtime.memory == {}  # given back with the processors
     unusual = [
         replace(GREEN, background=BlurSpec()),
         replace(GREEN, background=parse_background("transparent")),
@@ -240,12 +240,12 @@ def test_a_stream_goes_through_the_device(simulated: TensorRtBackend, runtime: F
     sink = MemorySink()
     with (
         VideoMatting(config=CONFIG, backend=simulated) as matter,
-        FrameProcessors(MAX_UNDER_WAY) as roads,
+        FrameProcessors(MAX_UNDER_WAY) as processors,
     ):
         compositor = Compositor(GREEN, open_frames)
         for _ in range(2):  # the second stream finds the graph and no past
-            road = roads.choose(matter, compositor, source.info)
-            assert Stream(source, road, sink).run().frames == len(clip())
+            processor = processors.choose(matter, compositor, source.info)
+            assert Stream(source, processor, sink).run().frames == len(clip())
         assert list(matter.clock.seconds()) == ["read", "send", "fetch", "write"]
     expected = reference(list(frames()))
     assert [frame.index for frame in sink.frames] == [*range(len(expected))] * 2

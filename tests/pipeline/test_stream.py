@@ -89,8 +89,8 @@ def test_the_backends_failure_reaches_the_caller() -> None:
         raise RuntimeError("driver")
 
     with pytest.raises(RuntimeError, match="driver"):
-        road = CpuCompositing(VideoMatting(backend=ConstantBackend(broken)), compose)
-        Stream(source(None), road, MemorySink()).run()
+        processor = CpuCompositing(VideoMatting(backend=ConstantBackend(broken)), compose)
+        Stream(source(None), processor, MemorySink()).run()
 
 
 def test_the_compositors_failure_reaches_the_caller() -> None:
@@ -118,8 +118,8 @@ def test_ctrl_c_while_matting_ends_the_threads() -> None:
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        road = CpuCompositing(VideoMatting(backend=ConstantBackend(interrupted)), compose)
-        Stream(source(None), road, MemorySink()).run()
+        processor = CpuCompositing(VideoMatting(backend=ConstantBackend(interrupted)), compose)
+        Stream(source(None), processor, MemorySink()).run()
     assert threading.active_count() == before
 
 

@@ -159,7 +159,7 @@ def test_the_user_closes_the_window(
     windows.keys, windows.visible, windows.forgotten = keys, visible, forgotten
     sink.write(frame(0))
     assert (sink.closed, sink.take_keys()[-1]) == (True, Action.QUIT)
-    sink.write(frame(1))  # the rest of the road may go on
+    sink.write(frame(1))  # the others may go on
     sink.close()
     assert (len(windows.shown), windows.destroyed) == (1, 1)
 

@@ -183,26 +183,26 @@ def run_benchmark(
     with (
         VideoMatting(config=matting) as matter,
         closing(Compositor(compositing, open_frames)) as compositor,
-        FrameProcessors(MAX_UNDER_WAY) as roads,
+        FrameProcessors(MAX_UNDER_WAY) as processors,
     ):
         with config.open() as source:
-            road = roads.choose(matter, compositor, source.info)
+            processor = processors.choose(matter, compositor, source.info)
             frame = next(iter(source))
-            road.compose(frame, road.mat(frame))
+            processor.finish(frame, processor.start(frame))
         first_frame_s = time.perf_counter() - start
         for index in range(config.warm_up):
             again = replace(frame, pts=frame.pts + (index + 1) / 30)
-            road.compose(again, road.mat(again))
+            processor.finish(again, processor.start(again))
         plan = plan_geometry(frame.height, frame.width, file_step(matting).pixels)
         cpu_s = time.process_time()
         network_s = _time_network(matter.backend, frame, plan, config.frames)
         network_cpu_s = (time.process_time() - cpu_s) / len(network_s)
-        road.reset()
+        processor.reset()
         matter.clock.clear()
         measured = _Measured(first_frame_s, network_s, network_cpu_s)
         if config.live_fps is None:
-            return _measure(config, plan, matter, road, measured)
-        roads.close()  # a live run opens the device's graph itself
+            return _measure(config, plan, matter, processor, measured)
+        processors.close()  # a live run opens the device's graph itself
         return _measure_live(config, plan, matter, compositing, measured)
 
 
@@ -246,12 +246,12 @@ def _measure(
     config: BenchmarkConfig,
     plan: Geometry,
     matter: VideoMatting,
-    road: FrameProcessor,
+    processor: FrameProcessor,
     measured: _Measured,
 ) -> Result:
     reused = matter.reused
     with config.open() as source, config.open_sink(source.info) as sink:
-        stream = Stream(source, road, sink, frame_limit=config.frames)
+        stream = Stream(source, processor, sink, frame_limit=config.frames)
         cpu_s = time.process_time()
         report = stream.run()
         cpu_s = time.process_time() - cpu_s

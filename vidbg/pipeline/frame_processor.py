@@ -1,6 +1,6 @@
 """Frame processors turn a frame into a composited frame.
 
-`mat` runs in the matting thread, `compose` in the writer thread.
+`start` runs in the matting thread, `finish` in the writer thread.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class FrameProcessor(Protocol):
 
     clock: StageClock
 
-    def mat(self, frame: Frame) -> Any:
-        """Run the matting half and return what `compose` needs.
+    def start(self, frame: Frame) -> Any:
+        """Run the matting half and return what `finish` needs.
 
         Raises:
             BackendError: the device failed.
         """
         ...
 
-    def compose(self, frame: Frame, matte: Any) -> Frame:
+    def finish(self, frame: Frame, matte: Any) -> Frame:
         """Run the compositing half for the same frame.
 
         Raises:
@@ -63,7 +63,7 @@ class CpuCompositing:
     """Frame processor that runs only the network on the device and composites on the CPU.
 
     Args:
-        matter: None for passthrough, where `compose` ignores alpha.
+        matter: None for passthrough, where `finish` ignores alpha.
         picture: how the frames' own colours are adjusted.
     """
 
@@ -78,7 +78,7 @@ class CpuCompositing:
         self._framing, self._colours = Framing(), PictureColours()
         self.clock = StageClock() if matter is None else matter.clock
 
-    def mat(self, frame: Frame) -> tuple[Frame, Alpha]:
+    def start(self, frame: Frame) -> tuple[Frame, Alpha]:
         """Crop a frame; return it with its alpha."""
         frame = self._framing(frame, self._picture)
         if self._matter is None:
@@ -87,7 +87,7 @@ class CpuCompositing:
         self._framing.follow(alpha, self._picture)
         return frame, alpha
 
-    def compose(self, _frame: Frame, matte: tuple[Frame, Alpha]) -> Frame:
+    def finish(self, _frame: Frame, matte: tuple[Frame, Alpha]) -> Frame:
         frame, alpha = matte
         with self.clock.stage("composite"):
             return self._compose(self._colours(frame, self._picture), alpha)
@@ -114,12 +114,12 @@ class GpuFrame:
         self._whole, self._compositor, self.clock = whole, compositor, clock
         self._picture, self._framing = picture, Framing()
 
-    def mat(self, frame: Frame) -> Ticket:
+    def start(self, frame: Frame) -> Ticket:
         frame = self._framing(frame, self._picture)
         with self.clock.stage("send"):
             return self._whole.start(frame, self._compositor.background_image(frame))
 
-    def compose(self, frame: Frame, matte: Ticket) -> Frame:
+    def finish(self, frame: Frame, matte: Ticket) -> Frame:
         with self.clock.stage("fetch"):
             return replace(frame, image=self._whole.finish(matte).image)
 
@@ -131,7 +131,7 @@ class FrameProcessors(Closeable):
     """Chooses a frame processor per stream and reuses the device's graph for the same size.
 
     Args:
-        slots: maximum number of frames between `mat` and `compose`.
+        slots: maximum number of frames between `start` and `finish`.
     """
 
     def __init__(self, slots: int) -> None:
@@ -153,11 +153,11 @@ class FrameProcessors(Closeable):
         if matter is not None and one_step:
             whole = self._for(matter, info.height, info.width)
         if matter is None or whole is None:
-            road: FrameProcessor = CpuCompositing(matter, compositor, picture)
+            processor: FrameProcessor = CpuCompositing(matter, compositor, picture)
         else:
-            road = GpuFrame(whole, compositor, matter.clock, picture)
-        road.reset()
-        return road
+            processor = GpuFrame(whole, compositor, matter.clock, picture)
+        processor.reset()
+        return processor
 
     def _for(self, matter: VideoMatting, height: int, width: int) -> FullFrame | None:
         device = frame_device(matter)

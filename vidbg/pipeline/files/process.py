@@ -85,7 +85,7 @@ class Processor(Closeable):
                 f"{self._picture.rotate} degrees; leave out --interlaced keep or --rotate"
             )
         self._matter: VideoMatting | None = None
-        self._roads = FrameProcessors(MAX_UNDER_WAY)
+        self._processors = FrameProcessors(MAX_UNDER_WAY)
         self._tidied: set[Path] = set()
 
     def __call__(self, job: Job, observer: Observer | None = None) -> StreamReport:
@@ -106,8 +106,8 @@ class Processor(Closeable):
             stack.enter_context(_keeping_incomplete(sink, job.target))
             matter = self._required_matter()
             watcher.started(job, source.info)
-            road = self._roads.choose(matter, compositor, source.info, self._picture)
-            stream = Stream(source, road, sink, on_frame=watcher.advanced)
+            processor = self._processors.choose(matter, compositor, source.info, self._picture)
+            stream = Stream(source, processor, sink, on_frame=watcher.advanced)
             return stream.run()
 
     def fast_share(self) -> float | None:
@@ -139,7 +139,7 @@ class Processor(Closeable):
 
     def close(self) -> None:
         """Free the device. May be called more than once."""
-        self._roads.close()
+        self._processors.close()
         if self._matter is not None:
             self._matter.close()
             self._matter = None

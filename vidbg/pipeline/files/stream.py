@@ -58,7 +58,7 @@ class Stream:
     It does not open or close the source and the sink: the caller's `with` blocks do.
 
     Args:
-        road: processes each frame; one on a device needs MAX_UNDER_WAY slots.
+        processor: processes each frame; one on a device needs MAX_UNDER_WAY slots.
         on_frame: called after each written frame with the number written, in the writer's thread.
         frame_limit: end after reading this many frames.
     """
@@ -66,14 +66,14 @@ class Stream:
     def __init__(
         self,
         source: Source,
-        road: FrameProcessor,
+        processor: FrameProcessor,
         sink: Sink,
         *,
         on_frame: Callable[[int], None] | None = None,
         frame_limit: int | None = None,
     ) -> None:
-        self._source, self._road, self._sink = source, road, sink
-        self._clock = road.clock
+        self._source, self._processor, self._sink = source, processor, sink
+        self._clock = processor.clock
         self._on_frame = on_frame
         self._frame_limit = frame_limit
         live = source.info.live
@@ -139,8 +139,8 @@ class Stream:
         try:
             for frame, arrived in self._inbox:
                 if stills:
-                    self._road.reset()
-                self._outbox.put((frame, self._road.mat(frame), arrived))
+                    self._processor.reset()
+                self._outbox.put((frame, self._processor.start(frame), arrived))
         except SourceIncomplete as error:
             return error
         return None
@@ -148,7 +148,7 @@ class Stream:
     def _write(self) -> None:
         try:
             for frame, matte, arrived in self._outbox:
-                composed = self._road.compose(frame, matte)
+                composed = self._processor.finish(frame, matte)
                 with self._clock.stage("write"):
                     self._sink.write(composed)
                 self._frames += 1
