@@ -37,7 +37,9 @@ from training.data.mask_edges import UNIT_PIXELS
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set
 from training.model.teacher import SHIPPED, teacher_file
-from training.option_values import (
+from training.provenance import RECIPE, origin
+from training.tools.ensemble import keep_agreeing, read_agreement
+from training.train_options import (
     check_names,
     edge_shifts,
     fast_precision,
@@ -47,8 +49,6 @@ from training.option_values import (
     scene_shares,
     sizes,
 )
-from training.provenance import RECIPE, origin
-from training.tools.ensemble import keep_agreeing, read_agreement
 from training.trainer import NETWORKS, TrainConfig, Trainer
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from enum import Enum, auto
 import numpy as np
 from numpy.random import Generator
 
-from training.data.framing import Matrix
 from training.data.image_sets import Mask
+from training.data.person_windows import Matrix
 
 
 class Place(Enum):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.data.framing import small_motion
 from training.data.image_sets import Mask
+from training.data.person_windows import small_motion
 
 NONE_SHARE = 0.35
 

@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from training.data.contrast import backlight, camouflage
 from training.data.degradations import blur_motion, degrade, gaussian, relight
-from training.data.framing import (
+from training.data.image_sets import ImageSet, Mask, read_sample, sampling_weights
+from training.data.mask_edges import shift_edge
+from training.data.objects import Box, Place, person_box, place_object
+from training.data.person_windows import (
     Framing,
     Matrix,
     anywhere,
@@ -29,9 +32,6 @@ from training.data.framing import (
     placing,
     small_motion,
 )
-from training.data.image_sets import ImageSet, Mask, read_sample, sampling_weights
-from training.data.mask_edges import shift_edge
-from training.data.objects import Box, Place, person_box, place_object
 from training.data.trust import COMPOSITES
 from vidbg.compositing.foreground import estimate_foreground
 from vidbg.frame import Image

@@ -15,11 +15,11 @@ pytest.importorskip("torchvision")
 
 
 from training.data.batches import Batches  # noqa: E402
-from training.data.framing import Framing, Window, frame_person, placing  # noqa: E402
 from training.data.image_sets import (  # noqa: E402
     find_sets,
     sampling_weights,
 )
+from training.data.person_windows import Framing, Window, frame_person, placing  # noqa: E402
 from training.data.priors import NONE_SHARE, OWN_SHARE, corrupt_prior, own_priors  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 from training.data.image_sets import find_sets  # noqa: E402
-from training.evaluate import clip_scores, command  # noqa: E402
+from training.evaluate import clip_scores, score_tables  # noqa: E402
 from training.evaluate.image_scores import mean_by_set, score_images  # noqa: E402
 from training.evaluate.predict import Remembering, bare, served  # noqa: E402
 from training.evaluate.worst_cases import SHEET_WIDTH, worst_cases, worst_sheet  # noqa: E402
@@ -50,7 +50,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*words: object) -> str:
     app = typer.Typer()
-    app.command()(command.main)
+    app.command()(score_tables.main)
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     return result.output
@@ -69,7 +69,7 @@ def bright(batch: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_pictures_and_clips_become_tables_json_and_sheets(
     sets: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "load_backend", lambda *_: ConstantBackend(bright))
+    monkeypatch.setattr(score_tables, "load_backend", lambda *_: ConstantBackend(bright))
     out = tmp_path / "scores"
     words = ["--data", sets, "--clips", clip, "--engine", "cpu:int8", "--out", out, "--worst", 5]
     shown = run(*words, "--pixels", PIXELS, "--pixels", 2 * PIXELS)
@@ -117,8 +117,8 @@ def test_trained_weights_are_scored_in_place_of_engines(sets: Path, tmp_path: Pa
 
 def test_score_engine_gives_every_set_and_all(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = ConstantBackend(1.0)
-    monkeypatch.setattr(command, "load_backend", lambda *_: backend)
-    scores = command.score_engine("cpu:int8", find_sets(sets), PIXELS)
+    monkeypatch.setattr(score_tables, "load_backend", lambda *_: backend)
+    scores = score_tables.score_engine("cpu:int8", find_sets(sets), PIXELS)
     assert set(scores["overall"]) == PERSON_SCORES
     assert scores["overall"]["recall"] == 1
     assert scores["rooms"] == {"false_person": 1.0, "person_share": 1.0}

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from training import option_values, train
+from training import train, train_options
 from training.tools import ablate
 from training.training_log import TrainingLog
 
@@ -24,9 +24,9 @@ def test_every_variant_is_a_training_that_exists(name: str) -> None:
     app.command()(train.main)
     words = ["--data", "D", "--steps", "1", *ablate.VARIANTS[name].options]
     context = typer.main.get_command(app).make_context("train", words)
-    option_values.loss_weights(context.params["loss"])
-    option_values.framings(context.params["framing"])
-    option_values.sizes(context.params["size"])
+    train_options.loss_weights(context.params["loss"])
+    train_options.framings(context.params["framing"])
+    train_options.sizes(context.params["size"])
 
 
 @pytest.fixture

@@ -32,10 +32,10 @@ from training.data.batches import SIZES, to_input
 from training.data.image_sets import find_sets, sampling_weights
 from training.data.priors import corrupt_prior
 from training.data.scenes import AugmentConfig, SceneMaker
-from training.evaluate.command import score_engine
 from training.evaluate.image_scores import mean_by_set, score_images
 from training.evaluate.predict import bare
 from training.evaluate.quick_scores import Scores
+from training.evaluate.score_tables import score_engine
 from training.export.onnx_graphs import NetworkGraphs, load_network, write_graph
 from training.export.quantised_graphs import activation_ranges, open_as_it_stands
 from training.export.saturation import limit_weights
