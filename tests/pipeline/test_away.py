@@ -173,7 +173,7 @@ def test_before_the_card_is_drawn_and_without_its_image_there_is_one(
 def test_an_away_image_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with Desk(monkeypatch) as desk:
         desk.wait_person()
-        with pytest.raises(ConfigError, match=r"away-image 'missing.png' is no file"):
+        with pytest.raises(ConfigError, match=r"away-image 'missing.png' is not a file"):
             desk.change(away_image="missing.png")
 
 

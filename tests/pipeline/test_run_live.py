@@ -166,7 +166,7 @@ def test_the_room_on_air_is_told(caplog: pytest.LogCaptureFixture) -> None:
         ({"output_size": (8, 9)}, "output_size is 8x9; allowed are sides of 16 to 8192 pixels"),
         ({"output": ()}, 'there is no output; give one, or "none"'),
         ({"output_fps": 0}, "output_fps is 0; allowed are 0.1 to 240"),
-        ({"away_image": "no.png"}, "away-image 'no.png' is no file"),
+        ({"away_image": "no.png"}, "away-image 'no.png' is not a file"),
         ({"size": (8, 8)}, "size is 8x8; allowed are sides of 16 to 8192 pixels"),
         ({"frames": 0}, "frames is 0; allowed are 1 or more"),
         ({"panel": 70000}, "panel is 70000; allowed are 0 to 65535"),
@@ -174,7 +174,7 @@ def test_the_room_on_air_is_told(caplog: pytest.LogCaptureFixture) -> None:
         ({"background": "transparent"}, "a camera cannot be transparent"),
         ({"background": "blur:3"}, "blur strength '3' cannot be used"),
         ({"pipe_format": "i420"}, "only for raw video on standard output"),
-        ({"backgrounds": "/nowhere"}, "'/nowhere' is no folder"),
+        ({"backgrounds": "/nowhere"}, "'/nowhere' is not a folder"),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(values: dict[str, Any], message: str) -> None:

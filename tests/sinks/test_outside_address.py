@@ -19,7 +19,7 @@ from web_client import ask, token_of
 
 from vidbg.cli.ctl.run_client import of_page
 from vidbg.errors import ConfigError, SinkError, VidbgError
-from vidbg.pipeline.live import LiveConfig
+from vidbg.pipeline.live import LiveConfig, LiveRun
 from vidbg.sinks.web import outside_address, web_access
 from vidbg.sinks.web.events_client import run_events
 from vidbg.sinks.web.outside_address import OutsideAddress
@@ -31,6 +31,9 @@ from vidbg.pipeline.live.controls.profiles import Profiles
 
 HOST = "127.0.0.2"
 """Stands for the address of a network, which no test may use."""
+
+HOST_OF_NOBODY = "192.0.2.1"
+"""An address for documentation, by RFC 5737."""
 
 
 @pytest.fixture
@@ -136,6 +139,19 @@ def test_what_would_not_be_safe_or_clear_is_refused(host: str, words: str) -> No
         LiveConfig(host=host, panel=0, output="none")
 
 
+def test_options_that_would_do_nothing_are_said(
+    pair: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConfigError, match=r"are for --host: add .*or leave them out"):
+        LiveConfig(tls_cert=pair[0], panel=0, output="none")
+    certificate, key = pair
+    config = LiveConfig(
+        camera="synthetic", output="-", host=HOST_OF_NOBODY, tls_cert=certificate, tls_key=key
+    )
+    with LiveRun(config):
+        assert "--host 192.0.2.1 is not used" in caplog.text
+
+
 def test_a_certificate_that_cannot_be_used_is_explained(pair: tuple[Path, Path]) -> None:
     certificate, key = pair
     with pytest.raises(ConfigError, match=r"no.pem' for TLS does not exist"):
@@ -148,6 +164,6 @@ def test_a_certificate_that_cannot_be_used_is_explained(pair: tuple[Path, Path])
 
 
 def test_an_address_of_another_computer_is_explained(pair: tuple[Path, Path]) -> None:
-    elsewhere = OutsideAddress("192.0.2.1", *pair)  # of nobody, by RFC 5737
+    elsewhere = OutsideAddress(HOST_OF_NOBODY, *pair)
     with pytest.raises(SinkError, match=r"cannot be served.*192.0.2.1"):
         LiveServer(0, BackgroundLibrary(None), Profiles(None), elsewhere)

@@ -142,13 +142,14 @@ class LiveConfig:
             object.__setattr__(self, "away_image", Path(self.away_image))
             if not is_file(Path(self.away_image)):
                 raise ConfigError(
-                    f"away-image {str(self.away_image)!r} is no file; give an image or a video"
+                    f"away-image {str(self.away_image)!r} is not a file; give an image or a video"
                 )
         if self.backgrounds is not None:
             object.__setattr__(self, "backgrounds", Path(self.backgrounds))
             if not Path(self.backgrounds).is_dir():
                 raise ConfigError(
-                    f"the folder of backgrounds {str(self.backgrounds)!r} is no folder"
+                    f"backgrounds {str(self.backgrounds)!r} is not a folder; give a folder of "
+                    "images and videos"
                 )
 
     @property
@@ -193,6 +194,11 @@ class LiveConfig:
     def outside(self) -> OutsideAddress | None:
         """Where other devices reach the page."""
         if self.host is None:
+            if self.tls_cert is not None or self.tls_key is not None:
+                raise ConfigError(
+                    "--tls-cert and --tls-key are for --host: add the address that other devices "
+                    "use, such as --host 192.168.1.20, or leave them out"
+                )
             return None
         return OutsideAddress(self.host, self.tls_cert, self.tls_key)
 

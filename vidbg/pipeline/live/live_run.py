@@ -385,6 +385,10 @@ def _camera(config: LiveConfig, tell: Tell) -> Callable[[], Source]:
 def _open_server(config: LiveConfig, tell: Tell) -> LiveServer | None:
     """Open the server of the page and the API."""
     if config.panel is None:
+        if config.host is not None:
+            logger.warning(
+                "--host %s is not used: it is for the page, which needs --panel PORT", config.host
+            )
         return None
     try:
         from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
