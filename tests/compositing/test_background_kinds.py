@@ -6,6 +6,7 @@ to add one.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
+from vidbg.cli.options import help_text
 from vidbg.compositing import backgrounds
 from vidbg.compositing.backgrounds import (
     BACKGROUNDS,
@@ -33,6 +35,7 @@ from vidbg.compositing.backgrounds import (
 )
 from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Alpha, Frame
+from vidbg.option_table import BACKGROUND
 
 KINDS = pytest.mark.parametrize("kind", BACKGROUNDS.values(), ids=list(BACKGROUNDS))
 Ask = Callable[[type[BackgroundSpec]], list[BackgroundSpec]]
@@ -129,6 +132,16 @@ def test_help_and_errors_say_how_to_write_it(kind: type[BackgroundSpec]) -> None
     with pytest.raises(ConfigError) as refused:
         parse_background("")
     assert kind.usage in str(refused.value)
+    assert kind.usage in help_text(BACKGROUND, "process")
+
+
+@KINDS
+def test_its_page_describes_it(kind: type[BackgroundSpec]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "backgrounds.md"
+    first = re.split(r"[ ,]", kind.usage)[0]
+    assert kind is FileSpec or f"`{first}" in page.read_text(encoding="utf-8"), (
+        f"docs/backgrounds.md says nothing of {first}"
+    )
 
 
 @KINDS

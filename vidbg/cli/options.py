@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidbg.compositing.backgrounds import background_usage
 from vidbg.option import Command, Option, Target
 from vidbg.option_table import GPU, options_of
 from vidbg.option_values import to_field
+from vidbg.sinks import output_usage
 
 if TYPE_CHECKING:
     from vidbg.compositing import CompositingConfig
@@ -111,23 +113,11 @@ def help_text(option: Option[Any], command: Command) -> str:
     """Format the help of an option, with the values that it allows."""
     is_wide = len("|".join(option.choices)) > _WIDEST_CHOICES
     text = option.help + (f" One of {', '.join(option.choices)}." if is_wide else "")
-    return text.format(range=option.range, backgrounds=_backgrounds(command), outputs=_outputs())
-
-
-def _backgrounds(command: Command) -> str:
-    transparent = "" if command == "run" else "transparent; "
-    return (
-        "Image, video or GIF; slides:FOLDER; blur, bokeh, blur:20 to blur:100; #rrggbb, "
-        "color:NAME, green; "
-        f"{transparent}none: the real room."
+    return text.format(
+        range=option.range,
+        backgrounds=f"{background_usage(live=command == 'run')}.",
+        outputs=f"{output_usage()}.",
     )
-
-
-def _outputs() -> str:
-    from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA
-
-    kinds = (VIRTUAL_CAMERA, *OUTPUTS.values())
-    return "; ".join(f"{kind.usage}: {kind.purpose}" for kind in kinds) + "."
 
 
 def use_gpu(number: int | None) -> int | None:

@@ -237,6 +237,12 @@ OUTPUTS = {
 """The kinds of output, by the word or URL scheme that an output starts with."""
 
 
+def output_usage() -> str:
+    """List the outputs and their purposes, for help text."""
+    kinds = (VIRTUAL_CAMERA, *OUTPUTS.values())
+    return "; ".join(f"{kind.usage}: {kind.purpose}" for kind in kinds)
+
+
 def find_output(output: str | None) -> LiveOutput:
     """Return the kind of an output; None, FIRST_FREE or a device name is a virtual camera.
 

@@ -102,7 +102,9 @@ def toggle(
     client = client_of(ctx)
     if key in SWITCHES:
         state = client.ask("GET", "/state")
-        on = not (state["away"] if key == "away" else _is_recording(state))
+        recording = state["recording"]
+        is_recording = recording is not None and recording["problem"] is None
+        on = not (state["away"] if key == "away" else is_recording)
         if key == "away":
             client.ask("POST", "/away", {"away": on})
         elif on:
@@ -119,10 +121,6 @@ def toggle(
     value = values.opposite(option, client.ask("GET", "/settings")[option["key"]])
     client.ask("PATCH", "/settings", {option["key"]: value})
     typer.echo(values.shown(value))
-
-
-def _is_recording(state: dict[str, Any]) -> bool:
-    return state["recording"] is not None and state["recording"]["problem"] is None
 
 
 @ctl.command()

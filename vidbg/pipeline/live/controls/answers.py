@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from vidbg.option import Option
 from vidbg.option_values import to_json
 from vidbg.pipeline.live.controls import api_types as types
 from vidbg.pipeline.live.controls.background_library import BackgroundLibrary, LibraryFile
-from vidbg.sinks import FIRST_FREE, OUTPUTS, VIRTUAL_CAMERA
+from vidbg.sinks import FIRST_FREE, output_usage
 
 if TYPE_CHECKING:
     from vidbg.pipeline.live.history import Sample
@@ -109,28 +110,20 @@ def option_answer(option: Option[Any]) -> types.OptionAnswer:
     control, limits = option.control, option.limits
     labels: Mapping[str, str] = {} if control is None else control.labels
     default = option.default_for("run")
+    maximum = None if limits is None or math.isinf(limits.maximum) else limits.maximum
     return types.OptionAnswer(
         key=option.key,
         label=option.key.capitalize().replace("-", " ") if control is None else control.label,
         section=None if control is None else control.section,
         help=option.help.format(
-            range=option.range, backgrounds=background_usage(live=True), outputs=_output_usage()
+            range=option.range, backgrounds=background_usage(live=True), outputs=output_usage()
         ),
         kind=option.kind,
         live=option.live,
         default=to_json(option, default),
-        range=None if limits is None else (limits.minimum, _finite(limits.maximum)),
+        range=None if limits is None else (limits.minimum, maximum),
         step=None if control is None or limits is None else control.step,
         unit=option.unit or None,
         choices=[types.Choice(word, labels.get(word, word)) for word in option.choices],
         optional=option.default is None,
     )
-
-
-def _output_usage() -> str:
-    kinds = (VIRTUAL_CAMERA, *OUTPUTS.values())
-    return "; ".join(f"{kind.usage}: {kind.purpose}" for kind in kinds)
-
-
-def _finite(number: float) -> float | None:
-    return number if number < float("inf") else None
