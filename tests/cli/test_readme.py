@@ -62,7 +62,9 @@ def settings(no_settings: None) -> None:  # noqa: ARG001  (it makes the folders)
 @pytest.mark.parametrize("page", ["README.md", "docs/outputs.md"])
 @pytest.mark.parametrize("kind", OUTPUTS.values(), ids=list(OUTPUTS))
 def test_every_output_is_described(kind: LiveOutput, page: str) -> None:
-    assert f"| `{kind.usage}` | {kind.purpose} |\n" in (ROOT / page).read_text(encoding="utf-8")
+    row = f"| `{kind.usage}` | {kind.purpose} |"
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    assert row in lines, f"add the row to {page}: {row}"
 
 
 @pytest.mark.parametrize("line", COMMANDS)
