@@ -109,6 +109,7 @@ async def measure(server: Server, pages: int, rate: float, seconds: float) -> di
                 fps.append(status["fps"] if status else 0.0)
                 rss_mb.append(server.rss_mb())
 
+        # Requests at an even rate, whether or not earlier ones have been answered
         working = [asyncio.create_task(page(number)) for number in range(pages)]
         working.append(asyncio.create_task(sample()))
         asked = set[asyncio.Task[None]]()

@@ -37,6 +37,8 @@ def trust_by_set(
     names = [s.name for s in sets]
     if bad := {n: v for n, v in given.items() if not 0 <= v <= 1}:
         raise ConfigError(f"--trust {bad}: a share must be from 0 to 1")
+
+    # Names that cover nothing are typing errors
     covered = [
         n for n in given if n == COMPOSITES or any(f"{s}/".startswith(f"{n}/") for s in names)
     ]
@@ -44,6 +46,8 @@ def trust_by_set(
         raise ConfigError(
             f"--trust: no set named {sorted(unknown)}; there are {[COMPOSITES, *names]}"
         )
+
+    # The closest name given, else the default for the set's kind of mask
     trust = {COMPOSITES: given.get(COMPOSITES, 0.0)}
     for pictures in sets:
         usual = TRUST

@@ -91,6 +91,7 @@ class Client:
         parts = urlsplit(self.address)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=patience_s)
+        # The body: JSON, a form with a file, or none
         headers, content = dict(self.headers), None
         if body is not None:
             headers["Content-Type"], content = "application/json", json.dumps(body).encode()
@@ -105,6 +106,7 @@ class Client:
             raise VidbgError(f"{self.address} does not answer ({error}): {START_ONE}") from error
         finally:
             connection.close()
+        # The answer, by its type
         if answer.status >= 400:
             raise _refusal(self.address, answer.status, data)
         if media_type == "application/json":

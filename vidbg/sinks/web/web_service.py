@@ -77,6 +77,8 @@ class WebService(Closeable):
         token = access_token(name)
         self._make: Callable[[], web.Application] = lambda: make(self._views, token)
         encrypted = None if outside is None else (outside.host, outside.context())
+
+        # The server's thread; what fails while it opens the port is raised here
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         started: Future[int] = Future()
@@ -90,6 +92,8 @@ class WebService(Closeable):
             raise SinkError(
                 f"port {port} of {host} cannot be served: {error}. Choose another, as in {hint}"
             ) from error
+
+        # Addresses, known only now: port 0 takes any that is free
         self.url = f"http://{_reachable(host)}:{self.port}/?token={token}"
         self.outside_url = (
             None
