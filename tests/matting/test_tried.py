@@ -394,7 +394,7 @@ def test_a_closed_matter_computes_nothing_more() -> None:
         matter(PICTURE)  # a still picture would need no network
     for call in (
         lambda: matter(PICTURE),
-        lambda: matter.carry(PICTURE, 1.0),
+        lambda: matter.propagate(PICTURE, 1.0),
         lambda: matter.prepare(48, 64, Step("resnet50", 64 * 64)),
     ):
         with pytest.raises(BackendError, match="this VideoMatting is closed"):

@@ -235,11 +235,11 @@ def blob(x: float) -> tuple[Any, Any]:
 
 def test_alpha_is_carried_along_with_the_person() -> None:
     (before, alpha), (now, truth) = blob(0), blob(7)
-    carried = Motion().carry(alpha, before, now)
+    propagated = Motion().warp(alpha, before, now)
     left_behind = np.abs(alpha - truth).mean()
-    assert np.abs(carried - truth).mean() < 0.35 * left_behind
-    assert carried.min() >= 0
-    assert carried.max() <= 1
+    assert np.abs(propagated - truth).mean() < 0.35 * left_behind
+    assert propagated.min() >= 0
+    assert propagated.max() <= 1
 
 
 def test_the_matter_carries_between_calls_and_asks_where_it_cannot() -> None:
@@ -252,11 +252,11 @@ def test_the_matter_carries_between_calls_and_asks_where_it_cannot() -> None:
     config = MattingConfig(smoothing_s=0, reuse=False)
     matter = VideoMatting(config=config, backend=ConstantBackend(network))
     frames = [np.dstack([blob(x)[0]] * 3) for x in (0, 5)]
-    matter.carry(frames[0], 0.0)  # nothing to carry yet
-    carried = matter.carry(frames[1], 1 / 30)
+    matter.propagate(frames[0], 0.0)  # nothing to propagate yet
+    propagated = matter.propagate(frames[1], 1 / 30)
     assert len(asked) == 1
-    assert np.abs(carried - blob(5)[1]).mean() < 0.5 * np.abs(blob(0)[1] - blob(5)[1]).mean()
-    matter.carry(frames[0], 9.0)  # a gap
+    assert np.abs(propagated - blob(5)[1]).mean() < 0.5 * np.abs(blob(0)[1] - blob(5)[1]).mean()
+    matter.propagate(frames[0], 9.0)  # a gap
     assert len(asked) == 2
 
 

@@ -21,7 +21,7 @@ class Motion:
     def __init__(self) -> None:
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
-    def carry(self, alpha: Alpha, before: Luma, now: Luma) -> Alpha:
+    def warp(self, alpha: Alpha, before: Luma, now: Luma) -> Alpha:
         """Warp the alpha of `before` to `now`.
 
         Args:

@@ -105,7 +105,7 @@ class TemporalFilter:
         if self._past is None:
             return None
         luma, pts = self._seen
-        moved = motion.carry(self._past.alpha, self._past.luma, luma)
+        moved = motion.warp(self._past.alpha, self._past.luma, luma)
         self._past = _Past(moved, luma, pts)
         return moved.copy()
 

@@ -129,7 +129,7 @@ class VideoMatting(Closeable):
             enlarge = self._enlarge_again if still else self._enlarge
             return enlarge(alpha, small, image)
 
-    def carry(self, image: Image, pts: float) -> Alpha:
+    def propagate(self, image: Image, pts: float) -> Alpha:
         """Estimate the alpha of the next image from the last one's, by motion.
 
         For machines that are too slow to run the network on every frame. After a reset, a cut or a
@@ -141,14 +141,14 @@ class VideoMatting(Closeable):
             geometry = self._plan(image)
             with self.clock.stage("resize"):
                 small = shrink(image, geometry)
-            with self.clock.stage("carry"):
+            with self.clock.stage("propagate"):
                 self._filter.look(small, pts)
-                carried = self._filter.propagate(self._motion)
-            if carried is None:
+                propagated = self._filter.propagate(self._motion)
+            if propagated is None:
                 return self(image, pts)
             self._pts = pts
             with self.clock.stage("upsample"):
-                return self._enlarge(apply_levels(carried), small, image)
+                return self._enlarge(apply_levels(propagated), small, image)
 
     @property
     def step(self) -> Step:

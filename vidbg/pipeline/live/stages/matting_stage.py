@@ -155,10 +155,10 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             network.use(level.step)
             self._level = level
         start = time.monotonic()
-        carries = frame.index % self._level.every > 0
-        work, reused = network.carry if carries else network, network.reused
+        skips = frame.index % self._level.every > 0
+        work, reused = network.propagate if skips else network, network.reused
         alpha = self._timed("network", lambda: work(frame.image, frame.pts))
-        worked = not carries and network.reused == reused
+        worked = not skips and network.reused == reused
         now = time.monotonic()
         if self._governor.frame(now - start, self._missed, now, worked=worked):
             self._wanted = self._governor.level
