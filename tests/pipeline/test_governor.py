@@ -282,7 +282,8 @@ def test_a_live_run_eases_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
         rig.wait_live()
 
         def slow(alpha: np.ndarray) -> np.ndarray:
-            time.sleep(0.05 * alpha.size / (192 * 256))
+            # By the level: the rig's frames are smaller than the network's input may be
+            time.sleep(0.05 * rig.pipeline.governor.level.step.pixels / (192 * 256))
             return alpha
 
         rig.backend.fault = slow
