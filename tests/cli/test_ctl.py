@@ -202,7 +202,7 @@ def test_profiles_are_saved_renamed_used_and_deleted(ctl: Cli) -> None:
 
 
 def test_log_diagnostics_and_what_is_missing_can_be_read(ctl: Cli, run: Run) -> None:
-    while " INFO network: " not in ctl("log")[1]:
+    while " INFO backend " not in ctl("log")[1]:
         time.sleep(0.1)  # it is being loaded
     diagnostics = ctl("diagnostics")[1]
     assert "vidbg" in diagnostics
