@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -22,6 +23,12 @@ from vidbg.cli import leaving
 from vidbg.cli.app import main
 
 REQUIRED = set(filter(None, os.environ.get("VIDBG_REQUIRE", "").split(",")))
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start heed Ctrl-C: a shell's background jobs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -540,8 +540,10 @@ def test_a_live_run_is_watched_and_changed(
 ) -> None:
     """The page's picture wakes a camera that sleeps; the new background is in it; no room."""
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 0.3)
-    server = LiveServer(0, BackgroundLibrary(files[0].parent), Profiles(None))
-    with Rig(previews=server.previews) as rig:
+    with (
+        LiveServer(0, BackgroundLibrary(files[0].parent), Profiles(None)) as server,
+        Rig(previews=server.previews) as rig,
+    ):
         server.begin(RigRun(rig))  # type: ignore[arg-type]
         client = ApiClient(server.url)
         rig.watched = False
