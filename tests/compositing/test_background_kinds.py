@@ -6,6 +6,7 @@ to add one.
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -80,8 +81,13 @@ def test_every_kind_that_is_defined_is_in_the_table() -> None:
         import_module(f"{backgrounds.__name__}.{path.stem}")
         for path in Path(backgrounds.__path__[0]).glob("*.py")
     ]
-    names = {module.__name__ for module in modules}
-    kinds = {kind.__name__ for kind in BackgroundSpec.__subclasses__() if kind.__module__ in names}
+    kinds = {
+        name
+        for module in modules
+        for name, kind in vars(module).items()
+        if inspect.isclass(kind) and issubclass(kind, BackgroundSpec)
+        if kind.__module__ == module.__name__ and kind is not BackgroundSpec
+    }
     assert kinds == {kind.__name__ for kind in BACKGROUNDS.values()}, "add it to BACKGROUNDS"
 
 

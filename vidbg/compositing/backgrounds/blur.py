@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from vidbg.compositing.backgrounds.base import BackgroundSpec, OpenOptions, PanelSetting
+from vidbg.compositing.backgrounds.base import (
+    Background,
+    BackgroundSpec,
+    OpenOptions,
+    PanelSetting,
+)
 from vidbg.errors import ConfigError
 from vidbg.util.limits import Limits
-
-if TYPE_CHECKING:
-    from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
 
 BLUR_STRENGTH = Limits(20, 100)
 """Range of strengths. Weaker blur lets faces and book titles be recognised; see
@@ -40,45 +42,26 @@ class BlurSpec(BackgroundSpec):
     strength: float = DEFAULT_BLUR
 
     def __post_init__(self) -> None:
-        check_strength(self.strength)
+        if not BLUR_STRENGTH.minimum <= self.strength <= BLUR_STRENGTH.maximum:
+            raise ConfigError(_refusal(f"{self.strength:g}"))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        strength = parse_strength(cls.name, text)
-        return None if strength is None else cls(strength)
+        word, colon, strength = text.strip().partition(":")
+        if word != cls.name:
+            return None
+        try:
+            return cls(float(strength)) if colon else cls()
+        except ValueError:
+            raise ConfigError(_refusal(strength)) from None
 
-    def open(self, _options: OpenOptions) -> BlurredRoom:
+    def open(self, _options: OpenOptions) -> Background:
         from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
 
         return BlurredRoom(self.strength)
 
     def __str__(self) -> str:
-        return f"blur:{self.strength:.12g}"
-
-
-def parse_strength(name: str, text: str) -> float | None:
-    """Read NAME or NAME:STRENGTH; None if the text is another one.
-
-    Raises:
-        ConfigError: the strength is no number.
-    """
-    word, colon, strength = text.strip().partition(":")
-    if word != name:
-        return None
-    try:
-        return float(strength) if colon else DEFAULT_BLUR
-    except ValueError:
-        raise ConfigError(_refusal(strength)) from None
-
-
-def check_strength(strength: float) -> None:
-    """Refuse a strength outside BLUR_STRENGTH.
-
-    Raises:
-        ConfigError: the message says what is allowed, and why.
-    """
-    if not BLUR_STRENGTH.minimum <= strength <= BLUR_STRENGTH.maximum:
-        raise ConfigError(_refusal(f"{strength:g}"))
+        return f"{self.name}:{self.strength:.12g}"
 
 
 def _refusal(strength: str) -> str:
