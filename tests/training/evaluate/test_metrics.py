@@ -28,7 +28,7 @@ from training.evaluate.metrics import (
 )
 from vidbg.frame import Alpha
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "metrics"
+GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "metrics"
 PER_FRAME: dict[str, Callable[[Alpha, Alpha], float]] = {
     "mad": mad,
     "mse": mse,
