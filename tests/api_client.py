@@ -136,7 +136,7 @@ class ApiClient:
     def ask(
         self, method: str, path: str, body: Any = None, content: bytes | None = None, kind: str = ""
     ) -> tuple[int, bytes]:
-        """The status and the body of an answer.
+        """Return the status and the body of an answer.
 
         Args:
             body: JSON to send.
@@ -156,23 +156,23 @@ class ApiClient:
             connection.close()
 
     def get(self, path: str) -> Any:
-        """The JSON of a successful GET."""
+        """Return the JSON of a successful GET."""
         status, data = self.ask("GET", path)
         assert status == 200, data
         return json.loads(data)
 
     def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """The status and the JSON of an answer."""
+        """Return the status and the JSON of an answer."""
         status, data = self.ask(method, path, body)
         return status, json.loads(data)
 
     def socket_url(self, path: str) -> str:
-        """The address of a WebSocket, with the token."""
+        """Return the address of a WebSocket, with the token."""
         mark = "&" if "?" in path else "?"
         return f"ws://{self.host}:{self.port}{PREFIX}{path}{mark}token={self.token}"
 
     def talk(self, what: Callable[[Any], Awaitable[Any]]) -> Any:
-        """What comes of talking with an aiohttp session."""
+        """Run a conversation in an aiohttp session and return its result."""
         import aiohttp
 
         async def run() -> Any:

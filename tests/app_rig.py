@@ -32,7 +32,7 @@ SAME = 0.15
 
 
 def room() -> Image:
-    """A picture that any adjustment changes: without symmetry, in many colours, with structure."""
+    """Draw an image that any adjustment changes: asymmetric, colourful and textured."""
     rng = np.random.default_rng(5)
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     image = np.dstack([40 + x * 0.8, 60 + y * 1.2, 90 + (x + y) * 0.3])
@@ -41,7 +41,7 @@ def room() -> Image:
 
 
 def two_people(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The alpha of a large person left of the middle, and of a small one at the right."""
+    """Return the alpha of a large person left of the middle and a small one at the right."""
     height, width = batch.shape[2:]
     alpha = np.zeros((height, width), np.float32)
     cv2.ellipse(
@@ -142,5 +142,5 @@ def _camera() -> Source:
 
 
 def seeing_two_people(*_: Any) -> ConstantBackend:
-    """A backend in place of a network."""
+    """Return a backend that stands in for a network."""
     return ConstantBackend(two_people)

@@ -20,7 +20,7 @@ THIRTIETH = Fraction(1, 30)
 
 
 def numbered(index: int, width: int, height: int) -> Image:
-    """A picture that tells its number (the level of the blue below) and which way is up."""
+    """Draw an image that shows its number (as the level of blue) and which way is up."""
     image = np.zeros((height, width, 3), np.uint8)
     image[: height // 2, : width // 2] = (0, 0, 255)  # red at the top left
     image[: height // 2, width // 2 :] = (0, 255, 0)  # green at the top right
@@ -29,14 +29,14 @@ def numbered(index: int, width: int, height: int) -> Image:
 
 
 def number_of(image: Image) -> int:
-    """The number (modulo 24) of an upright picture by `numbered`."""
+    """Read the number (modulo 24) of an upright image by `numbered`."""
     height = image.shape[0]
     level = float(image[height // 2 + 4 : -4, 4:-4, 0].mean())
     return round((level - 40) / 8)
 
 
 def patches(width: int, height: int, side: int = 24, seed: int = 0) -> Image:
-    """A picture of flat squares in random colours."""
+    """Draw flat squares in random colours."""
     rows, columns = -(-height // side), -(-width // side)
     colours = np.random.default_rng(seed).integers(0, 256, (rows, columns, 3), dtype=np.uint8)
     squares = np.kron(colours, np.ones((side, side, 1), np.uint8))
@@ -44,7 +44,7 @@ def patches(width: int, height: int, side: int = 24, seed: int = 0) -> Image:
 
 
 def middles(image: NDArray[Any], side: int = 24) -> NDArray[Any]:
-    """The pixels in the middle of the squares of `patches`."""
+    """Return the pixels in the middle of the squares of `patches`."""
     return image[side // 2 :: side, side // 2 :: side]
 
 
@@ -79,7 +79,7 @@ def write_clip(
     file_format: str | None = None,
     frame_of: Callable[[int], av.VideoFrame] | None = None,
 ) -> Path:
-    """Writes a clip of `numbered` pictures at the given times; returns its path.
+    """Write a clip of `numbered` images at the given times and return its path.
 
     Args:
         matrix: the nine numbers of a display matrix.

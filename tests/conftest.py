@@ -56,7 +56,7 @@ def untouched_logging() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def stays_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that another test left behind does not make the command line end the tests."""
+    """Keep the command line from ending the tests because of another test's thread."""
     monkeypatch.setattr(leaving, "_is_ours", lambda _: False)
 
 
@@ -122,7 +122,7 @@ def virtualcam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePyvirtual
 def vidbg(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command line in this process: exit code, output, errors."""
+    """Run the command line in this process: exit code, output, errors."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["vidbg", *map(str, arguments)])
@@ -136,14 +136,14 @@ def vidbg(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A run in another process."""
+    """Start a run in another process."""
     with running(tmp_path_factory.mktemp("run")) as own:
         yield own
 
 
 @pytest.fixture
 def ctl(run: Run, vidbg: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
-    """Runs `vidbg ctl`, and sets the settings back afterwards."""
+    """Run `vidbg ctl`, and restore the settings afterwards."""
     for name, value in run.environment.items():
         if name.startswith("XDG_"):
             monkeypatch.setenv(name, value)

@@ -217,7 +217,7 @@ class _Logger:
 
 
 def fake_package(engines: Mapping[bytes, FakeEngine], name: str = "tensorrt") -> TensorRtPackage:
-    """A TensorRT that loads these engines by their serialised form, and refuses others."""
+    """Make a TensorRT that loads these engines by their serialised form and refuses others."""
     api = SimpleNamespace(
         ILogger=_Logger,
         TensorIOMode=Mode,

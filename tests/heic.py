@@ -17,7 +17,7 @@ TILE = 128
 
 
 def write_heic(path: Path, image: Any, turns: int = 0, colour: Colour | None = None) -> Path:
-    """Writes a picture as a grid of HEVC tiles; to be turned by `turns` x 90 degrees to the left.
+    """Write an image as a grid of HEVC tiles, to be turned left by `turns` x 90 degrees.
 
     Args:
         image: uint8 (H, W, 3), BGR, or uint16 for 10 bits a sample.
@@ -43,7 +43,7 @@ def write_heic(path: Path, image: Any, turns: int = 0, colour: Colour | None = N
 
 
 def _tile(image: Any) -> tuple[bytes, bytes]:
-    """The decoder's configuration (hvcC) and the data of one tile."""
+    """Return the decoder's configuration (hvcC) and the data of one tile."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         options = {"crf": "4", "x265-params": "log-level=none:keyint=1"}
@@ -74,7 +74,7 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
 def _properties(
     decoder: bytes, size: tuple[int, int], turns: int, colour: Colour | None
 ) -> list[bytes]:
-    """A tile's decoder and size, the whole picture's size, how it is turned, its colour."""
+    """Build the properties: decoder and size of a tile, size, rotation and colours of the image."""
     sizes = [_box(b"ispe", struct.pack(">III", 0, *each)) for each in ((TILE, TILE), size)]
     properties = [_box(b"hvcC", decoder), *sizes, _box(b"irot", bytes([turns]))]
     if colour is not None:

@@ -53,7 +53,7 @@ def marked(width: int = WIDTH, height: int = HEIGHT) -> Image:
 
 
 def square(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The alpha of the person."""
+    """Return the alpha of the person."""
     height, width = batch.shape[2:]
     alpha = np.zeros((height, width), np.float32)
     alpha[: height * PERSON // HEIGHT, : width * PERSON // WIDTH] = 1

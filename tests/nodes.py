@@ -195,7 +195,7 @@ class FakeDevice:
         return next((s for name, s in self.offers.items() if code(name) == pixel_format), {})
 
     def closed(self, node: FakeNode) -> None:
-        """What the driver does when a node is closed."""
+        """Do what the driver does when a node is closed."""
 
 
 class FakeNode(VideoNode):
@@ -333,7 +333,7 @@ class Kernel(dict[str, FakeDevice | OSError]):
         return FakeNode(device)
 
     def lay_out(self, root: Path, version: str = "0.15.0", max_buffers: int = 2) -> None:
-        """The files that Linux and a loaded v4l2loopback show of these devices."""
+        """Write the files that Linux and a loaded v4l2loopback show for these devices."""
         module = root / "sys/module/v4l2loopback"
         put(module / "parameters/max_buffers", f"{max_buffers}\n")
         if version:  # 0.12 does not tell

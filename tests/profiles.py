@@ -14,7 +14,7 @@ P3_PRIMARIES = {
 
 
 def display_p3() -> bytes:
-    """The sRGB profile with the primaries of Display P3."""
+    """Return the sRGB profile with the primaries of Display P3."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     (count,) = struct.unpack_from(">I", profile, 128)
     for index in range(count):

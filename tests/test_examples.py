@@ -35,7 +35,7 @@ def run_example(name: str, *arguments: str | Path) -> str:
 
 @pytest.fixture
 def person(tmp_path: Path) -> Path:
-    """A photo of the synthetic person."""
+    """Write a photo of the synthetic person."""
     path = tmp_path / "person.png"
     cv2.imwrite(str(path), swaying_person(WIDTH, HEIGHT)[0])
     return path
@@ -43,7 +43,7 @@ def person(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def beach(tmp_path: Path) -> Path:
-    """A background of one colour."""
+    """Write a background of one colour."""
     path = tmp_path / "beach.png"
     cv2.imwrite(str(path), np.full((HEIGHT, WIDTH, 3), (200, 120, 40), np.uint8))
     return path

@@ -28,7 +28,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def selected(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """The checks that this run of pytest wants: `-k size` boots for those alone."""
+    """Return the checks that this run of pytest wants: `-k size` boots for those alone."""
     items = (item for item in request.session.items if isinstance(item, pytest.Function))
     calls = (item.callspec.params for item in items if hasattr(item, "callspec"))
     names = {str(call["name"]) for call in calls if "name" in call}
@@ -37,7 +37,7 @@ def selected(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @cache
 def outcome(version: str, checks: tuple[str, ...]) -> Outcome:
-    """The one run of the machine with a version."""
+    """Run the machine once for each version."""
     cached = Cache.usual()
     return run_machine(version, cached.results(version), cached, checks)
 
@@ -61,7 +61,7 @@ def test_in_the_machine(
 
 
 def require_composite(file: Path) -> None:
-    """What a reader in the guest took for person and background, looked at once more."""
+    """Look again at what a reader in the guest took for person and background."""
     image = scaled(load(file))
     off = int(np.abs(image[:, RIGHT].astype(np.int16) - BACKGROUND_BGR).max())
     assert off <= 6, f"{file}: {off} levels off the background"

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 
 def token_of(url: str) -> str:
-    """The token in a page's address."""
+    """Return the token in a page's address."""
     return urlsplit(url).query.removeprefix("token=")
 
 
 def part(url: str, path: str) -> str:
-    """The address of something that a page asks for."""
+    """Return the address of something that a page asks for."""
     return url.replace("/?", f"/{path}?")
 
 

@@ -17,7 +17,7 @@ HIDDEN = ("ErrorAnswer", "Problem")
 
 
 def api_reference() -> str:
-    """A table of the routes, and one of the fields of each type."""
+    """Return a table of the routes, and one of the fields of each type."""
     document = openapi(routes_of(LiveApi), SOCKETS, vidbg.__version__)
     lines = ["| request | what it does |", "|---|---|"]
     for path, methods in document["paths"].items():
@@ -42,7 +42,7 @@ def _query(route: dict[str, Any]) -> str:
 
 
 def _content(holder: dict[str, Any]) -> str:
-    """The type of a body: JSON by its schema, everything else by its media type."""
+    """Return the type of a body: JSON by its schema, everything else by its media type."""
     for media_type, content in holder.get("content", {}).items():
         if media_type == "application/json":
             return _words(content["schema"])
@@ -65,7 +65,7 @@ def _type_entry(name: str, schema: dict[str, Any]) -> list[str]:
 
 
 def _described(docstring: str) -> tuple[str, dict[str, str]]:
-    """The text of a docstring, and its attributes' descriptions by name."""
+    """Return the text of a docstring, and its attributes' descriptions by name."""
     about, _, attributes = docstring.partition("\n\nAttributes:\n")
     return " ".join(about.split()), dict(_attributes(attributes))
 
@@ -78,7 +78,7 @@ def _attributes(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _words(schema: dict[str, Any]) -> str:
-    """A schema in a few words, with links to the types."""
+    """Describe a schema in a few words, with links to the types."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#type-{name.lower()})"

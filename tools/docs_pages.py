@@ -70,7 +70,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def relinked(text: str, folder: Path, repository: str, only: str = "") -> str:
-    """The text of a file outside docs/ with its links as the site needs them.
+    """Return the text of a file outside docs/ with its links as the site needs them.
 
     Args:
         folder: where the file is, relative to the repository.
@@ -95,7 +95,7 @@ def relinked(text: str, folder: Path, repository: str, only: str = "") -> str:
 
 
 def public_names() -> str:
-    """A mkdocstrings block for each public class and function of `vidbg`, functions last."""
+    """Return a mkdocstrings block for each public class and function of `vidbg`, functions last."""
     named = [(name, getattr(vidbg, name)) for name in vidbg.__all__]
     classes = [name for name, value in named if inspect.isclass(value)]
     functions = [name for name, value in named if inspect.isfunction(value)]
@@ -201,7 +201,7 @@ def _default(option: Any) -> str:
 
 
 def _option_entry(option: Any, heading: str, prefix: str) -> list[str]:
-    """A heading, the help and a line of facts."""
+    """Return a heading, the help and a line of facts."""
     long = next(name for name in option.opts if name.startswith("--"))
     facts = [f"default {_default(option)}"] if _default(option) else []
     facts += ["required"] if option.required else []

@@ -30,7 +30,7 @@ Start = Callable[..., tuple[subprocess.Popen[str], list[str]]]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Path:
-    """What the default browser, a script, was told to open, a line each."""
+    """Make a script the default browser; the path lists what it was told to open, a line each."""
     script = tmp_path / "browser"
     script.write_text(BROWSER.format(tmp_path / "opened"))
     script.chmod(0o755)
@@ -39,7 +39,7 @@ def opened(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(opened: Path) -> Iterator[Start]:
-    """Starts `vidbg app` and waits for a line that begins as given; all lines before it."""
+    """Start `vidbg app` and wait for a line with this beginning; return all lines before it."""
     running: list[subprocess.Popen[str]] = []
 
     def call(until: str, *arguments: str) -> tuple[subprocess.Popen[str], list[str]]:

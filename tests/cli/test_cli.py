@@ -50,7 +50,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the program in this process, with a network that sees a person everywhere."""
+    """Run the program in this process, with a network that sees a person everywhere."""
     monkeypatch.setattr(video_matting, "load_backend", lambda *_: ConstantBackend(1.0))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
@@ -78,7 +78,7 @@ def frame_count(file: Path | IO[bytes]) -> int:
 
 
 def one_line(outcome: Outcome, code: int = 1) -> str:
-    """The message of a failure: one line on standard error, nothing on standard output."""
+    """Return the message of a failure: one line on standard error, nothing on standard output."""
     assert outcome.code == code
     assert outcome.out == ""
     assert outcome.err.count("\n") == 1, outcome.err
@@ -405,14 +405,14 @@ def test_ctrl_c_at_the_question_exits_130(
 
 
 def heed_signals() -> None:
-    """Tests in the background or under nohup would hand on that signals are ignored."""
+    """Undo ignored signals, which tests in the background or under nohup would pass on."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
 def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts the program, and ends it after the test."""
+    """Start the program, and end it after the test."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: object, **streams: Any) -> subprocess.Popen[bytes]:
@@ -428,7 +428,7 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 
 def feed_endlessly(pipe: IO[bytes]) -> None:
-    """A y4m of 64 x 48 that never ends, until the reader has gone."""
+    """Write an endless y4m of 64 x 48 until the reader is gone."""
     with suppress(OSError):
         pipe.write(b"YUV4MPEG2 W64 H48 F30:1 Ip C420mpeg2\n")
         while True:

@@ -49,7 +49,7 @@ OFFERS: dict[str, dict[tuple[int, ...], list[tuple[int, int]]]] = {
 
 
 def plug(root: Path, kernel: Kernel, **indexes: str) -> None:
-    """The entries of /sys that the kernel makes for its devices."""
+    """Write the entries of /sys that the kernel makes for its devices."""
     for path, device in kernel.items():
         entry = root / "sys/class/video4linux" / Path(path).name
         put(entry / "name", "HD Webcam\n" if isinstance(device, OSError) else device.card + "\n")
@@ -426,7 +426,7 @@ def test_the_steps_of_the_page_are_the_doctors_with_their_commands(
 
 
 def nvidia_smi(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
-    """An nvidia-smi of our own, first on the path."""
+    """Put an nvidia-smi of our own first on the path."""
     program = folder / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)

@@ -45,7 +45,7 @@ def test_there_is_something_to_run() -> None:
 
 @pytest.fixture(autouse=True)
 def profile(ctl: Cli) -> None:
-    """The profile that the pages name."""
+    """Save the profile that the pages name."""
     assert ctl("profile", "meeting", "--save") == (0, "", "")
 
 

@@ -46,7 +46,7 @@ READY = VirtualCameraReport(
 
 @pytest.fixture
 def healthy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A computer on which everything works."""
+    """Fake a computer on which everything works."""
     webcam = CameraInfo(0, "/dev/video0", "HD Webcam")
     monkeypatch.setattr(backends, "examine", lambda: BACKENDS)
     monkeypatch.setattr(engines, "verify", lambda: ENGINES)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is 
 
 
 def started(module: str, number: int, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """The program's end, after it got a signal when it was about to import a module."""
+    """Signal the program when it is about to import a module; return how it ended."""
     names = f"MODULE, NUMBER, ARGUMENTS = {module!r}, {int(number)}, {list(arguments)!r}"
     return subprocess.run(
         [sys.executable, "-c", names + PROGRAM],

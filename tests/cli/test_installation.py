@@ -13,7 +13,7 @@ from vidbg.platform.installation import install_command
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the package's metadata holds; vidbg is in no checkout."""
+    """Fake an installation outside any checkout, with these records as the package's metadata."""
     records: dict[str, str] = {}
     monkeypatch.setattr(installation, "_checkout", lambda: None)
     monkeypatch.setattr(installation, "_recorded", lambda file: records.get(file, ""))

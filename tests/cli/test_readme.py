@@ -24,14 +24,14 @@ GENERATED = {"options.md", "commands.md"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The code blocks of a page, without the indent of a list that they stand in."""
+    """Return the code blocks of a page, without the indent of a surrounding list."""
     text = page.read_text(encoding="utf-8")
     found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
     return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
 
 def commands(word: str) -> list[Any]:
-    """The lines of shell blocks that begin with a word, by page."""
+    """Return the lines of shell blocks that begin with a word, by page."""
     lines = [
         pytest.param(line.split("  #")[0], id=f"{page.stem}: {line.split('  #')[0].strip()}")
         for page in PAGES
@@ -53,7 +53,7 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.fixture(autouse=True)
 def settings(no_settings: None) -> None:  # noqa: ARG001  (it makes the folders)
-    """The configuration file of docs/configuration.md is there."""
+    """Write the configuration file of docs/configuration.md."""
     default_file().parent.mkdir(parents=True)
     example = blocks(ROOT / "docs" / "configuration.md", "toml")[0]
     default_file().write_text(example, encoding="utf-8")

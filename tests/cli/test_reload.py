@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is 
 
 
 def corners(out: IO[bytes], frames: int) -> list[tuple[int, ...]]:
-    """The upper left pixel of each of the next frames, BGR."""
+    """Return the upper left pixel of each of the next frames, BGR."""
     size = WIDTH * HEIGHT * 3
     return [tuple(out.read(size)[:3]) for _ in range(frames)]
 

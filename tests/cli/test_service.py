@@ -144,7 +144,7 @@ class Programs:
         return str(self._folder)
 
     def asked(self) -> list[str]:
-        """What they were asked for since the last time."""
+        """Return the requests since the last call."""
         lines = self._notes.read_text().splitlines() if self._notes.exists() else []
         self._notes.unlink(missing_ok=True)
         return [line.removeprefix("systemctl --user ") for line in lines]

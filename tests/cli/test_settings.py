@@ -27,7 +27,7 @@ def write(text: str, file: Path | None = None) -> Path:
 
 
 def shown(vidbg: Vidbg, *arguments: object) -> dict[str, str]:
-    """The lines of `vidbg config show` by key."""
+    """Return the lines of `vidbg config show` by key."""
     code, out, err = vidbg("config", "show", *arguments)
     assert (code, err) == (0, "")
     return {line.split(" = ")[0]: line for line in out.splitlines() if " = " in line}

@@ -35,7 +35,7 @@ BLANK = Variant("i", 0)
 
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a session bus of its own."""
+    """Start a session bus and yield its address."""
     if shutil.which("dbus-daemon") is None:
         pytest.skip("there is no dbus-daemon")
     folder = tmp_path_factory.mktemp("bus")
@@ -76,7 +76,7 @@ async def proxy(bus: MessageBus, path: str, interface: str, name: str = NAME) ->
 
 
 def labels(layout: list[Any]) -> list[Any]:
-    """The labels of a layout, with those of a submenu in a list."""
+    """Return the labels of a layout, with those of a submenu in a list."""
     found: list[Any] = []
     for child in layout[2]:
         _, shown, children = child.value
@@ -197,7 +197,7 @@ def test_the_icon_follows_a_run_and_its_menu_changes_it(run: Run) -> None:
         drawn = await proxy(desktop, MENU_PATH, "com.canonical.dbusmenu", name)
 
         async def entry(*path: str) -> int:
-            """The number of an entry, once there is one at the path of labels."""
+            """Return the number of the entry at a path of labels, once there is one."""
             while True:
                 _, found = await drawn.call_get_layout(0, -1, [])
                 for label in path:

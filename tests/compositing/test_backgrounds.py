@@ -378,7 +378,7 @@ def test_a_colour_is_that_colour_at_every_size() -> None:
 
 
 def person_in_a_room(height: int, width: int) -> tuple[Image, Alpha]:
-    """A red person in a green room, with a matte that is softer than the person."""
+    """Draw a red person in a green room, with a matte that is softer than the person."""
     hard = np.zeros((height, width), np.float32)
     cv2.circle(hard, (width // 2, height // 2), height // 4, 1.0, -1)
     image = np.where(hard[..., np.newaxis] > 0.5, (30, 30, 220), (60, 200, 60)).astype(np.uint8)

@@ -328,7 +328,7 @@ CLEAR_BARS = CompositingConfig(ColourSpec((1, 2, 3)))
 
 
 def cut_out() -> tuple[Frame, Alpha, Alpha]:
-    """A person cut out softly, its alpha, and what a network sees of it: not all."""
+    """Return a softly cut-out person, the alpha, and a network's incomplete view of it."""
     frame, own = person(180, 240)
     seen = np.clip(1.2 * own - 0.2, 0, 1).astype(np.float32)
     seen[85:95, 115:125] = 0

@@ -30,7 +30,7 @@ RED, GREEN = (0, 0, 255), (0, 255, 0)
 
 
 def picture(path: Path, height: int, width: int, alpha: int | NDArray[Any] = 255) -> Path:
-    """A red picture, saved as the path's suffix says."""
+    """Save a red image in the format of the path's suffix."""
     pixels = np.zeros((height, width, 4), np.uint8)
     pixels[..., 2], pixels[..., 3] = 255, alpha
     cv2.imwrite(str(path), pixels if path.suffix != ".jpg" else pixels[..., :3])

@@ -110,7 +110,7 @@ def test_the_quantised_network_was_made_from_the_shipped_weights(cards: engines.
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An engine folder with one right file."""
+    """Make an engine folder with one correct file."""
     (tmp_path / "net.bin").write_bytes(b"right")
     entry = {"sha256": engines.file_hash(tmp_path / "net.bin"), "bytes": 5}
     card = json.dumps({"name": "net", "files": {"net.bin": entry}})

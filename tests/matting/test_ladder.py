@@ -171,7 +171,7 @@ def test_the_best_step_is_the_last_that_is_expected_to_fit(tmp_path: Path, light
 
 @pytest.fixture
 def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[float], list[str]]:
-    """A CPU on which ResNet-50 at the usual size takes so many milliseconds; what was opened."""
+    """Fake a CPU on which ResNet-50 takes a given time; the call returns the networks opened."""
     monkeypatch.setenv("VIDBG_CACHE", str(tmp_path))
 
     def slow(ms: float) -> list[str]:

@@ -45,7 +45,7 @@ def test_rooms_hold_nobody() -> None:
 
 
 def darkened(rng: np.random.Generator, image: Image, light: float) -> Image:
-    """A picture by so much of its light, with shot and read-out noise of a webcam's sensor."""
+    """Darken an image, with the shot and read-out noise of a webcam's sensor."""
     linear = (image / 255) ** 2.2 * light
     linear += rng.normal(size=linear.shape) * np.sqrt(6e-4 * linear + 4e-6)
     return np.asarray(np.clip(linear, 0, 1) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)

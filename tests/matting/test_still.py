@@ -26,7 +26,7 @@ class Counting:
 
 
 def room(seed: int = 0) -> Image:
-    """A dark room with a bright person on the left, a little grain."""
+    """Draw a dark room with a bright person on the left and a little grain."""
     image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
     image[200:, 300:600] = 200
     grain: Image = np.random.default_rng(seed).integers(0, 3, image.shape, np.uint8)

@@ -158,7 +158,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def builds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The sizes that were built since."""
+    """Record the sizes that are built."""
     built: list[str] = []
 
     def fake(_package: TensorRtPackage, spec: GraphSpec, _target: str) -> bytes:

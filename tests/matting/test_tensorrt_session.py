@@ -55,7 +55,7 @@ File = Callable[[str], Path]
 
 @pytest.fixture
 def file(tmp_path: Path) -> File:
-    """Writes an engine's file."""
+    """Write an engine's file."""
 
     def write(content: str) -> Path:
         path = tmp_path / "an.engine"

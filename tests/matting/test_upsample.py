@@ -21,7 +21,7 @@ def shrunk(picture: NDArray[Any], side: int) -> NDArray[Any]:
 
 
 def disk(size: int = 512) -> tuple[Image, Alpha]:
-    """A dark person on a lit, textured wall, and the true alpha."""
+    """Draw a dark person on a lit, textured wall; return it with the true alpha."""
     rng = np.random.default_rng(0)
     canvas = np.zeros((size * 2, size * 2), np.uint8)
     cv2.circle(canvas, (size, size), size // 2, 255, -1)

@@ -28,7 +28,7 @@ UNSEEN = {
 
 
 def corner(app: AppRun) -> tuple[int, ...]:
-    """The background in the upper right corner."""
+    """Return the background in the upper right corner."""
     return tuple(int(level) for level in app.newest[4, -4])
 
 

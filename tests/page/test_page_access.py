@@ -45,7 +45,7 @@ def tabs(page: Page) -> list[str]:
 
 
 def findings(page: Page) -> list[str]:
-    """What axe-core reports as serious or critical, with the elements."""
+    """Return what axe-core reports as serious or critical, with the elements."""
     report: dict[str, Any] = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{rule['id']} ({rule['impact']}): {node['html'][:200]}"

@@ -29,7 +29,7 @@ DRAWN = """() => {
 
 
 def drawn(page: Page) -> Image:
-    """What the page shows, as BGR."""
+    """Return what the page shows, as BGR."""
     height, width, data = page.evaluate(DRAWN)
     return np.asarray(data, np.uint8).reshape(height, width, 4)[..., 2::-1]
 

@@ -24,7 +24,7 @@ Person = tuple[float, float, float] | None
 
 
 def drawn(person: Person, view: Crop) -> Alpha:
-    """A head on a body with shoulders, as far as a view shows them."""
+    """Draw a head and a body with shoulders, as far as a view shows them."""
     if person is None:
         return np.zeros((HEIGHT, WIDTH), np.float32)
     x, y, head = person
@@ -37,7 +37,7 @@ def drawn(person: Person, view: Crop) -> Alpha:
 
 
 def views(people: Iterable[Person], interval_s: float = 1 / 30) -> list[Crop]:
-    """The view of each frame; each frame's alpha is what that view shows."""
+    """Return the view of each frame; each frame's alpha is what that view shows."""
     framing, shown = AutoFrame(), []
     for number, person in enumerate(people):
         view = framing.crop(number * interval_s)

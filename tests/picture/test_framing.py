@@ -32,7 +32,7 @@ SHOW_ROOM = CompositingConfig(PassthroughSpec())
 
 
 def photo() -> Image:
-    """A portrait of 640x360."""
+    """Return a portrait of 640 x 360."""
     whole = cv2.resize(data.astronaut()[:288, :, ::-1], (640, 360))
     return np.ascontiguousarray(whole)
 

@@ -23,7 +23,7 @@ from vidbg.pipeline.files.file_outputs import OutputConfig
 
 @pytest.fixture(autouse=True)
 def backends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was asked of load_backend; every backend sees a person everywhere."""
+    """Record the calls of load_backend; every backend sees a person everywhere."""
     asked: list[tuple[Any, ...]] = []
 
     def load(*arguments: Any) -> ConstantBackend:

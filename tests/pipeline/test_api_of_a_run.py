@@ -47,7 +47,7 @@ class RunWithApi:
         assert not self._thread.is_alive()
 
     def wait(self, what: Callable[[], Any], seconds: float = 15) -> Any:
-        """What comes of it, once that is true."""
+        """Wait until this is true and return it."""
         start = time.monotonic()
         while not (result := what()):
             assert time.monotonic() - start < seconds, "it did not happen in time"
@@ -55,7 +55,7 @@ class RunWithApi:
         return result
 
     def picture(self) -> Image:
-        """What viewers see."""
+        """Return what viewers see."""
         status, png = self.client.ask("POST", "/snapshot")
         image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
         assert status == 200

@@ -46,7 +46,7 @@ def answer(batch: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """The devices and precisions that were asked for; each answers after 5 ms."""
+    """Record the devices and precisions asked for; each answers after 5 ms."""
     asked: list[tuple[Any, ...]] = []
 
     def load(*arguments: Any) -> ConstantBackend:
@@ -179,7 +179,7 @@ def test_an_older_record_is_compared(tmp_path: Path) -> None:
 
 @pytest.fixture
 def record(tmp_path: Path) -> Path:
-    """A record of 4 frames, as printed."""
+    """Return the printed record of 4 frames."""
     path = tmp_path / "record.json"
     path.write_text(bench("--frames", 4, "--size", "96x64", "--json"))
     return path

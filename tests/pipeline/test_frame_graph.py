@@ -45,7 +45,7 @@ LEVELS, COMPOSITE_SHARE = 2, 0.99
 
 
 def clip() -> Iterator[Image]:
-    """A grainy portrait that stands still, moves, and is cut to its mirror image."""
+    """Make a grainy portrait that stands still, moves, and is cut to its mirror image."""
     portrait = cv2.resize(data.astronaut()[..., ::-1], (288, 288), interpolation=cv2.INTER_AREA)
     rng = np.random.default_rng(0)
     for step in (0, 0, 3, 6, -1):

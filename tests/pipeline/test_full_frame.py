@@ -53,7 +53,7 @@ GREEN = CompositingConfig(parse_background("green"))
 
 
 def clip() -> list[Image]:
-    """A grainy portrait that moves, is cut to its mirror image, and goes dark."""
+    """Make a grainy portrait that moves, is cut to its mirror image, and goes dark."""
     portrait = cv2.resize(data.astronaut()[..., ::-1], (288, 288), interpolation=cv2.INTER_AREA)
     rng = np.random.default_rng(0)
     pictures = []
@@ -123,7 +123,7 @@ def simulated(
 
 
 def reference(frame_list: list[Frame], config: MattingConfig = CONFIG) -> list[Image]:
-    """What the two steps make of frames."""
+    """Run both steps over the frames."""
     with VideoMatting(CPU, "fp32", config=config) as matter:
         processor = CpuCompositing(matter, Compositor(GREEN, open_frames))
         return [processor.finish(frame, processor.start(frame)).image for frame in frame_list]

@@ -221,7 +221,7 @@ def test_levels_stay_within_the_list(loads: list[float]) -> None:
 
 
 def blob(x: float) -> tuple[Any, Any]:
-    """A textured disc before a textured wall, and its alpha."""
+    """Draw a textured disc in front of a textured wall; return it with its alpha."""
     noises = np.random.default_rng(1).integers(0, 70, (2, 216, 384), np.uint8)
     wall, skin = (cv2.GaussianBlur(noise, (0, 0), 2) for noise in noises)
     wall, skin = wall + 50, skin + 150

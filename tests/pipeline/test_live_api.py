@@ -501,7 +501,7 @@ def test_pages_that_read_nothing_hold_up_nobody_and_are_dropped(
 
 
 def hung_page(client: ApiClient, path: str) -> socket.socket:
-    """A WebSocket that a page has opened and then never reads."""
+    """Open a WebSocket as a page does, and never read from it."""
     page = socket.create_connection((client.host, client.port), 5)
     page.sendall(
         f"GET /api/v1{path}?token={client.token} HTTP/1.1\r\nHost: 127.0.0.1\r\n"

@@ -167,7 +167,7 @@ class SlowPipe:
 
 
 def played(pipe: SlowPipe, sink: RawPipeSink, seconds: float, period_s: float) -> list[int]:
-    """What the reader gets while frames go out at each tick that is not over: the writer's way."""
+    """Return what the reader gets while the writer sends frames at each remaining tick."""
     pipe.period_s = period_s
     before, end = len(pipe.frames), pipe.now + seconds
     while pipe.now < end:

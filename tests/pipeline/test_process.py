@@ -558,7 +558,7 @@ def real_processor() -> Iterator[Processor]:
 
 
 def beginning(clip: Path, target: Path, seconds: float) -> Path:
-    """The packets of the first seconds, unread."""
+    """Copy the packets of the first seconds."""
     with av.open(str(clip)) as source, av.open(str(target), "w") as sink:
         streams = {s.index: sink.add_stream_from_template(s) for s in source.streams}
         for packet in source.demux():
@@ -588,7 +588,7 @@ def test_real_clips_keep_frames_times_and_sound(
 
 
 def slow_matter(network_s: float, writing_s: float, **config: Any) -> VideoMatting:
-    """A matter that took so long for each of ten frames: 4 ms besides the network."""
+    """Return a matting whose network took this long on ten frames, plus 4 ms for the rest."""
     matter = VideoMatting(config=MattingConfig(**config), backend=ConstantBackend())
     for _ in range(10):
         for stage, seconds in (("resize", 2e-3), ("network", network_s), ("upsample", 2e-3)):

@@ -24,7 +24,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def played(path: Path) -> list[tuple[float, Shown]]:
-    """The times and the content of a recording's frames."""
+    """Return the times and the content of a recording's frames."""
     with open_frames(path) as source:
         assert (source.info.width, source.info.height) == (WIDTH, HEIGHT)
         return [(frame.pts, shown(frame.image)) for frame in source]

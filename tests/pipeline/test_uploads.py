@@ -39,7 +39,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 def form(name: str, content: bytes, field: str = "file", extra: str = "") -> tuple[bytes, str]:
-    """A form with one file, and its content type."""
+    """Return a form with one file, and its content type."""
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     head = f'--edge\r\nContent-Disposition: form-data; name="{field}"; filename="{quoted}"\r\n'
     return (
@@ -152,7 +152,7 @@ def test_a_path_in_the_name_leads_nowhere_and_a_free_name_is_chosen(
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of that size that says so truly, in a few kilobytes of zeros."""
+    """Return a valid PNG of that size in a few kilobytes of zeros."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
@@ -164,7 +164,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def hostile(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
-    """What is refused, by its name: its content and words of the refusal."""
+    """Return the contents that are refused, and words of the refusal, by name."""
     secret = tmp_path / "secret.txt"
     secret.write_text("the secret")
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n"

@@ -78,7 +78,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPa
 
 @pytest.fixture
 def daemon(programs: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """What listens where PipeWire would."""
+    """Listen where PipeWire would."""
     folder = tempfile.mkdtemp()  # short, as the path of a socket must be
     programs.setenv("XDG_RUNTIME_DIR", folder)
     for name in ("PIPEWIRE_RUNTIME_DIR", "PIPEWIRE_REMOTE"):
@@ -106,7 +106,7 @@ def write_until_it_fails(sink: ChildProcessSink) -> SinkError:
 
 
 def assert_gone(sink: ChildProcessSink) -> None:
-    """The program has ended and was waited for, and its threads are no more."""
+    """Check that the program has ended and was waited for, and that its threads are gone."""
     assert sink._process.returncode is not None
     assert not Path(f"/proc/{sink._process.pid}").exists()
     assert not [thread.name for thread in threading.enumerate() if "vidbg" in thread.name]

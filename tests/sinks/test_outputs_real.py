@@ -80,7 +80,7 @@ class Feeder:
             index += 1
 
     def failed(self, within_s: float) -> str:
-        """What the sink said within that time."""
+        """Return what the sink reported within that time."""
         self._thread.join(within_s)
         assert self.error is not None
         return str(self.error)
@@ -126,7 +126,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]
 
 
 def _objects() -> list[dict[str, object]]:
-    """The properties of what PipeWire knows."""
+    """Return the properties of PipeWire's objects."""
     dump = subprocess.run(["pw-dump"], capture_output=True, timeout=10)
     found = json.loads(dump.stdout or "[]")
     return [(item.get("info") or {}).get("props") or {} for item in found]

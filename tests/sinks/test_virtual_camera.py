@@ -33,7 +33,7 @@ def frame(index: int, info: StreamInfo = LIVE) -> Frame:
 
 
 def device(virtualcam: FakePyvirtualcam, **changes: Any) -> FakeLoopback:
-    """The fixture's device, changed."""
+    """Change the fixture's device and return it."""
     found = virtualcam.kernel["/dev/video10"]
     assert isinstance(found, FakeLoopback)
     for name, value in changes.items():

@@ -73,7 +73,7 @@ def statuses(port: int, routes: list[str], query: str, *headers: str) -> set[int
 
 
 def answers(port: int, routes: Sequence[tuple[str, str]], query: str, *headers: str) -> set[int]:
-    """The statuses of routes, asked with their methods and a body where one may take it."""
+    """Request routes with their methods, and a body where one is allowed; return the statuses."""
     found = set()
     for method, path in routes:
         body = b"" if method in ("GET", "DELETE") else b"{}"

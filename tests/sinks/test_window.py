@@ -291,7 +291,7 @@ with WindowSink(StreamInfo(320, 180, live=True)) as sink:
 
 @pytest.fixture
 def display(tmp_path: Path) -> Iterator[str]:
-    """An X server without a screen, as DISPLAY names it."""
+    """Start an X server without a screen and yield its DISPLAY."""
     for program in ("Xvfb", "xdotool"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")

@@ -91,7 +91,7 @@ Plug = Callable[[FakeCapture], FakeCapture]
 
 @pytest.fixture
 def plug(monkeypatch: pytest.MonkeyPatch) -> Plug:
-    """Makes a fake the camera that OpenCV opens."""
+    """Make a fake the camera that OpenCV opens."""
 
     def put(capture: FakeCapture) -> FakeCapture:
         monkeypatch.setattr(cv2, "VideoCapture", FakeOpener(capture))
@@ -410,7 +410,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
 
 
 def at(camera: CameraInfo, index: int, bus: str | None = None) -> CameraInfo:
-    """The same camera under another number, and perhaps in another plug."""
+    """Return the same camera under another number, and perhaps in another port."""
     return CameraInfo(
         index, f"/dev/video{index}", camera.name, bus=camera.bus if bus is None else bus
     )

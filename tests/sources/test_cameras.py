@@ -209,7 +209,7 @@ def test_a_camera_in_the_settings_is_found_beside_them(
 
 @pytest.fixture
 def stream() -> Iterator[Callable[[bytes], str]]:
-    """Sends bytes to each who connects, slowly, then hangs up; gives the URL."""
+    """Serve bytes slowly to each client, then hang up; yield the URL."""
     servers: list[socket.socket] = []
 
     def serve(data: bytes) -> str:

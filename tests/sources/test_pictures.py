@@ -145,7 +145,7 @@ def test_soft_alpha_of_a_tiff_is_applied_once(tmp_path: Path, associated: bool, 
 
 
 def write_tiff(path: Path, rgba: Any, depth: int, extra_samples: int) -> None:
-    """An uncompressed RGBA TIFF, by the specification (TIFF 6.0)."""
+    """Return an uncompressed RGBA TIFF, by the specification (TIFF 6.0)."""
     height, width = rgba.shape[:2]
     data = np.ascontiguousarray(rgba, "<u2" if depth == 16 else "u1").tobytes()
     short, long = 3, 4
@@ -293,7 +293,7 @@ def test_a_ratio_of_densities_is_a_pixels_shape(tmp_path: Path) -> None:
 
 
 def huge_png(path: Path, width: int, height: int) -> Path:
-    """A PNG's header; its pixels are never reached."""
+    """Return a PNG's header; its pixels are never reached."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = [png_chunk(b"IHDR", header), png_chunk(b"IDAT", zlib.compress(b"\0"))]
     chunks.append(png_chunk(b"IEND", b""))

@@ -162,7 +162,7 @@ def test_a_clock_that_starts_late_is_counted_from_the_start(
 
 
 def _shifted(plain: Path, path: Path, seconds: int) -> Path:
-    """The same packets in another container, on a clock that starts late."""
+    """Copy the packets into another container, on a clock that starts late."""
     with av.open(str(plain)) as given, av.open(str(path), "w") as written:
         streams = {s.index: written.add_stream_from_template(s) for s in given.streams}
         for packet in given.demux():
@@ -292,7 +292,7 @@ def test_subtitles_before_a_late_start_move_nothing(tmp_path: Path) -> None:
 
 
 def _interlaced(path: Path, *, top: bool = True, count: int = 20) -> Path:
-    """A bright bar that wanders 4 pixels a field, on a dark ground."""
+    """Write a bright bar that moves 4 pixels a field over a dark ground."""
 
     def fields(index: int) -> av.VideoFrame:
         picture = np.full((96, 128, 3), 30, np.uint8)

@@ -172,7 +172,7 @@ def test_a_node_waits_for_nothing_and_is_not_inherited(tmp_path: Path) -> None:
 
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Processes 7 to 9, of which 9 is this one and 10 another user's."""
+    """Write processes 7 to 9; 9 is this one, and 10 belongs to another user."""
     files = {
         "7": ("zoom", ["/dev/video0", "/dev/video0"]),
         "8": ("bash", ["/dev/null", "/dev/video1"]),

@@ -53,11 +53,11 @@ class Cache:
         return self.system / "usr/src" / f"linux-headers-{self.kernel}"
 
     def loopback(self, version: str) -> Path:
-        """The built module."""
+        """Return the built module."""
         return self.root / "loopback" / version / "v4l2loopback.ko"
 
     def results(self, version: str) -> Path:
-        """What the last run with that version left."""
+        """Return what the last run with that version left."""
         return self.root / "results" / version
 
     def is_ready(self, version: str) -> bool:

@@ -39,7 +39,7 @@ def write_initramfs(cache: Cache, version: str, folder: Path) -> Path:
 
 
 def in_order(names: Iterable[str], found: dict[str, Path]) -> list[Path]:
-    """The files of modules, each after what it depends on."""
+    """Return the files of modules, each after those it depends on."""
     ordered: list[Path] = []
     for name in names:
         if (file := found.get(name)) is not None:

@@ -142,19 +142,19 @@ class Apt:
             package.unlink()
 
     def remove(self) -> None:
-        """The lists take more room than what they were needed for."""
+        """Remove the package lists, which take more room than what they were needed for."""
         shutil.rmtree(self._folder)
 
 
 def _mirror() -> str:
-    """The mirror that this machine uses, if it runs Debian."""
+    """Return the mirror that this machine uses, if it runs Debian."""
     told = _run("apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)")
     targets = (line.split(maxsplit=2) for line in told.splitlines())
     return next((uri for *origin, uri in targets if origin == ["Debian", "Debian"]), MIRROR)
 
 
 def _run(*command: str | Path, folder: Path | None = None) -> str:
-    """Standard output; what went wrong is in the CalledProcessError."""
+    """Run a command and return its standard output; errors are in the CalledProcessError."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     return subprocess.run(
         command, cwd=folder, env=environment, check=True, capture_output=True, text=True

@@ -19,7 +19,7 @@ from vidbg.errors import ConfigError
 
 
 def planned(plan: str, carry: Path) -> list[Call]:
-    """The plan's calls for the parts that were packed.
+    """Return the plan's calls for the parts that were packed.
 
     Raises:
         ConfigError: no such plan, or nothing was packed.
@@ -41,7 +41,7 @@ def minutes_of(calls: list[Call]) -> float:
 
 
 def as_call(call: Call, minutes: float, root: Path, carry: Path) -> dict[str, Any]:
-    """The command to run on the machine, what it carries, and how much of the limits that uses.
+    """Return the command for the machine, what it carries, and its share of the limits.
 
     Args:
         root: the checkout.

@@ -38,7 +38,7 @@ def is_large(path: Path) -> bool:
 
 
 def tree_bytes(root: Path, *, lean: bool) -> int:
-    """What the checkout adds to every command, counted as a tar stores it.
+    """Return what the checkout adds to every command, counted as a tar stores it.
 
     Args:
         lean: without its large files, as if they were aside already.

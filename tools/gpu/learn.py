@@ -110,7 +110,7 @@ SMALL = {
 
 
 def _small(lesson: Lesson) -> Lesson:
-    """The same in three steps on a CPU."""
+    """Return the same lesson in three steps on a CPU."""
     words = list(lesson.words)
     for option, value in SMALL.items():
         if option in words:

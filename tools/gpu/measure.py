@@ -53,7 +53,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def attempt(measure: Callable[[], Any]) -> Any:
-    """What is measured, or `error`: the first line of why it cannot be.
+    """Return the measurement, or `error`: the first line of why it failed.
 
     Whatever goes wrong with one figure, the others are still wanted: the machine is there once.
     """
@@ -88,7 +88,7 @@ def ceilings(device: str) -> dict[str, float]:
 
 
 def best_time(device: str, work: Callable[[], Any]) -> float:
-    """The least of ten times, in seconds, after two that do not count."""
+    """Return the shortest of ten times, in seconds, after two for warming up."""
     times = []
     for _ in range(12):
         synchronise(device)
@@ -122,7 +122,7 @@ def timed(call: Callable[[int], Any], calls: int) -> dict[str, float]:
 
 
 def floor(network: Any, height: int, width: int, peaks: dict[str, float]) -> dict[str, float]:
-    """The least time for the convolutions' operations, and for their tensors in fp16.
+    """Return the least time for the convolutions' operations and for their tensors in fp16.
 
     Each convolution's input, output and weights cross the memory once; fusion can save part of
     that, so the floor by bytes is one of unfused layers.

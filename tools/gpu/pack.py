@@ -81,7 +81,7 @@ def pack(
 
 
 def _pack_engines(part: Path, light: Path | None, clip: Path | None) -> None:
-    """The weights and graphs; what OpenVINO alone reads stays here."""
+    """Pack the weights and graphs; what OpenVINO alone reads stays here."""
     part.mkdir(parents=True)
     for path in engine_folder().glob("*.safetensors"):
         shutil.copyfile(path, part / path.name)
@@ -127,7 +127,7 @@ def _pack_data(carry: Path, data: Path, limit: int) -> None:
 
 
 def _pack_wheels(carry: Path, wheels: Path, limit: int) -> None:
-    """The wheels in pieces, as few as fit one command each."""
+    """Pack the wheels in as few parts as fit one command each."""
     found = sorted(wheels.glob("*.whl"))
     if not found:
         raise ConfigError(f"no wheels in {wheels}; `python -m tools.gpu wheels` fetches them")

@@ -45,7 +45,7 @@ class Call:
         return sum(step.seconds for step in self.steps) + 45
 
     def command(self, minutes: float) -> str:
-        """The line to give.
+        """Return the command line to run.
 
         Args:
             minutes: of training, where the call starts it; later calls ignore it.

@@ -209,7 +209,7 @@ def check_returned(out: Path) -> int:
 
 
 def make_environment(folder: Path, python: Path) -> Path:
-    """A virtual environment that finds another interpreter's packages, but only the machine's.
+    """Make a virtual environment that finds only the machine's packages in another interpreter.
 
     Returns:
         Its Python.
@@ -237,7 +237,7 @@ def _canonical(distribution: str) -> str:
 
 
 def without_network() -> list[str]:
-    """The words that start a command without a network; none where that is not allowed."""
+    """Return the prefix that runs a command without a network; empty where that is not allowed."""
     for words in (["unshare", "-n"], ["unshare", "-r", "-n"]):
         if shutil.which("unshare") and not subprocess.run([*words, "true"], check=False).returncode:
             return words
@@ -245,7 +245,7 @@ def without_network() -> list[str]:
 
 
 def copy_lean(root: Path, checkout: Path) -> None:
-    """The checkout's files as they travel, large ones left out."""
+    """Copy the checkout's files that travel, except the large ones."""
     for name in travelling(root):
         if is_large(root / name) or (root / name).is_dir():
             continue

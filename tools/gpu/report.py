@@ -137,7 +137,7 @@ class Subject:
         return {"ResNet-50": resnet, "light": partial(light_network, self.light)}
 
     def at_smallest(self) -> Subject:
-        """The same at the smallest size of each kind."""
+        """Return the same at the smallest size of each kind."""
         extent = self.extent
         networks, frames = extent.network_sizes[:1], extent.frame_sizes[:1]
         return replace(self, extent=replace(extent, network_sizes=networks, frame_sizes=frames))
@@ -170,7 +170,7 @@ def light_network(weights: Path | None) -> Any:
 
 
 def environment(report: Report, subject: Subject) -> None:
-    """The machine, its ceilings, and the floor under both networks."""
+    """Describe the machine, its ceilings, and the floor under both networks."""
     report.add(["machine"], partial(describe, subject.device))
     peaks = report.add(["ceilings"], partial(ceilings, subject.device))
     for name, make in subject.networks().items():
@@ -186,7 +186,7 @@ def _floor(make: Callable[[], Any], height: int, width: int, peaks: Any) -> dict
 
 
 def describe(device: str) -> dict[str, Any]:
-    """The machine and its packages, as `vidbg bench` has them, and the GPU."""
+    """Describe the machine and its packages, as `vidbg bench` does, and the GPU."""
     facts = describe_machine()
     if device != "cuda":
         return facts
@@ -201,8 +201,9 @@ def describe(device: str) -> dict[str, Any]:
 
 
 def pytorch(report: Report, subject: Subject) -> None:
-    """What is wanted most comes first: the program's own road, then the smallest size of the
-    others, then all that is left.
+    """Measure both networks with PyTorch, the most wanted figures first.
+
+    These are the program's own method, then the smallest size of the others, then the rest.
     """
     smallest = subject.at_smallest()
     for name, make in subject.networks().items():
@@ -237,7 +238,7 @@ def _time_frames(device: Any, height: int, width: int, subject: Subject) -> dict
 
 @lru_cache(maxsize=8)
 def moving(height: int, width: int) -> list[Image]:
-    """Some pictures of a drawn person; no two after one another are the same."""
+    """Draw a person; no two consecutive images are the same."""
     return list(swaying_person(width, height)[:8])
 
 
@@ -259,7 +260,7 @@ def parity(subject: Subject, device: Any, make: Callable[[], Any]) -> dict[str, 
 def _two_steps(
     make: Callable[[], Any], stream: MattingConfig, pictures: Sequence[Image]
 ) -> list[tuple[Alpha, Image]]:
-    """The CPU's road in fp32: smoothed alpha at the frame's size, and the composite."""
+    """Compute smoothed alpha at the frame's size and the composite on the CPU in fp32."""
     results = []
     with (
         VideoMatting(config=stream, backend=CpuBackend(make())) as matter,
@@ -389,7 +390,7 @@ def tensorrt(report: Report, subject: Subject) -> None:
 
 
 def built_for() -> dict[str, Any]:
-    """The TensorRT package, and the target that engines are built for.
+    """Return the TensorRT package, and the target that engines are built for.
 
     TensorRT for RTX is tried on every GPU, even on those that `TensorRtPackage.target_of` refuses:
     its own error is what the report needs.

@@ -88,7 +88,7 @@ def network_plan(height: int, width: int) -> GraphPlan:
 
 
 def time_network(device: Any, height: int, width: int, calls: int) -> dict[str, float]:
-    """A network through a device for graphs; copies up and down are part of a call."""
+    """Run a network on a device for graphs; each call copies up and down."""
     rng = np.random.default_rng(0)
     batches = [rng.normal(size=(1, 4, height, width)).astype(np.float32) for _ in range(4)]
     with device.open_graph(network_plan(height, width), 1) as runner:

@@ -119,7 +119,7 @@ def say(words: str) -> None:
 
 
 def take_in(machine: Machine, parts: Sequence[Path]) -> None:
-    """The checkout's code, and what the parts hold, to where it lasts."""
+    """Copy the checkout's code and the contents of the parts to where they last."""
     shutil.copytree(
         Path.cwd(), machine.code, dirs_exist_ok=True, symlinks=True,
         ignore=shutil.ignore_patterns(".git", ".gpu", ".venv", "runs", "__pycache__"),
@@ -141,7 +141,7 @@ def take_in(machine: Machine, parts: Sequence[Path]) -> None:
 
 
 def environment(machine: Machine, seconds: float) -> None:
-    """What is here, ceilings, floors; shared memory for the batches."""
+    """Report the machine, its ceilings and floors; give the batches shared memory."""
     say(f"python {platform.python_version()}, {os.cpu_count()} cores")
     size = shutil.disk_usage(SHARED_MEMORY).total
     say(f"{SHARED_MEMORY} has {size / 2**30:.1f} GiB")
@@ -302,7 +302,7 @@ STEPS: dict[str, Callable[[Machine, float], None]] = {
 
 
 def collect(machine: Machine) -> None:
-    """What there is to bring back, in one archive in pieces, the most wanted first."""
+    """Pack what to bring back into one archive in pieces, the most wanted first."""
     runs = sorted((machine.state / "runs").glob("*"), reverse=True)  # resnet50 before light
     notes = [machine.state / "report", machine.log, machine.state / "tests.xml"]
     notes += [run / name for run in runs for name in ("log.csv", "recipe.json", "curves.png")]

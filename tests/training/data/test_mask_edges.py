@@ -22,7 +22,7 @@ SIDES = 224, 384
 
 
 def disk(radius: float, scale: int = 1) -> Mask:
-    """A disk with a soft edge, its radius in pixels of an image of UNIT_PIXELS."""
+    """Draw a disk with a soft edge, its radius in pixels of an image of UNIT_PIXELS."""
     large = np.zeros((SIDES[0] * scale, SIDES[1] * scale), np.uint8)
     centre = (SIDES[1] * scale // 2 * 16, SIDES[0] * scale // 2 * 16)
     cv2.circle(large, centre, round(radius * scale * 16), 255, -1, cv2.LINE_AA, 4)

@@ -21,7 +21,7 @@ HEIGHT, WIDTH = 64, 96
 
 
 def layer(level: int, columns: slice, role: Role) -> Layer:
-    """A flat image that is seen in some columns."""
+    """Return a flat image that is visible in some columns."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[:, columns] = 255
     image = np.full((HEIGHT, WIDTH, 3), level, np.uint8)

@@ -62,7 +62,7 @@ def overall_of_rows(result: dict[str, Any]) -> dict[str, float]:
 
 
 def bright(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Takes what is red for the person."""
+    """Take whatever is red for the person."""
     return np.asarray(batch[0, 0] > 0, np.float32)
 
 

@@ -17,7 +17,7 @@ FRAMES = AT_FRAME + 12
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """A disk left of the middle that stands still."""
+    """Draw a disk left of the middle that stands still."""
     for kind in ("images", "masks"):
         (tmp_path / "disk" / kind).mkdir(parents=True)
     mask = cv2.circle(np.zeros((48, 64), np.uint8), (20, 24), 12, 255, -1)
@@ -28,7 +28,7 @@ def clips(tmp_path: Path) -> Path:
 
 
 def trusting(share: float) -> ConstantBackend:
-    """A network that takes `share` of its alpha from the one before, the rest from the image."""
+    """Return a network that takes `share` of its alpha from the prior, the rest from the image."""
 
     def network(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         seen = (batch[0, 0] > 0).astype(np.float32)

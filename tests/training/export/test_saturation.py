@@ -12,7 +12,7 @@ from vidbg.matting.backends.openvino import import_openvino
 
 
 def worst_sum(levels: np.ndarray, activations: np.ndarray) -> float:
-    """The largest sum of two neighbouring products, of either sign."""
+    """Return the largest sum of two neighbouring products, of either sign."""
     products = levels.reshape(levels.shape[0], -1, 2) * activations.reshape(1, -1, 2)
     return float(max(products.clip(min=0).sum(-1).max(), (-products).clip(min=0).sum(-1).max()))
 
@@ -35,7 +35,7 @@ def test_small_activations_leave_the_weights_alone() -> None:
 
 
 def quantised_convolution(weight: float) -> Any:
-    """A model of one convolution, 4 to 2 channels, quantised as nncf does it."""
+    """Build a model of one convolution, 4 to 2 channels, quantised as nncf does it."""
     openvino = import_openvino()
     ops = openvino.opset13
     picture = ops.parameter([1, 4, 4, 4], np.float32, name="input")
@@ -49,7 +49,7 @@ def quantised_convolution(weight: float) -> Any:
 
 
 def ranges(model: Any) -> np.ndarray:
-    """The upper end of the weights' ranges."""
+    """Return the upper end of the weights' ranges."""
     (convolution,) = [n for n in model.get_ordered_ops() if n.get_type_name() == "Convolution"]
     quantiser = convolution.input_value(1).get_node()
     return np.broadcast_to(quantiser.input_value(2).get_node().data, (2, 1, 1, 1)).ravel()

@@ -31,7 +31,7 @@ def test_every_variant_is_a_training_that_exists(name: str) -> None:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The folders that were trained in; a training writes its scores and does nothing else."""
+    """Replace training by one that only writes its scores; the list has the folders it used."""
     folders: list[str] = []
 
     def pretend(command: list[str], **_: Any) -> None:

@@ -37,7 +37,7 @@ def test_the_ensemble_is_the_mean_of_its_passes(sets: Path) -> None:
 
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ensemble that takes the upper half of every image for the person."""
+    """Return an ensemble that takes the upper half of every image for the person."""
 
     def upper(batch: np.ndarray) -> np.ndarray:
         alpha = np.zeros(batch[0, 0].shape, np.float32)

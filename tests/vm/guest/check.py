@@ -28,12 +28,12 @@ def check(*versions: str) -> Callable[[Callable[[], str]], Check]:
 
 
 def require_no_room(frames: Sequence[Seen]) -> None:
-    """The camera's picture was never on the side where alpha is 0."""
+    """Check that the camera's image never appeared where alpha is 0."""
     require(all(one.right != "camera" for one in frames), f"the room was seen: {summary(frames)}")
 
 
 def line_with(vidbg: Vidbg, *words: str) -> str:
-    """The last line of vidbg's with all these words, once there is one."""
+    """Return the last line of vidbg's with all these words, once there is one."""
 
     def found() -> list[str]:
         lines = vidbg.log.splitlines()

@@ -26,7 +26,7 @@ def load_modules() -> None:
 
 
 def load_loopback() -> None:
-    """A virtual camera that nobody has used yet, with the options that vidbg tells users to give.
+    """Load an unused virtual camera with the options that vidbg recommends.
 
     Should the last check have left it in a bad state, this one is not to suffer from it.
     """
@@ -43,7 +43,7 @@ def _insert(module: str, *options: str) -> None:
 
 
 def roles() -> list[str]:
-    """What the virtual camera says that it is: capture, output, both or neither."""
+    """Return what the virtual camera says it is: capture, output, both or neither."""
     with VideoNode(LOOPBACK) as node:
         told = capability(node)
     return [role for role, is_it in (("capture", told.captures), ("output", told.outputs)) if is_it]

@@ -59,7 +59,7 @@ def report(name: str, run: Callable[[], str]) -> bool:
 
 
 def take_reference() -> None:
-    """What vivid shows, for comparison, read without vidbg."""
+    """Read vivid without vidbg, for comparison."""
     capture = cv2.VideoCapture(str(camera()), cv2.CAP_V4L2)
     for name, value in zip(
         (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), SIZE, strict=True

@@ -31,7 +31,7 @@ Side = Literal["camera", "background", "other"]
 
 
 def sides(image: Image, reference: Image) -> tuple[Side, Side]:
-    """What the left and the right part of a picture show."""
+    """Return what the left and the right part of an image show."""
     small = scaled(image)
     return _shows(small[:, LEFT], reference[:, LEFT]), _shows(small[:, RIGHT], reference[:, RIGHT])
 

@@ -203,7 +203,7 @@ class Watcher(Program):
         since: float = 0.0,
         limit_s: float = START_LIMIT_S,
     ) -> Seen:
-        """The first of so many attempts of a kind."""
+        """Return what matches, once there are `count` of them."""
 
         def found() -> list[Seen]:
             return [one for one in self.seen(since) if wanted(one)]
@@ -224,7 +224,7 @@ def _parse(line: str) -> Seen:
 
 
 def summary(seen: Sequence[Seen]) -> str:
-    """What a reader got, in the order in which it changed, for people."""
+    """Describe what a reader got, in the order in which it changed, for people."""
     kinds = [_kind(one) for one in seen]
     runs = [(kind, len(list(run))) for kind, run in itertools.groupby(kinds)]
     return ", ".join(f"{count} x {kind}" for kind, count in runs[-12:]) or "nothing was read"
@@ -237,7 +237,7 @@ def _kind(one: Seen) -> str:
 
 
 def run_program(name: str, *command: str) -> str:
-    """What a program printed, run to its end.
+    """Run a program to its end and return what it printed.
 
     Raises:
         CheckFailed: it failed.

@@ -57,7 +57,7 @@ def _fault(begin: Callable[[], None], end: Callable[[], None]) -> str:
 
 @check()
 def camera_held_by_another() -> str:
-    """A busy camera is told, with who has it, and taken once it is free."""
+    """Report a busy camera and its owner, and take the camera once it is free."""
     device = str(camera())
     command = ("v4l2-ctl", "-d", device, "--stream-mmap")
     with Program("rival", command) as rival, Vidbg() as vidbg, Watcher() as reader:

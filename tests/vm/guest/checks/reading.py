@@ -32,7 +32,7 @@ def capture_device_only_while_written() -> str:
 
 @check()
 def writer_first() -> str:
-    """A reader that comes when vidbg runs already."""
+    """Read from a run that has already started."""
     with Vidbg() as vidbg:
         vidbg.wait_until_written()
         time.sleep(1)
@@ -46,7 +46,7 @@ def writer_first() -> str:
 
 @check()
 def reader_first() -> str:
-    """A reader that asks again and again, and a program that merely has the device open."""
+    """Read again and again, next to a program that merely has the device open."""
     idle = os.open(LOOPBACK, os.O_RDWR)
     try:
         with Watcher() as reader:
@@ -62,7 +62,7 @@ def reader_first() -> str:
 
 @check()
 def read_by_v4l2ctl() -> str:
-    """The format, and the bytes of the pictures."""
+    """Return the format and the bytes of the images."""
     with Vidbg() as vidbg:
         vidbg.wait_until_written()
         form = run_program("format", "v4l2-ctl", "-d", LOOPBACK, "--get-fmt-video")

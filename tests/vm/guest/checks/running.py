@@ -55,7 +55,7 @@ def writer_restarts_under_a_reader() -> str:
 
 @check()
 def size_is_locked_by_a_reader() -> str:
-    """A run of another size adopts what the reader holds and scales to it."""
+    """Adopt the size that a reader holds, and scale to it."""
     with Watcher() as reader:
         with Vidbg() as vidbg:
             reader.wait_for(lambda one: one.composite, count=3)
