@@ -1,8 +1,9 @@
-"""Pages of the documentation that are made from the program, as hooks for mkdocs.
+"""Generate pages of the documentation from the program, as hooks for mkdocs.
 
-- options.md and commands.md come from the command line itself, so they cannot fall behind it.
-- python.md lists the public names of `vidbg` where it says `<!-- public names -->`.
-- api.md describes the HTTP API where it says `<!-- api reference -->`.
+- options.md and commands.md come from the command line itself, so they are always up to date.
+- python.md lists the public names of `vidbg` at `<!-- public names -->`.
+- api.md describes the HTTP API at `<!-- api reference -->`.
+- examples.md shows the programs in examples/.
 - contributing.md, changelog.md, training.md and training-log.md are files outside docs/.
 
 `make docs` runs them; mkdocs.yml names this file under `hooks`.
@@ -33,7 +34,10 @@ OUTSIDE = {
     "training/README.md": "training.md",
     "training/LOG.md": "training-log.md",
 }
-"""Pages by the files that they are made of, relative to the repository."""
+"""Pages by the file that each is made of, relative to the repository."""
+
+EXAMPLES = ("image", "video_file", "webcam", "own_backend", "own_sink")
+"""Programs in examples/, in the order of the page, by name without `.py`."""
 
 PUBLIC_NAMES = "<!-- public names -->"
 API_REFERENCE = "<!-- api reference -->"
@@ -44,23 +48,26 @@ _LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are no files of docs/."""
-    pages = {"options.md": options_page(), "commands.md": commands_page()}
+    """Add the pages that are not files in docs/."""
+    pages = {
+        "options.md": options_page(),
+        "commands.md": commands_page(),
+        "examples.md": examples_page(),
+    }
     for source, name in OUTSIDE.items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        pages[name] = relinked(text, Path(source).parent, config.extra["repository"])
+        pages[name] = relinked(text, Path(source).parent)
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put the public names in their place, and lead links out of docs/ to where they end."""
-    del files
-    if page.file.generated_by is not None:  # relinked already, and there is no such file to edit
-        page.edit_url = None
+    """Insert the generated parts of a page, and adapt its links to files outside docs/."""
+    del config, files
+    if page.file.generated_by is not None:  # relinked already
         return markdown
-    text = relinked(markdown, Path("docs"), config.extra["repository"], only="../")
+    text = relinked(markdown, Path("docs"), only="../")
     if API_REFERENCE in text:
         text = text.replace(API_REFERENCE, api_reference())
     return text.replace(PUBLIC_NAMES, public_names())
@@ -69,27 +76,30 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 # --- pages --------------------------------------------------------------------------------------
 
 
-def relinked(text: str, folder: Path, repository: str, only: str = "") -> str:
+def relinked(text: str, folder: Path, only: str = "") -> str:
     """Return the text of a file outside docs/ with its links as the site needs them.
 
     Args:
         folder: where the file is, relative to the repository.
-        repository: its URL, for what is not on the site.
-        only: change the links that begin with this alone.
+        only: change only links that begin with this.
+    Raises:
+        FileNotFoundError: a link leads to a file that the site does not have.
     """
 
     def target(match: re.Match[str]) -> str:
         if not match[1].startswith(only):
             return match[0]
         path = (ROOT / folder / match[1]).resolve().relative_to(ROOT)
-        if not (ROOT / path).exists():
-            raise FileNotFoundError(f"{folder}: a link leads to {path}, which does not exist")
         anchor = match[2] or ""
         if path.as_posix() in OUTSIDE:
             return f"]({OUTSIDE[path.as_posix()]}{anchor})"
         if path.parts[0] == "docs":
             return f"]({path.relative_to('docs').as_posix()}{anchor})"
-        return f"]({repository}/blob/main/{path.as_posix()}{anchor})"
+        if path.as_posix() == "examples":
+            return "](examples.md)"
+        if path.parent.as_posix() == "examples" and path.stem in EXAMPLES:
+            return f"](examples.md#{path.stem})"
+        raise FileNotFoundError(f"{folder}: a link leads to {path}, which is not on the site")
 
     return _LINK.sub(target, text)
 
@@ -145,6 +155,21 @@ def commands_page() -> str:
     ]
     for names, command in _walk([], typer.main.get_command(app)):
         lines += _command_entry(names, command)
+    return "\n".join(lines)
+
+
+def examples_page() -> str:
+    """Every program in examples/, with its docstring's first line above it."""
+    lines = [
+        "# Examples",
+        "",
+        "These programs are in the folder `examples/`. Each has `--help`, and the tests run them.",
+        "",
+    ]
+    for name in EXAMPLES:
+        code = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
+        title = code.removeprefix('"""').partition("\n")[0]
+        lines += [f"## {name}.py {{ #{name} }}", "", title, "", "```python", code.rstrip(), "```", ""]
     return "\n".join(lines)
 
 
