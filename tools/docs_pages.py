@@ -169,7 +169,16 @@ def examples_page() -> str:
     for name in EXAMPLES:
         code = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
         title = code.removeprefix('"""').partition("\n")[0]
-        lines += [f"## {name}.py {{ #{name} }}", "", title, "", "```python", code.rstrip(), "```", ""]
+        lines += [
+            f"## {name}.py {{ #{name} }}",
+            "",
+            title,
+            "",
+            "```python",
+            code.rstrip(),
+            "```",
+            "",
+        ]
     return "\n".join(lines)
 
 
