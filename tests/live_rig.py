@@ -29,6 +29,7 @@ from vidbg.pipeline.live import (
     Supervisor,
     SupervisorConfig,
 )
+from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level, levels_of
 from vidbg.pipeline.live.outputs.fallback import card
@@ -225,7 +226,9 @@ class Rig:
         look = Appearance(CompositingConfig(background or ColourSpec(BEHIND)))
         context = RunContext(INFO, look)
         target = OutputTarget("", lambda: RigSink(self), reopens=reopens)
-        self.pipeline = LivePipeline(context, self._open_source, self, [target], frame_limit)
+        self.pipeline = LivePipeline(
+            context, CameraRequest(self._open_source), self, [target], frame_limit
+        )
         self.supervisor = Supervisor(
             self.pipeline,
             SupervisorConfig(**options),

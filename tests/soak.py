@@ -29,6 +29,7 @@ from vidbg.matting.backends import load_backend
 from vidbg.matting.ladder import file_step
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live import Appearance, LiveStatus, Supervisor
+from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
@@ -147,7 +148,7 @@ class Soak:
         self.cpu_limit = 1.0
         context = RunContext(info, self.backgrounds[0])
         target = OutputTarget("", lambda: Output(self))
-        self.pipeline = LivePipeline(context, lambda: Camera(self), self, [target])
+        self.pipeline = LivePipeline(context, CameraRequest(lambda: Camera(self)), self, [target])
         self.supervisor = Supervisor(self.pipeline, on_status=self._heed)
 
     def _heed(self, status: LiveStatus) -> None:

@@ -5,6 +5,7 @@
     VidbgError
       ConfigError        what the user asked for cannot be (an option, a background, a size)
       SourceError        a camera, file or pipe cannot be read
+        CameraBlocked    a camera is there, but gives nothing beside another one
         SourceIncomplete it was read, but broke off early or has damaged places
       SinkError          a file, virtual camera or window cannot be written
       BackendError       the network cannot be run
@@ -27,6 +28,13 @@ class ConfigError(VidbgError, ValueError):
 
 class SourceError(VidbgError):
     """A source cannot be opened or read."""
+
+
+class CameraBlocked(SourceError):
+    """A camera is there, but does not open or gives no picture, and no program is seen to hold it.
+
+    Another camera that is open may be the reason: two on one USB bus may exceed its bandwidth.
+    """
 
 
 class SourceIncomplete(SourceError):

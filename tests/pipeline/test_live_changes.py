@@ -16,8 +16,8 @@ from live_desk import GREEN, NAVY, ROOMS, Desk, Shown, shown
 from live_rig import HEIGHT, WIDTH, unplugged
 
 from vidbg.config import MattingConfig
-from vidbg.errors import BackendError, ConfigError, SinkError
-from vidbg.pipeline.live.capture import reader
+from vidbg.errors import BackendError, CameraBlocked, ConfigError, SinkError, SourceError
+from vidbg.pipeline.live.capture import camera_request, reader
 from vidbg.pipeline.live.outputs import output_writer
 from vidbg.pipeline.live.stages import stage
 
@@ -27,8 +27,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hangs are noticed soon, so that the tests are quick."""
     for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
         monkeypatch.setattr(stage, name, 0.4)
-    for name in ("READ_PATIENCE_S", "OPEN_PATIENCE_S"):
-        monkeypatch.setattr(reader, name, 0.4)
+    monkeypatch.setattr(reader, "READ_PATIENCE_S", 0.4)
+    monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 0.4)
     monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 0.4)
 
 
@@ -107,23 +107,186 @@ def test_what_cannot_change_is_refused_as_a_whole(
 # --- the camera -----------------------------------------------------------------------------------
 
 
-def test_another_camera_takes_over_without_a_gap(
+def slow_to_open(usual: Any) -> Any:
+    """As a camera that takes a while before its first picture."""
+    if usual is None:
+        time.sleep(0.6)
+    return usual
+
+
+def test_another_camera_takes_over_without_a_freeze(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The last one goes on until the next has opened."""
+    monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 5.0)
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         desk.wait(lambda: desk.status.state.value == "live")
         count, told = len(desk.seen["web:1"]), len(desk.statuses)
         for camera in ("two", "three", "one"):
+            desk.cameras[camera].fault = slow_to_open
             desk.change(camera=camera)
-            assert desk.wait_person(camera) < 2
-            assert desk.open_cameras == [camera]
+            assert 0.6 < desk.wait_person(camera) < 2
+            desk.wait(partial(is_open, desk, camera))
+            assert desk.run.camera.name == camera
         desk.wait(lambda: len(desk.statuses) > told)
         assert {status.state.value for status in desk.statuses[told:]} == {"live"}
         assert "no more pictures" not in caplog.text
         frames = desk.seen["web:1"][count:]
         assert all(each.person for each in frames)
+        fresh = {each.number: each for each in frames}  # repeated frames have the next one's number
+        assert longest_gap(list(fresh.values())) < 0.5
+    assert desk.leaks == 0
+
+
+def is_open(desk: Desk, *cameras: str) -> bool:
+    return desk.open_cameras == list(cameras)
+
+
+def test_a_camera_that_cannot_be_read_leaves_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it fails at once, hangs, or gives no picture; the settings tell the truth."""
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        count = len(desk.seen["web:1"])
+        two = desk.cameras["two"]
+        for fault, why in (
+            (unplugged, "the cable is out"),
+            (lambda usual: usual and replace(usual, image=usual.image[0]), "not a uint8 picture"),
+            (two.hang, "it does not answer"),
+        ):
+            two.fault = fault
+            desk.change(camera="two", size=(64, 48))
+            assert desk.run.config.camera == "two"
+            desk.wait(partial(has_fault, desk, why))
+            assert has_fault(desk, "camera two cannot be used: ")
+            assert has_fault(desk, "; camera one stays in use")
+            assert (desk.run.config.camera, desk.run.config.size) == ("one", (WIDTH, HEIGHT))
+            assert desk.run.camera.name == "one"
+        assert desk.status.state.value == "live"
+        frames = desk.seen["web:1"][count:]
+        assert {each.person for each in frames} == {"one"}
         assert longest_gap(frames) < 0.5
+        two.fault = None
+        two.released.set()
+        desk.change(camera="two")
+        desk.wait_person("two")
+        desk.wait(lambda: desk.status.reason is None)
+        desk.wait(partial(is_open, desk, "two"))
+    assert desk.leaks == 0
+
+
+def has_fault(desk: Desk, words: str) -> bool:
+    return words in (desk.run.camera.fault or "")
+
+
+def test_a_camera_that_gives_nothing_beside_another_gets_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As two on one USB bus, which may carry only one of them."""
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+
+        def blocked(usual: Any) -> Any:
+            if "one" in desk.open_cameras:
+                raise CameraBlocked("it gave no picture")
+            return usual
+
+        desk.cameras["two"].fault = blocked
+        desk.change(camera="two")
+        desk.wait_person("two")
+        desk.wait(lambda: desk.status.reason is None)
+        desk.cameras["three"].fault = raising(CameraBlocked("it is broken"))
+        desk.change(camera="three")
+        desk.wait(partial(has_fault, desk, "it is broken; camera two stays in use"))
+        desk.wait_person("two")
+        assert desk.run.config.camera == "two"
+    assert desk.leaks == 0
+
+
+def test_a_mode_that_a_camera_refuses_leaves_its_last_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        most_open, refusals = [], iter([SourceError("it has no such mode")])
+
+        def only_usual(usual: Any) -> Any:
+            most_open.append(len(desk.open_cameras))
+            if usual is None:
+                for refusal in refusals:
+                    raise refusal
+            return usual
+
+        desk.cameras["one"].fault = only_usual
+        desk.change(fps=120.0)
+        desk.wait(partial(has_fault, desk, "it has no such mode; its last mode stays"))
+        desk.wait_person()
+        assert desk.run.config.fps == 30
+        assert max(most_open) == 1  # never twice at once
+    assert desk.leaks == 0
+
+
+def test_no_camera_opens_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that was opening when the last viewer left."""
+    monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 5.0)
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.cameras["two"].fault = slow_to_open
+        desk.change(camera="two")
+        time.sleep(0.1)
+        desk.run.set_away(True)
+        desk.wait(partial(is_open, desk))
+        time.sleep(1.0)
+        assert desk.open_cameras == []
+        desk.change(camera="three")
+        time.sleep(0.3)
+        assert desk.open_cameras == []
+        desk.run.set_away(False)
+        assert desk.wait_person("three") < 1
+        assert desk.run.camera.name == desk.run.config.camera == "three"
+    assert desk.leaks == 0
+
+
+def test_the_camera_in_use_can_be_chosen_again_while_another_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 5.0)
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        count = len(desk.seen["web:1"])
+        desk.cameras["two"].fault = slow_to_open
+        desk.change(camera="two")
+        desk.change(camera="one")
+        time.sleep(1.0)
+        assert desk.open_cameras == ["one"]
+        assert {each.person for each in desk.seen["web:1"][count:]} == {"one"}
+        assert longest_gap(desk.seen["web:1"][count:]) < 0.5
+
+
+@pytest.mark.parametrize("part", ["one", "two", "network", "web:1"])
+@pytest.mark.parametrize("how", ["raises", "hangs", "gives nonsense"])
+def test_nothing_that_breaks_during_a_switch_shows_a_room(
+    part: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_writer, "HOLD_S", 0.1)
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        broken = desk.network
+        if part != "network":
+            broken = (desk.outputs if part == "web:1" else desk.cameras)[part]
+
+        def nonsense(usual: Any) -> Any:
+            if isinstance(usual, np.ndarray):
+                return np.ones_like(usual)  # all of it a person
+            return usual and replace(usual, image=usual.image[..., 0])
+
+        faults = {"raises": raising(SourceError("broken")), "hangs": broken.hang}
+        broken.fault = faults.get(how, nonsense if part != "web:1" else None)
+        desk.change(camera="two")
+        time.sleep(0.3)
+        broken.fault = None
+        broken.released.set()
+        if desk.run.config.camera == "one":  # it was refused
+            desk.change(camera="two")
+        desk.wait_person("two")
     assert desk.leaks == 0
 
 
@@ -177,24 +340,22 @@ def test_another_camera_size_keeps_the_outputs_size(monkeypatch: pytest.MonkeyPa
     assert desk.leaks == 0
 
 
-def test_a_camera_that_does_not_open_is_a_fault_and_the_next_one_works(
+def test_where_no_camera_works_the_next_one_is_opened_until_it_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(output_writer, "HOLD_S", 0.1)
     with Desk(monkeypatch) as desk:
         desk.wait_person()
-        desk.cameras["two"].fault = unplugged
-        desk.change(camera="two")
+        desk.cameras["one"].fault = desk.cameras["two"].fault = unplugged
         desk.wait(lambda: desk.status.reason == "camera: the cable is out")
+        desk.change(camera="two")
         desk.wait(lambda: not desk.seen["web:1"][-1].person)
         assert desk.seen["web:1"][-1].background == GREEN
-        desk.change(camera="three")
-        desk.wait_person("three")
-        desk.wait(lambda: desk.status.reason is None)
-        desk.change(camera="two")
-        desk.wait(lambda: desk.status.reason == "camera: the cable is out")
+        time.sleep(0.5)
+        assert desk.run.config.camera == "two"
         desk.cameras["two"].fault = None
-        desk.wait_person("two")  # it is tried again
+        desk.wait_person("two")
+        desk.wait(lambda: desk.status.reason is None)
     assert desk.leaks == 0
 
 

@@ -36,7 +36,7 @@ from vidbg.frame import Frame
 from vidbg.matting import backends
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import Appearance, DeviceNetworks, State, supervisor
-from vidbg.pipeline.live.capture import reader
+from vidbg.pipeline.live.capture import camera_request, reader
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.outputs import output_writer, pacing
 from vidbg.pipeline.live.outputs.fallback import fallback_image
@@ -52,8 +52,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hangs are noticed soon, so that the tests are quick."""
     for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
         monkeypatch.setattr(stage, name, 0.4)
-    for name in ("READ_PATIENCE_S", "OPEN_PATIENCE_S"):
-        monkeypatch.setattr(reader, name, 0.4)
+    monkeypatch.setattr(reader, "READ_PATIENCE_S", 0.4)
+    monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 0.4)
     monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 0.4)
     monkeypatch.setattr(output_writer, "HOLD_S", 0.06)
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 0.3)

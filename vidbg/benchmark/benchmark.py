@@ -28,6 +28,7 @@ from vidbg.option_table import check_config
 from vidbg.pipeline.files.stream import MAX_UNDER_WAY, Stream, StreamReport
 from vidbg.pipeline.frame_processor import FrameProcessor, FrameProcessors
 from vidbg.pipeline.live import Appearance, Supervisor, SupervisorConfig
+from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
@@ -298,7 +299,7 @@ def _measure_live(
     with config.open_sink(info) as sink:
         context = RunContext(info, Appearance(compositing))
         outputs = [OutputTarget("", lambda: sink)]
-        pipeline = LivePipeline(context, open_source, _Loaded(matter), outputs)
+        pipeline = LivePipeline(context, CameraRequest(open_source), _Loaded(matter), outputs)
         supervisor = Supervisor(pipeline, SupervisorConfig(on_demand=False))
         cpu_s = time.process_time()
         report = supervisor.run()

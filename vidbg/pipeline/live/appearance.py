@@ -59,12 +59,17 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Matted:
-    """A frame at the output's size with its alpha, and the look used for both."""
+    """A frame at the output's size with its alpha, and the look used for both.
+
+    Attributes:
+        at_s, session: of Arrived.
+    """
 
     frame: Frame
     alpha: Alpha
     look: Appearance
     at_s: float
+    session: int = 0
 
 
 @dataclass(frozen=True, slots=True)

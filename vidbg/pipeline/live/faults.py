@@ -8,7 +8,10 @@ import time
 
 logger = logging.getLogger(__name__)
 
-HARMLESS = ("network settings",)
+CAMERA_SWITCH = "camera switch"
+"""The part that fails when another camera cannot take the place of the one in use."""
+
+HARMLESS = ("network settings", CAMERA_SWITCH)
 """Parts whose faults leave everything as it was before."""
 
 REPEAT_S = 60.0

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,10 @@ from vidbg.option_table import options_of
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.away import AwaySwitch
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
+from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.capture.reader import PART as CAMERA_PART
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.faults import CAMERA_SWITCH
 from vidbg.pipeline.live.history import Sample
 from vidbg.pipeline.live.live_config import (
     CAMERA_FIELDS,
@@ -46,7 +49,7 @@ from vidbg.pipeline.live.views import View, view_image
 from vidbg.platform.installation import install_command
 from vidbg.sinks import FIRST_FREE, Sink, open_output
 from vidbg.sources import Source
-from vidbg.sources.camera.cameras import camera_name, camera_source
+from vidbg.sources.camera.cameras import camera_device, camera_name, camera_source
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.paths import StrPath
 
@@ -153,7 +156,13 @@ class LiveRun(Closeable):
                 targets = self._targets(config)
             else:
                 targets = [OutputTarget("", lambda: open_sink(info))]
-            pipeline = LivePipeline(context, camera, self._networks, targets, config.frames)
+            pipeline = LivePipeline(
+                context,
+                self._camera_request(config, camera),
+                self._networks,
+                targets,
+                config.frames,
+            )
             self._supervisor = Supervisor(
                 pipeline,
                 SupervisorConfig(
@@ -203,8 +212,9 @@ class LiveRun(Closeable):
     def camera(self) -> CameraStatus:
         """What the camera is doing."""
         pipeline = self._supervisor.pipeline
-        fault = pipeline.context.faults.of(CAMERA_PART)
-        return CameraStatus(camera_name(self._config.camera), pipeline.camera.mode, fault)
+        faults = pipeline.context.faults
+        fault = faults.of(CAMERA_PART) or faults.of(CAMERA_SWITCH)
+        return CameraStatus(pipeline.camera.camera.name, pipeline.camera.mode, fault)
 
     @property
     def outputs(self) -> list[OutputStatus]:
@@ -279,8 +289,10 @@ class LiveRun(Closeable):
     def change(self, config: LiveConfig) -> None:
         """Take other settings. Returns at once; what needs time to open is opened beside the run.
 
-        A camera or an output that does not open is a fault of the run, and is opened again and
-        again. The outputs keep the size and rate that they have.
+        The camera in use goes on until another one gives frames. If that one cannot be read, the
+        one in use stays, `config` says so again, and the reason is a fault of the run. An output
+        that does not open is a fault, and is opened again and again. The outputs keep the size and
+        rate that they have.
 
         Raises:
             ConfigError: a setting is invalid, or cannot change during a run; nothing is changed.
@@ -298,7 +310,7 @@ class LiveRun(Closeable):
             pipeline = self._supervisor.pipeline
             if open_camera is not None:
                 self._first_camera.close()  # in case the run has not begun
-                pipeline.camera.switch(open_camera)
+                pipeline.camera.switch(self._camera_request(config, open_camera))
             if targets is not None:
                 pipeline.outputs.replace_targets(targets)
                 self._supervisor.config.needs_preview = config.is_preview_only
@@ -308,6 +320,22 @@ class LiveRun(Closeable):
                 self._networks.change(config.matting, config.adapt)
             if changed & {"away_text", "away_image"}:
                 self._away.draw(config)
+
+    def _camera_request(
+        self, config: LiveConfig, open_camera: Callable[[], Source]
+    ) -> CameraRequest:
+        settings = {name: getattr(config, name) for name in CAMERA_FIELDS}
+
+        def refused() -> None:
+            """Say again in the settings which camera is in use."""
+            with self._changing:
+                if settings == {name: getattr(self._config, name) for name in CAMERA_FIELDS}:
+                    used = self._supervisor.pipeline.camera.camera.settings
+                    self._config = replace(self._config, **used)
+
+        return CameraRequest(
+            open_camera, camera_name(config.camera), camera_device(config.camera), settings, refused
+        )
 
     def _refuse(self, changed: set[str]) -> None:
         """Refuse a change of settings that a run keeps to its end.

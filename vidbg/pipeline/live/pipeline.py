@@ -11,10 +11,11 @@ for a while and then with the fallback image. The supervisor checks all of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from vidbg.pipeline.live.appearance import Arrived, Composited, Matted
+from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.capture.reader import Reader
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Governor
@@ -27,7 +28,6 @@ from vidbg.pipeline.live.stages import compositing_stage, matting_stage
 from vidbg.pipeline.live.stages.compositing_stage import CompositingWorker
 from vidbg.pipeline.live.stages.matting_stage import MattingWorker
 from vidbg.pipeline.live.stages.stage import Stage
-from vidbg.sources import Source
 
 
 class LivePipeline:
@@ -40,7 +40,7 @@ class LivePipeline:
 
     Args:
         context: shared by all of them.
-        open_camera: opens the camera, and reopens it when needed.
+        camera: the first one.
         networks: loads the network; closed at the end.
         targets: the outputs.
         frame_limit: end the run after this many composited frames.
@@ -51,7 +51,7 @@ class LivePipeline:
     def __init__(
         self,
         context: RunContext,
-        open_camera: Callable[[], Source],
+        camera: CameraRequest,
         networks: Networks,
         targets: Sequence[OutputTarget],
         frame_limit: int | None = None,
@@ -70,7 +70,7 @@ class LivePipeline:
         fallback = fallback_image(context.look.compositing, context.info.width, context.info.height)
         self.outputs = OutputSet(targets, fallback, context, frame_limit)
         self.gate = OutputGate(self.outputs, context, fallback)
-        self.camera = Reader(open_camera, self._deliver_frame, context)
+        self.camera = Reader(camera, self._deliver_frame, context)
         self.matting: Stage[Arrived, Matted | Composited] = Stage(
             matting_stage.PART,
             partial(MattingWorker, networks, self.governor, context),

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from vidbg.errors import SourceError
+from vidbg.errors import CameraBlocked, SourceError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.platform.video_nodes import holders
 from vidbg.sources.camera import v4l2
@@ -141,9 +141,9 @@ class CameraSource(Closeable):
                 raise SourceError(_frozen(self._name, timeout_s))
             given, picture = self._capture.read()
         except cv2.error as error:
-            raise SourceError(_no_picture(self._name, sys.platform)) from error
+            raise _no_picture(self._name, sys.platform) from error
         if not given or picture is None:
-            raise SourceError(_no_picture(self._name, sys.platform))
+            raise _no_picture(self._name, sys.platform)
         return picture  # type: ignore[no-any-return]
 
     def _wait(self, timeout_s: float) -> bool:
@@ -220,7 +220,7 @@ def _open(target: int | str, name: str, platform: str) -> Any:
         raise SourceError(reason)
     capture = _try_open(target, platform)
     if capture is None:
-        raise SourceError(_busy(name, target, platform))
+        raise _busy(name, target, platform)
     return capture
 
 
@@ -248,21 +248,23 @@ def _silent_opencv() -> Iterator[None]:
         cv2.utils.logging.setLogLevel(level)
 
 
-def _busy(name: str, target: int | str, platform: str) -> str:
+def _busy(name: str, target: int | str, platform: str) -> SourceError:
     others = holders(str(target)) if platform == "linux" else []
     if others:
-        return f"camera {name} is in use by {', '.join(others)}: close that program first"
+        return SourceError(
+            f"camera {name} is in use by {', '.join(others)}: close that program first"
+        )
     hint = _BUSY.get(platform, "close the other program that uses it")
-    return (
+    return CameraBlocked(
         f"camera {name} does not open: it is busy, forbidden or absent. Next: {hint}; "
         "`vidbg devices` lists the cameras"
     )
 
 
-def _no_picture(name: str, platform: str) -> str:
+def _no_picture(name: str, platform: str) -> SourceError:
     others = holders(name) if platform == "linux" else []
     rival = f" ({', '.join(others)} has it open too)" if others else ""
-    return (
+    return (SourceError if others else CameraBlocked)(
         f"camera {name} gave no picture{rival}: it was unplugged, sleeps, or another program "
         "took it. Check its cable, close other programs, and see `vidbg devices`"
     )

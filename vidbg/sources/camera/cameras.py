@@ -61,6 +61,25 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
     )
 
 
+def camera_device(name: str) -> str | None:
+    """Return what has to be closed before it can be opened again, or None if nothing has to be.
+
+    That is a camera's node or number, under whichever of its names it is asked for; its name where
+    there is no such camera. Files and streams can be read twice.
+    """
+    if name in (SYNTHETIC, SAMPLE) or "://" in name or is_file(Path(name).expanduser()):
+        return None
+    if sys.platform != "linux":
+        return name
+    from vidbg.sources.camera.camera_choice import find_camera
+    from vidbg.sources.camera.camera_source import list_cameras
+
+    try:
+        return find_camera(name, list_cameras()).device
+    except SourceError:
+        return name
+
+
 def camera_name(name: str) -> str:
     """Return a camera's name for messages: for a URL, the part that is not secret."""
     return public_name(name) if "://" in name else name

@@ -5,15 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 
-import numpy as np
-
-from vidbg.errors import ConfigError, SourceError
+from vidbg.errors import CameraBlocked, ConfigError, SourceError
 from vidbg.frame import Frame
 from vidbg.pipeline.live.appearance import Arrived
+from vidbg.pipeline.live.capture import camera_request
+from vidbg.pipeline.live.capture.camera_request import (
+    CameraRequest,
+    NextCamera,
+    OpenedCamera,
+    require_picture,
+)
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.faults import CAMERA_SWITCH
 from vidbg.pipeline.live.outputs.pacing import Backoff
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
@@ -24,13 +31,13 @@ logger = logging.getLogger(__name__)
 READ_PATIENCE_S, PATIENT_INTERVALS = 3.0, 3.0
 """A camera hangs if a frame takes longer than both this time and this many of its intervals."""
 
-OPEN_PATIENCE_S = 15.0
-"""OpenCV waits ten seconds for a camera's first frame."""
-
 MAX_HANGING = 3
 
 CLOSE_PATIENCE_S = 1.0
 """How long the next camera waits for the last one to close."""
+
+REFUSAL_SHOWN_S = 30.0
+"""How long it is told that a camera was not taken: nothing is wrong with the one in use."""
 
 PART = "camera"
 
@@ -39,21 +46,22 @@ class Reader:
     """Keeps a camera open and delivers its frames with ever-increasing times and numbers.
 
     Args:
-        open_source: opens the camera, and reopens it after each failure.
+        camera: the first one.
         deliver: receives each frame; its pts is in seconds since the reader was made.
         context: of the run.
 
     Attributes:
+        camera: the one that is read; another that was asked for may be opening beside it.
         ended: set when a source that is not live has delivered its last frame.
     """
 
     def __init__(
-        self,
-        open_source: Callable[[], Source],
-        deliver: Callable[[Arrived], None],
-        context: RunContext,
+        self, camera: CameraRequest, deliver: Callable[[Arrived], None], context: RunContext
     ) -> None:
-        self._open_source, self._deliver, self._context = open_source, deliver, context
+        self.camera, self._deliver, self._context = camera, deliver, context
+        self._next = NextCamera(self._take_over, self._refuse)
+        self._last_good: CameraRequest | None = None  # while another is tried in its place
+        self._refused_s = 0.0
         self._thread = ReplaceableThread(PART, self._read_camera, MAX_HANGING)
         self._replacing = threading.Lock()
         self._deadline = Deadline()
@@ -61,6 +69,8 @@ class Reader:
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._source: Source | None = None
+        self._opened: OpenedCamera | None = None
+        self._delivering = False
         self._closers = BackgroundTasks()
         self._lock = threading.Lock()
         self._epoch = time.monotonic()
@@ -94,57 +104,151 @@ class Reader:
         self._wanted.set()
 
     def pause(self) -> None:
-        """Close the camera until resume()."""
-        self._wanted.clear()
-        self._context.faults.forget(PART)
-        self._close_source()
+        """Close the camera until resume(). One that was opening takes its place then."""
+        with self._replacing:
+            self._wanted.clear()
+            waiting = self._next.cancel()
+            if waiting is not None:
+                self._last_good, self.camera = self.camera, waiting
+            self._context.faults.forget(PART)
+            self._context.faults.forget(CAMERA_SWITCH)
+            self._close_source()
 
-    def switch(self, open_source: Callable[[], Source]) -> None:
-        """Close the camera and read another from now on. Returns at once.
+    def switch(self, camera: CameraRequest) -> None:
+        """Read another camera as soon as it can be read. Returns at once.
 
-        Whatever is wrong with that one is a fault, and it is opened again and again.
+        A camera that delivers goes on until the other has given a frame. It is closed first if
+        both are one device, or if the other gives nothing beside it. If the other cannot be read
+        at all, it is read again, and the other's `refused` is called. Where nothing delivers,
+        the other is opened again and again.
         """
         with self._replacing:
             self._switched = True
-            self._open_source, self._backoff = open_source, Backoff()
-            self._context.faults.forget(PART)
-            if self._started:
-                self._replace_thread()
+            self._next.cancel()
+            self._context.faults.forget(CAMERA_SWITCH)
+            if self._last_good is not None:
+                back = camera.settings == self._last_good.settings
+                self._replace_camera(camera, None if back else self._last_good)
+            elif not (self._delivering and self.active):
+                self._replace_camera(camera, None)
+            elif camera.settings == self.camera.settings:  # it was about to be replaced
+                return
+            elif camera.device is not None and camera.device == self.camera.device:
+                self._replace_camera(camera, self.camera)
+            else:
+                self._next.open(camera)
 
     def check(self) -> None:
         """Replace a thread that hangs. Call this a few times a second."""
+        refused = None
         with self._replacing:
             if self._stopping.is_set():
                 return
+            late = self._next.overdue()
             taken_s = self._deadline.overdue_s()
             if taken_s is None:
                 self._thread.revive()
-                return
-            words = f"frozen: no picture for {taken_s:.0f} s; it is opened again"
-            self._context.faults.raised(PART, words)
-            if not self._replace_thread():
-                logger.warning("the camera hung %d times; waiting for its driver", MAX_HANGING + 1)
+            elif self._last_good is not None:
+                refused = self.camera
+                self._replace_camera(self._last_good, None)
+            else:
+                words = f"frozen: no picture for {taken_s:.0f} s; it is opened again"
+                self._context.faults.raised(PART, words)
+                if not self._replace_thread():
+                    count = MAX_HANGING + 1
+                    logger.warning("the camera hung %d times; waiting for its driver", count)
+        if late is not None:
+            self._refuse(late, SourceError("it does not answer"))
+        if refused is not None:
+            self._report_refusal(refused, SourceError("it does not answer"))
+        if time.monotonic() - self._refused_s > REFUSAL_SHOWN_S:
+            self._context.faults.forget(CAMERA_SWITCH)
 
     def stop(self, patience_s: float) -> None:
-        self._stopping.set()
+        with self._replacing:
+            self._stopping.set()
+            self._next.cancel()
         self._wanted.set()
         self._close_source()
         self._thread.end(patience_s)
+        self._next.close(patience_s)
         self._closers.close(patience_s)
 
-    def _replace_thread(self) -> bool:
-        """Leave the thread that reads now, with its camera, and start another if possible."""
+    # --- another camera ---
+
+    def _replace_camera(self, camera: CameraRequest, last_good: CameraRequest | None) -> None:
+        """Close the camera, then open another.
+
+        Args:
+            last_good: to return to, if the other cannot be read.
+        """
+        self.camera, self._last_good, self._backoff = camera, last_good, Backoff()
+        self._context.faults.forget(PART)
+        if self._started:
+            self._replace_thread()
+
+    def _take_over(self, opened: OpenedCamera) -> bool:
+        """Read a camera that was opened beside the last one, from the frame that it has given."""
+        with self._replacing:
+            if not self._next.finish(opened.request) or self._stopping.is_set():
+                return False
+            self.camera, self._backoff = opened.request, Backoff()
+            self._context.faults.forget(PART)
+            self._replace_thread(opened)
+            return True
+
+    def _refuse(self, camera: CameraRequest, error: Exception) -> None:
+        """Keep the camera in use, unless the other one may work once that is closed."""
+        with self._replacing:
+            if not self._next.finish(camera):
+                return
+            if isinstance(error, CameraBlocked):
+                self._replace_camera(camera, self.camera)
+                return
+        self._report_refusal(camera, error)
+
+    def _return_to_last(self, turn: int, error: Exception) -> bool:
+        """Go back to the camera that worked; return whether there is one."""
+        with self._replacing:
+            if self._last_good is None or not self._thread.current(turn):
+                return False
+            refused, self.camera, self._last_good = self.camera, self._last_good, None
+        self._report_refusal(refused, error)
+        return True
+
+    def _report_refusal(self, refused: CameraRequest, error: Exception) -> None:
+        """Tell which camera cannot be read, why, and which one is read."""
+        used = self.camera.name
+        kept = "its last mode stays" if used == refused.name else f"camera {used} stays in use"
+        words = f"camera {refused.name} cannot be used: {error}; {kept}"
+        self._refused_s = time.monotonic()
+        self._context.faults.raised(CAMERA_SWITCH, words)
+        refused.refused()
+
+    # --- reading ---
+
+    def _replace_thread(self, opened: OpenedCamera | None = None) -> bool:
+        """Leave the thread that reads now, with its camera, and start another if possible.
+
+        Args:
+            opened: what the other reads first.
+        """
         self._deadline = Deadline()  # the abandoned thread keeps the old one
         self._thread.abandon()  # first, as a camera that is closed looks like one that has ended
         self._close_source()
+        with self._lock:
+            self._opened = opened
         return self._thread.revive()
 
     def _close_source(self) -> None:
         """Close the camera in a separate thread, as closing may hang along with reading."""
         with self._lock:
             source, self._source = self._source, None
-        if source is not None:
-            self._closers.start("close", source.close)
+            opened, self._opened = self._opened, None
+            self._delivering = False
+        for each in (source, None if opened is None else opened.source):
+            if each is not None:
+                self._closers.start("close", each.close)
 
     def _read_camera(self, turn: int) -> None:
         """Open the camera and read it, again and again, until the run or this turn ends."""
@@ -159,7 +263,7 @@ class Reader:
                 if isinstance(error, ConfigError) and not self._switched:
                     self._context.fail(error)
                     return
-                if self._going(turn) and self.active:
+                if self._going(turn) and self.active and not self._return_to_last(turn, error):
                     self._context.faults.raised(PART, error)
                     self._stopping.wait(self._backoff.next_s())
 
@@ -173,9 +277,15 @@ class Reader:
         Raises:
             SourceError: it cannot be opened, or fails.
         """
-        self._closers.wait(CLOSE_PATIENCE_S)  # most cameras can be open only once
-        with deadline.over(OPEN_PATIENCE_S):
-            source = self._open_source()
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is None:
+            self._closers.wait(CLOSE_PATIENCE_S)  # most cameras can be open only once
+            with deadline.over(camera_request.OPEN_PATIENCE_S):
+                source = self.camera.open()
+            frames = iter(source)
+        else:
+            source, frames = opened.source, chain([opened.first], opened.frames)
         with self._lock:  # so that others can close it
             wanted = self._going(turn) and self.active
             if wanted:
@@ -183,12 +293,16 @@ class Reader:
                 self._session += 1
         try:
             if wanted:
-                self._read_frames(source, turn, deadline)
+                self._read_frames(source, frames, turn, deadline)
         finally:  # a device still open after a failure cannot be reopened
             source.close()
+            with self._lock:
+                self._delivering = self._delivering and not self._thread.current(turn)
 
-    def _read_frames(self, source: Source, turn: int, deadline: Deadline) -> None:
-        frames, offset = iter(source), None
+    def _read_frames(
+        self, source: Source, frames: Iterator[Frame], turn: int, deadline: Deadline
+    ) -> None:
+        offset = None
         interval_s = 1 / float(source.info.frame_rate or 30)
         patience_s = max(READ_PATIENCE_S, PATIENT_INTERVALS * interval_s)
         while self._going(turn) and self.active:
@@ -203,21 +317,16 @@ class Reader:
                     raise SourceError("the camera gives no more pictures; it is opened again")
                 self.ended.set()
                 return
-            _require_picture(frame)
+            require_picture(frame)
             if offset is None:
                 offset = time.monotonic() - self._epoch - frame.pts
             self._last_pts = max(frame.pts + offset, self._last_pts + 1e-4)
             numbered = replace(frame, pts=self._last_pts, index=self._index)
             self._index += 1
             self._deliver(Arrived(numbered, time.monotonic(), self._session))
+            with self._lock:
+                if not self._thread.current(turn):
+                    return
+                self._delivering, self._last_good = True, None
             self._backoff.worked()
             self._context.faults.cleared(PART)
-
-
-def _require_picture(frame: Frame) -> None:
-    image = frame.image
-    if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        kind = f"{getattr(image, 'dtype', type(image).__name__)} {getattr(image, 'shape', '')}"
-        raise SourceError(f"the camera gave {kind.strip()}, not a uint8 picture (H, W, 3)")
-    if not image.size:
-        raise SourceError(f"the camera gave an empty picture, {image.shape}")

@@ -53,7 +53,11 @@ class ShownBackground(Struct):
 
 
 class CameraState(Struct):
-    """The camera in use; `problem` says why it gives no frames."""
+    """The camera in use.
+
+    Attributes:
+        problem: why it gives no frames, or why another one could not take its place.
+    """
 
     name: str
     mode: str | None

@@ -55,6 +55,7 @@ class CompositingWorker(StageWorker[Matted, Composited]):
     def __init__(self, context: RunContext, deadline: Deadline) -> None:
         self._context, self._deadline = context, deadline
         self._compositor, self._colours = LookCompositor(), PictureColours()
+        self._session = 0
         self._retry_s = 0.0
         self._backoff = Backoff(0.1, 5.0)
         self._allowed_s = stage.FIRST_PATIENCE_S
@@ -68,6 +69,9 @@ class CompositingWorker(StageWorker[Matted, Composited]):
         look = self._context.look  # newer than the alpha, so that a change is seen sooner
         if not look.fits_alpha_of(matted.look):
             look = matted.look
+        if matted.session != self._session:  # the light of another room
+            self._session = matted.session
+            self._colours.reset()
         try:
             with self._deadline.over(stage.FIRST_PATIENCE_S):  # another background is opened
                 compositor = self._compositor.of(look)
@@ -82,7 +86,7 @@ class CompositingWorker(StageWorker[Matted, Composited]):
         self._allowed_s = max(stage.PATIENCE_S, stage.SLOWNESS * (time.monotonic() - start))
         self._backoff.worked()
         self._context.faults.cleared(PART)
-        return Composited(Arrived(frame, matted.at_s), look)
+        return Composited(Arrived(frame, matted.at_s, matted.session), look)
 
     def close(self) -> None:
         self._compositor.close()

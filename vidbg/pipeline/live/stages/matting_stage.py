@@ -106,14 +106,15 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         look = self._context.look  # read once, so that alpha and background match
         frame = self._fitted(arrived.frame, look)
         if look.shows_room:
-            return Matted(frame, np.ones(frame.image.shape[:2], np.float32), look, arrived.at_s)
+            everything = np.ones(frame.image.shape[:2], np.float32)
+            return Matted(frame, everything, look, arrived.at_s, arrived.session)
         try:
             scene = arrived.session, look.mirror, look.picture.rotate
             if scene != self._scene:  # the alpha of the last scene would show the room of this one
                 self._scene = scene
                 self._framing.reset()
                 self._reset()
-            return self._matted(frame, look, arrived.at_s)
+            return self._matted(frame, look, arrived)
         except Exception as error:
             self._handle_failure(error)
             return None
@@ -134,19 +135,24 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if self._network is not None:
             self._network.reset()
 
-    def _matted(self, frame: Frame, look: Appearance, at_s: float) -> Matted | Composited | None:
-        """Process a frame; return None if the whole image is classified as a person."""
+    def _matted(
+        self, frame: Frame, look: Appearance, arrived: Arrived
+    ) -> Matted | Composited | None:
+        """Process a fitted frame; return None if the whole image is classified as a person."""
         network = self._require_network()
         if self._whole.takes(look) and not self._context.shows_alpha:
             with self._context.clock.stage("device"):
                 composite = self._timed("device", lambda: self._whole.composite(frame, look))
             if composite is not None:  # else its background failed, and the two steps tell of it
-                done = Composited(Arrived(replace(frame, image=composite.image), at_s), look)
+                image = replace(frame, image=composite.image)
+                done = Composited(Arrived(image, arrived.at_s, arrived.session), look)
                 return done if self._believed(composite.person_share) else None
         alpha = self._alpha(network, frame)
         self._framing.follow(alpha, look.picture)
         share = float(alpha[::8, ::8].mean())
-        return Matted(frame, alpha, look, at_s) if self._believed(share) else None
+        if not self._believed(share):
+            return None
+        return Matted(frame, alpha, look, arrived.at_s, arrived.session)
 
     def _alpha(self, network: VideoMatting, frame: Frame) -> Alpha:
         """Compute alpha at the level that the governor chose, and tell it how long that took."""
