@@ -28,3 +28,18 @@ def hlg(nits: NDArray[Any]) -> NDArray[Any]:
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     upper = a * np.log(np.maximum(12 * scene - b, 1e-9)) + c
     return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper))
+
+
+def nits_of_pq(sample: NDArray[Any]) -> NDArray[Any]:
+    """SMPTE ST 2084, the other way."""
+    root = sample ** (1 / 78.84375)
+    ratio = np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)
+    return np.asarray(10_000 * ratio ** (1 / 0.1593017578125))
+
+
+def nits_of_hlg(sample: NDArray[Any]) -> NDArray[Any]:
+    """ITU-R BT.2100 for a display of 1000 cd/m2."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene = np.where(sample <= 0.5, sample**2 / 3, (np.exp((sample - c) / a) + b) / 12)
+    luminance = scene @ np.array([0.2627, 0.6780, 0.0593])
+    return np.asarray(1000 * scene * luminance[..., np.newaxis] ** 0.2)

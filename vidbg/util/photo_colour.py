@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,6 @@ log = logging.getLogger(__name__)
 
 _UNCHANGED = 2
 """A profile that moves no colour by more than this many codes is sRGB under another name."""
-
-_BLOCK = 1024
-"""Pixels are mapped in blocks of this size, because a mapper for another size takes 2.6 s."""
 
 
 def in_srgb(picture: Pillow.Image, path: Path) -> Pillow.Image:
@@ -128,20 +124,7 @@ def _deep_samples(picture: Pillow.Image, data: bytes) -> NDArray[np.uint16] | No
 
 def _mapped(samples: NDArray[np.uint16], colour: Colour, target: Colour) -> NDArray[np.uint8]:
     """Map uint16 (H, W, 4) to uint8 (H, W, 4), or (H, W, 3) where nothing is transparent."""
-    from av.video.frame import VideoFrame
-
     from vidbg.util.colour_mapping import mapper_of
 
-    mapper = mapper_of(_BLOCK, _BLOCK, colour, target)
-    pixels = samples.reshape(-1, 4)
-    eight: NDArray[np.uint8] = np.empty(pixels.shape, np.uint8)
-    block = np.zeros((_BLOCK, _BLOCK, 4), np.uint16)
-    for start in range(0, len(pixels), _BLOCK * _BLOCK):
-        part = pixels[start : start + _BLOCK * _BLOCK]
-        block.reshape(-1, 4)[: len(part)] = part
-        frame = VideoFrame.from_ndarray(block, format="rgba64le")
-        frame.pts, frame.time_base = start, Fraction(1, 1000)
-        mapped = mapper(frame).reshape(-1, 4)[: len(part)]
-        eight[start : start + len(part)] = cv2.convertScaleAbs(mapped, alpha=1 / 257)  # rounds
-    rgba = eight.reshape(samples.shape)
+    rgba = mapper_of(colour, target)(samples)
     return rgba if int(rgba[..., 3].min()) < 255 else np.ascontiguousarray(rgba[..., :3])

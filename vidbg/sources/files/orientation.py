@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import cv2
@@ -76,8 +76,6 @@ class UprightReader:
     Attributes:
         width, height: size of the upright pictures.
         orientation: the transform that makes them upright.
-    Raises:
-        av.FFmpegError: the colours cannot be mapped.
     """
 
     def __init__(
@@ -88,10 +86,8 @@ class UprightReader:
         self._matrix = colour.matrix_at(first.height)
         self._range = ColorRange.JPEG if colour.full_range else ColorRange.MPEG
         self._reformatter = VideoReformatter()
-        self._colour = colour
+        self._colour = replace(colour, matrix=self._matrix)
         self._mapped = mapped_colour(colour) != colour
-        if self._mapped:
-            mapper_of(*self._stored_size, colour)
         self._told = False
         self.orientation = orientation_of(first)
         turned = self.orientation.transposed
@@ -110,13 +106,22 @@ class UprightReader:
         return image, self.orientation.apply(alpha[0]).astype(np.float32) / np.float32(255)
 
     def _read_mapped(self, frame: VideoFrame, transparent: bool) -> tuple[Image, Alpha | None]:
-        mapper = mapper_of(*self._inner_size(frame), self._colour)
-        deep = _between_bars(mapper(self._reformatted(frame, "rgba64le")), *self._stored_size)
-        eight = cv2.convertScaleAbs(deep, alpha=1 / 257)  # rounds
-        image = self.orientation.apply(_uint8(cv2.cvtColor(eight, cv2.COLOR_RGBA2BGR)))
-        if not transparent or int(deep[..., 3].min()) == 0xFFFF:
+        if frame.format.is_rgb or len(frame.format.components) < 3:  # grey has no matrix
+            deep, bits = self._reformatted(frame, "rgba64le"), None
+            samples = _samples16(deep.planes[0]).reshape(deep.height, -1, 4)[:, : deep.width]
+        else:
+            bits = frame.format.components[0].bits
+            deep = self._shifted_up(frame)
+            samples = np.dstack([_samples16(plane)[:, : plane.width] for plane in deep.planes])
+            if bits == 8:  # FFmpeg shifts up such an alpha as well
+                samples[..., 3] |= samples[..., 3] >> 8
+        mapped = _uint8(
+            _between_bars(mapper_of(self._colour, None, bits)(samples), *self._stored_size)
+        )
+        image = self.orientation.apply(_uint8(cv2.cvtColor(mapped, cv2.COLOR_RGBA2BGR)))
+        if not transparent or int(mapped[..., 3].min()) == 255:
             return image, None
-        alpha = self.orientation.apply(np.ascontiguousarray(eight[..., 3]))
+        alpha = self.orientation.apply(np.ascontiguousarray(mapped[..., 3]))
         return image, alpha.astype(np.float32) / np.float32(255)
 
     def _tell_of_other_size(self, frame: VideoFrame) -> None:
@@ -137,6 +142,20 @@ class UprightReader:
             format=pixel_format,
             src_colorspace=self._matrix if yuv else None,
             src_color_range=self._range if yuv else None,
+            interpolation=_ACCURATE,
+            threads=1,
+        )
+
+    def _shifted_up(self, frame: VideoFrame) -> VideoFrame:
+        """Return YUVA in 4:4:4, 16 bits; with one range on both sides, samples are only shifted."""
+        return self._reformatter.reformat(
+            frame,
+            *self._inner_size(frame),
+            format="yuva444p16le",
+            src_colorspace=self._matrix,
+            dst_colorspace=self._matrix,
+            src_color_range=ColorRange.MPEG,
+            dst_color_range=ColorRange.MPEG,
             interpolation=_ACCURATE,
             threads=1,
         )
@@ -170,6 +189,10 @@ def _between_bars(picture: NDArray[Any], width: int, height: int) -> NDArray[Any
 def _uint8(array: Any) -> Image:
     """Cast OpenCV's result to the type of uint8 images; OpenCV returns uint8 for uint8."""
     return cast(Image, array)
+
+
+def _samples16(plane: Any) -> NDArray[np.uint16]:
+    return np.frombuffer(memoryview(plane), np.uint16).reshape(plane.height, -1)
 
 
 def has_alpha(pixel_format: VideoFormat) -> bool:

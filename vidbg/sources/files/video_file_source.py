@@ -94,7 +94,7 @@ class VideoFileSource(Closeable):
             first = self._first_frame()
             colour = _colour(first, self._stream)
             _tell_of_mapping(self._tell, self._name, colour)
-            self._pixels = self._reader(first, colour)
+            self._pixels = UprightReader(first, colour, self._tell)
             self._info = self._describe(first, mapped_colour(colour))
             self._timeline = Timeline(
                 self._name, self._info.time_base, self._info.frame_rate, self._tell
@@ -204,15 +204,6 @@ class VideoFileSource(Closeable):
         if end_s is None or end_s - frame.pts < _SHORTEST_S:
             return frame
         return replace(frame, duration_s=end_s - frame.pts)
-
-    def _reader(self, first: VideoFrame, colour: Colour) -> UprightReader:
-        try:
-            return UprightReader(first, colour, self._tell)
-        except av.FFmpegError as error:
-            raise SourceError(
-                f"{self._name}: its colours cannot be brought to SDR by this FFmpeg "
-                f"({error.strerror}); convert the video to SDR first"
-            ) from error
 
     def _upright(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
         try:
