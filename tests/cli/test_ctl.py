@@ -149,6 +149,9 @@ def test_a_background_is_named_as_listed_or_as_a_path(
     monkeypatch.chdir(run.backgrounds)  # where the run is not
     assert ctl("set", "background=blue.png") == (0, "", "")
     assert state(ctl)["background"]["value"] == str(run.backgrounds / "blue.png")
+    assert "scene:dusk               Dusk" in listed
+    assert ctl("background", "scene:dusk") == (0, "", "")
+    assert state(ctl)["background"]["name"] == "Dusk"
     assert ctl("background", "blur:35") == (0, "", "")
     assert state(ctl)["background"]["value"] == "blur:35"
 
@@ -362,6 +365,7 @@ def test_completion_offers_what_the_run_has(
     assert fish("vidbg ctl set fit=c") == ["fit=cover", "fit=contain"]
     assert fish("vidbg ctl set mirror=on fit=co") == ["fit=cover", "fit=contain"]
     assert fish("vidbg ctl background r") == ["red wall.png"]
+    assert fish("vidbg ctl background scene:du") == ["scene:dusk"]
     assert "away" in fish("vidbg ctl toggle ")
     monkeypatch.setenv("XDG_STATE_HOME", "/nowhere")
     assert fish("vidbg ctl get mir") == []

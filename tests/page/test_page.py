@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from app_rig import AppRun, distance
 
+from vidbg.compositing.backgrounds import SceneSpec
+
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
@@ -125,6 +127,18 @@ def test_kinds_and_files_as_background(app: AppRun, opened: Open) -> None:
     assert (
         page.get_by_role("button", name="Blur", exact=True).get_attribute("aria-pressed") == "true"
     )
+
+
+def test_what_is_included_is_chosen_by_its_picture(app: AppRun, opened: Open) -> None:
+    page = opened(app)
+    before = app.newest
+    tile = page.locator("#included").get_by_role("button", name="Dusk")
+    app.wait(lambda: bool(tile.locator("img").evaluate("image => image.naturalWidth === 192")))
+    tile.click()
+    app.wait(lambda: app.differs(before), "the scene")
+    page.wait_for_selector("#included .tile[aria-pressed=true] >> text=Dusk")
+    assert app.live.config.look.compositing.background == SceneSpec("dusk")
+    assert setting(page, "fit").locator("select").is_disabled()
 
 
 def test_a_slide_show_of_the_folder(app: AppRun, opened: Open) -> None:

@@ -140,7 +140,7 @@ def test_the_keyboard_alone_does_it_all(app: AppRun, opened: Open) -> None:
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     press_until(page, "#tab-background")
-    press_until(page, ".tile")
+    press_until(page, "#gallery .tile")
     press_until(page, "[data-key]:focus-visible", "ArrowRight", 1)
     page.keyboard.press("Enter")
     app.wait(lambda: app.live.config.look.compositing.background.files != ())

@@ -75,7 +75,7 @@ def test_a_logo_is_chosen_for_the_overlay(app: AppRun, opened: Open) -> None:
 
 def test_the_own_folder_is_watched(app: AppRun, opened: Open, folder: Path) -> None:
     page = opened(app)
-    assert page.locator(".tile").count() == 2
+    assert page.locator("#gallery .tile").count() == 2
     write_picture(folder / "green & <b>.png", (40, 160, 40))
     page.locator(".tile", has_text="green & <b>.png").wait_for()
     assert page.get_by_role("button", name="Delete green").count() == 0
@@ -102,7 +102,7 @@ def test_bad_files_are_explained(app: AppRun, opened: Open, tmp_path: Path) -> N
         huge.truncate(500_000_001)
     page.locator("#picker").set_input_files(tmp_path / "huge.mp4")
     page.wait_for_selector("#notices-urgent >> text=is more than the 500.0 MB")
-    assert page.locator(".tile").count() == 2
+    assert page.locator("#gallery .tile").count() == 2
 
 
 def test_a_hostile_name_is_only_a_name(app: AppRun, opened: Open) -> None:

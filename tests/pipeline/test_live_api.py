@@ -203,6 +203,10 @@ def test_every_option_is_described_and_takes_what_it_says(served: Served) -> Non
         for value in [each for each in values if each is not None]:
             status, state = client.send("PATCH", "/settings", {key: value})
             assert (status, state["settings"][key]) == (200, value)
+    for picture in client.get("/backgrounds")["pictures"]:
+        assert client.ask("GET", f"/backgrounds/{picture['id']}/thumbnail")[0] == 200
+        shown = client.send("PATCH", "/settings", {"background": picture["value"]})[1]["background"]
+        assert shown == {"kind": "scene", "adjust": None, **picture}
     for kind in client.get("/backgrounds")["kinds"]:
         adjust = kind["adjust"]
         for value in adjust["range"] or [adjust["default"]] if adjust else [""]:

@@ -18,6 +18,7 @@ from vidbg.compositing.backgrounds import (
 )
 from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
 from vidbg.compositing.backgrounds.bokeh_room import BokehRoom
+from vidbg.compositing.backgrounds.drawn_scene import DrawnScene
 from vidbg.compositing.backgrounds.image import ImageBackground
 from vidbg.compositing.backgrounds.slide_show import SlideShow
 from vidbg.compositing.backgrounds.video import VideoBackground
@@ -48,7 +49,15 @@ from vidbg.util.photo_file import read_picture
 # What the kinds import when they open. Importing it that late, between the frames' large arrays,
 # leaves small objects on the heap that make glibc return memory after every frame: 1,870 page
 # faults a frame instead of 30, and 7 to 8 ms for a 720p frame instead of 3.
-PRELOADED = (BlurredRoom, BokehRoom, ImageBackground, SlideShow, VideoBackground, read_picture)
+PRELOADED = (
+    BlurredRoom,
+    BokehRoom,
+    DrawnScene,
+    ImageBackground,
+    SlideShow,
+    VideoBackground,
+    read_picture,
+)
 
 
 @dataclass(frozen=True, slots=True)

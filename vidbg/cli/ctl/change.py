@@ -144,6 +144,8 @@ def backgrounds(ctx: typer.Context, as_json: AsJson = False) -> None:
         return
     for kind in answer["kinds"]:
         typer.echo(f"{kind['kind']:24} {kind['label']}")
+    for picture in answer["pictures"]:
+        typer.echo(f"{picture['value']:24} {picture['name']}")
     for file in answer["files"]:
         typer.echo(file["name"])
 

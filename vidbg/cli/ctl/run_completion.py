@@ -82,8 +82,9 @@ def _values(ctx: typer.Context, option: setting_values.OptionAnswer) -> Iterable
 
 
 def _backgrounds(ctx: typer.Context, field: str) -> Items:
-    answer = _asked(ctx, "/backgrounds") or {"kinds": [], "files": []}
+    answer = _asked(ctx, "/backgrounds") or {"kinds": [], "pictures": [], "files": []}
     kinds = [(kind["kind"], kind["label"]) for kind in answer["kinds"]]
+    kinds += [(picture["value"], picture["name"]) for picture in answer["pictures"]]
     return kinds + [(file[field], file["name"]) for file in answer["files"]]
 
 

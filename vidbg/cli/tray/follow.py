@@ -118,7 +118,7 @@ class Tray:
         ]
         choices += [
             self._background(file["name"], file["value"], chosen=shown["value"] == file["value"])
-            for file in backgrounds["files"][:MAX_FILES]
+            for file in (*backgrounds["pictures"], *backgrounds["files"][:MAX_FILES])
         ]
         saved = [
             Entry(

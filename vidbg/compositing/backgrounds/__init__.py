@@ -24,6 +24,7 @@ from vidbg.compositing.backgrounds.bokeh import BokehSpec
 from vidbg.compositing.backgrounds.colour import ColourSpec
 from vidbg.compositing.backgrounds.file import FileSpec
 from vidbg.compositing.backgrounds.passthrough import PassthroughSpec
+from vidbg.compositing.backgrounds.scene import SceneSpec
 from vidbg.compositing.backgrounds.slides import SlidesSpec
 from vidbg.compositing.backgrounds.transparent import TransparentSpec
 from vidbg.errors import ConfigError
@@ -47,6 +48,7 @@ __all__ = [
     "OpenOptions",
     "PanelSetting",
     "PassthroughSpec",
+    "SceneSpec",
     "SlidesSpec",
     "TransparentSpec",
     "background_usage",
@@ -63,6 +65,7 @@ BACKGROUNDS: dict[str, type[BackgroundSpec]] = {
         ColourSpec,
         TransparentSpec,
         PassthroughSpec,
+        SceneSpec,
         SlidesSpec,
         FileSpec,  # the last, because it reads any text as a path
     )

@@ -7,7 +7,7 @@ line builds its help text from the kinds.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
@@ -114,6 +114,7 @@ class BackgroundSpec(ABC):
         shows_room: whether viewers see the camera's frame as it is. No alpha is computed for it,
             and the program warns about it. Only `none` does.
         panel_label: the button that chooses it on the control panel; None for no button.
+        panel_pictures: texts of this kind that the panel's gallery offers, and their labels.
         panel_setting: what the panel can adjust; `NAME:VALUE` must then be a text of this kind.
 
     To add a background:
@@ -136,6 +137,7 @@ class BackgroundSpec(ABC):
     transparent: ClassVar[bool] = False
     shows_room: ClassVar[bool] = False
     panel_label: ClassVar[str | None] = None
+    panel_pictures: ClassVar[Mapping[str, str]] = {}
     panel_setting: ClassVar[PanelSetting | None] = None
 
     def __init_subclass__(cls) -> None:

@@ -26,12 +26,19 @@ def background_answer(config: LiveConfig, library: BackgroundLibrary) -> types.S
     background = as_compositing(config.background).background
     path = background.files[0] if len(background.files) == 1 else None
     file = None if path is None else library.find(path)
-    name = (type(background).panel_label or background.name) if path is None else path.name
+    pictures = type(background).panel_pictures
+    file_id = None if file is None else file.id
+    if path is not None:
+        name = path.name
+    elif str(background) in pictures:
+        file_id = str(background)
+        name = pictures[file_id]
+    else:
+        name = type(background).panel_label or background.name
     adjust: float | str | None = None
     if background.panel_setting is not None:
         value = str(background).partition(":")[2]
         adjust = float(value) if background.panel_setting.limits else value
-    file_id = None if file is None else file.id
     return types.ShownBackground(background.name, str(background), name, file_id, adjust)
 
 
@@ -41,6 +48,15 @@ def kind_answers() -> list[types.BackgroundKind]:
         types.BackgroundKind(kind.name, kind.panel_label, _adjustment(kind))
         for kind in BACKGROUNDS.values()
         if kind.panel_label
+    ]
+
+
+def picture_answers() -> list[types.BackgroundPicture]:
+    """Describe the pictures that need no file."""
+    return [
+        types.BackgroundPicture(text, label, text)
+        for kind in BACKGROUNDS.values()
+        for text, label in kind.panel_pictures.items()
     ]
 
 

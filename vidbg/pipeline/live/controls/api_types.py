@@ -225,6 +225,14 @@ class BackgroundFile(Struct):
     deletable: bool
 
 
+class BackgroundPicture(Struct):
+    """A picture to choose that vidbg draws itself; its value as a setting is `value`."""
+
+    id: str
+    name: str
+    value: str
+
+
 class PictureFile(Struct):
     """An image that was uploaded; `value` is what a setting of the kind "file" becomes."""
 
@@ -233,7 +241,10 @@ class PictureFile(Struct):
 
 
 class Backgrounds(Struct):
+    """The backgrounds to choose from; `pictures` and `files` have a thumbnail each."""
+
     kinds: list[BackgroundKind]
+    pictures: list[BackgroundPicture]
     files: list[BackgroundFile]
 
 

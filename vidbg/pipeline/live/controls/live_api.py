@@ -24,6 +24,7 @@ from vidbg.pipeline.live.controls.answers import (
     network_answer,
     option_answer,
     output_answer,
+    picture_answers,
     recording_answer,
     sample_answer,
 )
@@ -39,7 +40,7 @@ from vidbg.pipeline.live.controls.live_settings import (
 )
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
-from vidbg.pipeline.live.controls.thumbnails import thumbnail
+from vidbg.pipeline.live.controls.thumbnails import drawn_thumbnail, thumbnail
 from vidbg.pipeline.live.live_run import warn_of_room
 from vidbg.pipeline.live.views import View
 from vidbg.platform.folders import videos_folder
@@ -175,7 +176,7 @@ class LiveApi(Closeable):
     def backgrounds(self) -> types.Backgrounds:
         """Return the backgrounds to choose from."""
         files = [file_answer(file) for file in self._library.files()]
-        return types.Backgrounds(kind_answers(), files)
+        return types.Backgrounds(kind_answers(), picture_answers(), files)
 
     @route("POST", "/backgrounds", max_bytes=uploads.MAX_BYTES)
     def upload_background(self, body: Upload) -> types.BackgroundFile:
@@ -203,7 +204,10 @@ class LiveApi(Closeable):
     def background_thumbnail(self, id: str) -> bytes:
         """Return a background as a small JPEG."""
         file = self._library.get(id)
-        jpeg = None if file is None else thumbnail(file.path)
+        if file is not None:
+            jpeg = thumbnail(file.path)
+        else:
+            jpeg = drawn_thumbnail(id) if id in {each.id for each in picture_answers()} else None
         if jpeg is None:
             raise ApiError(404, "there is no such background, or it cannot be shown")
         return jpeg

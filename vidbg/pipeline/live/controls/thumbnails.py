@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from vidbg.compositing import CompositingConfig, Compositor
-from vidbg.compositing.backgrounds import FileSpec
+from vidbg.compositing.backgrounds import BackgroundSpec, FileSpec, parse_background
 from vidbg.compositing.scaling import fill
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
@@ -52,6 +52,12 @@ def _made(path: Path, _changed_ns: int, _bytes: int) -> bytes | None:
     return cv2.imencode(".jpg", picture)[1].tobytes()
 
 
+@lru_cache(_KEPT)
+def drawn_thumbnail(background: str) -> bytes:
+    """Make a JPEG thumbnail of a background that needs neither a file nor the camera's frame."""
+    return cv2.imencode(".jpg", _rendered(parse_background(background)))[1].tobytes()
+
+
 def _picture(path: Path) -> Image:
     """Load the file as a background at thumbnail size.
 
@@ -70,8 +76,12 @@ def _picture(path: Path) -> Image:
         raise ConfigError(
             f"{size[0]}x{size[1]} is too large; allowed are {_MAX_PIXELS // 1_000_000} megapixels"
         )
+    return _rendered(FileSpec(path))
+
+
+def _rendered(background: BackgroundSpec) -> Image:
     nothing = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 0.0, 0)
-    with closing(Compositor(CompositingConfig(FileSpec(path)), open_frames)) as compositor:
+    with closing(Compositor(CompositingConfig(background), open_frames)) as compositor:
         return compositor.background_image(nothing)
 
 

@@ -10,13 +10,14 @@ const VIDEO = /\.(mp4|mov|mkv|webm|m4v|avi|gif)$/i;
 const SUFFIXES = /\.(jpe?g|png|webp|avif|heic|heif|gif|bmp|tiff?|mp4|mov|mkv|webm|m4v|avi)$/i;
 const LARGEST = 500e6;  // bytes that vidbg takes
 
-let listed = { kinds: [], files: [] };
+let listed = { kinds: [], pictures: [], files: [] };
 let serial = 0;
 
 export function backgroundPane() {
   const kinds = element("div", { className: "kinds", aria: { role: "group", label: text.background.kinds } });
   const kindSettings = element("div", { className: "kind-settings" });
-  const gallery = element("ul", { className: "gallery", aria: { label: text.background.gallery } });
+  const included = makeGallery("included", text.background.included);
+  const gallery = makeGallery("gallery", text.background.gallery);
   const empty = element("div", { className: "empty", hidden: true }, element("h3", {}, text.background.empty), element("p", {}, text.background.emptyBody));
   const picker = element("input", { type: "file", accept: "image/*,video/*", multiple: true, hidden: true, id: "picker" });
   const add = button({ id: "add", className: "primary", onclick: () => picker.click() }, "add", text.background.add);
@@ -25,14 +26,10 @@ export function backgroundPane() {
 
   const card = element("section", { className: "card", id: "backgrounds", aria: { label: text.tabs.background } },
     element("h2", {}, text.background.kinds), kinds, kindSettings,
+    element("h2", {}, text.background.included), included,
     element("div", { className: "heading" }, element("h2", {}, text.background.gallery), add, picker),
     uploads, empty, gallery, element("p", { className: "help" }, text.background.hint));
 
-  const tiles = () => [...gallery.querySelectorAll(".tile")];
-  roving(gallery, tiles, {
-    columns: () => getComputedStyle(gallery).gridTemplateColumns.split(" ").length,
-    chosen: () => markStops(gallery),
-  });
   gallery.addEventListener("keydown", (event) => {
     if (event.key === "Delete" && event.target.classList.contains("tile")) event.target.closest("li").querySelector(".remove")?.click();
   });
@@ -61,14 +58,16 @@ export function backgroundPane() {
     }
     rebuild(kindSettings, listed.kinds.filter(({ adjust }) => adjust), (list) => [...list.map(adjustment), slidesRow()]);
     for (const row of kindSettings.children) row.hidden = row.dataset.kind !== kind;
-    rebuild(gallery, listed.files, (files) => files.map(tile));
     empty.hidden = listed.files.length > 0;
-    for (const item of gallery.querySelectorAll(".tile")) {
-      const chosen = isPending("background") ? item.dataset.value === value : item.dataset.key === state.background.id;
-      attribute(item, "aria-pressed", String(chosen));
-      item.disabled = link !== "open";
+    for (const [list, items] of [[included, listed.pictures], [gallery, listed.files]]) {
+      rebuild(list, items, (all) => all.map(tile));
+      for (const item of list.querySelectorAll(".tile")) {
+        const chosen = isPending("background") ? item.dataset.value === value : item.dataset.key === state.background.id;
+        attribute(item, "aria-pressed", String(chosen));
+        item.disabled = link !== "open";
+      }
+      markStops(list);
     }
-    markStops(gallery);
     add.disabled = link !== "open";
   }
   subscribe(show);
@@ -78,7 +77,7 @@ export function backgroundPane() {
 
 const kindOf = (value) => {
   const word = value.split(":")[0];
-  return word === "none" || word === "slides" || listed.kinds.some(({ kind }) => kind === word) ? word : "file";
+  return word === "none" || word === "slides" || word === "scene" || listed.kinds.some(({ kind }) => kind === word) ? word : "file";
 };
 
 // What a kind is adjusted to: now if it is shown, when it was shown last, or by default.
@@ -110,6 +109,16 @@ function slidesRow() {
   const row = settingRow(SECONDS, { read: slideSeconds, write: (seconds) => change({ background: `slides:${slidesNow()?.[1] ?? slideFolder()}:${seconds}` }) });
   row.dataset.kind = "slides";
   return row;
+}
+
+// A list of tiles among which the arrow keys move.
+function makeGallery(id, label) {
+  const list = element("ul", { id, className: "gallery", aria: { label } });
+  roving(list, () => [...list.querySelectorAll(".tile")], {
+    columns: () => getComputedStyle(list).gridTemplateColumns.split(" ").length,
+    chosen: () => markStops(list),
+  });
+  return list;
 }
 
 // One tile is a stop of the Tab key, and its delete button with it.

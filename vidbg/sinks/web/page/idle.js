@@ -1,7 +1,7 @@
 // Settings that have no effect on the picture for what is chosen at the moment.
 import { text } from "./strings.js";
 
-const NOT_FILES = new Set(["blur", "bokeh", "colour", "none"]);
+const NOT_FILES = new Set(["blur", "bokeh", "colour", "scene", "none"]);
 const nothing = (value) => value === null || value === undefined || value === "";
 
 const RULES = {

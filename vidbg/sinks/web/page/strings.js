@@ -132,6 +132,7 @@ export const text = {
 
   background: {
     kinds: "Kind",
+    included: "Included",
     gallery: "Your backgrounds",
     add: "Add",
     hint: "Drop pictures or videos anywhere, or paste one.",
