@@ -34,6 +34,8 @@ class Frame:
             writes it separately; None otherwise.
         duration_s: display duration given by the source; None if it gives none.
         pixel_aspect: width of a pixel over its height.
+        zoom: how many times what the camera saw has been enlarged, at least 1: a blurred room then
+            takes a wider blur.
     """
 
     image: Image
@@ -42,6 +44,7 @@ class Frame:
     alpha: Alpha | None = None
     duration_s: float | None = None
     pixel_aspect: Fraction = Fraction(1)
+    zoom: float = 1.0
 
     @property
     def height(self) -> int:

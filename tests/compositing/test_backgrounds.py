@@ -33,10 +33,11 @@ from vidbg.compositing.backgrounds import (
     parse_background,
 )
 from vidbg.compositing.backgrounds.blur import BLUR_STRENGTH
-from vidbg.compositing.backgrounds.blurred_room import blur_background
+from vidbg.compositing.backgrounds.blurred_room import BlurredRoom, blur_background
 from vidbg.compositing.backgrounds.bokeh_room import (
     BASE_RADIUS,
     RADIUS_PER_STRENGTH,
+    BokehRoom,
     bokeh_background,
 )
 from vidbg.compositing.backgrounds.image import ImageBackground
@@ -44,6 +45,8 @@ from vidbg.compositing.backgrounds.video import VideoBackground
 from vidbg.compositing.scaling import Fit, fill
 from vidbg.errors import ConfigError, SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Frame, Image
+from vidbg.picture.framing import Framing
+from vidbg.picture.picture_config import PictureConfig
 from vidbg.sources import open_frames
 
 RED = (0, 0, 255)
@@ -417,13 +420,18 @@ def stripes(height: int, width: int, periods: float) -> Image:
 
 @pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (360, 640), (480, 640), (1280, 720)])
 @pytest.mark.parametrize(("periods", "most"), [(20, 0.05), (30, 0.01), (60, 0.01)])
+@pytest.mark.parametrize("zoom", [1, 2.5, 4])
 def test_the_least_blur_leaves_nothing_to_recognise(
-    size: tuple[int, int], periods: float, most: float
+    size: tuple[int, int], periods: float, most: float, zoom: float
 ) -> None:
-    """A face 1.3 m away has three stripes of a twentieth across, a letter 6 cm high one or two."""
+    """A face 1.3 m away has three stripes of a twentieth across, a letter 6 cm high one or two.
+
+    A zoom widens the stripes and shows fewer of them, and brings none back.
+    """
     nobody = np.zeros(size, np.float32)
-    for blur in (blur_background, bokeh_background):
-        blurred = blur(stripes(*size, periods), nobody, BLUR_STRENGTH.minimum)
+    framed = Framing()(Frame(stripes(*size, periods), 0, 0), PictureConfig(zoom=zoom, pan_x=-0.5))
+    for room in (BlurredRoom, BokehRoom):
+        blurred = room(BLUR_STRENGTH.minimum).at(framed, nobody)
         inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
         assert (inside.max() - inside.min()) / 240 <= most
 

@@ -6,19 +6,30 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from live_rig import Rig
+from live_rig import HEIGHT, INFO, WIDTH, Rig
+from numpy.typing import NDArray
 
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import ColourSpec
 from vidbg.compositing.fade import Fade
 from vidbg.compositing.foreground_layer import ForegroundLayer
+from vidbg.config import MattingConfig
+from vidbg.frame import Frame
+from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.video_matting import VideoMatting
 from vidbg.picture.colours import PictureColours
 from vidbg.picture.framing import Framing
 from vidbg.picture.picture_config import PictureConfig
+from vidbg.pipeline.live import Appearance
+from vidbg.pipeline.live.appearance import Arrived, Matted
+from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.stages.matting_stage import MattingWorker
+from vidbg.pipeline.live.threads.replaceable_thread import Deadline
 
 
 def change(rig: Rig, picture: PictureConfig) -> None:
@@ -92,6 +103,58 @@ def test_a_device_composites_zoomed_frames() -> None:
         rig.wait_live()
         assert rig.composited <= composited + 1
         assert not rig.leaked
+
+
+@pytest.mark.parametrize(
+    ("picture", "others"),
+    [
+        ({"zoom": 4.0}, {}),
+        ({"zoom": 2.0}, {}),
+        ({"zoom": 3.0, "pan_x": 0.4}, {}),
+        ({"zoom": 3.0, "pan_y": -1.0}, {}),
+        ({"zoom": 3.0, "auto_frame": True}, {}),
+        ({"zoom": 3.0, "rotate": "180"}, {}),
+        ({"zoom": 3.0}, {"mirror": True}),
+        ({"zoom": 3.0}, {"session": 1}),
+        ({"zoom": 3.0}, {"size": (64, 48)}),
+    ],
+    ids=str,
+)
+def test_no_alpha_outlives_what_it_was_made_of(
+    picture: dict[str, Any], others: dict[str, Any]
+) -> None:
+    """Not in a room that looks the same everywhere, such as a dark one, and for no frame."""
+    people: list[float] = []
+
+    def network(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        people.append(1.0)  # in the first frames only
+        return np.full(batch.shape[2:], 0.9 if len(people) == 1 else 0, np.float32)
+
+    matting = MattingConfig(network_pixels=128 * 160, smoothing_s=10)
+    look = Appearance(CompositingConfig(ColourSpec((60, 60, 60))))
+    rig = Rig()  # not started: it stands for what a run has
+    rig.load = lambda: VideoMatting(  # type: ignore[method-assign]
+        config=matting, backend=ConstantBackend(network)
+    )
+    context = RunContext(INFO, look)
+    worker = MattingWorker(rig, rig.pipeline.governor, context, Deadline())
+
+    def alpha(
+        number: int, size: tuple[int, int], session: int, mirror: bool, **values: Any
+    ) -> float:
+        context.look = replace(look, mirror=mirror, picture=PictureConfig(**values))
+        frame = Frame(np.full((size[1], size[0], 3), 9, np.uint8), number / 30, number)
+        matted = worker(Arrived(frame, time.monotonic(), session))
+        assert isinstance(matted, Matted)
+        return float(matted.alpha.mean())
+
+    before: dict[str, Any] = {"size": (WIDTH, HEIGHT), "session": 0, "mirror": False}
+    if len(picture) > 1 or others:
+        before["zoom"] = 3.0
+    assert alpha(0, **before) > 0.8
+    assert alpha(1, **before) > 0.8
+    assert alpha(2, **{**before, **others, **picture}) == 0
+    worker.close()
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ class Framing:
         if self._crop == FULL_CROP and size == self._frame_size:
             return frame
         alpha = None if frame.alpha is None else cropped(frame.alpha, self._crop, size)
-        return replace(frame, image=cropped(frame.image, self._crop, size), alpha=alpha)
+        image, zoom = cropped(frame.image, self._crop, size), frame.zoom / self._crop.size
+        return replace(frame, image=image, alpha=alpha, zoom=zoom)
 
     def follow(self, alpha: Alpha, config: PictureConfig) -> None:
         """Take the alpha, float32 (H, W), of the frame that was cropped last."""

@@ -40,10 +40,10 @@ class BlurredRoom(Background):
         self._strength = strength
 
     def at(self, frame: Frame, alpha: Alpha) -> Image:
-        return blur_background(frame.image, alpha, self._strength)
+        return blur_background(frame.image, alpha, self._strength, frame.zoom)
 
 
-def blur_background(image: Image, alpha: Alpha, strength: float) -> Image:
+def blur_background(image: Image, alpha: Alpha, strength: float, zoom: float = 1.0) -> Image:
     """Blur an image without its person (normalised convolution).
 
     Each pixel becomes blur(image * room) / blur(room), where room is 1 - alpha, pulled back a
@@ -52,19 +52,21 @@ def blur_background(image: Image, alpha: Alpha, strength: float) -> Image:
     colours that surround them. At 1280x720 it takes 1.6 ms on one core of a Xeon, 2.5 ms below
     strength 25.
 
-    The Gaussian is a share of the image's size, so that 720 and 1080 lines hide equally much of a
-    room. At strength 20, the lowest that `BlurSpec` accepts, details with a period of 1/20 of the
-    shorter side (a third of a face 1.3 m from a usual webcam, or letters 6 cm high next to it) keep
-    4 % of their contrast, and those of 1/30 nothing.
+    The Gaussian is a share of the camera's picture, so that 720 and 1080 lines hide equally much of
+    a room, and a zoom brings nothing back: it is as if the room were blurred first. At strength 20,
+    the lowest that `BlurSpec` accepts, details with a period of 1/20 of the shorter side (a third
+    of a face 1.3 m from a usual webcam, or letters 6 cm high next to it) keep 4 % of their
+    contrast, and those of 1/30 nothing.
 
     Args:
         image: uint8 (H, W, 3), BGR.
         alpha: float32 (H, W) in [0, 1].
         strength: 20 to 100.
+        zoom: how many times the image has been enlarged, at least 1.
     Returns:
         uint8 (H, W, 3), BGR; a new array.
     """
-    sigma = BASE_SIGMA + SIGMA_PER_STRENGTH * strength
+    sigma = zoom * (BASE_SIGMA + SIGMA_PER_STRENGTH * strength)
     lines = COARSE if sigma * COARSE >= MIN_SIGMA_PX else FINE
     room = in_colours(room_weight(shrink(alpha, lines)))
     weighted = shrink(image, lines).astype(np.float32) * room

@@ -44,10 +44,10 @@ class BokehRoom(Background):
         self._strength = strength
 
     def at(self, frame: Frame, alpha: Alpha) -> Image:
-        return bokeh_background(frame.image, alpha, self._strength)
+        return bokeh_background(frame.image, alpha, self._strength, frame.zoom)
 
 
-def bokeh_background(image: Image, alpha: Alpha, strength: float) -> Image:
+def bokeh_background(image: Image, alpha: Alpha, strength: float, zoom: float = 1.0) -> Image:
     """Blur an image without its person by a disc (normalised convolution, see `blur_background`).
 
     What hides the room is a Gaussian and the disc, one after the other: at strength 20 stripes with
@@ -57,12 +57,13 @@ def bokeh_background(image: Image, alpha: Alpha, strength: float) -> Image:
         image: uint8 (H, W, 3), BGR.
         alpha: float32 (H, W) in [0, 1].
         strength: 20 to 100.
+        zoom: how many times the image has been enlarged, at least 1; both grow with it.
     Returns:
         uint8 (H, W, 3), BGR; a new array.
     """
     # Gaussian on the fine grid; the lights stand out only after it, or fine patterns would shimmer
     room = room_weight(shrink(alpha, FINE))
-    sigma_px = SIGMA * min(room.shape)
+    sigma_px = zoom * SIGMA * min(room.shape)
     weighted = shrink(image, FINE).astype(np.float32) * in_colours(room)
     support = cv2.GaussianBlur(room, (0, 0), sigma_px) + EMPTY
     colours = cv2.GaussianBlur(weighted, (0, 0), sigma_px) / in_colours(support)
@@ -73,7 +74,7 @@ def bokeh_background(image: Image, alpha: Alpha, strength: float) -> Image:
     # Disc on the coarse grid
     weighted, weight = shrink(colours * weight, COARSE), shrink(weight, COARSE)
     shorter = min(weight.shape[:2])
-    kernel = disc((BASE_RADIUS + RADIUS_PER_STRENGTH * strength) * shorter)
+    kernel = disc(zoom * (BASE_RADIUS + RADIUS_PER_STRENGTH * strength) * shorter)
     small = normalised(weighted, weight, lambda plane: cv2.filter2D(plane, -1, kernel))
     size = alpha.shape[1], alpha.shape[0]
     if min(alpha.shape) <= shorter:

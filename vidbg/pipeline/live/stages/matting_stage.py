@@ -67,7 +67,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         self._helpers = BackgroundTasks()
         self._missed, self._last_index = 0, -1
         self._framing = Framing()
-        self._scene: tuple[int, bool, str] = (0, False, "0")
+        self._scene: tuple[object, ...] = ()
         self._network: VideoMatting | None = None
         self._applied = networks.matting_config
         self._whole = LiveFullFrame(context.info.height, context.info.width)
@@ -109,11 +109,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             everything = np.ones(frame.image.shape[:2], np.float32)
             return Matted(frame, everything, look, arrived.at_s, arrived.session)
         try:
-            scene = arrived.session, look.mirror, look.picture.rotate
-            if scene != self._scene:  # the alpha of the last scene would show the room of this one
-                self._scene = scene
-                self._framing.reset()
-                self._reset()
+            self._follow_scene(arrived, look)
             return self._matted(frame, look, arrived)
         except Exception as error:
             self._handle_failure(error)
@@ -128,6 +124,21 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if look.mirror:
             frame = replace(frame, image=np.asarray(cv2.flip(frame.image, 1), np.uint8))
         return self._framing(frame, look.picture, size)
+
+    def _follow_scene(self, arrived: Arrived, look: Appearance) -> None:
+        """Start alpha anew where another part of a room is shown: the last one would bare it.
+
+        The image alone does not tell: rooms are dark and walls plain, so little of it changes.
+        """
+        picture, shape = look.picture, arrived.frame.image.shape
+        scene = arrived.session, shape, look.mirror, picture.rotate
+        part = picture.auto_frame or (picture.zoom, picture.pan_x, picture.pan_y)
+        if (*scene, part) == self._scene:
+            return
+        if scene != self._scene[:-1]:
+            self._framing.reset()
+        self._scene = *scene, part
+        self._reset()
 
     def _reset(self) -> None:
         """Reset the temporal state of alpha."""
