@@ -99,7 +99,11 @@ def to_field(option: Option[Any], value: Any) -> Any:
 def to_json(option: Option[Any], value: Any) -> Any:
     """Convert the value of a config's field to JSON, in the words of the command line."""
     if option.name == "network_size" and isinstance(value, int):
-        return _size_of(value)
+        # The size with this number of pixels whose shape is the most usual, 16:9
+        height = next(
+            side for side in range(int((value * 9 / 16) ** 0.5), 0, -1) if value % side == 0
+        )
+        return f"{value // height}x{height}"
     if option.kind == "output":
         outputs = value if isinstance(value, tuple) else (value,)
         return [FIRST_FREE if output is None else output for output in outputs]
@@ -149,14 +153,6 @@ def _outputs(value: str | list[str] | None) -> str | tuple[str, ...] | None:
 
 def _unchanged(value: Any) -> Any:
     return value
-
-
-def _size_of(pixels: int) -> str:
-    """Return the size with this number of pixels whose shape is the most usual, 16:9."""
-    height = next(
-        side for side in range(int((pixels * 9 / 16) ** 0.5), 0, -1) if pixels % side == 0
-    )
-    return f"{pixels // height}x{height}"
 
 
 def _shortened(value: Any) -> str:

@@ -322,8 +322,10 @@ def _result(
     reused: int,
 ) -> Result:
     stages_ms = {name: percentiles_ms(s) for name, s in matter.clock.seconds().items()}
+    whole = ", full frame" if {"fetch", "device"} & set(stages_ms) else ""
+    network = ", light" if matter.step.network == "light" else ""
     return Result(
-        engine=_engine_name(matter, stages_ms),
+        engine=f"{matter.backend.name} {matter.backend.precision}{network}{whole}",
         network_size=f"{plan.width}x{plan.height}",
         network_ms=percentiles_ms(measured.network_s),
         network_fps=len(measured.network_s) / sum(measured.network_s),
@@ -342,12 +344,6 @@ def _result(
         latencies_ms=[1e3 * seconds for seconds in report.latencies_s],
         reused=reused,
     )
-
-
-def _engine_name(matter: VideoMatting, stages_ms: dict[str, Times]) -> str:
-    whole = ", full frame" if {"fetch", "device"} & set(stages_ms) else ""
-    network = ", light" if matter.step.network == "light" else ""
-    return f"{matter.backend.name} {matter.backend.precision}{network}{whole}"
 
 
 def percentiles_ms(seconds: list[float]) -> Times:

@@ -144,7 +144,14 @@ def doctor(
     """
     findings = examine()
     if as_json:
-        typer.echo(json.dumps(_as_dict(findings), default=jsonable))
+        problems = findings.problems()
+        facts = {key: value for key, value in asdict(findings).items() if "failures" not in key}
+        summary = {
+            "can_process": not problems,
+            "problems": problems,
+            "live_steps": findings.live_steps(),
+        }
+        typer.echo(json.dumps({**summary, **facts}, default=jsonable))
     else:
         from rich.console import Console
 
@@ -162,7 +169,14 @@ def examine() -> Findings:
     live_failures: list[str] = []
     unknown = VirtualCameraReport(usable=False, found=("could not be examined",), next_step=None)
     return Findings(
-        system=_system(),
+        system=System(
+            vidbg=vidbg.__version__,
+            python=platform.python_version(),
+            os=_os_name(),
+            cpu=processor_name(),
+            cpu_count=os.cpu_count() or 1,
+            cpu_features=processor_features(),
+        ),
         packages=[_package(name, purpose) for name, purpose in _PACKAGES.items()],
         backends=_tried(backends.examine, [], failures),
         engines=_tried(engines.verify, [], failures),
@@ -185,17 +199,6 @@ def _tried(look: Callable[[], _T], otherwise: _T, failures: list[str]) -> _T:
             f"try `{install_command('', '--force-reinstall')}`"
         )
         return otherwise
-
-
-def _system() -> System:
-    return System(
-        vidbg=vidbg.__version__,
-        python=platform.python_version(),
-        os=_os_name(),
-        cpu=processor_name(),
-        cpu_count=os.cpu_count() or 1,
-        cpu_features=processor_features(),
-    )
 
 
 def _os_name() -> str:
@@ -233,17 +236,6 @@ def _ffmpeg() -> Ffmpeg:
 
 def _other_outputs() -> list[Output]:
     return [Output(kind.usage, kind.purpose, kind.problem()) for kind in OUTPUTS.values()]
-
-
-def _as_dict(findings: Findings) -> dict[str, object]:
-    problems = findings.problems()
-    facts = {key: value for key, value in asdict(findings).items() if "failures" not in key}
-    summary = {
-        "can_process": not problems,
-        "problems": problems,
-        "live_steps": findings.live_steps(),
-    }
-    return {**summary, **facts}
 
 
 def show(findings: Findings, console: Console) -> None:

@@ -84,20 +84,16 @@ def leave(code: int) -> NoReturn:
         for number in ENDING_SIGNALS:
             if callable(signal.getsignal(number)):
                 signal.signal(number, lambda number, _: os._exit(128 + number))
-    left = [thread.name for thread in threading.enumerate() if _is_ours(thread)]
+    left = [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.daemon and thread.name.startswith("vidbg")
+    ]
     if left:
         logger.debug("still running: %s", ", ".join(left))
-        _end_at_once(code)
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # the stream is closed, or its reader has gone
+                stream.flush()
+        os._exit(code)
     sys.exit(code)
-
-
-def _is_ours(thread: threading.Thread) -> bool:
-    return thread.daemon and thread.name.startswith("vidbg")
-
-
-def _end_at_once(code: int) -> NoReturn:
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # the stream is closed, or its reader has gone
-            stream.flush()
-    os._exit(code)

@@ -75,38 +75,33 @@ def takes_options(command: Command) -> Callable[[Callable[..., None]], Callable[
 
 def _parameter(option: Option[Any], command: Command) -> inspect.Parameter:
     default = option.default_for(command)
-    return inspect.Parameter(
-        option.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if default is ... else default,
-        annotation=Annotated[option.type, _typer_option(option, command)],
-    )
-
-
-def _typer_option(option: Option[Any], command: Command) -> Any:
     names = [f"--{option.key}"]
     if option.value_type is bool and not option.switch:
         names = [f"--{option.key}/--no-{option.key}"]
     if option.short:
         names.append(option.short)
-    return typer.Option(
-        *names,
-        metavar=_metavar(option),
-        help=help_text(option, command),
-        rich_help_panel=option.group,
-        # A choice is checked by the callback, which knows aliases and suggests close matches.
-        parser=str if option.choices else None,
-        callback=use_gpu if option is GPU else lambda value: option.checked(value),
+    is_wide = len("|".join(option.choices)) > _WIDEST_CHOICES
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is ... else default,
+        annotation=Annotated[
+            option.type,
+            typer.Option(
+                *names,
+                metavar=option.name.upper() if is_wide else option.metavar,
+                help=help_text(option, command),
+                rich_help_panel=option.group,
+                # The callback checks choices: it knows aliases and suggests close matches.
+                parser=str if option.choices else None,
+                callback=use_gpu if option is GPU else lambda value: option.checked(value),
+            ),
+        ],
     )
 
 
 _WIDEST_CHOICES = 16
 """Longer lists of choices stand in the help, for the column would break them within words."""
-
-
-def _metavar(option: Option[Any]) -> str | None:
-    is_wide = len("|".join(option.choices)) > _WIDEST_CHOICES
-    return option.name.upper() if is_wide else option.metavar
 
 
 def help_text(option: Option[Any], command: Command) -> str:

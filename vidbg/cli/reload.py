@@ -44,7 +44,13 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
         except Exception as error:
             logger.warning("the settings are not reloaded: %s", error)
             return
-        _tell(present[0], new)
+        before = present[0]
+        changed = {name for name, value in new.params.items() if value != before.params[name]}
+        live = {option.name for option in LIVE_OPTIONS}
+        logger.info("settings reloaded: %s", ", ".join(sorted(changed & live)) or "nothing new")
+        waiting = ", ".join(sorted(changed - live))
+        if waiting:
+            logger.warning("settings that take a restart: %s", waiting)
         present[0] = new
 
     def on_signal(*_: object) -> None:  # in a thread: the interrupted code may hold locks
@@ -58,12 +64,3 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
     finally:
         signal.signal(number, before)
         helpers.close(PATIENCE_S)
-
-
-def _tell(before: typer.Context, after: typer.Context) -> None:
-    changed = {name for name, value in after.params.items() if value != before.params[name]}
-    live = {option.name for option in LIVE_OPTIONS}
-    logger.info("settings reloaded: %s", ", ".join(sorted(changed & live)) or "nothing new")
-    waiting = ", ".join(sorted(changed - live))
-    if waiting:
-        logger.warning("settings that take a restart: %s", waiting)

@@ -78,7 +78,11 @@ def install(
             raise SinkError(f"{file} exists and is not vidbg's; --force replaces it")
     _make_folder(folders.log.parent)
     for file, text in files.items():
-        _write(file, text)
+        _make_folder(file.parent)
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SinkError(f"{file} cannot be written: {error}") from error
         typer.echo(file)
     enabling: list[Sequence[str]] = [("enable", "--now", UNIT)]
     if now and old[folders.unit] not in (None, files[folders.unit]):
@@ -106,7 +110,10 @@ def uninstall() -> None:
     commands = [("disable", "--now", UNIT)] if folders.unit in ours else []
     problem = _first_problem(commands)[0]
     for file in [*ours, *([folders.unit_link] if folders.unit in ours else [])]:
-        _remove(file)
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise SinkError(f"{file} cannot be removed: {error}") from error
     typer.echo("\n".join(f"removed {file}" for file in ours))
     if problem is not None:  # the file is gone, so there is nothing to disable
         _tell_rest(problem, [("stop", UNIT), ("daemon-reload",)])
@@ -150,26 +157,11 @@ def _read(file: Path) -> str | None:
         raise SinkError(f"{file} cannot be read: {error}") from error
 
 
-def _write(file: Path, text: str) -> None:
-    _make_folder(file.parent)
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SinkError(f"{file} cannot be written: {error}") from error
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SinkError(f"{folder} cannot be made: {error}") from error
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise SinkError(f"{file} cannot be removed: {error}") from error
 
 
 Commands = Sequence[Sequence[str]]

@@ -115,17 +115,15 @@ def _take(settings: Settings, table: Mapping[str, Any], origin: str, path: Path)
         if option is None:
             raise ConfigError(f"{origin}: {refusal('key', key, FILE_OPTIONS)}")
         try:
-            settings.values[option.name] = _value(option, value, path)
+            # Convert a value to the option's type, and make paths absolute.
+            if option is CAMERA and type(value) is int:
+                value = str(value)
+            settings.values[option.name] = anchored(
+                option, from_json(option, value), path.absolute().parent
+            )
         except ConfigError as error:
             raise ConfigError(f"{origin}: {error}") from error
         settings.origins[option.name] = origin
-
-
-def _value(option: Option[Any], value: Any, path: Path) -> Any:
-    """Convert a value to the option's type, and make paths absolute."""
-    if option is CAMERA and type(value) is int:
-        value = str(value)
-    return anchored(option, from_json(option, value), path.absolute().parent)
 
 
 class LiveCommand(TyperCommand):

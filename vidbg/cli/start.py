@@ -18,7 +18,14 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not under nohup
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     hangup = getattr(signal, "SIGHUP", None)
-    if hangup is not None and _runs(sys.argv[1:]) and not has_terminal():
+    if (
+        hangup is not None
+        and (
+            next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+            in ("run", "app")
+        )
+        and not has_terminal()
+    ):
         signal.signal(hangup, lambda *_: hung_up.set())
     from vidbg.cli.app import main as command_line
 
@@ -38,7 +45,3 @@ def has_terminal() -> bool:
     except OSError:
         return False
     return True
-
-
-def _runs(arguments: list[str]) -> bool:
-    return next((word for word in arguments if not word.startswith("-")), None) in ("run", "app")

@@ -45,7 +45,11 @@ class StatusLine:
             typer.echo(status.reduced, err=True)
         if status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
             self._told_s = time.monotonic()
-            self._terminal.show(_figures(status))
+            latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
+            reduced = ", busy: less exact edge" if status.reduced else ""
+            self._terminal.show(
+                f"{status.fps:5.1f} FPS{latency}, {status.cpu_percent:.0f} % of a core{reduced}"
+            )
 
     def __enter__(self) -> StatusLine:
         if sys.stderr is not None and sys.stderr.isatty():
@@ -58,12 +62,6 @@ class StatusLine:
         if self._terminal is not None and self._before is not None:
             self._terminal.show("")
             sys.stderr, self._terminal = self._before, None
-
-
-def _figures(status: LiveStatus) -> str:
-    latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
-    reduced = ", busy: less exact edge" if status.reduced else ""
-    return f"{status.fps:5.1f} FPS{latency}, {status.cpu_percent:.0f} % of a core{reduced}"
 
 
 class OneLine:

@@ -32,7 +32,13 @@ def composite(image: Image, alpha: NDArray[Any], background: Image) -> Image:
             the message gives the value and what is allowed.
     """
     for name, pixels in (("image", image), ("background", background)):
-        _check_image(name, pixels)
+        if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
+            kind = getattr(pixels, "dtype", type(pixels).__name__)
+            raise ValueError(
+                f"the {name} is {kind}; it must be a uint8 array of the shape (H, W, 3)"
+            )
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+            raise ValueError(f"the {name} has the shape {pixels.shape}; it must be (H, W, 3)")
     weights = _as_alpha(alpha)
     return blend(np.ascontiguousarray(image), weights, np.ascontiguousarray(background))
 
@@ -85,14 +91,6 @@ def flatten(image: Image, alpha: Alpha | None, colour: tuple[int, int, int]) -> 
     if alpha is None:
         return image
     return blend(image, alpha, np.full(image.shape, colour, np.uint8))
-
-
-def _check_image(name: str, pixels: object) -> None:
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-        kind = getattr(pixels, "dtype", type(pixels).__name__)
-        raise ValueError(f"the {name} is {kind}; it must be a uint8 array of the shape (H, W, 3)")
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise ValueError(f"the {name} has the shape {pixels.shape}; it must be (H, W, 3)")
 
 
 def _as_alpha(alpha: object) -> Alpha:

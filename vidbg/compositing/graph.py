@@ -32,7 +32,12 @@ class CompositingGraph(nn.Module):
         observed = resample(frame, rows, columns).round()
         # In fp16 as well: tensorrt_rtx has no fp32 matrix product on Turing
         weight = torch.matmul(torch.matmul(rows, alpha.to(rows.dtype)), columns).float()
-        foreground, behind = _enlarge(layer_means(observed, weight), alpha)
+        means = layer_means(observed, weight)
+        # Resize smoothly to half the frame's size, and by the nearest pixel from there.
+        height, width = alpha.shape[2], alpha.shape[3]
+        half = resize(means, (height // 2, width // 2)).round()
+        full = functional.interpolate(half, (height, width), mode="nearest")
+        foreground, behind = full[:, :3], full[:, 3:]
         image, replaced = planes_of(frame), planes_of(background)
         explained = _mix(foreground, behind, alpha)
         colours = (foreground + (image - explained) * alpha).round().clamp(0, 255)
@@ -63,14 +68,6 @@ def _wide_mean(colours: Tensor, weight: Tensor) -> Tensor:
 def _narrow_mean(colours: Tensor, weight: Tensor) -> Tensor:
     weight = (weight + FAINT).square()
     return blur(colours * weight, NARROW) / blur(weight, NARROW)
-
-
-def _enlarge(means: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
-    """Resize smoothly to half the frame's size, and by the nearest pixel from there."""
-    height, width = alpha.shape[2], alpha.shape[3]
-    half = resize(means, (height // 2, width // 2)).round()
-    full = functional.interpolate(half, (height, width), mode="nearest")
-    return full[:, :3], full[:, 3:]
 
 
 def _mix(over: Tensor, under: Tensor, weight: Tensor) -> Tensor:

@@ -52,9 +52,22 @@ class MainPerson:
         labels = np.asarray(found, np.int32)
         areas = np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
         main = 1 + int(np.argmax(areas * self._holds(labels, count)))
-        kept = np.isin(labels, [main, *_parts(labels, main, areas)])
+        reach = 2 * max(1, round(PART_REACH * labels.shape[0])) + 1
+        around = cv2.dilate((labels == main).astype(np.uint8), np.ones((reach, reach), np.uint8))
+        near = np.unique(labels[around > 0])
+        maximum = PART_SHARE * areas[main - 1]
+        parts = [int(n) for n in near if n not in (0, main) and areas[n - 1] < maximum]
+        kept = np.isin(labels, [main, *parts])
         self._remember(labels == main)
-        return _nearest(alpha, kept, everybody & ~kept)
+        others = everybody & ~kept
+        # Soft edges go with the nearer person.
+        if not others.any():
+            return alpha
+        to_kept, to_others = (
+            cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
+            for mask in (kept, others)
+        )
+        return np.where(to_kept <= to_others, alpha, np.float32(0))
 
     def _holds(self, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
         """Return HOLD for people at the main person's last position, 1 for others."""
@@ -66,21 +79,3 @@ class MainPerson:
     def _remember(self, person: Mask) -> None:
         if person.any():
             self._before = person
-
-
-def _parts(labels: NDArray[np.int32], main: int, areas: NDArray[np.float64]) -> list[int]:
-    reach = 2 * max(1, round(PART_REACH * labels.shape[0])) + 1
-    around = cv2.dilate((labels == main).astype(np.uint8), np.ones((reach, reach), np.uint8))
-    near = np.unique(labels[around > 0])
-    most = PART_SHARE * areas[main - 1]
-    return [int(label) for label in near if label not in (0, main) and areas[label - 1] < most]
-
-
-def _nearest(alpha: Alpha, kept: Mask, others: Mask) -> Alpha:
-    """Keep alpha where `kept` is nearer than `others`: soft edges go with the nearer person."""
-    if not others.any():
-        return alpha
-    to_kept, to_others = (
-        cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) for mask in (kept, others)
-    )
-    return np.where(to_kept <= to_others, alpha, np.float32(0))

@@ -170,13 +170,11 @@ def network_input(small: Image, prior: Alpha | None, geometry: Geometry) -> NDAr
         plane -= np.float32(mean / std)
     if prior is not None:
         planes[3, :content_height, :content_width] = prior
-    _repeat_border(planes, content_height, content_width)
+    planes[:, :content_height, content_width:] = planes[
+        :, :content_height, content_width - 1 : content_width
+    ]
+    planes[:, content_height:, :] = planes[:, content_height - 1 : content_height, :]
     return batch
-
-
-def _repeat_border(planes: NDArray[np.float32], height: int, width: int) -> None:
-    planes[:, :height, width:] = planes[:, :height, width - 1 : width]
-    planes[:, height:, :] = planes[:, height - 1 : height, :]
 
 
 def content(alpha: Alpha, geometry: Geometry) -> Alpha:

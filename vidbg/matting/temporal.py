@@ -129,7 +129,8 @@ def _change(past: _Past, luma: Levels, pts: float) -> Levels | None:
     if past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
         return None
     change = np.asarray(cv2.absdiff(luma, past.luma), np.uint8)
-    return None if _is_cut(change) else change
+    is_cut = int(np.count_nonzero(change > CUT_CHANGE)) > CUT_SHARE * change.size
+    return None if is_cut else change
 
 
 def stillness(change: Levels, maximum: float = 1.0) -> NDArray[np.float32]:
@@ -138,19 +139,12 @@ def stillness(change: Levels, maximum: float = 1.0) -> NDArray[np.float32]:
     Args:
         change: of each pixel in grey levels, uint8 (h, w).
     """
-    noise = min(NOISE_LEVELS + 2 * _median(change), MAX_NOISE_LEVELS)
+    # numpy's median by counting, in a sixth of the time
+    below = counts_up_to(change)
+    middles = (change.size - 1) // 2, change.size // 2
+    median = sum(float(np.searchsorted(below, middle, side="right")) for middle in middles) / 2
+    noise = min(NOISE_LEVELS + 2 * median, MAX_NOISE_LEVELS)
     reach = cv2.dilate(change, np.ones((MOTION_REACH, MOTION_REACH), np.uint8))
     levels = np.arange(256, dtype=np.float32)
     still = np.clip((noise + MOTION_LEVELS - levels) * (maximum / MOTION_LEVELS), 0, maximum)
     return np.asarray(cv2.LUT(reach, still.astype(np.float32)), np.float32)
-
-
-def _median(change: Levels) -> float:
-    """Compute numpy's median by counting, in a sixth of the time."""
-    below = counts_up_to(change)
-    middles = (change.size - 1) // 2, change.size // 2
-    return sum(float(np.searchsorted(below, middle, side="right")) for middle in middles) / 2
-
-
-def _is_cut(change: Levels) -> bool:
-    return int(np.count_nonzero(change > CUT_CHANGE)) > CUT_SHARE * change.size

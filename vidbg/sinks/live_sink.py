@@ -31,10 +31,6 @@ class LiveSink(Unwatched, Closeable):
     def write(self, frame: Frame) -> None:
         if not self._open:
             raise SinkError(f"{self._name} was written to after it was closed")
-        self._check(frame)
-        self._show(frame)
-
-    def _check(self, frame: Frame) -> None:
         if frame.alpha is not None:
             raise SinkError(
                 f"{self._name} cannot show transparent frames: choose another background, or "
@@ -45,6 +41,7 @@ class LiveSink(Unwatched, Closeable):
                 f"{self._name} got a frame of {frame.image.dtype} {frame.image.shape}, but takes "
                 f"uint8 {self._shape} (height, width, BGR) only"
             )
+        self._show(frame)
 
     @abstractmethod
     def _show(self, frame: Frame) -> None:

@@ -48,7 +48,18 @@ class SyntheticSource(Closeable):
         *,
         pictures: Sequence[Image] | None = None,
     ) -> None:
-        _check(width, height, frame_rate, frame_count)
+        if width < 1 or height < 1:
+            raise ConfigError(
+                f"a synthetic source of {width}x{height} pixels: both must be 1 or more"
+            )
+        if frame_rate <= 0:
+            raise ConfigError(
+                f"a synthetic source at {frame_rate} frames per second: give more than 0"
+            )
+        if frame_count is not None and frame_count < 0:
+            raise ConfigError(
+                f"a synthetic source of {frame_count} frames: give 0 or more, or None"
+            )
         self._loop = (
             swaying_person(width, height) if pictures is None else _own(pictures, width, height)
         )
@@ -68,7 +79,8 @@ class SyntheticSource(Closeable):
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, slot in enumerate(self._slots()):
+        slots = self._clocked_slots() if self._info.live else iter(range(2**63))
+        for index, slot in enumerate(slots):
             if self._closed.is_set() or index == self._info.frame_count:
                 return
             pts = float(slot / self._rate)
@@ -77,10 +89,6 @@ class SyntheticSource(Closeable):
     @property
     def _rate(self) -> Fraction:
         return self._info.frame_rate or Fraction(1)
-
-    def _slots(self) -> Iterator[int]:
-        """Return the numbers of the frame periods in which a frame is delivered."""
-        return self._clocked_slots() if self._info.live else iter(range(2**63))
 
     def _clocked_slots(self) -> Iterator[int]:
         start, slot = time.monotonic(), 0
@@ -93,15 +101,6 @@ class SyntheticSource(Closeable):
 
     def close(self) -> None:
         self._closed.set()
-
-
-def _check(width: int, height: int, frame_rate: Fraction, frame_count: int | None) -> None:
-    if width < 1 or height < 1:
-        raise ConfigError(f"a synthetic source of {width}x{height} pixels: both must be 1 or more")
-    if frame_rate <= 0:
-        raise ConfigError(f"a synthetic source at {frame_rate} frames per second: give more than 0")
-    if frame_count is not None and frame_count < 0:
-        raise ConfigError(f"a synthetic source of {frame_count} frames: give 0 or more, or None")
 
 
 def _own(pictures: Sequence[Image], width: int, height: int) -> list[Image]:

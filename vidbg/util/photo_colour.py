@@ -66,7 +66,14 @@ def mapped_to_srgb(picture: Pillow.Image, data: bytes, path: Path) -> Pillow.Ima
     Returns:
         8-bit "RGB" or "RGBA" in sRGB, with the metadata; `picture` itself if nothing is to be done.
     """
-    colour = _named_colour(picture, data)
+    # The colour that the file's code points name; its RGB samples have the full range
+    if picture.format == "PNG":
+        place = data.find(b"cICP", 0, data.find(b"IDAT"))
+        primaries, transfer = place + 4, place + 5
+    else:
+        place = data.find(b"colrnclx") if picture.format in ("AVIF", "HEIF") else -1
+        primaries, transfer = place + 9, place + 11
+    colour = Colour(1, data[primaries], data[transfer], full_range=True) if place >= 0 else None
     # PNG ranks cICP above a profile; in the others a profile says it more exactly.
     if colour is None or (picture.info.get("icc_profile") and picture.format != "PNG"):
         return picture
@@ -87,17 +94,6 @@ def mapped_to_srgb(picture: Pillow.Image, data: bytes, path: Path) -> Pillow.Ima
     mapped = Pillow.fromarray(_mapped(samples, colour, SRGB))
     mapped.info = {key: value for key, value in picture.info.items() if key != "icc_profile"}
     return mapped
-
-
-def _named_colour(picture: Pillow.Image, data: bytes) -> Colour | None:
-    """Return the colour that the file's code points name, with the RGB samples in full range."""
-    if picture.format == "PNG":
-        place = data.find(b"cICP", 0, data.find(b"IDAT"))
-        primaries, transfer = place + 4, place + 5
-    else:
-        place = data.find(b"colrnclx") if picture.format in ("AVIF", "HEIF") else -1
-        primaries, transfer = place + 9, place + 11
-    return Colour(1, data[primaries], data[transfer], full_range=True) if place >= 0 else None
 
 
 def _deep_samples(picture: Pillow.Image, data: bytes) -> NDArray[np.uint16] | None:

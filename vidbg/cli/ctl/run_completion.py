@@ -25,7 +25,11 @@ def keys(ctx: typer.Context, incomplete: str) -> Items:
 
 def switches(ctx: typer.Context, incomplete: str) -> Items:
     """Complete what `toggle` switches."""
-    two = ((o["key"], o["label"]) for o in _options(ctx) if _has_two(o))
+    two = (
+        (o["key"], o["label"])
+        for o in _options(ctx)
+        if o["kind"] == "check" or len(o["choices"]) == 2
+    )
     return _matching([("away", "Pause"), ("recording", "Record"), *two], incomplete)
 
 
@@ -94,10 +98,6 @@ def _choices(ctx: typer.Context, path: str) -> Items:
 
 def _options(ctx: typer.Context) -> list[setting_values.OptionAnswer]:
     return list(setting_values.live_options(_asked(ctx, "/options")).values())
-
-
-def _has_two(option: setting_values.OptionAnswer) -> bool:
-    return option["kind"] == "check" or len(option["choices"]) == 2
 
 
 def _matching(items: Iterable[tuple[str, str]], incomplete: str) -> Items:

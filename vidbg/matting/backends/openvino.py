@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -166,7 +165,11 @@ class OpenVinoBackend(NativeBackend):
         self._target = target
         self._options = _options(target, precision, threads)
         self._requests: Kept[tuple[int, ...], Any] = Kept(KEPT_SIZES)
-        self._path, digests = _shipped(precision, network)
+        cards = CARDS[network]
+        card, suffix = (
+            (cards.quantised, ".xml") if precision == "int8" else (cards.weights, ".onnx")
+        )
+        self._path, digests = engine_file(card, suffix), digests_of(card)
         facts = {"precision": precision, "options": self._options, "weights": digests}
         version = import_openvino().get_version()
         self._kept = CompiledNetworks({**facts, "openvino": version}) if target == "CPU" else None
@@ -250,13 +253,6 @@ def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
     return options
-
-
-def _shipped(precision: str, network: NetworkName) -> tuple[Path, dict[str, str]]:
-    """Return the network's file, and the hashes of all its files by name."""
-    cards = CARDS[network]
-    card, suffix = (cards.quantised, ".xml") if precision == "int8" else (cards.weights, ".onnx")
-    return engine_file(card, suffix), digests_of(card)
 
 
 def _last_line(error: Exception) -> str:

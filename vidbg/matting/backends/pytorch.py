@@ -59,18 +59,14 @@ def offered(target: str) -> tuple[str, ...]:
     return PRECISIONS[target]
 
 
-def _require_hardware(target: str) -> None:
-    """Refuse impossible devices before importing torch, which takes seconds and 600 MB."""
+def _torch(target: str) -> Any:
+    # Refuse impossible devices before importing torch, which takes seconds and 600 MB.
     if target == "cuda" and not has_driver():
         raise BackendError("there is no NVIDIA driver here, so PyTorch can use no cuda device")
     if target == "mps" and sys.platform != "darwin":
         raise BackendError("mps is for Apple's computers only")
     if target == "xpu" and sys.platform == "linux" and not Path("/dev/dri").is_dir():
         raise BackendError("there is no graphics device here (/dev/dri), so no xpu")
-
-
-def _torch(target: str) -> Any:
-    _require_hardware(target)
     try:
         import torch
         import torchvision  # noqa: F401  (the network's blocks)

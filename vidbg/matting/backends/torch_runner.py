@@ -69,7 +69,13 @@ class TorchRunner(Closeable):
         with _failures(), torch.inference_mode(), self._queue():
             for name, array in arrays.items():
                 if self._given.get(name) is not array:
-                    self._give(slot, name, array)
+                    if name in self._state:
+                        raise ValueError(f"{name} is state, which stays on the device")
+                    pinned = self._pinned[slot][name]
+                    np.copyto(pinned.numpy(), array)
+                    self._inputs[name].copy_(pinned, non_blocking=True)
+                    if name in self._bindings.constants:
+                        self._given[name] = array
             if self._graph is None:
                 self._outputs = self._run()
             else:
@@ -113,15 +119,6 @@ class TorchRunner(Closeable):
         with torch.cuda.graph(graph, stream=self._stream):
             self._outputs = self._run()
         self._graph = graph
-
-    def _give(self, slot: int, name: str, array: NDArray[Any]) -> None:
-        if name in self._state:
-            raise ValueError(f"{name} is state, which stays on the device")
-        pinned = self._pinned[slot][name]
-        np.copyto(pinned.numpy(), array)
-        self._inputs[name].copy_(pinned, non_blocking=True)
-        if name in self._bindings.constants:
-            self._given[name] = array
 
     def _host_copies(self) -> dict[str, torch.Tensor]:
         return {

@@ -56,7 +56,10 @@ class TriedBackend:
             try:
                 alpha = trusted(self.chosen(batch), batch)
             except BackendError as error:
-                self._pass_over(error)
+                self._refusals.append((self._device, error))
+                self.chosen.close()
+                self._device, self.chosen = self._next()
+                logger.warning("%s; %s, %s takes its place", error, self.name, self.precision)
             else:
                 self._works = True
                 return alpha
@@ -71,12 +74,6 @@ class TriedBackend:
     def close(self) -> None:
         self._works = True  # later calls do not try another
         self.chosen.close()
-
-    def _pass_over(self, error: BackendError) -> None:
-        self._refusals.append((self._device, error))
-        self.chosen.close()
-        self._device, self.chosen = self._next()
-        logger.warning("%s; %s, %s takes its place", error, self.name, self.precision)
 
     def _next(self) -> tuple[str, Backend]:
         for opened in self._openings:

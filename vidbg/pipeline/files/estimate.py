@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vidbg.config import MattingConfig
-from vidbg.matting.ladder import Step, file_step
+from vidbg.matting.ladder import file_step
 from vidbg.matting.video_matting import VideoMatting
 
 MATTING = ("resize", "normalise", "network", "people", "smooth", "upsample")
@@ -23,27 +21,16 @@ def fast_share(matter: VideoMatting) -> float | None:
     Returns:
         0 to 0.8; None if it would save less, or if the network is chosen by size.
     """
-    fast = _fast_step(matter.config)
+    sized = matter.config.network_pixels is not None
+    fast = None if sized else file_step(replace(matter.config, quality="fast"))
     if fast is None or fast.cost >= matter.step.cost:
         return None
-    share = _share(matter.clock.seconds(), fast.cost / matter.step.cost)
-    return share if share <= WORTH_TELLING else None
-
-
-def _fast_step(config: MattingConfig) -> Step | None:
-    sized = config.network_pixels is not None
-    return None if sized else file_step(replace(config, quality="fast"))
-
-
-def _share(seconds: Mapping[str, Sequence[float]], network_share: float) -> float:
-    """Return the share of the time with a network that takes `network_share` of its time.
-
-    Args:
-        seconds: of the stages, as a StageClock has them.
-    """
+    seconds = matter.clock.seconds()
+    network_share = fast.cost / matter.step.cost
     matting, writing = (
         sum(sum(seconds.get(stage, ())) for stage in stages) for stages in (MATTING, WRITING)
     )
     saved = sum(seconds.get("network", ())) * (1 - network_share)
     now = max(matting, writing)
-    return max(matting - saved, writing) / now if now > 0 else 1.0
+    share = max(matting - saved, writing) / now if now > 0 else 1.0
+    return share if share <= WORTH_TELLING else None

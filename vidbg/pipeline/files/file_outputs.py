@@ -61,28 +61,28 @@ def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: Outp
     inputs = _Inputs(jobs, compositing)
     taken: dict[str, Path] = {}
     for job in jobs:
-        _check_kinds(job, is_transparent(compositing), output.alpha_video)
-        for target in _targets(job, output):
+        transparent = is_transparent(compositing)
+        if job.target != PIPE:
+            output_kind(job.target, alpha=transparent)
+        elif transparent:
+            raise ConfigError(
+                "standard output carries no transparency; give -o NAME.mov, NAME.webm or %05d.png"
+            )
+        if (
+            output.alpha_video is not None
+            and output_kind(output.alpha_video) is OutputKind.PICTURES
+        ):
+            raise ConfigError(
+                f"the alpha video {output.alpha_video} is no video; give .mp4, .mov or .mkv"
+            )
+        targets = [] if job.target == PIPE else [Path(job.target)]
+        if output.alpha_video is not None:
+            targets.append(output.alpha_video)
+        for target in targets:
             inputs.check(target, job)
             other = taken.setdefault(folded(target), target)
             if other is not target:
                 raise ConfigError(_twice(target, other))
-
-
-def _targets(job: Job, output: OutputConfig) -> list[Path]:
-    targets = [] if job.target == PIPE else [Path(job.target)]
-    return [*targets, output.alpha_video] if output.alpha_video else targets
-
-
-def _check_kinds(job: Job, transparent: bool, alpha_video: Path | None) -> None:
-    if job.target != PIPE:
-        output_kind(job.target, alpha=transparent)
-    elif transparent:
-        raise ConfigError(
-            "standard output carries no transparency; give -o NAME.mov, NAME.webm or %05d.png"
-        )
-    if alpha_video is not None and output_kind(alpha_video) is OutputKind.PICTURES:
-        raise ConfigError(f"the alpha video {alpha_video} is no video; give .mp4, .mov or .mkv")
 
 
 class _Inputs:
@@ -161,7 +161,11 @@ def open_sink(job: Job, source: Source, *, transparent: bool, output: OutputConf
         SinkError: the output cannot be written.
     """
     if job.makes_folder or job.is_sequence:
-        _make_folder(Path(job.target).parent)
+        folder = Path(job.target).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"the folder {folder} cannot be made: {error.strerror}") from error
     main = _main_sink(job, source, transparent, output)
     if output.alpha_video is None:
         return main
@@ -173,44 +177,33 @@ def open_sink(job: Job, source: Source, *, transparent: bool, output: OutputConf
     return FanOutSink([main if transparent else OpaqueSink(main), mask])
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"the folder {folder} cannot be made: {error.strerror}") from error
-
-
 def _main_sink(job: Job, source: Source, transparent: bool, output: OutputConfig) -> Sink:
     if job.target == PIPE:
         from vidbg.sinks.stream.raw_pipe import RawPipeSink
 
         return RawPipeSink(source.info)
     if output_kind(job.target, alpha=transparent) is OutputKind.PICTURES:
-        return _pictures(job, source, transparent, output)
+        from vidbg.sinks.files.images_sink import ImagesSink
+
+        path = Path(job.target)
+        if not source.info.stills:
+            if not job.is_sequence and source.info.frame_count != 1:
+                raise ConfigError(
+                    f"the frames of a video do not fit into the one picture {path}; give a name "
+                    f"with a number, such as {path.stem}%05d{path.suffix}"
+                )
+            return ImagesSink(path, alpha=transparent, overwrite=output.overwrite)
+        if not path.parent.is_dir():
+            raise SinkError(f"there is no folder {path.parent} to write {path.name} to; make it")
+        # by folder and name: a "%" in an image's name is not a number
+        return ImagesSink(
+            path.parent,
+            names=[path.stem],
+            suffix=path.suffix,
+            alpha=transparent,
+            overwrite=output.overwrite,
+        )
     return _video(Path(job.target), source, "transparent" if transparent else "opaque", output)
-
-
-def _pictures(job: Job, source: Source, transparent: bool, output: OutputConfig) -> Sink:
-    from vidbg.sinks.files.images_sink import ImagesSink
-
-    path = Path(job.target)
-    if not source.info.stills:
-        if not job.is_sequence and source.info.frame_count != 1:
-            raise ConfigError(
-                f"the frames of a video do not fit into the one picture {path}; give a name with "
-                f"a number, such as {path.stem}%05d{path.suffix}"
-            )
-        return ImagesSink(path, alpha=transparent, overwrite=output.overwrite)
-    if not path.parent.is_dir():
-        raise SinkError(f"there is no folder {path.parent} to write {path.name} to; make it")
-    # by folder and name: a "%" in an image's name is not a number
-    return ImagesSink(
-        path.parent,
-        names=[path.stem],
-        suffix=path.suffix,
-        alpha=transparent,
-        overwrite=output.overwrite,
-    )
 
 
 def _video(path: Path, source: Source, content: Any, output: OutputConfig) -> Sink:

@@ -116,7 +116,11 @@ def _files_of(source: str) -> list[Path]:
 
 def _jobs_of(source: str, output: str | None, transparent: bool) -> list[Job]:
     if source == PIPE:
-        return [_pipe_job(output)]
+        if output is None or (output != PIPE and _is_folder(output)):
+            raise ConfigError(
+                "standard input has no name to call the output by; give --output NAME"
+            )
+        return [Job(PIPE, output)]
     path = Path(source)
     if is_folder(path):
         named = path if path.name not in ("", "..") else resolved(path)
@@ -124,12 +128,6 @@ def _jobs_of(source: str, output: str | None, transparent: bool) -> list[Job]:
     if not exists(path) and glob.has_magic(source):
         return _batch(_files_of(source), output, transparent)
     return [_single(path, source, output, transparent)]
-
-
-def _pipe_job(output: str | None) -> Job:
-    if output is None or (output != PIPE and _is_folder(output)):
-        raise ConfigError("standard input has no name to call the output by; give --output NAME")
-    return Job(PIPE, output)
 
 
 def visible_in(folder: Path) -> list[Path]:

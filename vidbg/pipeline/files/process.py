@@ -100,11 +100,18 @@ class Processor(Closeable):
         transparent = is_transparent(self._compositing)
         with ExitStack() as stack:
             source = stack.enter_context(self._open(job))
-            self._tidy(job)
+            # Remove leftovers of killed runs from each output folder, once per folder.
+            written = [] if job.target == PIPE else [Path(job.target)]
+            written += [self._output.alpha_video] if self._output.alpha_video else []
+            for folder in {path.absolute().parent for path in written} - self._tidied:
+                self._tidied.add(folder)
+                remove_left_behind(folder)
             compositor = stack.enter_context(closing(Compositor(self._compositing, open_frames)))
             sink = open_sink(job, source, transparent=transparent, output=self._output)
             stack.enter_context(_keeping_incomplete(sink, job.target))
-            matter = self._required_matter()
+            if self._matter is None and self._needs_matter:
+                self._matter = VideoMatting(config=self._matting)
+            matter = self._matter
             watcher.started(job, source.info)
             processor = self._processors.choose(matter, compositor, source.info, self._picture)
             stream = Stream(source, processor, sink, on_frame=watcher.advanced)
@@ -123,19 +130,6 @@ class Processor(Closeable):
         source = open_source(job.source, copy_streams=wants_streams(job), interlaced=interlaced)
         degrees = self._picture.rotate
         return source if degrees == "0" else RotatedSource(source, degrees)
-
-    def _tidy(self, job: Job) -> None:
-        """Remove leftovers of killed runs from each output folder, once per folder."""
-        written = [] if job.target == PIPE else [Path(job.target)]
-        written += [self._output.alpha_video] if self._output.alpha_video else []
-        for folder in {path.absolute().parent for path in written} - self._tidied:
-            self._tidied.add(folder)
-            remove_left_behind(folder)
-
-    def _required_matter(self) -> VideoMatting | None:
-        if self._matter is None and self._needs_matter:
-            self._matter = VideoMatting(config=self._matting)
-        return self._matter
 
     def close(self) -> None:
         """Free the device. May be called more than once."""

@@ -105,7 +105,10 @@ class Stream:
         try:
             incomplete = self._mat()
             self._outbox.close()
-            self._drain(threads[1])
+            writer = threads[1]
+            # Wait until writing is done, in slices because Windows does not interrupt a join.
+            while writer.is_alive():
+                writer.join(timeout=0.5)
         except BaseException as error:
             self._abandon()
             self._join(threads)
@@ -164,11 +167,6 @@ class Stream:
     def _abandon(self) -> None:
         self._inbox.abandon()
         self._outbox.abandon()
-
-    def _drain(self, writer: threading.Thread) -> None:
-        """Wait until writing is done, in slices because Windows does not interrupt a join."""
-        while writer.is_alive():
-            writer.join(timeout=0.5)
 
     def _join(self, threads: list[threading.Thread]) -> None:
         """Wait for the threads, closing a source that blocks in a read to wake it."""

@@ -13,7 +13,7 @@ from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
 from vidbg.matting.backends import Backend
 from vidbg.matting.backends.answers import check_alpha
-from vidbg.matting.backends.graphs import Arrays, GraphBackend, graph_backend
+from vidbg.matting.backends.graphs import GraphBackend, graph_backend
 from vidbg.matting.ladder import file_step
 from vidbg.matting.temporal import MAX_GAP_S
 from vidbg.matting.video_matting import VideoMatting
@@ -84,7 +84,21 @@ class FullFrame(Closeable):
             BackendError: the device failed.
         """
         slot, self._next = self._next, (self._next + 1) % self._slots
-        self._runner.start(slot, self._inputs(frame, background))
+        past_s, self._past_s = self._past_s, frame.pts
+        follows = past_s is not None and 0 < frame.pts - past_s <= MAX_GAP_S
+        keep = 0.0
+        if past_s is not None and follows and self._config.smoothing_s > 0:
+            keep = math.exp(-(frame.pts - past_s) / self._config.smoothing_s)
+        self._runner.start(
+            slot,
+            {
+                "frame": frame.image[None],
+                "background": background,
+                "keep": _number(keep),
+                "prior": _number(follows and self._config.prior),
+                **self._constants,
+            },
+        )
         return Ticket(slot)
 
     def finish(self, ticket: Ticket) -> Composite:
@@ -106,20 +120,6 @@ class FullFrame(Closeable):
         """Reset the temporal state. Call it at a seek and between streams."""
         self._past_s = None
         self._runner.forget()
-
-    def _inputs(self, frame: Frame, background: Image) -> Arrays:
-        past_s, self._past_s = self._past_s, frame.pts
-        follows = past_s is not None and 0 < frame.pts - past_s <= MAX_GAP_S
-        keep = 0.0
-        if past_s is not None and follows and self._config.smoothing_s > 0:
-            keep = math.exp(-(frame.pts - past_s) / self._config.smoothing_s)
-        return {
-            "frame": frame.image[None],
-            "background": background,
-            "keep": _number(keep),
-            "prior": _number(follows and self._config.prior),
-            **self._constants,
-        }
 
     def close(self) -> None:
         self._runner.close()

@@ -60,7 +60,16 @@ class Faults:
             logger.log(logging.WARNING if new else logging.INFO, "%s: %s", part, words)
         if isinstance(error, BaseException):
             logger.debug("%s failed", part, exc_info=error)
-            _let_go(error)
+            # Drop the stack frames that an exception holds, which keep images and networks
+            # alive.
+            left: list[BaseException | None] = [error]
+            seen = set[int]()
+            while left:
+                each = left.pop()
+                if each is not None and id(each) not in seen:
+                    seen.add(id(each))
+                    each.__traceback__ = None
+                    left += [each.__cause__, each.__context__]
 
     def cleared(self, part: str) -> None:
         """Record that the part works again."""
@@ -89,22 +98,6 @@ class Faults:
                 if not (of_picture and part in HARMLESS):
                     return f"{part}: {words}"
         return None
-
-
-def _let_go(error: BaseException) -> None:
-    """Drop the stack frames that an exception holds, which keep images and networks alive.
-
-    A frame with a variable for the exception is a cycle, which waits for the garbage collector,
-    and that counts objects, not megabytes. An exception may be its own cause.
-    """
-    left: list[BaseException | None] = [error]
-    seen = set[int]()
-    while left:
-        each = left.pop()
-        if each is not None and id(each) not in seen:
-            seen.add(id(each))
-            each.__traceback__ = None
-            left += [each.__cause__, each.__context__]
 
 
 def _words(error: BaseException | str) -> str:

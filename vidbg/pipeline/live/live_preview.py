@@ -59,21 +59,18 @@ class LivePreview:
         if not self._window.closed:
             self._window.write(frame)
         for action in self._window.take_keys():
-            self._act(action, self.run)
+            match action:
+                case Action.QUIT:
+                    self.run.stop()
+                case Action.PASSTHROUGH:
+                    self._take(self.run, PassthroughSpec())
+                case Action.BACKGROUND:
+                    self._take(self.run, self._backgrounds[self._chosen])
+                case Action.NEXT_BACKGROUND | Action.PREVIOUS_BACKGROUND:
+                    self._step(self.run, 1 if action is Action.NEXT_BACKGROUND else -1)
 
     def close(self) -> None:
         self._window.close()
-
-    def _act(self, action: Action, run: Run) -> None:
-        match action:
-            case Action.QUIT:
-                run.stop()
-            case Action.PASSTHROUGH:
-                self._take(run, PassthroughSpec())
-            case Action.BACKGROUND:
-                self._take(run, self._backgrounds[self._chosen])
-            case Action.NEXT_BACKGROUND | Action.PREVIOUS_BACKGROUND:
-                self._step(run, 1 if action is Action.NEXT_BACKGROUND else -1)
 
     def _step(self, run: Run, step: int) -> None:
         """Return the next background that can be read."""

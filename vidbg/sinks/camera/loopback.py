@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vidbg.platform.video_nodes import Capability, OpenNode, VideoNode, capability, content, holders
+from vidbg.platform.video_nodes import OpenNode, VideoNode, capability, content, holders
 from vidbg.sinks.camera.loopback_node import keeps_format
 from vidbg.util.paths import resolved
 
@@ -164,19 +164,9 @@ def _state(folder: Path, path: Path, open_node: OpenNode) -> NodeState:
         return "forbidden"
     except OSError as error:  # EBUSY: as many programs as max_openers allows have it open
         return "written" if error.errno == errno.EBUSY else "absent"
-    return _state_from(capabilities, locked, content(folder / "state"))
-
-
-def _state_from(capabilities: Capability, locked: bool, state: str) -> NodeState:
-    """Return the state that follows from the capabilities the device announces.
-
-    With exclusive_caps=1 it announces an output while it waits for a writer, a capture while it
-    has one, both on module 0.12 while only readers are left, and nothing on 0.12 after a writer
-    that left without STREAMON. With exclusive_caps=0 it always announces both, and only the file
-    `state` of newer modules tells: "output" waits for a writer, "capture" has one or is locked.
-    """
     if capabilities.outputs:
-        return "written" if capabilities.captures and state == "capture" and not locked else "free"
+        written = capabilities.captures and content(folder / "state") == "capture"
+        return "written" if written and not locked else "free"
     if capabilities.captures:
         return "locked" if locked else "written"
     return "used up"
@@ -193,7 +183,10 @@ def next_step(facts: LoopbackFacts) -> str | None:
     if facts.free_device() is not None:
         return None
     if facts.module == "missing":
-        return f"v4l2loopback is not installed: `{_install(facts.distribution)}`, then `{MODPROBE}`"
+        known = (_INSTALL[name] for name in facts.distribution if name in _INSTALL)
+        return (
+            f"v4l2loopback is not installed: `{next(known, _INSTALL_OTHERWISE)}`, then `{MODPROBE}`"
+        )
     if facts.module == "not built":
         return (
             "v4l2loopback is not built for the running kernel: install that kernel's headers "
@@ -239,8 +232,3 @@ def warnings(facts: LoopbackFacts) -> Iterator[str]:
             f"{facts.max_buffers}: a reader that asks for fewer crashes the kernel. Keep to 2: "
             f"`{RELOAD}`, and take max_buffers out of /etc/modprobe.d"
         )
-
-
-def _install(distribution: tuple[str, ...]) -> str:
-    known = (_INSTALL[name] for name in distribution if name in _INSTALL)
-    return next(known, _INSTALL_OTHERWISE)

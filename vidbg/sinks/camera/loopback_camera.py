@@ -71,7 +71,14 @@ class LoopbackCamera(Closeable):
         """Reopen pyvirtualcam with the format that the device keeps."""
         kept = self._format
         if kept.pixel_format not in (_NATIVE, *_CONVERSIONS):
-            raise SinkError(_unwritable(self.device, kept))
+            others = holders(self.device)
+            readers = f" ({', '.join(others)})" if others else ""
+            raise SinkError(
+                f"the virtual camera {self.device} keeps its format {kept}, which vidbg cannot "
+                f"write (it can {', '.join((_NATIVE, *_CONVERSIONS))}). Next: close the programs "
+                f"that read from it{readers}; should its format be locked, "
+                f"`v4l2-ctl -d {self.device} -c keep_format=0`"
+            )
         self._writer.close()
         name = "BGR" if kept.pixel_format == _NATIVE else kept.pixel_format
         self._writer = open_writer(kept.width, kept.height, name)
@@ -95,11 +102,6 @@ class LoopbackCamera(Closeable):
         Raises:
             SinkError: the device is gone, which pyvirtualcam would only print.
         """
-        self._require_device()
-        fitted = fit(image, self._format.width, self._format.height)
-        self._writer.send(_converted(fitted, self._format.pixel_format))
-
-    def _require_device(self) -> None:
         try:
             capability(self._node)
             gone = None if self._node.is_at(self.device) else "another device, or none, is there"
@@ -110,6 +112,8 @@ class LoopbackCamera(Closeable):
                 f"the virtual camera {self.device} is gone ({gone}): its module was reloaded, or "
                 "the device deleted. `vidbg doctor` tells what there is"
             )
+        fitted = fit(image, self._format.width, self._format.height)
+        self._writer.send(_converted(fitted, self._format.pixel_format))
 
     def watched(self) -> bool | None:
         """Return whether a program reads from the device; None if unknown."""
@@ -162,13 +166,3 @@ def _converted(image: Image, pixel_format: str) -> Image:
     import cv2
 
     return np.asarray(cv2.cvtColor(image, getattr(cv2, _CONVERSIONS[pixel_format])), np.uint8)
-
-
-def _unwritable(device: str, kept: DeviceFormat) -> str:
-    others = holders(device)
-    readers = f" ({', '.join(others)})" if others else ""
-    return (
-        f"the virtual camera {device} keeps its format {kept}, which vidbg cannot write (it can "
-        f"{', '.join((_NATIVE, *_CONVERSIONS))}). Next: close the programs that read from it"
-        f"{readers}; should its format be locked, `v4l2-ctl -d {device} -c keep_format=0`"
-    )

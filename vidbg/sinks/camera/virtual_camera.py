@@ -233,7 +233,16 @@ def virtual_camera_report() -> VirtualCameraReport:
     """
     if sys.platform == "linux":
         return linux_report(gather_facts())
-    return _tried(sys.platform)
+    try:
+        camera = open_camera(640, 480, Fraction(30), None, sys.platform)
+    except SinkError as error:
+        return VirtualCameraReport(
+            False, (str(error.__cause__),), _advice(None, None, sys.platform)
+        )
+    try:
+        return VirtualCameraReport(True, (f"{camera.device} ({camera.backend})",), None)
+    finally:
+        camera.close()
 
 
 def linux_report(facts: LoopbackFacts) -> VirtualCameraReport:
@@ -242,14 +251,3 @@ def linux_report(facts: LoopbackFacts) -> VirtualCameraReport:
     step = next_step(facts)
     found = (module, *map(str, facts.nodes))
     return VirtualCameraReport(step is None, found, step, tuple(warnings(facts)))
-
-
-def _tried(platform: str) -> VirtualCameraReport:
-    try:
-        camera = open_camera(640, 480, Fraction(30), None, platform)
-    except SinkError as error:
-        return VirtualCameraReport(False, (str(error.__cause__),), _advice(None, None, platform))
-    try:
-        return VirtualCameraReport(True, (f"{camera.device} ({camera.backend})",), None)
-    finally:
-        camera.close()

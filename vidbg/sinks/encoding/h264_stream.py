@@ -9,7 +9,6 @@ from fractions import Fraction
 import av
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange
-from av.video.stream import VideoStream
 
 from vidbg.frame import Colour, Frame, StreamInfo
 from vidbg.sinks.encoding.formats import OutputKind
@@ -44,7 +43,19 @@ class H264Stream(Closeable):
         self._container = av.open(url, "w", format="mpegts", container_options=_CONTAINER_OPTIONS)
         try:
             rate = info.frame_rate or Fraction(30)
-            self._stream = self._add_stream(rate)
+            pictures = self._pictures
+            options = {**x264_options(pictures.width, pictures.height, rate), "forced-idr": "1"}
+            stream = self._container.add_stream("libx264", rate=rate, options=options)
+            context = stream.codec_context
+            context.width, context.height = pictures.width, pictures.height
+            context.pix_fmt = pictures.pixel_format
+            context.colorspace, context.color_primaries = _COLOUR.matrix, _COLOUR.primaries
+            context.color_trc, context.color_range = _COLOUR.transfer, ColorRange.MPEG
+            context.time_base = stream.time_base = _CLOCK
+            # Keyframes are requested by time; the limit applies if the source is too fast.
+            context.gop_size = keyframe_interval(rate)
+            context.thread_count = 0
+            self._stream = stream
             self._container.start_encoding()
         except BaseException:
             self.close()
@@ -73,18 +84,3 @@ class H264Stream(Closeable):
     def close(self) -> None:
         with suppress(av.FFmpegError, OSError):  # the other end may have gone
             self._container.close()
-
-    def _add_stream(self, rate: Fraction) -> VideoStream:
-        pictures = self._pictures
-        options = {**x264_options(pictures.width, pictures.height, rate), "forced-idr": "1"}
-        stream = self._container.add_stream("libx264", rate=rate, options=options)
-        context = stream.codec_context
-        context.width, context.height = pictures.width, pictures.height
-        context.pix_fmt = pictures.pixel_format
-        context.colorspace, context.color_primaries = _COLOUR.matrix, _COLOUR.primaries
-        context.color_trc, context.color_range = _COLOUR.transfer, ColorRange.MPEG
-        context.time_base = stream.time_base = _CLOCK
-        # Keyframes are requested by time; this limit applies if the source is faster than stated.
-        context.gop_size = keyframe_interval(rate)
-        context.thread_count = 0
-        return stream

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from vidbg.frame import Alpha, Colour, Frame, Image, StreamInfo
+from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.sinks.encoding.formats import OutputKind
 
 Content = Literal["opaque", "transparent", "mask"]
@@ -61,7 +61,14 @@ class EncoderPictures:
         if fields and kind is OutputKind.H264:
             self.options["x264-params"] = "tff=1" if info.field_order == "top" else "bff=1"
         self.pixel_format = _pixel_format(kind, content)
-        self.colour = _writable(info.colour, kind, content)
+        # ProRes uses 6 for BT.601 and has no full range.
+        limited = kind is OutputKind.PRORES_4444 or content == "mask"
+        matrix = info.colour.matrix if info.colour.matrix in _MATRICES else 2
+        if kind is OutputKind.PRORES_4444 and matrix == 5:
+            matrix = 6
+        self.colour = replace(
+            info.colour, matrix=matrix, full_range=info.colour.full_range and not limited
+        )
         self._content = content
         self._reformatter = VideoReformatter()
         self._marks = _marking_graph(self, info) if fields else None
@@ -71,23 +78,24 @@ class EncoderPictures:
         if self._content == "mask":
             picture = self._mask(self._alpha(frame))
         else:
-            picture = self._coloured(self._padded(frame.image))
+            picture = self._reformatter.reformat(
+                VideoFrame.from_numpy_buffer(self._padded(frame.image), format="bgr24"),
+                format=self.pixel_format,
+                dst_colorspace=self.colour.matrix_at(self.height),
+                dst_color_range=ColorRange.JPEG if self.colour.full_range else ColorRange.MPEG,
+                interpolation=ACCURATE,
+                threads=1,
+            )
         if self._content == "transparent":
-            _write_alpha(picture, self._padded(self._alpha(frame)))
+            alpha = self._padded(self._alpha(frame))
+            # Fill the alpha plane at its own bit depth; alpha has no limited range.
+            deep = picture.format.components[3].bits > 8
+            plane = _samples(picture.planes[3], np.uint16 if deep else np.uint8)
+            plane[:] = np.rint(alpha * np.float32(1023 if deep else 255))
         picture.colorspace = self.colour.matrix  # ProRes takes these from every picture
         picture.color_primaries = self.colour.primaries
         picture.color_trc = self.colour.transfer
         return picture if self._marks is None else _marked(self._marks, picture)
-
-    def _coloured(self, image: Image) -> VideoFrame:
-        return self._reformatter.reformat(
-            VideoFrame.from_numpy_buffer(image, format="bgr24"),
-            format=self.pixel_format,
-            dst_colorspace=self.colour.matrix_at(self.height),
-            dst_color_range=ColorRange.JPEG if self.colour.full_range else ColorRange.MPEG,
-            interpolation=ACCURATE,
-            threads=1,
-        )
 
     def _mask(self, alpha: Alpha) -> VideoFrame:
         picture = VideoFrame(self.width, self.height, self.pixel_format)
@@ -144,22 +152,6 @@ def _pixel_format(kind: OutputKind, content: Content) -> str:
     if kind is OutputKind.PRORES_4444:
         return "yuva444p10le"
     return "yuva420p" if content == "transparent" else "yuv420p"
-
-
-def _writable(colour: Colour, kind: OutputKind, content: Content) -> Colour:
-    """Return the colour as the format stores it; ProRes uses 6 for BT.601 and has no full range."""
-    limited = kind is OutputKind.PRORES_4444 or content == "mask"
-    matrix = colour.matrix if colour.matrix in _MATRICES else 2
-    if kind is OutputKind.PRORES_4444 and matrix == 5:
-        matrix = 6
-    return replace(colour, matrix=matrix, full_range=colour.full_range and not limited)
-
-
-def _write_alpha(picture: VideoFrame, alpha: Alpha) -> None:
-    """Fill the alpha plane at its own bit depth; alpha has no limited range."""
-    deep = picture.format.components[3].bits > 8
-    plane = _samples(picture.planes[3], np.uint16 if deep else np.uint8)
-    plane[:] = np.rint(alpha * np.float32(1023 if deep else 255))
 
 
 def _samples(plane: Any, kind: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:

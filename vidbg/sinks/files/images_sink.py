@@ -54,7 +54,14 @@ class ImagesSink(Unwatched, Abortable):
         quality: int = 95,
         overwrite: bool = False,
     ) -> None:
-        _check(target, suffix, alpha, quality)
+        if output_kind(target, alpha=alpha) is not OutputKind.PICTURES:
+            raise ConfigError(f"{target} is no picture; allowed are {', '.join(PICTURE_SUFFIXES)}")
+        if suffix.lower() not in PICTURE_SUFFIXES:
+            raise ConfigError(f"suffix {suffix!r}; allowed are {', '.join(PICTURE_SUFFIXES)}")
+        output_kind(f"picture{suffix}", alpha=alpha)
+        if not 1 <= quality <= 100:
+            raise ConfigError(f"quality = {quality}; allowed are 1 to 100")
+        _check_number(Path(target).name)
         self._folder = Path(target).suffix.lower() not in PICTURE_SUFFIXES
         self._target = Path(target)
         self._names = names
@@ -78,7 +85,12 @@ class ImagesSink(Unwatched, Abortable):
                 f"{path} was just written, and now comes frame {frame.index}; give a folder, or a "
                 f"name with a number: {path.stem}%05d{path.suffix}"
             )
-        self._check_size(path, frame)
+        maximum = _LONGEST_SIDE_PX.get(self._suffix.lower())
+        if maximum is not None and max(frame.height, frame.width) > maximum:
+            raise SinkError(
+                f"{path} would have {frame.width}x{frame.height} pixels; {self._suffix} holds at "
+                f"most {maximum} a side: give a name that ends in .png"
+            )
         file = PartialFile(path, overwrite=self._overwrite)
         try:
             file.temporary.write_bytes(self._encoded(path, frame))
@@ -119,14 +131,6 @@ class ImagesSink(Unwatched, Abortable):
         name = f"{index:05d}" if self._names is None else self._names[index]
         return self._target / f"{name}{self._suffix}"
 
-    def _check_size(self, path: Path, frame: Frame) -> None:
-        most = _LONGEST_SIDE_PX.get(self._suffix.lower())
-        if most is not None and max(frame.height, frame.width) > most:
-            raise SinkError(
-                f"{path} would have {frame.width}x{frame.height} pixels; {self._suffix} holds at "
-                f"most {most} a side: give a name that ends in .png"
-            )
-
     def _encoded(self, path: Path, frame: Frame) -> Any:
         pixels = _with_alpha(frame) if self._alpha else frame.image
         try:
@@ -157,17 +161,6 @@ class ImagesSink(Unwatched, Abortable):
                 f"the folder {self._target} cannot be made: {error.strerror}; "
                 f"does {os.fspath(self._target.absolute().parent)} exist?"
             ) from error
-
-
-def _check(target: str | Path, suffix: str, alpha: bool, quality: int) -> None:
-    if output_kind(target, alpha=alpha) is not OutputKind.PICTURES:
-        raise ConfigError(f"{target} is no picture; allowed are {', '.join(PICTURE_SUFFIXES)}")
-    if suffix.lower() not in PICTURE_SUFFIXES:
-        raise ConfigError(f"suffix {suffix!r}; allowed are {', '.join(PICTURE_SUFFIXES)}")
-    output_kind(f"picture{suffix}", alpha=alpha)
-    if not 1 <= quality <= 100:
-        raise ConfigError(f"quality = {quality}; allowed are 1 to 100")
-    _check_number(Path(target).name)
 
 
 def numbered_pictures(target: Path) -> dict[int, Path]:

@@ -42,7 +42,15 @@ class PartialFile:
         self.path = Path(path)
         self._overwrite = overwrite
         try:
-            self._check()
+            folder = self.path.absolute().parent
+            if not folder.is_dir():
+                raise SinkError(
+                    f"there is no folder {folder} to write {self.path.name} to; make it"
+                )
+            if self.path.is_dir():
+                raise SinkError(f"{self.path} is a folder; give the name of a file")
+            if self._taken():
+                raise SinkError(f"{self.path} exists; give another name, or allow overwriting (-y)")
         except OSError as error:  # a name too long for the file system, or an inaccessible folder
             name = self.path.name if len(self.path.name) <= 60 else f"{self.path.name[:57]}..."
             raise SinkError(
@@ -71,23 +79,20 @@ class PartialFile:
                 then has another name.
         """
         try:
-            self._take_name()
+            if self._taken():
+                raise SinkError(
+                    f"{self.path} came into being meanwhile and is left alone; what was written "
+                    f"is in {self._set_aside()}"
+                )
+            try:
+                self.temporary.replace(self.path)
+            except OSError as error:
+                raise SinkError(
+                    f"{self.path} cannot take its name: {error.strerror}; what was written is in "
+                    f"{self._set_aside()}"
+                ) from error
         finally:
             self._unlock()
-
-    def _take_name(self) -> None:
-        if self._taken():
-            raise SinkError(
-                f"{self.path} came into being meanwhile and is left alone; what was written is in "
-                f"{self._set_aside()}"
-            )
-        try:
-            self.temporary.replace(self.path)
-        except OSError as error:
-            raise SinkError(
-                f"{self.path} cannot take its name: {error.strerror}; what was written is in "
-                f"{self._set_aside()}"
-            ) from error
 
     def _set_aside(self) -> Path:
         """Give the complete file a visible name that no later run treats as left over."""
@@ -114,15 +119,6 @@ class PartialFile:
 
     def _taken(self) -> bool:
         return not self._overwrite and self.path.exists()
-
-    def _check(self) -> None:
-        folder = self.path.absolute().parent
-        if not folder.is_dir():
-            raise SinkError(f"there is no folder {folder} to write {self.path.name} to; make it")
-        if self.path.is_dir():
-            raise SinkError(f"{self.path} is a folder; give the name of a file")
-        if self._taken():
-            raise SinkError(f"{self.path} exists; give another name, or allow overwriting (-y)")
 
 
 def remove_left_behind(folder: Path) -> None:

@@ -150,7 +150,14 @@ class _Copy:
     """A stream whose packets are copied unchanged."""
 
     def __init__(self, container: OutputContainer, stream: Stream) -> None:
-        self.output = _add_copy(container, stream)
+        output = container.add_stream_from_template(stream)
+        if isinstance(output, AudioStream) and output.codec_context.layout.name.endswith(
+            " channels"
+        ):
+            # Matroska has no channel layout for PCM, but MP4 requires one
+            with suppress(KeyError):
+                output.codec_context.layout = _SPEAKERS[output.codec_context.layout.nb_channels]
+        self.output = output
 
     def packets(self, packet: Any) -> list[Any]:
         return [packet]
@@ -177,15 +184,6 @@ def _is_misread(stream: Stream, format_name: str) -> bool:
     """Return whether it is PCM in MP4 of other than 16 bits; many players play it as loud noise."""
     codec = "" if stream.codec_context is None else stream.codec_context.codec.canonical_name
     return format_name == "mp4" and codec.startswith("pcm_") and "16" not in codec
-
-
-def _add_copy(container: OutputContainer, stream: Stream) -> Stream:
-    output = container.add_stream_from_template(stream)
-    if isinstance(output, AudioStream) and output.codec_context.layout.name.endswith(" channels"):
-        # Matroska has no channel layout for PCM, but MP4 requires one
-        with suppress(KeyError):
-            output.codec_context.layout = _SPEAKERS[output.codec_context.layout.nb_channels]
-    return output
 
 
 def _describe(stream: Stream) -> str:

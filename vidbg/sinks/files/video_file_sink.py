@@ -99,8 +99,25 @@ class VideoFileSink(Unwatched, Abortable):
     def write(self, frame: Frame) -> None:
         if self._state != "open":
             raise SinkError(f"{self._file.path} was written to after it was {self._state}")
-        self._check_shape(frame)
-        tick = self._tick(frame.pts)
+        expected = (self._info.height, self._info.width, 3)
+        if frame.image.shape != expected:
+            self.abort()
+            raise SinkError(
+                f"{self._file.path}: unexpected frame shape {frame.image.shape}; all frames of "
+                f"this video are {expected}"
+            )
+        if self._first_pts is None:
+            self._first_pts = frame.pts
+        elapsed = frame.pts if self._info.time_base is not None else frame.pts - self._first_pts
+        tick = round(elapsed * self._time_base.denominator / self._time_base.numerator)
+        if self._last_tick is not None and tick <= self._last_tick:
+            self.abort()
+            raise SinkError(
+                f"{self._file.path}: a frame at {frame.pts} s came after one at "
+                f"{float(self._last_tick * self._time_base)} s; times must grow by at least "
+                f"{float(self._time_base)} s"
+            )
+        self._last_tick = tick
         with self._failing("written"):
             picture = self._pictures.convert(frame)
             picture.pts, picture.time_base = tick, self._time_base
@@ -210,30 +227,6 @@ class VideoFileSink(Unwatched, Abortable):
                 "%s is %dx%d instead of %dx%d: H.264 needs even sides; the last one is doubled",
                 *(self._file.path, pictures.width, pictures.height, info.width, info.height),
             )
-
-    def _check_shape(self, frame: Frame) -> None:
-        expected = (self._info.height, self._info.width, 3)
-        if frame.image.shape != expected:
-            self.abort()
-            raise SinkError(
-                f"{self._file.path}: unexpected frame shape {frame.image.shape}; all frames of "
-                f"this video are {expected}"
-            )
-
-    def _tick(self, pts: float) -> int:
-        if self._first_pts is None:
-            self._first_pts = pts
-        elapsed = pts if self._info.time_base is not None else pts - self._first_pts
-        tick = round(elapsed * self._time_base.denominator / self._time_base.numerator)
-        if self._last_tick is not None and tick <= self._last_tick:
-            self.abort()
-            raise SinkError(
-                f"{self._file.path}: a frame at {pts} s came after one at "
-                f"{float(self._last_tick * self._time_base)} s; times must grow by at least "
-                f"{float(self._time_base)} s"
-            )
-        self._last_tick = tick
-        return tick
 
     @contextmanager
     def _failing(self, action: str) -> Iterator[None]:

@@ -85,7 +85,9 @@ def draw_view(image: Image, view: View) -> Image:
     canvas = np.asarray(cv2.flip(image, 1), np.uint8) if view.mirror else image.copy()
     top = 0
     if view.room_visible:
-        _draw_border(canvas)
+        edge = max(2, round(_unit(canvas) * 0.014))
+        canvas[:edge], canvas[-edge:] = _RED, _RED
+        canvas[:, :edge], canvas[:, -edge:] = _RED, _RED
         top = _draw_panel(canvas, [[ROOM_VISIBLE]], size=1.4, fill=_RED)
     if corner := _corner(view):
         _draw_panel(canvas, [[corner]], x_share=0.0, top=top)
@@ -126,12 +128,6 @@ def _unit(canvas: Image) -> float:
 def _font_scale(canvas: Image) -> float:
     """Return a font scale: capitals of 14 pixels at 640 x 360, 33 at 1920 x 1080."""
     return 0.15 + _unit(canvas) / 1000
-
-
-def _draw_border(canvas: Image) -> None:
-    edge = max(2, round(_unit(canvas) * 0.014))
-    canvas[:edge], canvas[-edge:] = _RED, _RED
-    canvas[:, :edge], canvas[:, -edge:] = _RED, _RED
 
 
 def _draw_panel(

@@ -112,15 +112,13 @@ class WindowSink(LiveSink):
                 code = cv2.waitKeyEx(1)  # it lets the window system draw, too
                 if code == -1:
                     break
-                self._press(_character(code))
+                character = _character(code)
+                action = self._keys.press(character, time.monotonic()) if character else None
+                if action is not None:
+                    self._actions.append(action)
             return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
         except cv2.error:  # OpenCV 5 with Qt fails here once the last window is closed
             return False
-
-    def _press(self, character: str) -> None:
-        action = self._keys.press(character, time.monotonic()) if character else None
-        if action is not None:
-            self._actions.append(action)
 
     def _destroy(self) -> None:
         import cv2

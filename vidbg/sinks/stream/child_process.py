@@ -98,7 +98,7 @@ class ChildProcessSink(NewestFrameSink):
     def _listen(self) -> None:
         with cast(IO[bytes], self._process.stderr) as stderr:
             for line in stderr:
-                words = self._concealed(line.decode(errors="replace").strip())
+                words = line.decode(errors="replace").strip()
                 if words:
                     self._said.append(words)
                     _log.debug("%s: %s", self._program, words)
@@ -128,16 +128,16 @@ class ChildProcessSink(NewestFrameSink):
         """Return the most useful of the program's last lines on standard error, newest last."""
         return lines[-1] if lines else ""
 
-    def _concealed(self, line: str) -> str:
-        """Return a line of the program's output without secrets."""
-        return line
-
     def _release(self) -> None:
         self._newest.close()
         deadline = time.monotonic() + (PATIENCE_S if self._failure is None else 0.0)
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if not self._ends_within(deadline - time.monotonic()):
-            self._end()
+            _log.info("%s: %s does not end and is stopped", self._name, self._program)
+            self._process.terminate()
+            if not self._ends_within(_TERMINATE_S):
+                self._process.kill()
+                self._process.wait()
         elif self._failure is None and self._process.returncode:
             _log.warning("%s did not end well: %s", self._name, self._last_words())
         self._thread.join(_WORDS_S)
@@ -149,10 +149,3 @@ class ChildProcessSink(NewestFrameSink):
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, seconds))
         return self._process.returncode is not None
-
-    def _end(self) -> None:
-        _log.info("%s: %s does not end and is stopped", self._name, self._program)
-        self._process.terminate()
-        if not self._ends_within(_TERMINATE_S):
-            self._process.kill()
-            self._process.wait()

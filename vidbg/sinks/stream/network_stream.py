@@ -44,9 +44,6 @@ class NetworkStreamSink(NewestFrameSink):
         self._answered = threading.Event()
         self._reported = False
         self._thread.start()
-        self._connect()
-
-    def _connect(self) -> None:
         answered = self._answered.wait(CONNECT_S)
         if answered and self._failure is None:
             _log.info("streaming to %s", self._address)

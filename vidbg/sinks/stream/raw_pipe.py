@@ -57,7 +57,10 @@ class RawPipeSink(LiveSink):
         self._last: tuple[bytes | memoryview, float] | None = None  # and the pts at which it ends
         self._encode = _encoder(raw_format, info.height)
         if raw_format == "y4m":
-            self._send(_header(info, self._rate))
+            pixel = info.sample_aspect_ratio
+            size = f"W{info.width} H{info.height} A{pixel.numerator}:{pixel.denominator}"
+            speed = f"F{self._rate.numerator}:{self._rate.denominator}"
+            self._send(f"YUV4MPEG2 {size} {speed} Ip C420mpeg2 XCOLORRANGE=LIMITED\n".encode())
 
     def _show(self, frame: Frame) -> None:
         if math.isnan(self._start):
@@ -91,7 +94,9 @@ class RawPipeSink(LiveSink):
             self._stream.write(data)
             self._stream.flush()
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
-            self._abandon()
+            # Point standard output at the null device, so that Python's flush at exit works.
+            if sys.stdout is not None and self._stream is sys.stdout.buffer:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SinkError(
                 f"the program that reads the raw pipe has gone ({error}) after {self._periods} "
                 "frames: keep it running for as long as vidbg writes"
@@ -109,11 +114,6 @@ class RawPipeSink(LiveSink):
             data, end_s = self._last
             self._repeat(data, round((end_s - self._start) * self._rate) - self._periods)
 
-    def _abandon(self) -> None:
-        """Point standard output at the null device, so that Python's flush at exit works."""
-        if sys.stdout is not None and self._stream is sys.stdout.buffer:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
 
 def _standard_output() -> BinaryIO:
     if sys.stdout is None:
@@ -127,13 +127,6 @@ def _standard_output() -> BinaryIO:
             "`vidbg run -o - | mpv -`"
         )
     return sys.stdout.buffer
-
-
-def _header(info: StreamInfo, rate: Fraction) -> bytes:
-    pixel = info.sample_aspect_ratio
-    size = f"W{info.width} H{info.height} A{pixel.numerator}:{pixel.denominator}"
-    speed = f"F{rate.numerator}:{rate.denominator}"
-    return f"YUV4MPEG2 {size} {speed} Ip C420mpeg2 XCOLORRANGE=LIMITED\n".encode()
 
 
 def _encoder(raw_format: RawFormat, height: int) -> Callable[[Image], bytes | memoryview]:

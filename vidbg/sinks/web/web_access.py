@@ -54,10 +54,23 @@ def guard(hosts: Sequence[str], token: str, public: str = "") -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        name = _asked_name(request)
+        named = request.headers.getall("Host", [])
+        host = _HOST.fullmatch(named[0]) if len(named) == 1 else None
+        if host is None or not request.raw_path.startswith("/"):
+            raise web.HTTPBadRequest(
+                text="the request has no valid Host, or a URL in place of a path"
+            )
+        name = host["name"].strip("[]").lower()
         if name not in names and (local_only or not _is_address(name)):
             raise web.HTTPForbidden(text=f"this server is not called {name}")
-        _refuse_other_sites(request)
+        # Refuse requests from other sites' pages: images, frames, forms, links and scripts.
+        own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
+        foreign = any(origin.lower() not in own for origin in request.headers.getall("Origin", []))
+        sites = request.headers.getall("Sec-Fetch-Site", [])
+        if foreign or any(site not in ("same-origin", "none") for site in sites):
+            raise web.HTTPForbidden(
+                text="vidbg answers no other page: paste the address that it printed into a new tab"
+            )
         free = public and (request.path == "/" or request.path.startswith(public))
         if not (free or _knows(request, token) or (name in _LOOPBACK and _is_trusted(request))):
             raise web.HTTPUnauthorized(
@@ -86,34 +99,6 @@ def _is_address(name: str) -> bool:
         return not ip_address(name).is_unspecified
     except ValueError:
         return False
-
-
-def _asked_name(request: web.Request) -> str:
-    """Return the host that a request names.
-
-    Raises:
-        HTTPBadRequest: it names none, two, or something else.
-    """
-    hosts = request.headers.getall("Host", [])
-    found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-    if found is None or not request.raw_path.startswith("/"):
-        raise web.HTTPBadRequest(text="the request has no valid Host, or a URL in place of a path")
-    return found["name"].strip("[]").lower()
-
-
-def _refuse_other_sites(request: web.Request) -> None:
-    """Refuse requests from other sites' pages: images, frames, forms, links and scripts.
-
-    Raises:
-        HTTPForbidden: the Fetch metadata or Origin shows that the request is one.
-    """
-    own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
-    foreign = any(origin.lower() not in own for origin in request.headers.getall("Origin", []))
-    sites = request.headers.getall("Sec-Fetch-Site", [])
-    if foreign or any(site not in ("same-origin", "none") for site in sites):
-        raise web.HTTPForbidden(
-            text="vidbg answers no other page: paste the address that it printed into a new tab"
-        )
 
 
 def _knows(request: web.Request, token: str) -> bool:

@@ -72,38 +72,33 @@ class CameraChoice:
             read_timeout_s=read_timeout_s,
         )
         if camera is not None:
-            self._remember(camera, cameras)
+            if self._known is None:
+                self._beside = frozenset(other.bus for other in cameras if other.bus != camera.bus)
+                if camera.virtual:
+                    _log.warning(
+                        "%s is a virtual camera: it shows what another program writes", camera
+                    )
+            elif self._known.device != camera.device:
+                _log.warning("camera %s is back as %s", self._known, camera.device)
+            self._known = camera
         return source
 
     def _find(self, cameras: Sequence[CameraInfo]) -> CameraInfo:
-        if self._known is None or _is_link(self._device):
+        # A path such as /dev/v4l/by-id/... stays with the camera.
+        is_link = isinstance(self._device, str) and Path(self._device).is_symlink()
+        if self._known is None or is_link:
             return find_camera(self._device, cameras)
-        return self._again(self._known, cameras)
-
-    def _again(self, known: CameraInfo, cameras: Sequence[CameraInfo]) -> CameraInfo:
-        """Find the camera that was opened before, whatever its number is now."""
-        namesakes = [camera for camera in cameras if camera.name == known.name]
-        same_plug = [camera for camera in namesakes if camera.bus == known.bus]
-        same_node = [camera for camera in same_plug if camera.device == known.device]
+        # Find the camera that was opened before, whatever its number is now.
+        namesakes = [camera for camera in cameras if camera.name == self._known.name]
+        same_plug = [camera for camera in namesakes if camera.bus == self._known.bus]
+        same_node = [camera for camera in same_plug if camera.device == self._known.device]
         new = [camera for camera in namesakes if camera.bus not in self._beside]
         for found in (same_node, same_plug, new):
             if len(found) == 1:
                 return found[0]
-        raise SourceError(f"camera {known} is away: plug it in again. {_what_there_is(cameras)}")
-
-    def _remember(self, camera: CameraInfo, cameras: Sequence[CameraInfo]) -> None:
-        if self._known is None:
-            self._beside = frozenset(other.bus for other in cameras if other.bus != camera.bus)
-            if camera.virtual:
-                _log.warning("%s is a virtual camera: it shows what another program writes", camera)
-        elif self._known.device != camera.device:
-            _log.warning("camera %s is back as %s", self._known, camera.device)
-        self._known = camera
-
-
-def _is_link(device: int | str) -> bool:
-    """Return whether it is a path such as /dev/v4l/by-id/..., which stays with the camera."""
-    return isinstance(device, str) and Path(device).is_symlink()
+        raise SourceError(
+            f"camera {self._known} is away: plug it in again. {_what_there_is(cameras)}"
+        )
 
 
 def find_camera(device: int | str, cameras: Sequence[CameraInfo]) -> CameraInfo:

@@ -78,7 +78,13 @@ class CameraSource(Closeable):
         asked = CameraMode(width, height, frame_rate, wanted(pixel_format, width, height))
         self._asked_rate = frame_rate
         self._timeout_s = read_timeout_s if sys.platform == "linux" else None
-        self._capture = _open(target, self._name, sys.platform)
+        reason = v4l2.refusal(str(target)) if sys.platform == "linux" else None
+        if reason is not None:
+            raise SourceError(reason)
+        capture = _try_open(target, sys.platform)
+        if capture is None:
+            raise _busy(self._name, target, sys.platform)
+        self._capture = capture
         try:
             request(self._capture, asked)
             self._mode = self._granted(asked)
@@ -114,7 +120,11 @@ class CameraSource(Closeable):
             now = time.monotonic()
             if self._index == 0:
                 self._epoch = now
-            self._follow_size(picture)
+            height, width = picture.shape[:2]
+            if (width, height) != (self._mode.width, self._mode.height):
+                mode = replace(self._mode, width=width, height=height)
+                _log.warning("camera %s changed from %s to %s", self._name, self._mode, mode)
+                self._mode = mode
             yield Frame(picture, now - self._epoch, self._index)
             self._index += 1
 
@@ -138,7 +148,11 @@ class CameraSource(Closeable):
 
         try:
             if timeout_s is not None and not self._wait(timeout_s):
-                raise SourceError(_frozen(self._name, timeout_s))
+                raise SourceError(
+                    f"camera {self._name} has frozen: no picture for {timeout_s:g} s. Should it "
+                    "stay so, unplug it and plug it in again, at the computer itself rather than "
+                    "at a hub"
+                )
             given, picture = self._capture.read()
         except cv2.error as error:
             raise _no_picture(self._name, sys.platform) from error
@@ -160,13 +174,6 @@ class CameraSource(Closeable):
             if len(ready) > 0:  # a tuple, or an array in OpenCV 5
                 return True
         return False
-
-    def _follow_size(self, picture: Image) -> None:
-        height, width = picture.shape[:2]
-        if (width, height) != (self._mode.width, self._mode.height):
-            mode = replace(self._mode, width=width, height=height)
-            _log.warning("camera %s changed from %s to %s", self._name, self._mode, mode)
-            self._mode = mode
 
     def close(self) -> None:
         """Release the camera; a thread that is reading releases it after the current image."""
@@ -213,17 +220,6 @@ def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:
     )
 
 
-def _open(target: int | str, name: str, platform: str) -> Any:
-    """Open a cv2.VideoCapture."""
-    reason = v4l2.refusal(str(target)) if platform == "linux" else None
-    if reason is not None:
-        raise SourceError(reason)
-    capture = _try_open(target, platform)
-    if capture is None:
-        raise _busy(name, target, platform)
-    return capture
-
-
 def _try_open(target: int | str, platform: str) -> Any | None:
     import cv2
 
@@ -267,11 +263,4 @@ def _no_picture(name: str, platform: str) -> SourceError:
     return (SourceError if others else CameraBlocked)(
         f"camera {name} gave no picture{rival}: it was unplugged, sleeps, or another program "
         "took it. Check its cable, close other programs, and see `vidbg devices`"
-    )
-
-
-def _frozen(name: str, timeout_s: float) -> str:
-    return (
-        f"camera {name} has frozen: no picture for {timeout_s:g} s. Should it stay so, unplug it "
-        "and plug it in again, at the computer itself rather than at a hub"
     )

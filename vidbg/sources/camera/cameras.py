@@ -48,7 +48,14 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
 
         return _played("the sample clip", lambda **_: SampleSource(), rate)
     if "://" in name:
-        return _stream(name, rate)
+        scheme = name.partition("://")[0]
+        if scheme not in STREAM_SCHEMES:
+            raise ConfigError(refusal("kind of stream", scheme, STREAM_SCHEMES))
+        if scheme != "udp" and not public_name(name).partition("://")[2]:
+            raise ConfigError(f"the address {scheme}:// of --camera names no host")
+        from vidbg.sources.camera.network_camera import open_stream
+
+        return lambda: open_stream(name, rate)
     if is_file(Path(name).expanduser()):
         path = Path(name).expanduser()
         return _played("the file", partial(open_frames, path), rate)
@@ -83,17 +90,6 @@ def camera_device(name: str) -> str | None:
 def camera_name(name: str) -> str:
     """Return a camera's name for messages: for a URL, the part that is not secret."""
     return public_name(name) if "://" in name else name
-
-
-def _stream(url: str, rate: Fraction) -> Callable[[], Source]:
-    scheme = url.partition("://")[0]
-    if scheme not in STREAM_SCHEMES:
-        raise ConfigError(refusal("kind of stream", scheme, STREAM_SCHEMES))
-    if scheme != "udp" and not public_name(url).partition("://")[2]:
-        raise ConfigError(f"the address {scheme}:// of --camera names no host")
-    from vidbg.sources.camera.network_camera import open_stream
-
-    return lambda: open_stream(url, rate)
 
 
 def _played(what: str, open_clip: OpenClip, rate: Fraction) -> Callable[[], Source]:

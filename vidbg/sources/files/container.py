@@ -69,17 +69,16 @@ def _readable(file: str | Path | BinaryIO, name: str) -> object:
     """Return an argument for av.open: a path, a URL, or an object with read()."""
     if isinstance(file, str | Path):
         if str(file) == "-":
-            return _standard_input()
+            if sys.stdin is None or sys.stdin.isatty():
+                raise SourceError(
+                    "standard input is no pipe; pipe a video into it, or give a file's name"
+                )
+            # Unbuffered, because Python cannot end while a thread that hangs in read() holds
+            # the buffer's lock
+            return _PipeReader(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
         return str(file) if "://" in str(file) else _checked_path(Path(file), name)
     seekable = getattr(file, "seekable", None)
     return file if seekable is not None and seekable() else _PipeReader(file)
-
-
-def _standard_input() -> object:
-    if sys.stdin is None or sys.stdin.isatty():
-        raise SourceError("standard input is no pipe; pipe a video into it, or give a file's name")
-    # unbuffered: Python cannot end while a thread that hangs in read() holds the buffer's lock
-    return _PipeReader(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
 def _checked_path(path: Path, name: str) -> object:
@@ -92,16 +91,13 @@ def _checked_path(path: Path, name: str) -> object:
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{name} is empty (0 bytes); allowed is {_ALLOWED}")
     if path.is_file() and needs_repacking(path):
-        return _repacked(path, name)
+        # Convert an animation, which OpenCV decodes, to an animated PNG in memory for
+        # FFmpeg.
+        done, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
+        if not done:
+            raise SourceError(f"{name}: this animation cannot be decoded; convert it to GIF or MP4")
+        return io.BytesIO(cv2.imencodeanimation(".png", animation)[1].tobytes())
     return str(path.absolute())  # absolute: a colon in the name must not look like a protocol
-
-
-def _repacked(path: Path, name: str) -> object:
-    """Convert an animation, which OpenCV decodes, to an animated PNG in memory for FFmpeg."""
-    done, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
-    if not done:
-        raise SourceError(f"{name}: this animation cannot be decoded; convert it to GIF or MP4")
-    return io.BytesIO(cv2.imencodeanimation(".png", animation)[1].tobytes())
 
 
 def _why_refused(file: str | Path | BinaryIO, name: str, error: Exception) -> str:

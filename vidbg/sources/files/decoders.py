@@ -15,14 +15,10 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 def decoder_of(stream: VideoStream) -> VideoCodecContext:
     """Return FFmpeg's default decoder, or for VP8 and VP9 with alpha one that decodes the alpha."""
     name = _WITH_ALPHA.get(stream.codec_context.name)
-    if name is None or not _says_alpha(stream):
+    if name is None or not any(
+        key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()
+    ):
         return stream.codec_context
     context = cast(VideoCodecContext, CodecContext.create(name, "r"))
     context.thread_count = 0
     return context
-
-
-def _says_alpha(stream: VideoStream) -> bool:
-    return any(
-        key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()
-    )

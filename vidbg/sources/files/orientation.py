@@ -99,7 +99,17 @@ class UprightReader:
         transparent = has_alpha(frame.format)
         if self._mapped:
             return self._read_mapped(frame, transparent)
-        green, blue, red, *alpha = self._planes(frame, "gbrap" if transparent else "gbrp")
+        pixel_format = "gbrap" if transparent else "gbrp"
+        # A frame of another shape than the stored one is letterboxed.
+        planes = [
+            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+                :, : plane.width
+            ]
+            for plane in self._reformatted(frame, pixel_format).planes
+        ]
+        green, blue, red, *alpha = [
+            _uint8(_between_bars(plane, *self._stored_size)) for plane in planes
+        ]
         image = self.orientation.apply(_uint8(cv2.merge([blue, green, red])))
         if not alpha or int(alpha[0].min()) == 255:
             return image, None
@@ -159,16 +169,6 @@ class UprightReader:
             interpolation=_ACCURATE,
             threads=1,
         )
-
-    def _planes(self, frame: VideoFrame, pixel_format: str) -> list[NDArray[np.uint8]]:
-        """Return the planes at the stored size; a frame of another shape is letterboxed."""
-        planes = [
-            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
-                :, : plane.width
-            ]
-            for plane in self._reformatted(frame, pixel_format).planes
-        ]
-        return [_uint8(_between_bars(plane, *self._stored_size)) for plane in planes]
 
     def _inner_size(self, frame: VideoFrame) -> tuple[int, int]:
         """Return the width and height of a frame fitted into the stored size."""

@@ -77,7 +77,15 @@ class Clock:
         index = packet.stream_index
         while self._jumps(index, own_s, part):
             if part == len(self._shifts_s) - 1:
-                self._begin_part(own_s, own_s + float(self._shifts_s[part]))
+                self.joined_s = max(self._ends_s.values())
+                self._shifts_s.append(Fraction(self.joined_s - own_s).limit_denominator(1_000_000))
+                self._tell(
+                    "%s: its clock jumps by %+.1f s at %.2f s, as in files that were joined or "
+                    "have gaps; what follows is put right behind",
+                    self._name,
+                    own_s + float(self._shifts_s[part]) - self.joined_s,
+                    self.joined_s,
+                )
                 part += 1
                 break
             part += 1
@@ -102,15 +110,6 @@ class Clock:
             return back
         reach_s = max(self._ends_s.values())
         return here_s > reach_s + _GAP_S or (end_s is None and here_s < reach_s - _GAP_S)
-
-    def _begin_part(self, own_s: float, here_s: float) -> None:
-        self.joined_s = max(self._ends_s.values())
-        self._shifts_s.append(Fraction(self.joined_s - own_s).limit_denominator(1_000_000))
-        self._tell(
-            "%s: its clock jumps by %+.1f s at %.2f s, as in files that were joined or have gaps; "
-            "what follows is put right behind",
-            *(self._name, here_s - self.joined_s, self.joined_s),
-        )
 
 
 class Timeline:
@@ -140,7 +139,12 @@ class Timeline:
     def pts(self, frame: VideoFrame) -> float:
         tick = self._tick(frame)
         if self._last is not None and tick <= self._last:
-            tick = self._repaired(tick, self._last)
+            if not self._warned:
+                self._warned = True
+                self._tell(
+                    "%s: some frames have no time of their own; they are set apart", self._name
+                )
+            tick = self._last + (1 if (self._last - tick) * self._time_base < 1 else self._period)
         self._last = tick
         return tick * self._time_base.numerator / self._time_base.denominator
 
@@ -149,12 +153,6 @@ class Timeline:
         if stored is not None:
             return stored
         return 0 if self._last is None else self._last + self._period
-
-    def _repaired(self, tick: int, last: int) -> int:
-        if not self._warned:
-            self._warned = True
-            self._tell("%s: some frames have no time of their own; they are set apart", self._name)
-        return last + (1 if (last - tick) * self._time_base < 1 else self._period)
 
 
 @dataclass

@@ -106,7 +106,12 @@ def keep_engine(path: Path, origin: Origin, build: Callable[[], bytes]) -> None:
         logger.warning("building %s again: %s", path, reason)
     content = build()
     try:
-        _write(path, content, origin)
+        # Write the engine, then its card, and remove the kernels of the previous engine.
+        facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        card = json.dumps({**asdict(origin), **facts}, indent=2) + "\n"
+        replace_file(path, content)
+        replace_file(card_path(path), card.encode())
+        runtime_cache_path(path).unlink(missing_ok=True)
     except OSError as error:
         raise BackendError(
             f"the engine cannot be kept: {error}; VIDBG_CACHE names another folder"
@@ -135,12 +140,3 @@ def card_path(path: Path) -> Path:
 def runtime_cache_path(path: Path) -> Path:
     """Return the file of the kernels compiled for the local GPU, for engines without kernels."""
     return path.with_suffix(".kernels")
-
-
-def _write(path: Path, content: bytes, origin: Origin) -> None:
-    """Write the engine, then its card, and remove the kernels of the previous engine."""
-    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    card = json.dumps({**asdict(origin), **facts}, indent=2) + "\n"
-    replace_file(path, content)
-    replace_file(card_path(path), card.encode())
-    runtime_cache_path(path).unlink(missing_ok=True)

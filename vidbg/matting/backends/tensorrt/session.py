@@ -80,7 +80,15 @@ class Session(Closeable):
         self._slots: list[_Slot] = []
         try:
             self._runtime_cache = RuntimeCache(package, engine_file)
-            self._context = _deserialise(package, engine_file, self._runtime_cache)
+            log = open_log(package)
+            engine = package.api.Runtime(log).deserialize_cuda_engine(engine_file.read_bytes())
+            context = None if engine is None else self._runtime_cache.open_context(engine)
+            if context is None:
+                why = log.errors[0] if log.errors else "no reason given"
+                raise BackendError(
+                    f"{package.name} {package.version} cannot load the engine: {why}"
+                )
+            self._context = context
             self._upload, self._compute, self._download = (self._stream() for _ in range(3))
             self._owned.callback(self._cuda.cudaDeviceSynchronize)  # before anything is freed
             for _ in range(slots):
@@ -207,13 +215,3 @@ class Session(Closeable):
         handle = call(self._cuda, create, *arguments)
         self._owned.callback(getattr(self._cuda, destroy), handle)
         return handle
-
-
-def _deserialise(package: TensorRtPackage, engine_file: Path, runtime_cache: RuntimeCache) -> Any:
-    log = open_log(package)
-    engine = package.api.Runtime(log).deserialize_cuda_engine(engine_file.read_bytes())
-    context = None if engine is None else runtime_cache.open_context(engine)
-    if context is None:
-        why = log.errors[0] if log.errors else "no reason given"
-        raise BackendError(f"{package.name} {package.version} cannot load the engine: {why}")
-    return context

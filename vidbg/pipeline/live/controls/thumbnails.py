@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from vidbg.compositing import CompositingConfig, Compositor
@@ -67,7 +66,9 @@ def _picture(path: Path) -> Image:
     try:
         with path.open("rb") as file, open_picture(file) as opened:
             if opened.format == "JPEG":
-                return _reduced(opened, path)
+                # Decode a JPEG at an eighth of its size or more, as large as the thumbnail needs.
+                opened.draft("RGB", (2 * WIDTH, 2 * WIDTH))  # portrait or landscape
+                return fill(decode_picture(opened, path).image, HEIGHT, WIDTH, "cover", (0, 0, 0))
             size = opened.size
     except UnidentifiedImageError:
         with closing(open_frames(path)) as video:
@@ -83,9 +84,3 @@ def _rendered(background: BackgroundSpec) -> Image:
     nothing = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 0.0, 0)
     with closing(Compositor(CompositingConfig(background), open_frames)) as compositor:
         return compositor.background_image(nothing)
-
-
-def _reduced(opened: Pillow.Image, path: Path) -> Image:
-    """Decode a JPEG at an eighth of its size or more, as large as the thumbnail needs."""
-    opened.draft("RGB", (2 * WIDTH, 2 * WIDTH))  # portrait or landscape
-    return fill(decode_picture(opened, path).image, HEIGHT, WIDTH, "cover", (0, 0, 0))

@@ -48,16 +48,13 @@ class Pacer:
         """
         self._due += self._period_s
         if waited_s is not None:
-            self._lean(waited_s)
+            ahead = (waited_s / self._period_s) % 1.0 - SLACK
+            if ahead > 0.5:  # shorter: move the tick later so that the next frame is in time
+                ahead -= 1.0
+            shift = max(-MAX_SHIFT, min(MAX_SHIFT, 0.1 * ahead))
+            self._due -= shift * self._period_s
         if self._due <= now:  # late: skip the missed ticks, keep the phase
             self._due += math.ceil((now - self._due) / self._period_s) * self._period_s
-
-    def _lean(self, waited_s: float) -> None:
-        ahead = (waited_s / self._period_s) % 1.0 - SLACK
-        if ahead > 0.5:  # shorter: move the tick later so that the next frame is in time
-            ahead -= 1.0
-        shift = max(-MAX_SHIFT, min(MAX_SHIFT, 0.1 * ahead))
-        self._due -= shift * self._period_s
 
 
 class Backoff:
