@@ -84,11 +84,7 @@ def leave(code: int) -> NoReturn:
         for number in ENDING_SIGNALS:
             if callable(signal.getsignal(number)):
                 signal.signal(number, lambda number, _: os._exit(128 + number))
-    left = [
-        thread.name
-        for thread in threading.enumerate()
-        if thread.daemon and thread.name.startswith("vidbg")
-    ]
+    left = [thread.name for thread in threading.enumerate() if _is_ours(thread)]
     if left:
         logger.debug("still running: %s", ", ".join(left))
         logging.shutdown()
@@ -97,3 +93,7 @@ def leave(code: int) -> NoReturn:
                 stream.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    return thread.daemon and thread.name.startswith("vidbg")
