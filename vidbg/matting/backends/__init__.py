@@ -192,12 +192,16 @@ def _openings(
             opened = backend.precision
             yield name, backend
             if precision == "auto" and not left:  # the caller wants another: this one has failed
-                # What `auto` tries on this device after the precision that has failed
-                candidate = CANDIDATES[name]
-                with under_way():
-                    offered: Callable[[str], Sequence[str]] = _module(candidate).offered
-                    in_order = list(offered(candidate.target))
-                left = in_order[in_order.index(opened) + 1 :] if opened in in_order else []
+                left = _after(name, opened)
+
+
+def _after(name: str, precision: str) -> list[str]:
+    """Return the precisions that `auto` tries on a device after this one."""
+    candidate = CANDIDATES[name]
+    with under_way():
+        offered: Callable[[str], Sequence[str]] = _module(candidate).offered
+        in_order = list(offered(candidate.target))
+    return in_order[in_order.index(precision) + 1 :] if precision in in_order else []
 
 
 def parse_engine(name: str) -> tuple[Device, Precision, NetworkName]:
