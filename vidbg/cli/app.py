@@ -17,12 +17,12 @@ from vidbg.cli.ctl.commands import ctl
 from vidbg.cli.demo_command import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
+from vidbg.cli.early_signals import INTERRUPTED, heed_interrupts
 from vidbg.cli.leaving import ENDING_SIGNALS, insisting, leave
 from vidbg.cli.process_command import process
 from vidbg.cli.run import run
 from vidbg.cli.service import service
 from vidbg.cli.settings import FileCommand, LiveCommand, current_name
-from vidbg.cli.start import INTERRUPTED, heed_interrupts
 from vidbg.cli.streams import secure_streams
 from vidbg.errors import ConfigError, VidbgError
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import typer
 
 from vidbg.cli import settings
-from vidbg.cli.start import has_terminal, hung_up
+from vidbg.cli.early_signals import has_terminal, hung_up
 from vidbg.option_table import LIVE_OPTIONS
 
 logger = logging.getLogger(__name__)

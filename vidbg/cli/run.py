@@ -49,7 +49,7 @@ def run_until_end(
         on_open: called before the first frame, once camera and page are open.
     """
     from vidbg.pipeline.live import LiveRun
-    from vidbg.pipeline.live.live_run import warn_of_room
+    from vidbg.pipeline.live.appearance import warn_of_room
     from vidbg.pipeline.live.outputs.live_outputs import output_name
     from vidbg.sources.camera.cameras import camera_name
 
@@ -68,9 +68,9 @@ def run_until_end(
                 kept = {option.name: ctx.params[option.name] for option in FIXED_OPTIONS}
                 changed = completed(_live_config({**new.params, **kept}))
                 live.change(changed)
-                warn_of_room(changed, settings.origin_of(new, "background"))
+                warn_of_room(changed.look, settings.origin_of(new, "background"))
 
-            warn_of_room(config, settings.origin_of(ctx, "background"))
+            warn_of_room(config.look, settings.origin_of(ctx, "background"))
             on_open(live)
             with reloading(ctx, reload):
                 report = live.run()

@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 
-INTERRUPTED = 130
-
-hung_up = threading.Event()
-"""SIGHUP came before `vidbg run` was ready to read its settings anew."""
+from vidbg.cli.early_signals import INTERRUPTED, has_terminal, hung_up
 
 
 def main() -> None:
@@ -30,18 +26,3 @@ def main() -> None:
     from vidbg.cli.app import main as command_line
 
     command_line()
-
-
-def heed_interrupts() -> None:
-    """Make Ctrl-C raise KeyboardInterrupt, so that cleanup code runs."""
-    if callable(signal.getsignal(signal.SIGINT)):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def has_terminal() -> bool:
-    """Return whether a terminal controls this process; it sends SIGHUP when it is closed."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True

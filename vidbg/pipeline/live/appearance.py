@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from vidbg.compositing import CompositingConfig
 from vidbg.frame import Alpha, Frame
 from vidbg.picture.picture_config import PictureConfig
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +81,18 @@ class Composited:
 
     arrived: Arrived
     look: Appearance
+
+
+def warn_of_room(look: Appearance, origin: str) -> None:
+    """Log a warning if the real room is shown.
+
+    Args:
+        origin: which setting asks for it.
+    """
+    if look.shows_room:
+        logger.warning(
+            "YOUR REAL ROOM IS ON AIR: the background is none (%s), so everyone who watches the "
+            "output sees the camera's own picture. Hide the room by another background, such as "
+            "-b blur",
+            origin,
+        )

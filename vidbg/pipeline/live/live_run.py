@@ -16,7 +16,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Image, StreamInfo
 from vidbg.option_table import options_of
-from vidbg.pipeline.live.appearance import Appearance
+from vidbg.pipeline.live.appearance import Appearance, warn_of_room
 from vidbg.pipeline.live.away import AwaySwitch
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
 from vidbg.pipeline.live.capture.camera_request import CameraRequest
@@ -102,7 +102,7 @@ def run_live(
         open_source=open_source,
         open_sink=open_sink,
     ) as live:
-        warn_of_room(config, "LiveConfig.background")
+        warn_of_room(config.look, "LiveConfig.background")
         return live.run()
 
 
@@ -378,21 +378,6 @@ class LiveRun(Closeable):
             )
             for name in config.outputs
         ]
-
-
-def warn_of_room(config: LiveConfig, origin: str) -> None:
-    """Log a warning if the real room is shown.
-
-    Args:
-        origin: which setting asks for it.
-    """
-    if config.look.shows_room:
-        logger.warning(
-            "YOUR REAL ROOM IS ON AIR: the background is none (%s), so everyone who watches the "
-            "output sees the camera's own picture. Hide the room by another background, such as "
-            "-b blur",
-            origin,
-        )
 
 
 def _camera(config: LiveConfig, tell: Tell) -> Callable[[], Source]:

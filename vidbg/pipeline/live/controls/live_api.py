@@ -14,6 +14,7 @@ import msgspec
 import vidbg
 from vidbg.errors import ConfigError
 from vidbg.option import Section
+from vidbg.pipeline.live.appearance import warn_of_room
 from vidbg.pipeline.live.controls import api_types as types
 from vidbg.pipeline.live.controls import uploads
 from vidbg.pipeline.live.controls.answers import (
@@ -41,7 +42,6 @@ from vidbg.pipeline.live.controls.live_settings import (
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
 from vidbg.pipeline.live.controls.thumbnails import drawn_thumbnail, thumbnail
-from vidbg.pipeline.live.live_run import warn_of_room
 from vidbg.pipeline.live.views import View
 from vidbg.platform.folders import videos_folder
 from vidbg.sinks.web.api_route import ApiError, Upload, route
@@ -315,7 +315,7 @@ class LiveApi(Closeable):
             raise ApiError(409, "ask first: POST /room/question, and answer within two minutes")
         with self._changing:
             run.change(with_settings(run.config, {"background": "none"}))
-            warn_of_room(run.config, "confirmed on the page or over the API")
+            warn_of_room(run.config.look, "confirmed on the page or over the API")
         return self.state()
 
     # --- what went on -----------------------------------------------------------------------------
