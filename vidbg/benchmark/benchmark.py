@@ -112,7 +112,7 @@ class Result:
 
     Attributes:
         network_ms, network_fps: of the network alone, one input after another.
-        network_least_ms, network_cpu_ms: the fastest of these, and their mean CPU time on all
+        network_minimum_ms, network_cpu_ms: the fastest of these, and their mean CPU time on all
             cores, which other programs on the computer change little.
         latencies_ms: of every frame, in milliseconds.
         drops: frames superseded by newer ones.
@@ -130,7 +130,7 @@ class Result:
     network_size: str
     network_ms: Times
     network_fps: float
-    network_least_ms: float
+    network_minimum_ms: float
     network_cpu_ms: float
     first_frame_s: float
     frames: int
@@ -152,7 +152,7 @@ class Result:
             "network": {
                 "fps": round(self.network_fps, 2),
                 "latency_ms": self.network_ms,
-                "least_ms": round(self.network_least_ms, 3),
+                "least_ms": round(self.network_minimum_ms, 3),
                 "cpu_ms": round(self.network_cpu_ms, 3),
             },
             "first_frame_s": round(self.first_frame_s, 3),
@@ -329,7 +329,7 @@ def _result(
         network_size=f"{plan.width}x{plan.height}",
         network_ms=percentiles_ms(measured.network_s),
         network_fps=len(measured.network_s) / sum(measured.network_s),
-        network_least_ms=1e3 * min(measured.network_s),
+        network_minimum_ms=1e3 * min(measured.network_s),
         network_cpu_ms=1e3 * measured.network_cpu_s,
         first_frame_s=measured.first_frame_s,
         frames=report.frames,

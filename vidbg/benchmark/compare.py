@@ -65,11 +65,11 @@ def _parsed(text: str) -> Record:
     """Parse the whole text as JSON, or else its last line."""
     for candidate in (text, text.rpartition("\n")[2]):
         try:
-            found = json.loads(candidate)
+            record = json.loads(candidate)
         except (ValueError, RecursionError):
             continue
-        if isinstance(found, dict):
-            return found
+        if isinstance(record, dict):
+            return record
     raise ValueError("its last line is no JSON object")
 
 
@@ -80,7 +80,7 @@ def figures(engine: Mapping[str, Any]) -> dict[str, float]:
         KeyError, TypeError: it is not a complete record of an engine.
     """
     whole = engine["end_to_end"]
-    found = {
+    values = {
         "FPS": whole["fps"],
         "latency p50 ms": whole["latency_ms"]["p50"],
         "latency p99 ms": whole["latency_ms"]["p99"],
@@ -88,7 +88,7 @@ def figures(engine: Mapping[str, Any]) -> dict[str, float]:
         "network alone p50 ms": engine["network"]["latency_ms"]["p50"],
         "first frame s": engine["first_frame_s"],
     }
-    return found | {f"{name} p50 ms": t["p50"] for name, t in dict(engine["stages"]).items()}
+    return values | {f"{name} p50 ms": t["p50"] for name, t in dict(engine["stages"]).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,14 @@ class Change:
 def changes(old: Record, new: Record) -> list[Change]:
     """Compare the figures of each engine that both records have at the same network size."""
     earlier = {(e["engine"], e["network_size"]): e for e in old["engines"]}
-    found = []
+    result = []
     for engine in new["engines"]:
         before = earlier.get((engine["engine"], engine["network_size"]))
         if before is not None:
             then, now = figures(before), figures(engine)
             name = engine["engine"]
-            found += [Change(name, key, then[key], now[key]) for key in now if key in then]
-    return found
+            result += [Change(name, key, then[key], now[key]) for key in now if key in then]
+    return result
 
 
 def differences(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:

@@ -80,16 +80,16 @@ def _completing() -> Callable[[LiveConfig], LiveConfig]:
     What it finds at the start holds for reloads too: by then the run itself has the port and the
     virtual camera.
     """
-    found: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
 
     def completed(config: LiveConfig) -> LiveConfig:
         if config.panel is None:
-            found.setdefault("panel", PORT if is_free(PORT) else 0)
-            config = replace(config, panel=found["panel"])
+            chosen.setdefault("panel", PORT if is_free(PORT) else 0)
+            config = replace(config, panel=chosen["panel"])
         if config.output is None:
-            if "output" not in found:
-                found["output"] = _output()
-            config = replace(config, output=found["output"])
+            if "output" not in chosen:
+                chosen["output"] = _output()
+            config = replace(config, output=chosen["output"])
         return config
 
     return completed

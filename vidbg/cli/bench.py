@@ -76,7 +76,7 @@ def _print_tables(results: list[Result]) -> None:
         console.print(table)
         console.print(
             f"network alone {result.network_fps:.1f} FPS, p50 {result.network_ms['p50']:.2f} ms, "
-            f"p99 {result.network_ms['p99']:.2f} ms, least {result.network_least_ms:.2f} ms, "
+            f"p99 {result.network_ms['p99']:.2f} ms, least {result.network_minimum_ms:.2f} ms, "
             f"{result.network_cpu_ms:.2f} ms of CPU"
         )
         console.print(

@@ -45,12 +45,12 @@ def devices(
 
     cameras, virtual, gpus = list_cameras(), virtual_camera_report(), list_gpus()
     if as_json:
-        found = {
+        facts = {
             "cameras": [asdict(c) for c in cameras],
             "virtual_camera": asdict(virtual),
             "gpus": [asdict(gpu) for gpu in gpus],
         }
-        typer.echo(json.dumps(found, default=jsonable))
+        typer.echo(json.dumps(facts, default=jsonable))
         return
     from rich.console import Console
 

@@ -122,15 +122,17 @@ class Findings:
 
     def problems(self) -> list[str]:
         """Return the problems that prevent processing files, each with its next step."""
-        found = list(self.failures)
+        problems = list(self.failures)
         if not any(backend.chosen for backend in self.backends):
-            found.append("no backend can run the network: `pip install openvino`")
-        found += [engine.detail for engine in self.engines if not engine.ok]
+            problems.append("no backend can run the network: `pip install openvino`")
+        problems += [engine.detail for engine in self.engines if not engine.ok]
         if self.ffmpeg.problem is not None:
-            found.append(self.ffmpeg.problem)
+            problems.append(self.ffmpeg.problem)
         elif not self.ffmpeg.encoders["libx264"]:
-            found.append("PyAV has no libx264: `pip install --force-reinstall --only-binary=av av`")
-        return found
+            problems.append(
+                "PyAV has no libx264: `pip install --force-reinstall --only-binary=av av`"
+            )
+        return problems
 
 
 def doctor(

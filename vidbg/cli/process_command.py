@@ -130,7 +130,7 @@ class ProgressBar:
 
     def __init__(self, prefix: str, quiet: bool, fast_share: Callable[[], float | None]) -> None:
         self._prefix, self._fast_share = prefix, fast_share
-        self._told = False
+        self._reported = False
         self._bar: Progress | None = None if quiet or not sys.stderr.isatty() else _bar()
         self._task: TaskID | None = None
 
@@ -151,9 +151,9 @@ class ProgressBar:
     def _mention_fast(self, bar: Progress) -> None:
         task = bar.tasks[0]
         left_s = task.time_remaining
-        if self._told or left_s is None or (task.elapsed or 0.0) < SETTLED_S:
+        if self._reported or left_s is None or (task.elapsed or 0.0) < SETTLED_S:
             return
-        self._told = True
+        self._reported = True
         share = self._fast_share() if left_s >= LONG_S else None
         if share is not None:
             bar.console.print(

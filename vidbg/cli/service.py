@@ -99,9 +99,9 @@ def install(
 def uninstall() -> None:
     """Stop the service and take its files away; settings and log stay."""
     folders = Folders.of_user()
-    found = {file: _read(file) for file in (folders.unit, folders.entry, folders.icon)}
-    ours = [file for file, text in found.items() if text is not None and MARKER in text]
-    for file, text in found.items():
+    texts = {file: _read(file) for file in (folders.unit, folders.entry, folders.icon)}
+    ours = [file for file, text in texts.items() if text is not None and MARKER in text]
+    for file, text in texts.items():
         if text is not None and file not in ours:
             typer.echo(f"{file} is not vidbg's and stays", err=True)
     if not ours:

@@ -27,7 +27,7 @@ class StatusLine:
     """
 
     def __init__(self) -> None:
-        self._told_s = time.monotonic()
+        self._reported_s = time.monotonic()
         self._state, self._eased = "", False
         self._terminal: OneLine | None = None
         self._before: TextIO | None = None
@@ -43,8 +43,8 @@ class StatusLine:
         if status.reduced and not self._eased:  # reported once, because it comes and goes
             self._eased = True
             typer.echo(status.reduced, err=True)
-        if status.reason is None and time.monotonic() - self._told_s >= REPORT_INTERVAL_S:
-            self._told_s = time.monotonic()
+        if status.reason is None and time.monotonic() - self._reported_s >= REPORT_INTERVAL_S:
+            self._reported_s = time.monotonic()
             latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
             reduced = ", busy: less exact edge" if status.reduced else ""
             self._terminal.show(

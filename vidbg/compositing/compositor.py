@@ -225,10 +225,10 @@ class Compositor:
                 cv2.copyTo(frame.image, (alpha > 0).view(np.uint8), image)
             return replace(frame, image=image, alpha=soft)
         person = alpha if soft is alpha else np.maximum(alpha, soft)
-        behind = self._without_clear_colours(frame)
-        background = self._background.at(behind, person)
+        camera_frame = self._without_clear_colours(frame)
+        background = self._background.at(camera_frame, person)
         if self._fade is not None:
-            background = self._fade.at(behind, person, background)
+            background = self._fade.at(camera_frame, person, background)
             if self._fade.over:
                 self._end_fade()
         image = self._blend(frame.image, moved, soft, background, cut_out)

@@ -37,9 +37,9 @@ class CompositingGraph(nn.Module):
         height, width = alpha.shape[2], alpha.shape[3]
         half = resize(means, (height // 2, width // 2)).round()
         full = functional.interpolate(half, (height, width), mode="nearest")
-        foreground, behind = full[:, :3], full[:, 3:]
+        foreground, old_background = full[:, :3], full[:, 3:]
         image, replaced = planes_of(frame), planes_of(background)
-        explained = _mix(foreground, behind, alpha)
+        explained = _mix(foreground, old_background, alpha)
         colours = (foreground + (image - explained) * alpha).round().clamp(0, 255)
         soft = torch.where(alpha > CLEAR, _mix(colours, replaced, alpha), replaced)
         result = torch.where(alpha >= OPAQUE, image, soft)

@@ -73,10 +73,10 @@ def engine_file(card: str, suffix: str) -> Path:
     entries = _read_card(folder, card)["files"]
     for name in entries:
         _check(folder / name, entries[name])
-    found = [str(name) for name in entries if name.endswith(suffix)]
-    if not found:
+    names = [str(name) for name in entries if name.endswith(suffix)]
+    if not names:
         raise EngineMismatch(f"{folder / card}.json lists no {suffix} file, only {list(entries)}")
-    return folder / found[0]
+    return folder / names[0]
 
 
 def digests_of(card: str) -> dict[str, str]:

@@ -43,13 +43,13 @@ class MainPerson:
             float32 (h, w): `alpha` where the main person is nearest, 0 where somebody else is.
         """
         everybody = alpha > PERSON
-        count, found, stats, _ = cv2.connectedComponentsWithStats(
+        count, numbered, stats, _ = cv2.connectedComponentsWithStats(
             everybody.astype(np.uint8), connectivity=8
         )
         if count <= 2:
             self._remember(everybody)
             return alpha
-        labels = np.asarray(found, np.int32)
+        labels = np.asarray(numbered, np.int32)
         areas = np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
         main = 1 + int(np.argmax(areas * self._holds(labels, count)))
         reach = 2 * max(1, round(PART_REACH * labels.shape[0])) + 1

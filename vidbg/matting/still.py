@@ -25,7 +25,7 @@ ALPHA_CHANGE = 1 / 512
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Observed:
     small: Image
     answer: Alpha
     enlarged: tuple[Alpha, Alpha] | None = None
@@ -38,11 +38,11 @@ class StillPicture:
     """
 
     def __init__(self) -> None:
-        self._seen: _Seen | None = None
+        self._observed: _Observed | None = None
 
     def forget(self) -> None:
         """Clear the cache. Call it at a reset or a change of size."""
-        self._seen = None
+        self._observed = None
 
     def learn(self, small: Image, answer: Alpha) -> None:
         """Remember the network's alpha for an image.
@@ -51,7 +51,7 @@ class StillPicture:
             small: uint8 (h, w, 3), the image; copied because it may be a camera's own buffer.
             answer: float32 (h, w).
         """
-        self._seen = _Seen(small.copy(), answer)
+        self._observed = _Observed(small.copy(), answer)
 
     def answer(self, small: Image) -> Alpha | None:
         """Return the network's last alpha if the image has not changed, else None.
@@ -59,19 +59,19 @@ class StillPicture:
         Args:
             small: uint8 (h, w, 3), of the same size as in `learn`.
         """
-        seen = self._seen
-        if seen is None or cv2.norm(seen.small, small, cv2.NORM_INF) > STILL_LEVELS:
+        observed = self._observed
+        if observed is None or cv2.norm(observed.small, small, cv2.NORM_INF) > STILL_LEVELS:
             return None
-        return seen.answer
+        return observed.answer
 
     def keep(self, alpha: Alpha, full: Alpha) -> None:
         """Remember the last alpha before and after upsampling, from float32 (h, w) to (H, W)."""
-        if self._seen is not None:
-            self._seen.enlarged = alpha, full
+        if self._observed is not None:
+            self._observed.enlarged = alpha, full
 
     def enlarged(self, alpha: Alpha) -> Alpha | None:
         """Return the upsampled alpha if it was made from this coarse one, else None."""
-        if self._seen is None or self._seen.enlarged is None:
+        if self._observed is None or self._observed.enlarged is None:
             return None
-        coarse, full = self._seen.enlarged
+        coarse, full = self._observed.enlarged
         return full if cv2.norm(coarse, alpha, cv2.NORM_INF) <= ALPHA_CHANGE else None

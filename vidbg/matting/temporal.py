@@ -54,7 +54,7 @@ class TemporalFilter:
         self._time_constant_s = time_constant_s
         self._past: _Past | None = None
         self._keep: NDArray[np.float32] | None = None
-        self._seen: tuple[Levels, float]
+        self._observed: tuple[Levels, float]
 
     def reset(self) -> None:
         """Forget the past. Call it at a seek, a scene cut or another stream."""
@@ -86,7 +86,7 @@ class TemporalFilter:
             scene cut or a reset, when it does not apply.
         """
         luma = np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.uint8)
-        self._seen, self._keep, past = (luma, pts), None, self._past
+        self._observed, self._keep, past = (luma, pts), None, self._past
         change = None if past is None else _change(past, luma, pts)
         if past is None or change is None:
             self._past = None
@@ -104,7 +104,7 @@ class TemporalFilter:
         """
         if self._past is None:
             return None
-        luma, pts = self._seen
+        luma, pts = self._observed
         moved = motion.warp(self._past.alpha, self._past.luma, luma)
         self._past = _Past(moved, luma, pts)
         return moved.copy()
@@ -120,7 +120,7 @@ class TemporalFilter:
         smoothed = alpha.copy()
         if self._past is not None and self._keep is not None:
             smoothed += self._keep * (self._past.alpha - alpha)
-        self._past = _Past(smoothed, *self._seen)
+        self._past = _Past(smoothed, *self._observed)
         return smoothed.copy()
 
 

@@ -85,9 +85,9 @@ def _around(chosen: Chosen, coarse: Size, fine: Size) -> tuple[slice, slice]:
     """Return the part of a coarse image that determines the fit in all of these blocks."""
     sides = []
     for axis in (0, 1):
-        found = np.flatnonzero(chosen.any(axis=1 - axis))
+        lines = np.flatnonzero(chosen.any(axis=1 - axis))
         scale = BLOCK_PX * coarse[axis] / fine[axis]
-        first, last = int(found[0] * scale) - FIT_REACH, math.ceil((found[-1] + 1) * scale)
+        first, last = int(lines[0] * scale) - FIT_REACH, math.ceil((lines[-1] + 1) * scale)
         sides.append(slice(max(0, first), last + FIT_REACH))
     return sides[0], sides[1]
 
@@ -107,12 +107,12 @@ def _edge_blocks(alpha: Alpha, fine: Size) -> Chosen:
         sides.append(2 * math.ceil(BLOCK_PX / 2 * scale + 1) + 1)
     window = np.ones(sides, np.uint8)
     levels = cv2.convertScaleAbs(alpha, alpha=255)
-    least, most = (
+    minimum, maximum = (
         np.asarray(reach(levels, window)).take(middles[0], axis=0).take(middles[1], axis=1)
         for reach in (cv2.erode, cv2.dilate)
     )
     low, high = BAND
-    return np.asarray((most >= math.floor(255 * low)) & (least <= math.ceil(255 * high)))
+    return np.asarray((maximum >= math.floor(255 * low)) & (minimum <= math.ceil(255 * high)))
 
 
 def _sample(

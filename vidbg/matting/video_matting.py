@@ -118,13 +118,13 @@ class VideoMatting(Closeable):
             small = shrink(image, geometry)
         with self.clock.beginning("smooth"):
             before = self._filter.look(small, self._pts)
-            found = self._still.answer(small) if self._reuses else None
-        still = found is not None
-        if found is None:
-            found = self._ask(small, before, geometry)
+            answer = self._still.answer(small) if self._reuses else None
+        still = answer is not None
+        if answer is None:
+            answer = self._ask(small, before, geometry)
         self.reused += still
         with self.clock.stage("smooth"):
-            alpha = apply_levels(self._filter.smooth(found))
+            alpha = apply_levels(self._filter.smooth(answer))
         with self.clock.stage("upsample"):
             enlarge = self._enlarge_again if still else self._enlarge
             return enlarge(alpha, small, image)

@@ -92,14 +92,14 @@ class AutoFrame:
         self._target = crop
         self._following = False
         self._pts: float | None = None
-        self._seen_s: float | None = None
+        self._last_seen_s: float | None = None
 
     def crop(self, pts: float) -> Crop:
         """Return the crop of the next frame, by its time in seconds."""
         elapsed_s = 0.0 if self._pts is None else pts - self._pts
         self._pts = pts
         elapsed_s = min(max(elapsed_s, 0.0), MAX_STEP_S)
-        opens = self._seen_s is None or not 0 <= pts - self._seen_s <= HOLD_S
+        opens = self._last_seen_s is None or not 0 <= pts - self._last_seen_s <= HOLD_S
         target = FULL_CROP if opens else self._target
         rate = OPEN_RATE if opens else FOLLOW_RATE
         goals = (target.x, target.y, math.log(target.size))
@@ -130,7 +130,7 @@ class AutoFrame:
             if self._following:  # the crop comes to rest where it is
                 self._target, self._following = self._current(), False
             return
-        self._seen_s = self._pts
+        self._last_seen_s = self._pts
         off = distance(wanted, self._target)
         if self._following:
             if off > CLOSE:

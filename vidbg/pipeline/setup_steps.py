@@ -52,13 +52,13 @@ def setup_steps(*, camera: bool = True, virtual_camera: bool = True) -> list[Set
     from vidbg.sinks.camera.virtual_camera import virtual_camera_report
     from vidbg.sources.camera.camera_source import list_cameras
 
-    found: list[SetupStep] = []
+    result: list[SetupStep] = []
     if camera:
-        found += [_step("camera", words) for words in camera_steps(list_cameras())]
+        result += [_step("camera", words) for words in camera_steps(list_cameras())]
     if virtual_camera:
         steps = virtual_camera_steps(virtual_camera_report())
-        found += [_step("virtual camera", words) for words in steps]
-    return found
+        result += [_step("virtual camera", words) for words in steps]
+    return result
 
 
 def _step(about: Literal["camera", "virtual camera"], words: str) -> SetupStep:

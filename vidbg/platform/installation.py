@@ -67,10 +67,10 @@ def _address(origin: dict[str, Any]) -> str:
 def _origin() -> dict[str, Any]:
     """Return pip's record of the package's origin (PEP 610); empty for an index."""
     try:
-        found = json.loads(_recorded("direct_url.json") or "{}")
+        origin = json.loads(_recorded("direct_url.json") or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return origin if isinstance(origin, dict) else {}
 
 
 def _recorded(file: str) -> str:

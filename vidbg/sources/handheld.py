@@ -90,8 +90,8 @@ def handheld(
     for pose in hand.path(frame_count, float(frame_count / frame_rate)):
         view = _view(hand, pose, picture.shape[:2], (height, width))
         yield (
-            _seen(picture, view, width, height),
-            (None if alpha is None else _seen(alpha, view, width, height).clip(0, 1)),
+            _warp(picture, view, width, height),
+            (None if alpha is None else _warp(alpha, view, width, height).clip(0, 1)),
         )
 
 
@@ -116,7 +116,7 @@ def _view(
     return np.asarray(view, np.float64)
 
 
-def _seen(layer: _Layer, view: NDArray[np.float64], width: int, height: int) -> _Layer:
+def _warp(layer: _Layer, view: NDArray[np.float64], width: int, height: int) -> _Layer:
     return np.asarray(
         cv2.warpAffine(layer, view, (width, height), flags=cv2.INTER_CUBIC), layer.dtype
     )

@@ -130,8 +130,8 @@ def swaying_person(width: int, height: int) -> tuple[Image, ...]:
     Returns:
         8 to 48 read-only images, uint8 (height, width, 3) BGR; fewer the larger they are.
     """
-    fewest, most = _LOOP_FRAMES
-    count = min(most, max(fewest, _LOOP_BYTES // (width * height * 3)))
+    minimum, maximum = _LOOP_FRAMES
+    count = min(maximum, max(minimum, _LOOP_BYTES // (width * height * 3)))
     wall, (person, alpha) = _wall(width, height), _person(width, height)
     return tuple(_frozen(_pose(wall, person, alpha, n / count)) for n in range(count))
 

@@ -36,9 +36,9 @@ class Blocks:
 
     def take(self, picture: NDArray[Any]) -> NDArray[Any]:
         """Copy the blocks of an image (H, W) or (H, W, C): (K, pixels of a block[, C])."""
-        found = self._runs(np.ascontiguousarray(picture))[self._starts()]
+        result = self._runs(np.ascontiguousarray(picture))[self._starts()]
         pixels = self.rows.shape[1] * self.columns.shape[1]
-        return found.view(picture.dtype).reshape(len(found), pixels, *picture.shape[2:])
+        return result.view(picture.dtype).reshape(len(result), pixels, *picture.shape[2:])
 
     def put(self, picture: NDArray[Any], values: NDArray[Any]) -> None:
         """Write the modified result of `take` into a C-contiguous image."""

@@ -83,5 +83,5 @@ def closest(value: str, allowed: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     words = {word.casefold(): word for word in allowed}
-    found = get_close_matches(value.strip().casefold(), words, n=1, cutoff=_LIKENESS)
-    return words[found[0]] if found else None
+    matches = get_close_matches(value.strip().casefold(), words, n=1, cutoff=_LIKENESS)
+    return words[matches[0]] if matches else None

@@ -25,9 +25,9 @@ def read_private(file: Path, at_most: int) -> bytes | None:
     """
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     with os.fdopen(descriptor, "rb") as opened:
-        found = os.fstat(descriptor)
+        status = os.fstat(descriptor)
         if hasattr(os, "geteuid") and (
-            found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & _OTHERS
+            status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & _OTHERS
         ):
             return None
         return opened.read(at_most)

@@ -108,10 +108,10 @@ def check_background(spec: BackgroundSpec) -> None:
     Raises:
         ConfigError: it is missing, empty, or a folder in place of a file.
     """
-    found = spec.problem()
-    if found is None:
+    unreadable = spec.problem()
+    if unreadable is None:
         return
-    path, problem = found
+    path, problem = unreadable
     suggestion = _suggestion(path) if problem == MISSING else None
     hint = f" did you mean {suggestion!r}?" if suggestion else ""
     raise ConfigError(f"background {str(path)!r} {problem};{hint} allowed are {background_usage()}")

@@ -235,7 +235,7 @@ def engines_here() -> list[str]:
     Raises:
         BackendError: there is none.
     """
-    found = []
+    engines = []
     for report in survey():
         for precision in get_args(Precision)[1:] if report.usable else ():
             try:
@@ -244,10 +244,10 @@ def engines_here() -> list[str]:
                 logger.info("not %s:%s: %s", report.name, precision, error)
                 continue
             engine = f"{report.name}:{precision}"
-            found += [engine, f"{engine}:light"]
-    if not found:
+            engines += [engine, f"{engine}:light"]
+    if not engines:
         raise BackendError("no backend can be used here; `vidbg doctor` says why")
-    return found
+    return engines
 
 
 def survey() -> list[BackendReport]:
@@ -270,9 +270,9 @@ def examine() -> list[BackendReport]:
 def _reports(report_on: Callable[[str], BackendReport]) -> list[BackendReport]:
     reports: list[BackendReport] = []
     for name in CANDIDATES:
-        found = report_on(name)
-        chosen = found.usable and not any(report.chosen for report in reports)
-        reports.append(replace(found, chosen=chosen))
+        tried = report_on(name)
+        chosen = tried.usable and not any(report.chosen for report in reports)
+        reports.append(replace(tried, chosen=chosen))
     return reports
 
 

@@ -21,9 +21,9 @@ def check_alpha(alpha: Alpha) -> None:
     Raises:
         BackendError: they are not; the message gives the range of the values.
     """
-    least, most = float(alpha.min()), float(alpha.max())
-    if not (least >= -0.01 and most <= 1.01):  # NaN also fails
-        raise BackendError(f"the network gave values from {least:g} to {most:g}, not 0 to 1")
+    minimum, maximum = float(alpha.min()), float(alpha.max())
+    if not (minimum >= -0.01 and maximum <= 1.01):  # NaN also fails
+        raise BackendError(f"the network gave values from {minimum:g} to {maximum:g}, not 0 to 1")
 
 
 def trusted(alpha: Alpha, batch: NDArray[np.float32]) -> Alpha:

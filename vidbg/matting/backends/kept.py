@@ -23,8 +23,8 @@ class Kept(Generic[Key, Made]):
         drop: called with each value that is evicted or cleared.
     """
 
-    def __init__(self, most: int, drop: Callable[[Made], None] = lambda _: None) -> None:
-        self._most, self._drop = most, drop
+    def __init__(self, maximum: int, drop: Callable[[Made], None] = lambda _: None) -> None:
+        self._maximum, self._drop = maximum, drop
         self._made: OrderedDict[Key, Made] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -40,7 +40,7 @@ class Kept(Generic[Key, Made]):
             self._made[key] = made
             self._made.move_to_end(key)
             surplus = [
-                self._made.popitem(last=False)[1] for _ in range(len(self._made) - self._most)
+                self._made.popitem(last=False)[1] for _ in range(len(self._made) - self._maximum)
             ]
         for each in surplus:
             self._drop(each)

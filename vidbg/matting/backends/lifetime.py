@@ -74,17 +74,17 @@ def interruption(error: BaseException) -> BaseException | None:
     When a signal handler raises while a C++ library calls Python or is being imported, the library
     turns the exception into an ImportError or RuntimeError; some keep only the message.
     """
-    seen: list[BaseException] = []
+    chain: list[BaseException] = []
     left: list[BaseException | None] = [error]
     while left:
         each = left.pop()
-        if each is None or each in seen:
+        if each is None or each in chain:
             continue
         if isinstance(each, (KeyboardInterrupt, SystemExit)):
             return each
-        seen.append(each)
+        chain.append(each)
         left += [each.__cause__, each.__context__]
-    words = _INTERRUPTED.search(" ".join(map(str, seen)))
+    words = _INTERRUPTED.search(" ".join(map(str, chain)))
     if words is None:
         return None
     return KeyboardInterrupt() if words[1] is None else SystemExit(int(words[1]))

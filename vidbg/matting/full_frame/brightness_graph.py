@@ -29,8 +29,8 @@ def bright_level(levels: Tensor) -> Tensor:
 
     Found by bisection: eight passes over a small image instead of sorting it.
     """
-    found = torch.zeros_like(levels[0, 0, 0, :1])
+    level = torch.zeros_like(levels[0, 0, 0, :1])
     for step in (128, 64, 32, 16, 8, 4, 2, 1):
-        share = (levels <= found + (step - 1)).float().mean()
-        found = found + step * (share < BRIGHT_SHARE).float()
-    return found
+        share = (levels <= level + (step - 1)).float().mean()
+        level = level + step * (share < BRIGHT_SHARE).float()
+    return level

@@ -80,15 +80,15 @@ class MattingGraph(nn.Module):
         padded = resample(frame, rows, columns).round()
         height, width = alpha.shape[2], alpha.shape[3]
         small = padded[:, :, :height, :width]
-        seen = blurred_luma(small)
-        change = (seen - luma).abs()
+        observed = blurred_luma(small)
+        change = (observed - luma).abs()
         held = 1 - is_cut(change)
         bottom, right = padded.shape[2] - height, padded.shape[3] - width
         shown = functional.pad(alpha * prior * held, (0, right, 0, bottom), mode="replicate")
         colours = ((apply_gain(padded, small) - self.mean) / self.std).flip(1)
-        found = self.network(torch.cat([colours, shown], 1))[:, :, :height, :width]
-        smoothed = found + keep * held * stillness(change) * (alpha - found)
-        return enlarge(apply_levels(smoothed), small, frame), smoothed, seen
+        answer = self.network(torch.cat([colours, shown], 1))[:, :, :height, :width]
+        smoothed = answer + keep * held * stillness(change) * (alpha - answer)
+        return enlarge(apply_levels(smoothed), small, frame), smoothed, observed
 
 
 def apply_levels(alpha: Tensor) -> Tensor:

@@ -109,8 +109,8 @@ def _files_of(source: str) -> list[Path]:
         return media_in(visible_in(path), source)
     if not exists(path) and glob.has_magic(source):
         # pathlib's glob takes no absolute pattern
-        found = glob.glob(source, recursive=True)  # noqa: PTH207
-        return media_in(sorted(Path(match) for match in found), source)
+        matches = glob.glob(source, recursive=True)  # noqa: PTH207
+        return media_in(sorted(Path(match) for match in matches), source)
     return [path]
 
 
@@ -176,13 +176,13 @@ def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job
         (Path(output) if output else path.parent) / _result_name(path, transparent, added)
         for path in paths
     ]
-    for path, target in zip(paths, _told_apart(paths, wanted), strict=True):
+    for path, target in zip(paths, _made_distinct(paths, wanted), strict=True):
         jobs.append(Job(str(path), str(target), makes_folder=output is not None))
     results = {job.target for job in jobs}
     return [job for job in jobs if output or job.source not in results]  # of an earlier run
 
 
-def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
+def _made_distinct(paths: list[Path], wanted: list[Path]) -> list[Path]:
     """Rename targets that would collide: a.jpg and a.bmp, or x/a.mp4 and y/a.mp4."""
     counts = Counter(map(folded, wanted))
     named = [
@@ -191,11 +191,11 @@ def _told_apart(paths: list[Path], wanted: list[Path]) -> list[Path]:
         else target.with_name(_shortened(path.stem, f"_{path.suffix[1:]}{target.suffix}"))
         for path, target in zip(paths, wanted, strict=True)
     ]
-    seen: Counter[str] = Counter()
+    uses: Counter[str] = Counter()
     for number, target in enumerate(named):
-        seen[folded(target)] += 1
-        if seen[folded(target)] > 1:
-            end = f"_{seen[folded(target)]}{target.suffix}"
+        uses[folded(target)] += 1
+        if uses[folded(target)] > 1:
+            end = f"_{uses[folded(target)]}{target.suffix}"
             named[number] = target.with_name(_shortened(target.stem, end))
     return named
 

@@ -38,11 +38,11 @@ class FrameGraph(nn.Module):
         grid_rows: Tensor,
         grid_columns: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        image, behind = (
+        image, new_background = (
             frame.float(),
             background.float(),
         )  # the only operation TensorRT supports on uint8
         state = past_alpha, past_luma, keep, prior
         alpha, smoothed, luma = self.matting(image, *state, rows, columns)
-        composited = self.compositing(image, alpha, behind, grid_rows, grid_columns)
+        composited = self.compositing(image, alpha, new_background, grid_rows, grid_columns)
         return composited.to(torch.uint8), alpha, smoothed, luma

@@ -63,11 +63,11 @@ class Faults:
             # Drop the stack frames that an exception holds, which keep images and networks
             # alive.
             left: list[BaseException | None] = [error]
-            seen = set[int]()
+            visited = set[int]()
             while left:
                 each = left.pop()
-                if each is not None and id(each) not in seen:
-                    seen.add(id(each))
+                if each is not None and id(each) not in visited:
+                    visited.add(id(each))
                     each.__traceback__ = None
                     left += [each.__cause__, each.__context__]
 

@@ -130,8 +130,8 @@ def loopback_devices(root: Path = Path("/")) -> list[str]:
 
 
 def _folders(root: Path) -> list[Path]:
-    found = (root / "sys/devices/virtual/video4linux").glob("video*")
-    ours = (folder for folder in found if (folder / "max_openers").exists())
+    nodes = (root / "sys/devices/virtual/video4linux").glob("video*")
+    ours = (folder for folder in nodes if (folder / "max_openers").exists())
     return sorted(ours, key=lambda folder: int(folder.name[5:]))
 
 

@@ -249,5 +249,5 @@ def linux_report(facts: LoopbackFacts) -> VirtualCameraReport:
     version = facts.version or ("0.12 or older" if facts.old else "")
     module = f"v4l2loopback {version}".rstrip() + f": {facts.module}"
     step = next_step(facts)
-    found = (module, *map(str, facts.nodes))
-    return VirtualCameraReport(step is None, found, step, tuple(warnings(facts)))
+    lines = (module, *map(str, facts.nodes))
+    return VirtualCameraReport(step is None, lines, step, tuple(warnings(facts)))

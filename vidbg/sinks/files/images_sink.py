@@ -175,12 +175,12 @@ def numbered_pictures(target: Path) -> dict[int, Path]:
         return {}
     parts = ["%" if p == "%%" else " *([0-9]+)" if p in codes else re.escape(p) for p in pieces]
     pattern = re.compile("".join(parts))
-    found = {}
+    pictures = {}
     for path in target.parent.iterdir():
         match = pattern.fullmatch(path.name)
         if match is not None and target.name % int(match[1]) == path.name and path.is_file():
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
+            pictures[int(match[1])] = path
+    return dict(sorted(pictures.items()))
 
 
 def _check_number(name: str) -> None:

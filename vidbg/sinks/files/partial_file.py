@@ -128,10 +128,10 @@ def remove_left_behind(folder: Path) -> None:
     other accounts, and all files on file systems without locks.
     """
     try:
-        found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+        candidates = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
     except OSError:  # writing to the folder will report what is wrong with it
         return
-    for path in found:
+    for path in candidates:
         if _is_left_behind(path):
             log.warning("removed %s, which a run that was killed had left behind", path)
 

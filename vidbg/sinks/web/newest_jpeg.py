@@ -57,16 +57,16 @@ class NewestJpeg:
     async def frames(self) -> AsyncGenerator[bytes]:
         """Yield the newest frame for one client, never the same one twice, until closed."""
         clock = asyncio.get_running_loop().time
-        seen, viewer_s, counted = 0, None, False
+        sent, viewer_s, counted = 0, None, False
         self.clients += 1
         try:
             while not self._closed:
                 if viewer_s is not None and not counted and clock() >= viewer_s:
                     self.watchers, counted = self.watchers + 1, True
-                if self._latest is None or self._latest[0] == seen:
+                if self._latest is None or self._latest[0] == sent:
                     await self._wait(None if viewer_s is None or counted else viewer_s - clock())
                     continue
-                seen, jpeg = self._encoded(*self._latest)
+                sent, jpeg = self._encoded(*self._latest)
                 yield jpeg
                 if viewer_s is None:  # it asks for the next, and so has taken one
                     viewer_s = clock() + _VIEWER_S

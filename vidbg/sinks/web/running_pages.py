@@ -87,12 +87,12 @@ def running_pages() -> list[RunningPage]:
 
 def _page(file: Path) -> RunningPage | None:
     try:
-        told: Any = json.loads(read_private(file, _MAX_BYTES) or b"{}")
+        record: Any = json.loads(read_private(file, _MAX_BYTES) or b"{}")
         page = RunningPage(
-            str(told["url"]),
-            int(told["pid"]),
-            float(told["started_s"]),
-            str(told["outside_url"]),
+            str(record["url"]),
+            int(record["pid"]),
+            float(record["started_s"]),
+            str(record["outside_url"]),
         )
         if _is_locked(file):
             return page

@@ -93,9 +93,9 @@ class CameraChoice:
         same_plug = [camera for camera in namesakes if camera.bus == self._known.bus]
         same_node = [camera for camera in same_plug if camera.device == self._known.device]
         new = [camera for camera in namesakes if camera.bus not in self._beside]
-        for found in (same_node, same_plug, new):
-            if len(found) == 1:
-                return found[0]
+        for matches in (same_node, same_plug, new):
+            if len(matches) == 1:
+                return matches[0]
         raise SourceError(
             f"camera {self._known} is away: plug it in again. {_what_there_is(cameras)}"
         )
@@ -118,12 +118,12 @@ def find_camera(device: int | str, cameras: Sequence[CameraInfo]) -> CameraInfo:
     exact = [camera for camera in cameras if camera.name == wanted]
     part = [camera for camera in cameras if wanted.casefold() in camera.name.casefold()]
     real = [camera for camera in part if not camera.virtual]
-    found = exact or real or [camera for camera in part if camera.name != OUR_LABEL]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    matches = exact or real or [camera for camera in part if camera.name != OUR_LABEL]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
         raise SourceError(
-            f"{wanted!r} fits several cameras: {_listed(found)}. Give more of the name, or a path"
+            f"{wanted!r} fits several cameras: {_listed(matches)}. Give more of the name, or a path"
         )
     raise SourceError(f"there is no camera named {wanted!r}. {_what_there_is(cameras)}")
 

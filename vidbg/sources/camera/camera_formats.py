@@ -19,7 +19,7 @@ FRMIVALENUM = struct.Struct("=I4sIII6I8x")  # index, pixel_format, width, height
 
 _CAPTURE, _CAPTURE_MPLANE = 1, 9  # V4L2_BUF_TYPE_VIDEO_...
 _DISCRETE = 1  # V4L2_FRMSIZE_TYPE_, V4L2_FRMIVAL_TYPE_; 2 continuous, 3 stepwise: a range
-_MOST = 128  # guards against a driver whose list never ends
+_MAX_ENTRIES = 128  # guards against a driver whose list never ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +70,28 @@ def _area(size: FrameSize) -> tuple[int, int]:
 
 def _pixel_formats(node: VideoNode, capability: Capability) -> Iterator[bytes]:
     kind = _CAPTURE_MPLANE if capability.multiplanar else _CAPTURE
-    asked = (FMTDESC.pack(index, kind, 0, b"", bytes(4)) for index in range(_MOST))
+    asked = (FMTDESC.pack(index, kind, 0, b"", bytes(4)) for index in range(_MAX_ENTRIES))
     for _index, _kind, _flags, _description, code in _answers(node, ENUM_FMT, FMTDESC, asked):
         yield code
 
 
 def _sizes(node: VideoNode, code: bytes) -> Iterator[FrameSize]:
-    asked = (FRMSIZEENUM.pack(index, code, 0, *[0] * 6) for index in range(_MOST))
+    asked = (FRMSIZEENUM.pack(index, code, 0, *[0] * 6) for index in range(_MAX_ENTRIES))
     for answer in _answers(node, ENUM_FRAMESIZES, FRMSIZEENUM, asked):
         kind, union = answer[2], answer[3:]
         if kind == _DISCRETE:
             width, height = union[:2]
             yield FrameSize(width, height, None, _top_rate(node, code, width, height))
             continue
-        least_w, most_w, _step_w, least_h, most_h, _step_h = union
-        top = _top_rate(node, code, most_w, most_h)
-        yield FrameSize(most_w, most_h, (least_w, least_h), top)
+        min_w, max_w, _step_w, min_h, max_h, _step_h = union
+        top = _top_rate(node, code, max_w, max_h)
+        yield FrameSize(max_w, max_h, (min_w, min_h), top)
         return  # a range is the complete answer
 
 
 def _top_rate(node: VideoNode, code: bytes, width: int, height: int) -> Fraction | None:
     rates = []
-    asked = (FRMIVALENUM.pack(i, code, width, height, 0, *[0] * 6) for i in range(_MOST))
+    asked = (FRMIVALENUM.pack(i, code, width, height, 0, *[0] * 6) for i in range(_MAX_ENTRIES))
     for answer in _answers(node, ENUM_FRAMEINTERVALS, FRMIVALENUM, asked):
         kind, union = answer[4], answer[5:]
         numerator, denominator = union[:2]  # seconds per frame; the shortest of a range

@@ -70,7 +70,7 @@ class PlayedSource(Closeable):
         rate = info.frame_rate if info.frame_rate and info.frame_rate <= _MAX_FPS else frame_rate
         self._period_s = 1 / float(rate)
         self._info = StreamInfo(info.width, info.height, frame_rate=rate, live=True)
-        self._told = False
+        self._reported = False
 
     @property
     def info(self) -> StreamInfo:
@@ -124,9 +124,9 @@ class PlayedSource(Closeable):
             try:
                 yield from source
             except SourceIncomplete as error:
-                if not self._told:
+                if not self._reported:
                     log.warning("%s", error)
-                    self._told = True
+                    self._reported = True
 
     def close(self) -> None:
         self._closed.set()

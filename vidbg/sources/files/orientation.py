@@ -88,7 +88,7 @@ class UprightReader:
         self._reformatter = VideoReformatter()
         self._colour = replace(colour, matrix=self._matrix)
         self._mapped = mapped_colour(colour) != colour
-        self._told = False
+        self._reported = False
         self.orientation = orientation_of(first)
         turned = self.orientation.transposed
         self.width, self.height = self._stored_size[::-1] if turned else self._stored_size
@@ -135,9 +135,9 @@ class UprightReader:
         return image, alpha.astype(np.float32) / np.float32(255)
 
     def _tell_of_other_size(self, frame: VideoFrame) -> None:
-        if self._told or (frame.width, frame.height) == self._stored_size:
+        if self._reported or (frame.width, frame.height) == self._stored_size:
             return
-        self._told = True
+        self._reported = True
         self._tell(
             "the video's size changes to %dx%d midway; it is fitted into %dx%d, its first",
             *(frame.width, frame.height, *self._stored_size),

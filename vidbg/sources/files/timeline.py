@@ -101,11 +101,11 @@ class Clock:
     def _jumps(self, index: int, own_s: float, part: int) -> bool:
         """Return whether a packet's time is implausible for this part."""
         here_s = own_s + float(self._shifts_s[part])
-        least_s = 0.1 if self._breaks else 1.0
+        minimum_s = 0.1 if self._breaks else 1.0
         end_s = self._ends_s.get(index)
-        back = end_s is not None and own_s < self._last_s[index] - least_s
+        back = end_s is not None and own_s < self._last_s[index] - minimum_s
         if back and part > self._parts[index]:  # does it fit into the next part?
-            back = end_s is not None and here_s < end_s - least_s - SETTLING_S
+            back = end_s is not None and here_s < end_s - minimum_s - SETTLING_S
         if back or not self._breaks or not self._ends_s:
             return back
         reach_s = max(self._ends_s.values())

@@ -86,8 +86,8 @@ class VideoFileSource(Closeable):
             self._decoder = decoder_of(self._stream)
             self.relay = self._relay_of_copies() if copy_streams else None
             self._health = Health(self._name)
-            self._intact_seen = False  # a whole frame has come
-            self._told_of_fields = False
+            self._intact_frame_read = False  # a whole frame has come
+            self._reported_fields = False
             self._by_dts = self._container.format.name == "avi"  # it stores no other times
             self._deinterlacer = Deinterlacer() if interlaced == "deinterlace" else None
             self._decoded = self._decode()
@@ -257,13 +257,13 @@ class VideoFileSource(Closeable):
         if self._by_dts and frame.dts is not None:
             frame.pts = frame.dts
         if not frame.is_corrupt:
-            self._intact_seen = True
+            self._intact_frame_read = True
         elif not self._settles(frame.pts, frame.time_base):
             self._health.note_guessed(frame)
         if self._deinterlacer is None:
             return [frame]
-        if frame.interlaced_frame and not self._told_of_fields:
-            self._told_of_fields = True
+        if frame.interlaced_frame and not self._reported_fields:
+            self._reported_fields = True
             self._tell("%s is interlaced: whole pictures are made of its fields", self._name)
         return self._deinterlacer.through(frame)
 
@@ -271,7 +271,9 @@ class VideoFileSource(Closeable):
         """Return whether a broadcast was just joined, where frames lack their references."""
         if not self._breaks or pts is None or time_base is None:
             return False
-        return not self._intact_seen or 0 <= pts * time_base - self._clock.joined_s < SETTLING_S
+        return (
+            not self._intact_frame_read or 0 <= pts * time_base - self._clock.joined_s < SETTLING_S
+        )
 
     def _describe(self, first: VideoFrame, colour: Colour) -> StreamInfo:
         stream, container = self._stream, self._container

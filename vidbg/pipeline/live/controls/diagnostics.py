@@ -111,14 +111,14 @@ _SECRETS = (
 
 def _packages() -> list[str]:
     """Return the packages that this program can use, with the versions that are installed."""
-    found = []
+    versions = []
     for requirement in metadata.requires("vidbg") or ():
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(versions))
 
 
 def _is_default(key: str, value: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Literal
 VALID_S = 120.0
 """How long a token can be used, in seconds."""
 
-_MOST = 100  # tokens that wait; older ones are forgotten
+_MAX_WAITING = 100  # tokens that wait; older ones are forgotten
 
 Purpose = Literal["output", "preview"]
 
@@ -32,7 +32,7 @@ class RoomConsent:
         token = secrets.token_urlsafe(24)
         with self._lock:
             self._issued[token] = purpose, time.monotonic()
-            while len(self._issued) > _MOST:
+            while len(self._issued) > _MAX_WAITING:
                 del self._issued[next(iter(self._issued))]
         return token
 

@@ -84,8 +84,8 @@ def _is_visible(character: str) -> bool:
 
 def _candidates(text: str) -> Iterator[str | None]:
     yield None
-    if (found := _from_fontconfig(text)) is not None:
-        yield found
+    if (best_match := _from_fontconfig(text)) is not None:
+        yield best_match
     yield from SYSTEM_FONTS
 
 
