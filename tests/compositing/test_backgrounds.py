@@ -33,11 +33,10 @@ from vidbg.compositing.backgrounds import (
     parse_background,
 )
 from vidbg.compositing.backgrounds.blur import BLUR_STRENGTH
-from vidbg.compositing.backgrounds.blurred_room import BlurredRoom, blur_background
-from vidbg.compositing.backgrounds.bokeh_room import (
+from vidbg.compositing.backgrounds.camera_blur import CameraBackground, blur_background
+from vidbg.compositing.backgrounds.camera_bokeh import (
     BASE_RADIUS,
     RADIUS_PER_STRENGTH,
-    BokehRoom,
     bokeh_background,
 )
 from vidbg.compositing.backgrounds.image import ImageBackground
@@ -430,8 +429,8 @@ def test_the_least_blur_leaves_nothing_to_recognise(
     """
     nobody = np.zeros(size, np.float32)
     framed = Framing()(Frame(stripes(*size, periods), 0, 0), PictureConfig(zoom=zoom, pan_x=-0.5))
-    for room in (BlurredRoom, BokehRoom):
-        blurred = room(BLUR_STRENGTH.minimum).at(framed, nobody)
+    for blur in (blur_background, bokeh_background):
+        blurred = CameraBackground(blur, BLUR_STRENGTH.minimum).at(framed, nobody)
         inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
         assert (inside.max() - inside.min()) / 240 <= most
 

@@ -22,7 +22,7 @@ from vidbg.compositing.backgrounds import (
     PassthroughSpec,
     TransparentSpec,
 )
-from vidbg.compositing.backgrounds.blurred_room import blur_background
+from vidbg.compositing.backgrounds.camera_blur import blur_background
 from vidbg.compositing.edges import wrap_light
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image

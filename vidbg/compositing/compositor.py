@@ -16,8 +16,8 @@ from vidbg.compositing.backgrounds import (
     open_background,
     parse_background,
 )
-from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
-from vidbg.compositing.backgrounds.bokeh_room import BokehRoom
+from vidbg.compositing.backgrounds.camera_blur import blur_background
+from vidbg.compositing.backgrounds.camera_bokeh import bokeh_background
 from vidbg.compositing.backgrounds.drawn_scene import DrawnScene
 from vidbg.compositing.backgrounds.image import ImageBackground
 from vidbg.compositing.backgrounds.slide_show import SlideShow
@@ -50,9 +50,9 @@ from vidbg.util.photo_file import read_picture
 # leaves small objects on the heap that make glibc return memory after every frame: 1,870 page
 # faults a frame instead of 30, and 7 to 8 ms for a 720p frame instead of 3.
 PRELOADED = (
-    BlurredRoom,
-    BokehRoom,
     DrawnScene,
+    blur_background,
+    bokeh_background,
     ImageBackground,
     SlideShow,
     VideoBackground,

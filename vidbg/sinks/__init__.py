@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vidbg.errors import ConfigError
 from vidbg.sinks.stream.addresses import is_broadcast, is_stream, pipewire_name, web_address
 from vidbg.util.choices import closest, suggestion
+from vidbg.util.lifecycle import Managed
 
 if TYPE_CHECKING:  # the command line's help must not load numpy
     from vidbg.frame import Frame, StreamInfo
     from vidbg.sinks.stream.raw_pipe import RawFormat
 
 
-class Sink(Protocol):
+class Sink(Managed, Protocol):
     """A destination for frames, which are written in order of time.
 
     close() completes the output; abort() discards whatever is incomplete. Both may be called more
@@ -32,18 +32,7 @@ class Sink(Protocol):
 
     def watched(self) -> bool | None: ...
 
-    def close(self) -> None: ...
-
     def abort(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from vidbg.frame import Frame, Interlaced, StreamInfo
+from vidbg.util.lifecycle import Managed
 
 
-class Source(Protocol):
+class Source(Managed, Protocol):
     """Source of frames in order of time.
 
     Iteration ends with the stream; a failure raises SourceError. close() may be called from
@@ -21,17 +21,6 @@ class Source(Protocol):
     def info(self) -> StreamInfo: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def open_source(

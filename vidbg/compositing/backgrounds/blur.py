@@ -56,9 +56,9 @@ class BlurSpec(BackgroundSpec):
             raise ConfigError(_refusal(strength)) from None
 
     def open(self, _options: OpenOptions) -> Background:
-        from vidbg.compositing.backgrounds.blurred_room import BlurredRoom
+        from vidbg.compositing.backgrounds.camera_blur import CameraBackground, blur_background
 
-        return BlurredRoom(self.strength)
+        return CameraBackground(blur_background, self.strength)
 
     def __str__(self) -> str:
         return f"{self.name}:{self.strength:.12g}"

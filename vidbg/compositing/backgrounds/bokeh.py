@@ -25,6 +25,7 @@ class BokehSpec(BlurSpec):
     panel_setting = PanelSetting("bokeh", "Disc size", DEFAULT_BLUR, BLUR_STRENGTH)
 
     def open(self, _options: OpenOptions) -> Background:
-        from vidbg.compositing.backgrounds.bokeh_room import BokehRoom
+        from vidbg.compositing.backgrounds.camera_blur import CameraBackground
+        from vidbg.compositing.backgrounds.camera_bokeh import bokeh_background
 
-        return BokehRoom(self.strength)
+        return CameraBackground(bokeh_background, self.strength)

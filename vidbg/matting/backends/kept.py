@@ -19,7 +19,7 @@ class Kept(Generic[Key, Made]):
     """Thread-safe cache of the most recently used values.
 
     Args:
-        most: maximum number of values.
+        maximum: number of values kept.
         drop: called with each value that is evicted or cleared.
     """
 

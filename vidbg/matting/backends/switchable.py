@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.matting.backends import Backend
+from vidbg.matting.backends.delegating import DelegatingBackend
 from vidbg.matting.engines import NetworkName
 
 
-class SwitchableBackend:
+class SwitchableBackend(DelegatingBackend):
     """Backend that runs one of several networks; others are opened when first prepared.
 
     Args:
@@ -29,31 +30,12 @@ class SwitchableBackend:
         backend: Backend,
         open_backend: Callable[[NetworkName], Backend],
     ) -> None:
-        self.network = network
+        self.network, self.chosen = network, backend
         self._backends = {network: backend}
         self._open = open_backend
 
-    @property
-    def chosen(self) -> Backend:
-        """The current network's backend."""
-        return self._backends[self.network]
-
-    @property
-    def name(self) -> str:
-        return self.chosen.name
-
-    @property
-    def precision(self) -> str:
-        return self.chosen.precision
-
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.chosen(batch)
-
-    def ready(self, height: int, width: int) -> bool:
-        return self.chosen.ready(height, width)
-
-    def prepare(self, height: int, width: int) -> None:
-        self.chosen.prepare(height, width)
 
     def prepare_network(self, network: NetworkName, height: int, width: int) -> None:
         """Open a network and get it ready for inputs of this size. May be called during a call.
@@ -69,7 +51,7 @@ class SwitchableBackend:
         """Switch to a prepared network with the next call."""
         if network not in self._backends:
             raise ValueError(f"the network {network} was never prepared")
-        self.network = network
+        self.network, self.chosen = network, self._backends[network]
 
     def close(self) -> None:
         for backend in self._backends.values():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vidbg.errors import BackendError
 from vidbg.matting.backends.answers import trusted
+from vidbg.matting.backends.delegating import DelegatingBackend
 
 if TYPE_CHECKING:
     from vidbg.matting.backends import Backend
@@ -21,7 +22,7 @@ Refusals = list[tuple[str, Exception]]
 """Names of devices and the errors that ruled them out."""
 
 
-class TriedBackend:
+class TriedBackend(DelegatingBackend):
     """Backend that uses the first of several backends that can compute an image.
 
     Some libraries open a device and compile for it, but fail when they compute, for example on an
@@ -43,14 +44,6 @@ class TriedBackend:
         self._works = False
         self._device, self.chosen = self._next()
 
-    @property
-    def name(self) -> str:
-        return self.chosen.name
-
-    @property
-    def precision(self) -> str:
-        return self.chosen.precision
-
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         while not self._works:
             try:
@@ -64,12 +57,6 @@ class TriedBackend:
                 self._works = True
                 return alpha
         return self.chosen(batch)
-
-    def ready(self, height: int, width: int) -> bool:
-        return self.chosen.ready(height, width)
-
-    def prepare(self, height: int, width: int) -> None:
-        self.chosen.prepare(height, width)
 
     def close(self) -> None:
         self._works = True  # later calls do not try another

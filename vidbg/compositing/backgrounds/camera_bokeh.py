@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.compositing.backgrounds.base import Background
-from vidbg.compositing.backgrounds.blurred_room import (
+from vidbg.compositing.backgrounds.camera_blur import (
     COARSE,
     EMPTY,
     FINE,
@@ -18,7 +17,7 @@ from vidbg.compositing.backgrounds.blurred_room import (
     room_weight,
 )
 from vidbg.compositing.scaling import resize, shrink
-from vidbg.frame import Alpha, Frame, Image
+from vidbg.frame import Alpha, Image
 
 # The disc's radius as a share of the image's shorter side: 5 % at strength 20, 11 % at 100
 BASE_RADIUS = 0.035
@@ -31,20 +30,6 @@ through, with their contrast inverted: 6 % of it at strength 20 where letters ar
 HIGHLIGHT = 25.0
 """Additional weight of white, which falls with the third power of the grey level: a lamp fills its
 disc as it does in a photo, where it is far brighter than white."""
-
-
-class BokehRoom(Background):
-    """Background made of the camera's own frame, blurred by a disc without the person.
-
-    Args:
-        strength: 20 to 100.
-    """
-
-    def __init__(self, strength: float) -> None:
-        self._strength = strength
-
-    def at(self, frame: Frame, alpha: Alpha) -> Image:
-        return bokeh_background(frame.image, alpha, self._strength, frame.zoom)
 
 
 def bokeh_background(image: Image, alpha: Alpha, strength: float, zoom: float = 1.0) -> Image:

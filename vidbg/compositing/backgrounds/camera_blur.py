@@ -1,4 +1,4 @@
-"""The room behind the person, out of focus, without the person's colours in it."""
+"""Backgrounds made of the camera's own frame, and the first of them: the room out of focus."""
 
 from __future__ import annotations
 
@@ -29,18 +29,23 @@ Blur = Callable[[NDArray[np.float32]], Any]
 """Blurs float32 (h, w, 3)."""
 
 
-class BlurredRoom(Background):
+BlurRoom = Callable[[Image, Alpha, float, float], Image]
+"""Blurs an image without its person, by strength and zoom; see `blur_background`."""
+
+
+class CameraBackground(Background):
     """Background made of the camera's own frame, blurred without the person.
 
     Args:
+        blur: how it is blurred.
         strength: 20 to 100.
     """
 
-    def __init__(self, strength: float) -> None:
-        self._strength = strength
+    def __init__(self, blur: BlurRoom, strength: float) -> None:
+        self._blur, self._strength = blur, strength
 
     def at(self, frame: Frame, alpha: Alpha) -> Image:
-        return blur_background(frame.image, alpha, self._strength, frame.zoom)
+        return self._blur(frame.image, alpha, self._strength, frame.zoom)
 
 
 def blur_background(image: Image, alpha: Alpha, strength: float, zoom: float = 1.0) -> Image:
