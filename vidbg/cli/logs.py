@@ -32,7 +32,7 @@ def log_to(file: Path | None, level: str) -> Iterator[None]:
     if file is None:
         yield
         return
-    handler = _open(file, level)
+    handler = _open_log_file(file, level)
     before = _ROOT.level
     _ROOT.addHandler(handler)
     _ROOT.setLevel(min(_ROOT.getEffectiveLevel(), handler.level))
@@ -48,7 +48,7 @@ def log_to(file: Path | None, level: str) -> Iterator[None]:
             handler.close()
 
 
-def _open(file: Path, level: str) -> logging.Handler:
+def _open_log_file(file: Path, level: str) -> logging.Handler:
     from vidbg.cli.log_file import LogFile
 
     try:

@@ -61,7 +61,7 @@ def process(
     agreed = any(existing_outputs(job, written) for job in jobs)
     written = replace(written, overwrite=replaces or agreed)
     with Processor(compositing, written, matting, picture) as processor:
-        _run(jobs, processor, params["quiet"])
+        _process_jobs(jobs, processor, params["quiet"])
 
 
 def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
@@ -87,7 +87,7 @@ def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
         raise KeyboardInterrupt from None
 
 
-def _run(jobs: list[Job], processor: Processor, quiet: bool) -> None:
+def _process_jobs(jobs: list[Job], processor: Processor, quiet: bool) -> None:
     """Run each job in turn; if one of several fails, report it and continue with the others."""
     failed = 0
     for number, job in enumerate(jobs, 1):
@@ -102,13 +102,13 @@ def _run(jobs: list[Job], processor: Processor, quiet: bool) -> None:
             typer.echo(f"vidbg: {error}", err=True)
         else:
             if not quiet:
-                typer.echo(_summary(job, report), err=True)
+                typer.echo(_report_line(job, report), err=True)
     if failed:
         rest = "; the others are done" if failed < len(jobs) else ""
         raise VidbgError(f"{failed} of {len(jobs)} files failed{rest}")
 
 
-def _summary(job: Job, report: StreamReport) -> str:
+def _report_line(job: Job, report: StreamReport) -> str:
     name = "standard output" if job.target == "-" else job.target
     if report.frames == 1:
         return name

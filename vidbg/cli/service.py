@@ -72,7 +72,7 @@ def install(
     """
     folders = Folders.of_user()
     files = _files(ctx, folders, config, profile)
-    old = {file: _read(file) for file in files}
+    old = {file: _text_of(file) for file in files}
     for file, text in old.items():
         if text not in (None, files[file]) and MARKER not in (text or "") and not force:
             raise SinkError(f"{file} exists and is not vidbg's; --force replaces it")
@@ -99,7 +99,7 @@ def install(
 def uninstall() -> None:
     """Stop the service and take its files away; settings and log stay."""
     folders = Folders.of_user()
-    texts = {file: _read(file) for file in (folders.unit, folders.entry, folders.icon)}
+    texts = {file: _text_of(file) for file in (folders.unit, folders.entry, folders.icon)}
     ours = [file for file, text in texts.items() if text is not None and MARKER in text]
     for file, text in texts.items():
         if text is not None and file not in ours:
@@ -148,7 +148,7 @@ def _files(
     }
 
 
-def _read(file: Path) -> str | None:
+def _text_of(file: Path) -> str | None:
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

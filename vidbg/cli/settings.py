@@ -74,7 +74,7 @@ def load_settings(file: Path | None, profile: str | None) -> Settings:
         ConfigError: it cannot be read, or has an unknown key, type or profile.
     """
     path = file or default_file()
-    table = _read(path, must_exist=file is not None or profile is not None)
+    table = _read_settings(path, must_exist=file is not None or profile is not None)
     profiles = table.pop(PROFILES, {})
     if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
         raise ConfigError(f"{path}: {PROFILES} is not a table; write [{PROFILES}.NAME]")
@@ -89,7 +89,7 @@ def load_settings(file: Path | None, profile: str | None) -> Settings:
     return settings
 
 
-def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
+def _read_settings(path: Path, *, must_exist: bool) -> dict[str, Any]:
     import tomllib
 
     try:

@@ -139,7 +139,7 @@ class Compositor:
     def __init__(self, config: CompositingConfig, open_frames: OpenFrames) -> None:
         self._open_frames = open_frames
         self._layer = _open_layer(config)
-        self._background = self._open(config)
+        self._background = self._open_background(config)
         self._config = config
         self._fade: Fade | None = None
 
@@ -158,7 +158,7 @@ class Compositor:
             layer = _open_layer(config)
         same = config.background is before.background
         if not same or (config.fit, config.bars) != (before.fit, before.bars):
-            background, old = self._open(config), self._background
+            background, old = self._open_background(config), self._background
             self._end_fade()
             self._background = background
             if config.fade_s and old is not None and background is not None:
@@ -169,7 +169,7 @@ class Compositor:
             self._background.fade_s = config.fade_s
         self._layer, self._config = layer, config
 
-    def _open(self, config: CompositingConfig) -> Background | None:
+    def _open_background(self, config: CompositingConfig) -> Background | None:
         background = open_background(
             config.background, fit=config.fit, bars=config.bars, open_frames=self._open_frames
         )

@@ -110,9 +110,9 @@ class VideoMatting(Closeable):
         _check(image)
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
         with under_way():
-            return self._next(image)
+            return self._next_alpha(image)
 
-    def _next(self, image: Image) -> Alpha:
+    def _next_alpha(self, image: Image) -> Alpha:
         geometry = self._plan(image)
         with self.clock.stage("resize"):
             small = shrink(image, geometry)

@@ -54,12 +54,12 @@ def setup_steps(*, camera: bool = True, virtual_camera: bool = True) -> list[Set
 
     result: list[SetupStep] = []
     if camera:
-        result += [_step("camera", words) for words in camera_steps(list_cameras())]
+        result += [_setup_step("camera", words) for words in camera_steps(list_cameras())]
     if virtual_camera:
         steps = virtual_camera_steps(virtual_camera_report())
-        result += [_step("virtual camera", words) for words in steps]
+        result += [_setup_step("virtual camera", words) for words in steps]
     return result
 
 
-def _step(about: Literal["camera", "virtual camera"], words: str) -> SetupStep:
+def _setup_step(about: Literal["camera", "virtual camera"], words: str) -> SetupStep:
     return SetupStep(about, words, tuple(re.findall(r"`([^`]+)`", words)))

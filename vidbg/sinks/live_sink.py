@@ -41,20 +41,20 @@ class LiveSink(Unwatched, Closeable):
                 f"{self._name} got a frame of {frame.image.dtype} {frame.image.shape}, but takes "
                 f"uint8 {self._shape} (height, width, BGR) only"
             )
-        self._show(frame)
+        self._show_frame(frame)
 
     @abstractmethod
-    def _show(self, frame: Frame) -> None:
+    def _show_frame(self, frame: Frame) -> None:
         """Show a frame that has been checked."""
 
     @abstractmethod
-    def _release(self) -> None:
+    def _release_sink(self) -> None:
         """Free what the sink holds; called once."""
 
     def close(self) -> None:
         if self._open:
             self._open = False
-            self._release()
+            self._release_sink()
 
     def abort(self) -> None:
         self.close()

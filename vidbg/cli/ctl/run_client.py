@@ -108,7 +108,7 @@ class Client:
             connection.close()
         # The answer, by its type
         if answer.status >= 400:
-            raise _refusal(self.address, answer.status, data)
+            raise _error_of(self.address, answer.status, data)
         if media_type == "application/json":
             return json.loads(data)
         return data.decode() if media_type.startswith("text/") else data
@@ -199,7 +199,7 @@ def of_page(url: str) -> Client:
     return Client(f"{parts.scheme}://{host}:{port}", token)
 
 
-def _refusal(address: str, status: int, data: bytes) -> VidbgError:
+def _error_of(address: str, status: int, data: bytes) -> VidbgError:
     """Return the error for an answer from 400 on."""
     try:
         problem = json.loads(data)["error"]

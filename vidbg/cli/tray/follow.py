@@ -36,7 +36,7 @@ class Tray:
 
     def __init__(self, only: Client | None, tell: Callable[[str], None]) -> None:
         self._only, self._tell = only, tell
-        self._item = Item(lambda: self._do(self._open), lambda: self._do(self._toggle))
+        self._item = Item(lambda: self._do(self._open_page), lambda: self._do(self._toggle))
         self._menu = Menu()
         self._client: Client | None = None
         self._away = False
@@ -76,7 +76,7 @@ class Tray:
                         run_events(self._client.address + API, self._client.headers)
                     ) as events:
                         async for event in events:
-                            await self._show(self._client, event["state"])
+                            await self._show_state(self._client, event["state"])
                 except VidbgError as error:
                     if self._only is not None:
                         raise
@@ -96,7 +96,7 @@ class Tray:
             ]
         )
 
-    async def _show(self, client: Client, state: dict[str, Any]) -> None:
+    async def _show_state(self, client: Client, state: dict[str, Any]) -> None:
         """Show a state; the lists in it are asked for when they have changed."""
         if self._lists[0] != (client, state["lists"]):
             backgrounds = await asyncio.to_thread(client.ask, "GET", "/backgrounds")
@@ -133,7 +133,7 @@ class Tray:
             Entry("Background", entries=tuple(choices)),
             *([Entry("Profile", entries=tuple(saved))] if saved else []),
             Entry(),
-            Entry("Open the page", lambda: self._do(self._open)),
+            Entry("Open the page", lambda: self._do(self._open_page)),
             Entry("Quit vidbg", self._asking("POST", "/quit")),
         ]
 
@@ -151,7 +151,7 @@ class Tray:
         if self._client is not None:
             self._client.ask("POST", "/away", {"away": not self._away})
 
-    def _open(self) -> None:
+    def _open_page(self) -> None:
         if self._client is None:
             _start()
         else:

@@ -43,7 +43,7 @@ class BlurSpec(BackgroundSpec):
 
     def __post_init__(self) -> None:
         if not BLUR_STRENGTH.minimum <= self.strength <= BLUR_STRENGTH.maximum:
-            raise ConfigError(_refusal(f"{self.strength:g}"))
+            raise ConfigError(_refused_strength(f"{self.strength:g}"))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -53,7 +53,7 @@ class BlurSpec(BackgroundSpec):
         try:
             return cls(float(strength)) if colon else cls()
         except ValueError:
-            raise ConfigError(_refusal(strength)) from None
+            raise ConfigError(_refused_strength(strength)) from None
 
     def open(self, _options: OpenOptions) -> Background:
         from vidbg.compositing.backgrounds.camera_blur import CameraBackground, blur_background
@@ -64,7 +64,7 @@ class BlurSpec(BackgroundSpec):
         return f"{self.name}:{self.strength:.12g}"
 
 
-def _refusal(strength: str) -> str:
+def _refused_strength(strength: str) -> str:
     return (
         f"blur strength {strength!r} cannot be used; give a number from {BLUR_STRENGTH} (below "
         f"{BLUR_STRENGTH.minimum:g} the room could be recognised; only none shows it)"

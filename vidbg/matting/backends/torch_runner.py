@@ -56,7 +56,7 @@ class TorchRunner(Closeable):
             # fastest one for each convolution.
             fastest = torch.backends.cudnn.flags(benchmark=True)
             with torch.inference_mode(), self._queue(), fastest:
-                self._outputs = self._run()
+                self._outputs = self._compute()
                 if self._on_cuda:
                     self._capture()
             self._results = [self._landing() for _ in range(slots)]
@@ -77,7 +77,7 @@ class TorchRunner(Closeable):
                     if name in self._bindings.constants:
                         self._given[name] = array
             if self._graph is None:
-                self._outputs = self._run()
+                self._outputs = self._compute()
             else:
                 self._graph.replay()
             for name, landing in self._results[slot].items():
@@ -105,7 +105,7 @@ class TorchRunner(Closeable):
     def _queue(self) -> AbstractContextManager[Any]:
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
 
-    def _run(self) -> dict[str, torch.Tensor]:
+    def _compute(self) -> dict[str, torch.Tensor]:
         outputs = dict(zip(self._names, self._module(*self._inputs.values()), strict=True))
         for taken, given in self._bindings.feedback.items():
             self._inputs[taken].copy_(outputs[given])
@@ -113,11 +113,11 @@ class TorchRunner(Closeable):
 
     def _capture(self) -> None:
         for _ in range(WARM_UP_RUNS):
-            self._run()
+            self._compute()
         torch.cuda.synchronize(self._device)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self._stream):
-            self._outputs = self._run()
+            self._outputs = self._compute()
         self._graph = graph
 
     def _host_copies(self) -> dict[str, torch.Tensor]:

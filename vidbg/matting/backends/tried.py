@@ -42,7 +42,7 @@ class TriedBackend(DelegatingBackend):
     def __init__(self, openings: Iterator[tuple[str, Backend]], refusals: Refusals) -> None:
         self._openings, self._refusals = openings, refusals
         self._works = False
-        self._device, self.chosen = self._next()
+        self._device, self.chosen = self._open_next()
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         while not self._works:
@@ -51,7 +51,7 @@ class TriedBackend(DelegatingBackend):
             except BackendError as error:
                 self._refusals.append((self._device, error))
                 self.chosen.close()
-                self._device, self.chosen = self._next()
+                self._device, self.chosen = self._open_next()
                 logger.warning("%s; %s, %s takes its place", error, self.name, self.precision)
             else:
                 self._works = True
@@ -62,7 +62,7 @@ class TriedBackend(DelegatingBackend):
         self._works = True  # later calls do not try another
         self.chosen.close()
 
-    def _next(self) -> tuple[str, Backend]:
+    def _open_next(self) -> tuple[str, Backend]:
         for opened in self._openings:
             return opened
         raise no_backend(self._refusals)

@@ -99,7 +99,7 @@ class Processor(Closeable):
         check_jobs([job], self._compositing, self._output)
         transparent = is_transparent(self._compositing)
         with ExitStack() as stack:
-            source = stack.enter_context(self._open(job))
+            source = stack.enter_context(self._open_job(job))
             # Remove leftovers of killed runs from each output folder, once per folder.
             written = [] if job.target == PIPE else [Path(job.target)]
             written += [self._output.alpha_video] if self._output.alpha_video else []
@@ -125,7 +125,7 @@ class Processor(Closeable):
         """
         return None if self._matter is None else fast_share(self._matter)
 
-    def _open(self, job: Job) -> Source:
+    def _open_job(self, job: Job) -> Source:
         interlaced = self._output.interlaced
         source = open_source(job.source, copy_streams=wants_streams(job), interlaced=interlaced)
         degrees = self._picture.rotate

@@ -98,7 +98,7 @@ class Stream:
         start = time.perf_counter()
         threads = [
             threading.Thread(target=work, name=f"vidbg-{work.__name__.strip('_')}", daemon=True)
-            for work in (self._read, self._write)
+            for work in (self._read_frames, self._write_frames)
         ]
         for thread in threads:
             thread.start()
@@ -121,7 +121,7 @@ class Stream:
         seconds = time.perf_counter() - start
         return StreamReport(self._frames, self._inbox.dropped, seconds, list(self._latencies_s))
 
-    def _read(self) -> None:
+    def _read_frames(self) -> None:
         frames = islice(self._source, self._frame_limit)
         try:
             while not self._stopping.is_set():
@@ -148,7 +148,7 @@ class Stream:
             return error
         return None
 
-    def _write(self) -> None:
+    def _write_frames(self) -> None:
         try:
             for frame, matte, arrived in self._outbox:
                 composed = self._processor.finish(frame, matte)

@@ -67,12 +67,12 @@ class LivePreview:
                 case Action.BACKGROUND:
                     self._take(self.run, self._backgrounds[self._chosen])
                 case Action.NEXT_BACKGROUND | Action.PREVIOUS_BACKGROUND:
-                    self._step(self.run, 1 if action is Action.NEXT_BACKGROUND else -1)
+                    self._choose_next(self.run, 1 if action is Action.NEXT_BACKGROUND else -1)
 
     def close(self) -> None:
         self._window.close()
 
-    def _step(self, run: Run, step: int) -> None:
+    def _choose_next(self, run: Run, step: int) -> None:
         """Return the next background that can be read."""
         for _ in self._backgrounds:
             self._chosen = (self._chosen + step) % len(self._backgrounds)

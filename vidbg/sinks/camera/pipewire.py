@@ -62,14 +62,14 @@ class PipeWireSink(ChildProcessSink):
             self._daemon.close()
             raise
 
-    def _show(self, frame: Frame) -> None:
+    def _show_frame(self, frame: Frame) -> None:
         if self._failure is None and _has_ended(self._daemon):
             self._failure = ConnectionResetError("PipeWire has ended")
-        super()._show(frame)
+        super()._show_frame(frame)
 
-    def _release(self) -> None:
+    def _release_sink(self) -> None:
         self._daemon.close()
-        super()._release()
+        super()._release_sink()
 
     def _summary(self, lines: Sequence[str]) -> str:
         """Return the first error or warning: gst-launch prints the reason before its reaction."""

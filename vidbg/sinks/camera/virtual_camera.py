@@ -72,7 +72,7 @@ class VirtualCameraSink(LiveSink):
         """The device's path, or its name if it has no path, to choose in the other program."""
         return str(self._camera.device)
 
-    def _show(self, frame: Frame) -> None:
+    def _show_frame(self, frame: Frame) -> None:
         if self._pace is not None:
             self._pace.wait(frame.pts)
         try:
@@ -87,7 +87,7 @@ class VirtualCameraSink(LiveSink):
         """Return whether a program reads from the camera; None if unknown."""
         return self._camera.watched() if isinstance(self._camera, LoopbackCamera) else None
 
-    def _release(self) -> None:
+    def _release_sink(self) -> None:
         if self._pace is not None:
             self._pace.stop()
         self._camera.close()

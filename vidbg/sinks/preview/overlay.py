@@ -161,7 +161,7 @@ def _draw_panel(
     y = max(0, top + margin + round(y_share * (room_y - panel.height)))
     area = canvas[y : y + panel.height, x : x + panel.width]
     area[:] = (area * _SHADE).astype(np.uint8) if fill is None else np.array(fill, np.uint8)
-    _write(area, rows, panel)
+    _write_text(area, rows, panel)
     return int(y + panel.height)
 
 
@@ -190,7 +190,7 @@ def _measured(rows: Rows, scale: float) -> _Panel:
     return _Panel(scale, stroke, columns, line, gap, width, line * len(rows) + gap // 2)
 
 
-def _write(area: Image, rows: Rows, panel: _Panel) -> None:
+def _write_text(area: Image, rows: Rows, panel: _Panel) -> None:
     import cv2
 
     for index, row in enumerate(rows):

@@ -74,7 +74,7 @@ class WindowSink(LiveSink):
         """Whether the user closed the window or the sink was closed."""
         return self._dismissed or not self._open
 
-    def _show(self, frame: Frame) -> None:
+    def _show_frame(self, frame: Frame) -> None:
         if not self._dismissed:
             import cv2
 
@@ -131,7 +131,7 @@ class WindowSink(LiveSink):
             except cv2.error:  # the user's click was first
                 return
 
-    def _release(self) -> None:
+    def _release_sink(self) -> None:
         self._destroy()
 
 

@@ -85,7 +85,7 @@ class ChildProcessSink(NewestFrameSink):
             self._open = False
             raise SinkError(f"{self._program} cannot be started: {error}. {self._advice}") from None
 
-    def _deliver(self, frames: Iterator[Frame]) -> None:
+    def _deliver_frames(self, frames: Iterator[Frame]) -> None:
         stdin = cast(IO[bytes], self._process.stdin)
         try:
             for frame in frames:
@@ -103,10 +103,10 @@ class ChildProcessSink(NewestFrameSink):
                     self._said.append(words)
                     _log.debug("%s: %s", self._program, words)
 
-    def _show(self, frame: Frame) -> None:
+    def _show_frame(self, frame: Frame) -> None:
         if self._failure is None and self._process.poll() is not None:
             self._failure = BrokenPipeError(f"{self._program} has ended")
-        super()._show(frame)
+        super()._show_frame(frame)
 
     def _error(self, what: str) -> SinkError:
         if isinstance(self._failure, (TimeoutError, ConnectionResetError)):
@@ -128,7 +128,7 @@ class ChildProcessSink(NewestFrameSink):
         """Return the most useful of the program's last lines on standard error, newest last."""
         return lines[-1] if lines else ""
 
-    def _release(self) -> None:
+    def _release_sink(self) -> None:
         self._newest.close()
         deadline = time.monotonic() + (PATIENCE_S if self._failure is None else 0.0)
         self._thread.join(max(0.0, deadline - time.monotonic()))

@@ -54,11 +54,11 @@ class NetworkStreamSink(NewestFrameSink):
             self._failure = TimeoutError(f"no answer within {CONNECT_S:g} s")
         raise self._error("cannot be opened") from self._failure
 
-    def _run(self) -> None:
-        super()._run()
+    def _deliver_until_end(self) -> None:
+        super()._deliver_until_end()
         self._answered.set()  # if only with a failure
 
-    def _deliver(self, frames: Iterator[Frame]) -> None:
+    def _deliver_frames(self, frames: Iterator[Frame]) -> None:
         host = urlsplit(self._url)
         socket.getaddrinfo(host.hostname, host.port)  # FFmpeg calls a wrong name an I/O error
         with H264Stream(self._url, self._info) as stream:
@@ -67,7 +67,7 @@ class NetworkStreamSink(NewestFrameSink):
                 stream.send(frame)
             stream.finish()
 
-    def _release(self) -> None:
+    def _release_sink(self) -> None:
         self._newest.close()
         self._thread.join(PATIENCE_S)
         if self._thread.is_alive():

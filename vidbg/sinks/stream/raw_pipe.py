@@ -62,7 +62,7 @@ class RawPipeSink(LiveSink):
             speed = f"F{self._rate.numerator}:{self._rate.denominator}"
             self._send(f"YUV4MPEG2 {size} {speed} Ip C420mpeg2 XCOLORRANGE=LIMITED\n".encode())
 
-    def _show(self, frame: Frame) -> None:
+    def _show_frame(self, frame: Frame) -> None:
         if math.isnan(self._start):
             self._start = frame.pts
         missing = round((frame.pts - self._start) * self._rate) + 1 - self._periods
@@ -107,7 +107,7 @@ class RawPipeSink(LiveSink):
         self._last = None
         super().abort()
 
-    def _release(self) -> None:
+    def _release_sink(self) -> None:
         """Repeat the last frame for as long as its source says. The stream stays open: it is the
         caller's, and every frame was flushed."""
         if self._last is not None:

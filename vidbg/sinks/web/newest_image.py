@@ -37,7 +37,9 @@ class NewestFrameSink(LiveSink):
         self._failure: Exception | None = None
         self._stall_s = stall_s
         self._busy_since: float | None = None
-        self._thread = threading.Thread(target=self._run, name=f"vidbg: {name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._deliver_until_end, name=f"vidbg: {name}", daemon=True
+        )
 
     @property
     def dropped(self) -> int:
@@ -45,16 +47,16 @@ class NewestFrameSink(LiveSink):
         return self._newest.dropped
 
     @abstractmethod
-    def _deliver(self, frames: Iterator[Frame]) -> None:
+    def _deliver_frames(self, frames: Iterator[Frame]) -> None:
         """Deliver frames until there are no more; runs in the thread."""
 
     @abstractmethod
     def _error(self, what: str) -> SinkError:
         """Return the error for the caller of write(); `what` happened, such as "failed"."""
 
-    def _run(self) -> None:
+    def _deliver_until_end(self) -> None:
         try:
-            self._deliver(self._taken())
+            self._deliver_frames(self._taken())
         except Exception as error:  # raised in the writer's thread
             self._failure = error
 
@@ -64,7 +66,7 @@ class NewestFrameSink(LiveSink):
             yield frame
             self._busy_since = None
 
-    def _show(self, frame: Frame) -> None:
+    def _show_frame(self, frame: Frame) -> None:
         if self._failure is None and self._stalled():
             self._failure = TimeoutError(f"it took nothing for {self._stall_s:g} s")
         if self._failure is not None:

@@ -77,7 +77,7 @@ def _page(name: str) -> Handler:
         token = request.query.get("token")
         # quoted: a client that needs no token may have been sent here with any text as one
         query = "" if token is None else f"?token={quote(token, safe='')}"
-        text = _read(name).replace("{query}", query)
+        text = _page_file(name).replace("{query}", query)
         return web.Response(text=text, content_type="text/html")
 
     return serve
@@ -87,12 +87,12 @@ def _file(name: str, kind: str) -> Handler:
     """Create a handler for a file of this folder, which is read again for each request."""
 
     async def serve(_: web.Request) -> web.StreamResponse:
-        return web.Response(text=_read(name), content_type=kind)
+        return web.Response(text=_page_file(name), content_type=kind)
 
     return serve
 
 
-def _read(name: str) -> str:
+def _page_file(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 

@@ -83,7 +83,10 @@ class WebService(Closeable):
         self._stop = asyncio.Event()
         started: Future[int] = Future()
         self._thread = threading.Thread(
-            target=self._run, args=(host, port, encrypted, started), name="vidbg-web", daemon=True
+            target=self._serve_until_closed,
+            args=(host, port, encrypted, started),
+            name="vidbg-web",
+            daemon=True,
         )
         self._thread.start()
         try:
@@ -132,7 +135,9 @@ class WebService(Closeable):
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(_STOP_S)
 
-    def _run(self, host: str, port: int, encrypted: Encrypted, started: Future[int]) -> None:
+    def _serve_until_closed(
+        self, host: str, port: int, encrypted: Encrypted, started: Future[int]
+    ) -> None:
         try:
             self._loop.run_until_complete(self._serve(host, port, encrypted, started))
         except Exception as error:  # raised in the caller of the constructor

@@ -56,8 +56,8 @@ class WebSink(LiveSink):
         """Return whether any client has taken frames for half a second, by MJPEG or WebSocket."""
         return self._service.watched()
 
-    def _show(self, frame: Frame) -> None:
+    def _show_frame(self, frame: Frame) -> None:
         self._service.offer(frame.image)
 
-    def _release(self) -> None:
+    def _release_sink(self) -> None:
         self._service.close()

@@ -40,7 +40,7 @@ def _kept_secret() -> str:
     new = secrets.token_urlsafe()
     try:
         file = secret_file()
-        kept = _read(file)
+        kept = _stored_token(file)
         if kept is None:
             replace_file(file, new.encode(), private=True)
     except (OSError, RuntimeError) as error:
@@ -51,7 +51,7 @@ def _kept_secret() -> str:
     return kept or new
 
 
-def _read(file: Path) -> str | None:
+def _stored_token(file: Path) -> str | None:
     """Return the secret in a file; None if there is none that only this account can read."""
     try:
         data = read_private(file, _LENGTH + 1)

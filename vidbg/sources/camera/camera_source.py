@@ -104,7 +104,7 @@ class CameraSource(Closeable):
 
     def _granted(self, asked: CameraMode) -> CameraMode:
         """Read back the mode; its size is the first image's, because drivers can be wrong."""
-        picture = self._read()
+        picture = self._read_image()
         if picture is None:
             raise SourceError(f"camera {self._name} was closed while it opened")
         granted = read_back(self._capture)
@@ -116,7 +116,7 @@ class CameraSource(Closeable):
         return mode
 
     def __iter__(self) -> Iterator[Frame]:
-        while (picture := self._read(self._timeout_s)) is not None:
+        while (picture := self._read_image(self._timeout_s)) is not None:
             now = time.monotonic()
             if self._index == 0:
                 self._epoch = now
@@ -128,7 +128,7 @@ class CameraSource(Closeable):
             yield Frame(picture, now - self._epoch, self._index)
             self._index += 1
 
-    def _read(self, timeout_s: float | None = None) -> Image | None:
+    def _read_image(self, timeout_s: float | None = None) -> Image | None:
         """Return the next image, a new array; None once closed."""
         picture = None
         try:

@@ -88,7 +88,7 @@ class NetworkSource(Closeable):
             stream = video_stream(container, self._name)
             stream.thread_type = "SLICE"  # frame threading would delay frames
             self._frames = container.decode(stream)
-            first = self._next()
+            first = self._next_image()
             if first is None:
                 raise SourceError(f"the stream {self._name} gave no picture")
         except BaseException:
@@ -113,20 +113,20 @@ class NetworkSource(Closeable):
         start, index = time.monotonic(), 0
         image, self._first = self._first, None
         while not self._closed.is_set():
-            image = self._next() if image is None else image
+            image = self._next_image() if image is None else image
             if image is None:
                 return
             yield Frame(image, time.monotonic() - start, index)
             image, index = None, index + 1
 
-    def _next(self) -> Image | None:
+    def _next_image(self) -> Image | None:
         """Return the next image, a new array; None once closed or at the stream's end."""
         with self._using:
             if self._closed.is_set():
                 return None
             try:
                 frame = next(self._frames, None)
-                return None if frame is None else self._read(frame)
+                return None if frame is None else self._as_bgr(frame)
             except (av.FFmpegError, OSError, ValueError) as error:
                 if self._closed.is_set():
                     return None
@@ -137,7 +137,7 @@ class NetworkSource(Closeable):
                 if self._closed.is_set():  # close() was called meanwhile
                     self._container.close()
 
-    def _read(self, frame: VideoFrame) -> Image:
+    def _as_bgr(self, frame: VideoFrame) -> Image:
         known = frame.colorspace != _UNSPECIFIED
         matrix = int(frame.colorspace) if known else Colour().matrix_at(frame.height)
         picture = self._reformatter.reformat(frame, format="bgr24", src_colorspace=matrix)

@@ -34,7 +34,7 @@ class ImagesSource(Closeable):
         self._paths = [Path(path) for path in paths]
         self._closed = threading.Event()
         self._index = 0
-        self._first: Picture | None = _read(self._paths[0])
+        self._first: Picture | None = _read_photo(self._paths[0])
         height, width = self._first.image.shape[:2]
         self._info = StreamInfo(
             width=width,
@@ -54,7 +54,7 @@ class ImagesSource(Closeable):
         while self._index < len(self._paths) and not self._closed.is_set():
             index, self._index = self._index, self._index + 1
             first, self._first = self._first, None
-            picture = first or _read(self._paths[index])
+            picture = first or _read_photo(self._paths[index])
             yield Frame(picture.image, float(index), index, picture.alpha)
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ def is_picture(path: Path) -> bool:
     return suffix in PICTURE_SUFFIXES if by_content is None else by_content
 
 
-def _read(path: Path) -> Picture:
+def _read_photo(path: Path) -> Picture:
     picture = read_picture(path)
     if picture is None:
         raise SourceError(

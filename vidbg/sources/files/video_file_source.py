@@ -110,7 +110,7 @@ class VideoFileSource(Closeable):
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
-        while (frame := self._next()) is not None:
+        while (frame := self._next_frame()) is not None:
             yield frame
 
     def close(self) -> None:
@@ -118,19 +118,19 @@ class VideoFileSource(Closeable):
         self._closed.set()
         if self._lock.acquire(timeout=1.0):
             try:
-                self._release()
+                self._close_container()
             finally:
                 self._lock.release()
 
-    def _next(self) -> Frame | None:
+    def _next_frame(self) -> Frame | None:
         with self._lock:
             frame = None if self._closed.is_set() else next(self._frames, None)
             if self._closed.is_set():
-                self._release()
+                self._close_container()
                 return None
             return frame
 
-    def _release(self) -> None:
+    def _close_container(self) -> None:
         self._frames.close()
         self._decoded.close()
         self._container.close()

@@ -82,7 +82,7 @@ class TensorRtBackend(NativeBackend):
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._using():
-            session = self._sessions.get(batch.shape) or self._open(batch.shape)
+            session = self._sessions.get(batch.shape) or self._open_session(batch.shape)
             session.start(0, {"input": batch})
             alpha: NDArray[np.float32] = session.wait(0)["alpha"][0, 0].copy()
             return alpha
@@ -108,7 +108,7 @@ class TensorRtBackend(NativeBackend):
             path = cached_engine(self._package, self._typed(plan.spec), self._target)
             return Session(self._package, path, plan.bindings, slots)
 
-    def _open(self, shape: tuple[int, ...]) -> Session:
+    def _open_session(self, shape: tuple[int, ...]) -> Session:
         path = cached_engine(self._package, self._network(*shape[2:]), self._target)
         session = Session(self._package, path)
         self._sessions.add(shape, session)

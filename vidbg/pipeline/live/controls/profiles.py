@@ -55,7 +55,7 @@ class Profiles:
         Raises:
             ApiError: the file cannot be read, or a value in it cannot be used.
         """
-        return {name: self._settings(table) for name, table in _profiles(self._read()).items()}
+        return {name: self._settings(table) for name, table in _profiles(self._read_file()).items()}
 
     def settings(self, name: str) -> dict[str, Any]:
         """Return what a profile changes: its settings, and the file's for the rest of the look.
@@ -63,7 +63,7 @@ class Profiles:
         Raises:
             ApiError: there is no such profile, or the file cannot be used.
         """
-        document = self._read()
+        document = self._read_file()
         profile = _existing(document, name)
         whole = {
             key: to_json(option, option.default_for("run")) for key, option in LOOK_SETTINGS.items()
@@ -83,7 +83,7 @@ class Profiles:
         """
         _check_name(name)
         with self._lock:
-            document = self._read()
+            document = self._read_file()
             _profiles(document)  # refuses what is no table
             profiles = document.setdefault(TABLE, tomlkit.table(is_super_table=True))
             table = profiles.setdefault(name, tomlkit.table())
@@ -96,7 +96,7 @@ class Profiles:
                     table.pop(key, None)
                 elif key not in table or _plain(table[key]) != value:
                     table[key] = value
-            self._write(document)
+            self._write_file(document)
 
     def rename(self, name: str, new: str) -> None:
         """Give a profile another name.
@@ -107,7 +107,7 @@ class Profiles:
         """
         _check_name(new)
         with self._lock:
-            document = self._read()
+            document = self._read_file()
             table = _existing(document, name)
             if new == name:
                 return
@@ -115,7 +115,7 @@ class Profiles:
                 raise ApiError(409, f"there is a profile {new!r} already", "name")
             document[TABLE].remove(name)
             document[TABLE][new] = table
-            self._write(document)
+            self._write_file(document)
 
     def delete(self, name: str) -> None:
         """Remove a profile.
@@ -124,10 +124,10 @@ class Profiles:
             ApiError: there is no such profile, or the file cannot be read or written.
         """
         with self._lock:
-            document = self._read()
+            document = self._read_file()
             _existing(document, name)
             document[TABLE].remove(name)
-            self._write(document)
+            self._write_file(document)
 
     def _settings(self, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return the live settings in a table of the file as JSON, with absolute paths."""
@@ -143,7 +143,7 @@ class Profiles:
         except ConfigError as error:
             raise ApiError(409, f"{self._file}: {error}") from None
 
-    def _read(self) -> tomlkit.TOMLDocument:
+    def _read_file(self) -> tomlkit.TOMLDocument:
         if self._file is None:
             return tomlkit.document()
         try:
@@ -153,7 +153,7 @@ class Profiles:
         except (OSError, ValueError, TOMLKitError) as error:
             raise ApiError(409, f"{self._file} cannot be read: {error}; mend it first") from None
 
-    def _write(self, document: tomlkit.TOMLDocument) -> None:
+    def _write_file(self, document: tomlkit.TOMLDocument) -> None:
         if self._file is None:
             raise ApiError(409, "this run has no configuration file to keep profiles in")
         try:

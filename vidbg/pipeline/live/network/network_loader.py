@@ -252,14 +252,14 @@ class DeviceNetworks:
         cpus = [name for name in devices if name in CPU_DEVICES]
         if gpus:
             try:
-                return self._open(gpus, self._steps[-1])
+                return self._open_backend(gpus, self._steps[-1])
             except VidbgError as error:
                 if not cpus:
                     raise
                 logger.info("no GPU runs the network: %s", error)
-        return self._open(cpus, self._steps[0])
+        return self._open_backend(cpus, self._steps[0])
 
-    def _open(self, devices: list[str], step: Step) -> tuple[str, Backend]:
+    def _open_backend(self, devices: list[str], step: Step) -> tuple[str, Backend]:
         config = self._config
         plan = plan_geometry(*self._frame_size, step.pixels)
 

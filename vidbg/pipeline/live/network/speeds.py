@@ -69,7 +69,7 @@ class Speeds:
             f"{threads or 'all'} threads",
         )
         self._machine = ", ".join((*machine, device, precision, _versions()))
-        self._times_s = self._read().get(self._machine, {})
+        self._times_s = self._read_speeds().get(self._machine, {})
 
     def get(self, step: Step) -> float | None:
         """Return the seconds per image at this step, or None if unknown."""
@@ -87,7 +87,9 @@ class Speeds:
         try_out(backend, height, width)  # the first one compiles
         taken_s = min(try_out(backend, height, width) for _ in range(TRIALS))
         self._times_s[str(step)] = min(taken_s, self._times_s.get(str(step), taken_s))
-        others = {name: times for name, times in self._read().items() if name != self._machine}
+        others = {
+            name: times for name, times in self._read_speeds().items() if name != self._machine
+        }
         kept = dict([*others.items(), (self._machine, self._times_s)][-KEPT:])
         try:
             replace_file(self._path, json.dumps(kept, indent=1).encode())
@@ -105,7 +107,7 @@ class Speeds:
         fitting = [s for s in steps if known and _expected_s(s, known) <= budget_s]
         return fitting[-1] if fitting else steps[0]
 
-    def _read(self) -> dict[str, dict[str, float]]:
+    def _read_speeds(self) -> dict[str, dict[str, float]]:
         try:
             entries = json.loads(self._path.read_text(encoding="utf-8"))
             return {
