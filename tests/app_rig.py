@@ -17,7 +17,7 @@ from vidbg.config import MattingConfig
 from vidbg.frame import Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import LiveConfig, LiveRun
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources import Source
 from vidbg.sources.synthetic import SyntheticSource
 from vidbg.util.lifecycle import Closeable

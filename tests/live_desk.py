@@ -24,7 +24,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import LiveConfig, LiveRun, LiveStatus, live_run
 from vidbg.pipeline.live.network import network_loader
 from vidbg.sinks import FIRST_FREE
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources import Source
 from vidbg.sources.synthetic import SyntheticSource
 

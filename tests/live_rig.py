@@ -35,7 +35,7 @@ from vidbg.pipeline.live.network.governor import Level, levels_of
 from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 from vidbg.util.lifecycle import Closeable
 

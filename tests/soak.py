@@ -34,7 +34,7 @@ from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources.synthetic import SyntheticSource, swaying_person
 
 FAULT_S = 4.0

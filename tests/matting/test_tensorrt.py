@@ -25,8 +25,8 @@ from vidbg.matting import engines
 from vidbg.matting.backends import graphs, load_backend, survey
 from vidbg.matting.backends.graphs import GraphSpec
 from vidbg.matting.backends.tensorrt import TensorRtBackend, cache, package
-from vidbg.matting.backends.tensorrt.build import build_engine, network_spec, parse
 from vidbg.matting.backends.tensorrt.cuda import Gpu, find_gpu
+from vidbg.matting.backends.tensorrt.engine_builder import build_engine, network_spec, parse
 from vidbg.matting.backends.tensorrt.package import TensorRtPackage, find_package, open_log
 from vidbg.pipeline.gpu.frame_inputs import INPUTS, OUTPUTS, first_inputs, frame_plan
 from vidbg.platform.folders import cache_folder

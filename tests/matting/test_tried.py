@@ -19,7 +19,7 @@ from vidbg.frame import Alpha
 from vidbg.matting import backends
 from vidbg.matting import video_matting as matter_module
 from vidbg.matting.backends import lifetime, load_backend, load_first, measure, openvino
-from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import graph_backend
 from vidbg.matting.backends.kept import KEPT_SIZES, Kept

@@ -42,7 +42,7 @@ from vidbg.pipeline.gpu.full_frame import FullFrame
 from vidbg.pipeline.live import Appearance, DeviceNetworks
 from vidbg.pipeline.live.stages import live_full_frame, stage
 from vidbg.pipeline.live.views import view_image
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources import open_frames
 from vidbg.sources.synthetic import SyntheticSource
 

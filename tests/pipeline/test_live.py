@@ -24,7 +24,7 @@ from vidbg.sinks import Sink
 from vidbg.sinks.camera.opaque import OpaqueSink
 from vidbg.sinks.camera.virtual_camera import VirtualCameraSink
 from vidbg.sinks.fan_out import FanOutSink
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sinks.preview.window import WindowSink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
 

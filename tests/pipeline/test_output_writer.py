@@ -25,7 +25,7 @@ from vidbg.pipeline.live.outputs.output_set import OutputSet
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget, OutputWriter
 from vidbg.pipeline.live.stages import stage
 from vidbg.sinks import Sink
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
 
 SAFE = 255

@@ -35,7 +35,7 @@ from vidbg.pipeline.files.stream import Stream, StreamReport
 from vidbg.pipeline.frame_processor import CpuCompositing
 from vidbg.sinks.encoding.formats import Encoding
 from vidbg.sinks.files.partial_file import PartialFile
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources import open_frames
 from vidbg.sources.files.video_file_source import VideoFileSource
 from vidbg.sources.synthetic import SyntheticSource

@@ -19,7 +19,7 @@ from vidbg.frame import Frame, StreamInfo
 from vidbg.matting import video_matting as matter_module
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live.network import network_loader as networks
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 
 SIZE = 128, 96

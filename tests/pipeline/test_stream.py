@@ -16,7 +16,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.files.stream import Stream
 from vidbg.pipeline.frame_processor import CpuCompositing
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 
 

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from vidbg.errors import SourceError
-from vidbg.sources.camera import camera_choice, v4l2
 from vidbg.sources.camera import camera_source as camera_module
-from vidbg.sources.camera.camera_choice import CameraChoice, find_camera
+from vidbg.sources.camera import remembered_camera, v4l2
 from vidbg.sources.camera.camera_mode import CameraMode
 from vidbg.sources.camera.camera_source import CameraSource, list_cameras
+from vidbg.sources.camera.remembered_camera import RememberedCamera, find_camera
 from vidbg.sources.camera.v4l2 import CameraInfo
 
 
@@ -404,7 +404,7 @@ class FakeSource:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
-    monkeypatch.setattr(camera_choice, "CameraSource", FakeSource)
+    monkeypatch.setattr(remembered_camera, "CameraSource", FakeSource)
     monkeypatch.setattr(FakeSource, "opened", [])
     return FakeSource.opened
 
@@ -434,7 +434,7 @@ def test_a_camera_is_found_again(
     found: str,
 ) -> None:
     answers = iter([[WEBCAM, LOGITECH], later])
-    choice = CameraChoice(device, cameras=lambda: next(answers))
+    choice = RememberedCamera(device, cameras=lambda: next(answers))
     choice.open(width=640, height=360, frame_rate=Fraction(25), read_timeout_s=1.5)
     choice.open()
     assert [device for device, _ in opened] == ["/dev/video2", found]
@@ -452,7 +452,7 @@ def test_a_camera_that_is_away_is_not_replaced() -> None:
     twin = at(WEBCAM, 4, "usb-4")
     later = [[at(LOGITECH, 0)], [twin], []]
     answers = iter([[WEBCAM, twin], *later])
-    choice = CameraChoice(0, cameras=lambda: next(answers))
+    choice = RememberedCamera(0, cameras=lambda: next(answers))
     choice.open()
     for _ in later:
         with pytest.raises(SourceError, match=r"camera /dev/video0 \(HD Webcam\) is away: plug"):
@@ -461,7 +461,7 @@ def test_a_camera_that_is_away_is_not_replaced() -> None:
 
 def test_what_did_not_open_is_not_remembered(opened: list[tuple[Any, dict[str, Any]]]) -> None:
     answers = iter([[at(WEBCAM, 13)], [at(LOGITECH, 13)], [at(WEBCAM, 14)]])
-    choice = CameraChoice("webcam", cameras=lambda: next(answers))
+    choice = RememberedCamera("webcam", cameras=lambda: next(answers))
     with pytest.raises(SourceError, match="busy"):
         choice.open()
     with pytest.raises(SourceError, match="no camera named 'webcam'"):
@@ -476,7 +476,7 @@ def test_a_link_is_followed_each_time(
     """/dev/v4l/by-id knows serial numbers: a twin in the same plug is not that camera."""
     link = tmp_path / "usb-0001"
     twins = [at(WEBCAM, 4, "usb-4"), at(WEBCAM, 5, "usb-5")]
-    choice = CameraChoice(str(link), cameras=lambda: twins)
+    choice = RememberedCamera(str(link), cameras=lambda: twins)
     for target in ("/dev/video4", "/dev/video5"):
         link.unlink(missing_ok=True)
         link.symlink_to(target)
@@ -487,7 +487,7 @@ def test_a_link_is_followed_each_time(
 @pytest.mark.usefixtures("opened")
 def test_a_virtual_camera_and_a_new_number_are_told(caplog: pytest.LogCaptureFixture) -> None:
     answers = iter([[PHONE], [at(PHONE, 9)]])
-    choice = CameraChoice(8, cameras=lambda: next(answers))
+    choice = RememberedCamera(8, cameras=lambda: next(answers))
     choice.open()
     choice.open()
     assert caplog.messages == [
@@ -502,10 +502,10 @@ def test_our_own_output_is_no_camera(
     opened: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
     """Whatever its name, and however it was asked for."""
-    monkeypatch.setattr(camera_choice, "opened_by_us", len)
+    monkeypatch.setattr(remembered_camera, "opened_by_us", len)
     with pytest.raises(SourceError, match=r"is what vidbg writes to.*choose another by --camera$"):
-        CameraChoice(device, cameras=lambda: ALL).open()
-    CameraChoice(0, cameras=lambda: ALL).open()  # a real one may be shared
+        RememberedCamera(device, cameras=lambda: ALL).open()
+    RememberedCamera(0, cameras=lambda: ALL).open()  # a real one may be shared
     assert [device for device, _ in opened] == ["/dev/video0"]
 
 
@@ -513,11 +513,11 @@ def test_elsewhere_a_number_is_all_there_is(
     opened: list[tuple[Any, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    CameraChoice(1).open()
+    RememberedCamera(1).open()
     assert opened[0][0] == 1
 
 
 def test_our_label_is_what_our_advice_says() -> None:
     from vidbg.sinks.camera.loopback import MODPROBE
 
-    assert f"card_label={camera_choice.OUR_LABEL} " in MODPROBE
+    assert f"card_label={remembered_camera.OUR_LABEL} " in MODPROBE

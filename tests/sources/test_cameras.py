@@ -23,10 +23,10 @@ from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
 from vidbg.sources import Source, open_frames
 from vidbg.sources.camera import played_file as played_module
-from vidbg.sources.camera.camera_choice import CameraChoice
 from vidbg.sources.camera.cameras import camera_source
 from vidbg.sources.camera.network_camera import NetworkSource, open_stream
 from vidbg.sources.camera.played_file import PlayedSource
+from vidbg.sources.camera.remembered_camera import RememberedCamera
 from vidbg.sources.sample import SampleSource
 
 ASKED = StreamInfo(64, 48, frame_rate=Fraction(30), live=True)
@@ -184,7 +184,7 @@ def test_what_will_never_be_a_camera_is_refused_at_once(
 
 def test_names_are_for_linux_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(CameraChoice, "open", lambda self, **_: asked.append(self._device))
+    monkeypatch.setattr(RememberedCamera, "open", lambda self, **_: asked.append(self._device))
     for name in ("0", "logitech", "/dev/v4l/by-id/usb-x"):
         camera_source(name, ASKED, "auto")()
     assert asked == ["0", "logitech", "/dev/v4l/by-id/usb-x"]

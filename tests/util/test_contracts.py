@@ -29,7 +29,7 @@ from vidbg.matting.backends import Backend, load_backend
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.sinks import OUTPUTS, open_output
 from vidbg.sinks.fan_out import FanOutSink
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
 from vidbg.sources.synthetic import SyntheticSource
 

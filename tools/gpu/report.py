@@ -35,9 +35,9 @@ from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.matting.backends import load_backend, parse_engine
 from vidbg.matting.backends.tensorrt import TensorRtBackend
-from vidbg.matting.backends.tensorrt.build import network_spec
 from vidbg.matting.backends.tensorrt.cache import cached_engine, runtime_cache_path
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
+from vidbg.matting.backends.tensorrt.engine_builder import network_spec
 from vidbg.matting.backends.tensorrt.package import TARGETS, TensorRtPackage, find_package
 from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.engines import CARDS, engine_file, file_hash

@@ -18,7 +18,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
 from vidbg.matting.backends.graphs import GraphBindings, GraphPlan, Runner
-from vidbg.matting.backends.tensorrt.build import network_spec
+from vidbg.matting.backends.tensorrt.engine_builder import network_spec
 from vidbg.matting.backends.torch_runner import TorchRunner
 from vidbg.matting.full_frame.matting_graph import TypedNetwork
 from vidbg.pipeline.gpu.full_frame import FullFrame, Ticket

@@ -35,7 +35,7 @@ from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.platform.memory import limit_arenas
 from vidbg.sinks import Sink
-from vidbg.sinks.memory import MemorySink
+from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
 from vidbg.sources import Source, open_frames
 from vidbg.sources.synthetic import SyntheticSource, swaying_person

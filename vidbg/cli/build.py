@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @options.takes_options("build")
 def build(**params: Any) -> None:
     """Build an engine for TensorRT, unless there is one that fits."""
-    from vidbg.matting.backends.tensorrt.build import build_engine
     from vidbg.matting.backends.tensorrt.cache import keep_engine, origin_of
+    from vidbg.matting.backends.tensorrt.engine_builder import build_engine
     from vidbg.matting.backends.tensorrt.package import choose
     from vidbg.platform.folders import cache_folder
 
@@ -39,7 +39,7 @@ def build(**params: Any) -> None:
 
 
 def _spec(graph: Literal["network", "frame"], size: str, network_size: str | None) -> GraphSpec:
-    from vidbg.matting.backends.tensorrt.build import network_spec
+    from vidbg.matting.backends.tensorrt.engine_builder import network_spec
     from vidbg.matting.ladder import USUAL_PIXELS
     from vidbg.matting.preprocess import plan_geometry
     from vidbg.pipeline.gpu.frame_inputs import frame_plan

@@ -11,7 +11,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend, load_backend
-from vidbg.matting.backends.answers import trusted
+from vidbg.matting.backends.alpha_checks import trusted
 from vidbg.matting.backends.lifetime import under_way
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.ladder import Step, file_step

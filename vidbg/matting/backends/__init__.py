@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
-from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.backends.lifetime import under_way
 from vidbg.matting.backends.trial import try_apart
 from vidbg.matting.backends.tried import Refusals, TriedBackend, no_backend

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, ConfigError
-from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.backends.compiled import CompiledNetworks
 from vidbg.matting.backends.kept import KEPT_SIZES, Kept
 from vidbg.matting.backends.lifetime import NativeBackend

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError
-from vidbg.matting.backends.answers import trusted
+from vidbg.matting.backends.alpha_checks import trusted
 from vidbg.matting.backends.delegating import DelegatingBackend
 
 if TYPE_CHECKING:

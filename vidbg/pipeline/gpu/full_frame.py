@@ -12,7 +12,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import BackendError
 from vidbg.frame import Frame, Image
 from vidbg.matting.backends import Backend
-from vidbg.matting.backends.answers import check_alpha
+from vidbg.matting.backends.alpha_checks import check_alpha
 from vidbg.matting.backends.graphs import GraphBackend, graph_backend
 from vidbg.matting.ladder import file_step
 from vidbg.matting.temporal import MAX_GAP_S

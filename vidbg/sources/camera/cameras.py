@@ -60,9 +60,9 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
         path = Path(name).expanduser()
         return _played("the file", partial(open_frames, path), rate)
     _refuse_nonsense(name)
-    from vidbg.sources.camera.camera_choice import CameraChoice
+    from vidbg.sources.camera.remembered_camera import RememberedCamera
 
-    choice = CameraChoice(name)
+    choice = RememberedCamera(name)
     return lambda: choice.open(
         width=asked.width, height=asked.height, frame_rate=rate, pixel_format=pixel_format
     )

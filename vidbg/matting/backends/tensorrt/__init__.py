@@ -12,9 +12,9 @@ from vidbg.errors import ConfigError
 from vidbg.matting.backends.graphs import GraphPlan, GraphSpec, TypedPrecision
 from vidbg.matting.backends.kept import KEPT_SIZES, Kept
 from vidbg.matting.backends.lifetime import NativeBackend
-from vidbg.matting.backends.tensorrt.build import network_spec
 from vidbg.matting.backends.tensorrt.cache import cached_engine, is_cached
 from vidbg.matting.backends.tensorrt.cuda import find_gpu
+from vidbg.matting.backends.tensorrt.engine_builder import network_spec
 from vidbg.matting.backends.tensorrt.package import TensorRtPackage, find_package
 from vidbg.matting.backends.tensorrt.session import Session
 from vidbg.matting.engines import NetworkName

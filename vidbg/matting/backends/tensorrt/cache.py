@@ -13,7 +13,7 @@ from typing import Any
 
 from vidbg.errors import BackendError
 from vidbg.matting.backends.graphs import GraphSpec
-from vidbg.matting.backends.tensorrt.build import build_engine
+from vidbg.matting.backends.tensorrt.engine_builder import build_engine
 from vidbg.matting.backends.tensorrt.package import TensorRtPackage
 from vidbg.matting.engines import CARDS, engine_file, file_hash
 from vidbg.platform.folders import cache_folder

@@ -70,9 +70,9 @@ def camera_answer(status: CameraStatus) -> types.CameraState:
     return types.CameraState(status.name, status.mode, status.fault)
 
 
-def output_answer(status: OutputStatus) -> types.OutputState:
+def output_answer(status: OutputStatus) -> types.LiveOutputState:
     """Describe an output."""
-    return types.OutputState(
+    return types.LiveOutputState(
         value=FIRST_FREE if status.output is None else status.output,
         name=status.name,
         url=status.url,

@@ -91,7 +91,7 @@ class RecordingState(Struct):
     problem: str | None
 
 
-class OutputState(Struct):
+class LiveOutputState(Struct):
     """Where frames go.
 
     Attributes:
@@ -118,7 +118,7 @@ class Revisions(Struct):
     profiles: int
 
 
-class State(Struct):
+class RunState(Struct):
     """Everything that a client shows of a run.
 
     Attributes:
@@ -141,7 +141,7 @@ class State(Struct):
     background: ShownBackground | None
     room_on_air: bool
     camera: CameraState | None
-    outputs: list[OutputState]
+    outputs: list[LiveOutputState]
     network: NetworkState | None
     away: bool
     recording: RecordingState | None
@@ -152,7 +152,7 @@ class State(Struct):
 class StateEvent(Struct, tag="state", tag_field="type"):
     """The state has changed."""
 
-    state: State
+    state: RunState
 
 
 class Choice(Struct):
@@ -267,7 +267,7 @@ class RenameRequest(Struct, forbid_unknown_fields=True):
     name: str
 
 
-class CameraMode(Struct):
+class CameraModeAnswer(Struct):
     """A mode of a camera, as the settings that ask for it."""
 
     size: str
@@ -286,7 +286,7 @@ class CameraChoice(Struct):
 
     value: str
     label: str
-    modes: list[CameraMode]
+    modes: list[CameraModeAnswer]
     problem: str | None
 
 
@@ -312,7 +312,7 @@ class OutputChoice(Struct):
     problem: str | None
 
 
-class SetupStep(Struct):
+class SetupStepAnswer(Struct):
     """Something that this computer lacks, and what to do about it, as `vidbg doctor` says it.
 
     Attributes:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from vidbg.option_table import PIXEL_FORMAT
 from vidbg.pipeline.live.controls.api_types import (
     CameraChoice,
-    CameraMode,
+    CameraModeAnswer,
     OutputArgument,
     OutputChoice,
-    SetupStep,
+    SetupStepAnswer,
 )
 from vidbg.pipeline.live.live_config import LiveConfig
 from vidbg.pipeline.setup_steps import setup_steps
@@ -45,13 +45,13 @@ def camera_choices(current: str) -> list[CameraChoice]:
     return listed
 
 
-def _modes(camera: CameraInfo) -> Iterator[CameraMode]:
+def _modes(camera: CameraInfo) -> Iterator[CameraModeAnswer]:
     """Yield the modes that the settings can ask for, the largest first."""
     for offered in camera.formats:
         if offered.pixel_format in PIXEL_FORMAT.choices:
             for size in offered.sizes:
                 rate = round(float(size.frame_rate or _USUAL_RATE), 3)
-                yield CameraMode(f"{size.width}x{size.height}", rate, offered.pixel_format)
+                yield CameraModeAnswer(f"{size.width}x{size.height}", rate, offered.pixel_format)
 
 
 def output_choices() -> list[OutputChoice]:
@@ -75,7 +75,7 @@ def _camera_problem() -> str | None:
     return virtual_camera_report().next_step
 
 
-def setup_of(config: LiveConfig) -> list[SetupStep]:
+def setup_of(config: LiveConfig) -> list[SetupStepAnswer]:
     """Say what this computer lacks that the run does not have open itself.
 
     What it has open would look as if another program had taken it; whatever is wrong with that is
@@ -85,4 +85,4 @@ def setup_of(config: LiveConfig) -> list[SetupStep]:
         camera=sys.platform == "linux" or config.camera in _STAND_INS,
         virtual_camera=all(find_output(name) is not VIRTUAL_CAMERA for name in config.outputs),
     )
-    return [SetupStep(step.about, step.words, list(step.commands)) for step in steps]
+    return [SetupStepAnswer(step.about, step.words, list(step.commands)) for step in steps]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidbg.option_values import to_json
-from vidbg.pipeline.live.controls.api_types import LogLine, State
+from vidbg.pipeline.live.controls.api_types import LogLine, RunState
 from vidbg.pipeline.live.controls.live_settings import SETTINGS
 from vidbg.platform.processor import processor_features, processor_name
 from vidbg.util.lifecycle import Closeable
@@ -56,7 +56,7 @@ class RecentLog(logging.Handler, Closeable):
         super().close()
 
 
-def diagnostics_of(state: State, config: LiveConfig | None, lines: list[LogLine]) -> str:
+def diagnostics_of(state: RunState, config: LiveConfig | None, lines: list[LogLine]) -> str:
     """Write a report: this computer, the settings that were changed, the state and the messages.
 
     Args:

@@ -82,7 +82,7 @@ class LiveApi(Closeable):
         self._at_start: LiveConfig | None = None
         self.status: LiveStatus | None = None
         self._measured: tuple[float, LiveStatus | None] = (float("-inf"), None)
-        self._reported: types.State | None = None
+        self._reported: types.RunState | None = None
 
     def close(self) -> None:
         """End the conversion of an upload that is going on."""
@@ -97,7 +97,7 @@ class LiveApi(Closeable):
     # --- state ------------------------------------------------------------------------------------
 
     @route("GET", "/state")
-    def state(self) -> types.State:
+    def state(self) -> types.RunState:
         """Return everything that a client shows of the run."""
         run = self._run
         self._library.files()  # notices what has changed in the folders
@@ -105,7 +105,7 @@ class LiveApi(Closeable):
         with self._reporting:  # what is read outside could be older than what was reported
             config = None if run is None else run.config
             settings = {} if config is None else settings_of(config)
-            state = types.State(
+            state = types.RunState(
                 version=self.version,
                 revision=0 if self._reported is None else self._reported.revision,
                 running=config is not None,
@@ -147,7 +147,7 @@ class LiveApi(Closeable):
         return settings_of(self._live_run().config)
 
     @route("PATCH", "/settings")
-    def change_settings(self, body: dict[str, types.Json]) -> types.State:
+    def change_settings(self, body: dict[str, types.Json]) -> types.RunState:
         """Change any of the settings, all of them or none."""
         run = self._live_run()
         with self._changing:
@@ -157,7 +157,7 @@ class LiveApi(Closeable):
         return self.state()
 
     @route("POST", "/settings/reset")
-    def reset_settings(self, body: types.ResetRequest) -> types.State:
+    def reset_settings(self, body: types.ResetRequest) -> types.RunState:
         """Set settings back to how the run started."""
         run, at_start = self._live_run(), self._at_start
         keys = list(SETTINGS) if body.keys is None else body.keys
@@ -225,7 +225,7 @@ class LiveApi(Closeable):
         return output_choices()
 
     @route("GET", "/setup", exclusive=True)
-    def setup(self) -> list[types.SetupStep]:
+    def setup(self) -> list[types.SetupStepAnswer]:
         """Return what this computer lacks for a live run, and what to do about it."""
         return setup_of(self._live_run().config)
 
@@ -237,7 +237,7 @@ class LiveApi(Closeable):
         return [types.Profile(*each) for each in self._profiles.all().items()]
 
     @route("PUT", "/profiles/{name}")
-    def save_profile(self, name: str) -> types.State:
+    def save_profile(self, name: str) -> types.RunState:
         """Save how things look now as a profile, a new one or in place of the old."""
         settings = settings_of(self._live_run().config)
         self._profiles.save(name, settings)
@@ -245,13 +245,13 @@ class LiveApi(Closeable):
         return self.state()
 
     @route("DELETE", "/profiles/{name}")
-    def delete_profile(self, name: str) -> types.State:
+    def delete_profile(self, name: str) -> types.RunState:
         """Delete a profile; the settings stay as they are."""
         self._profiles.delete(name)
         return self.state()
 
     @route("POST", "/profiles/{name}/apply")
-    def apply_profile(self, name: str) -> types.State:
+    def apply_profile(self, name: str) -> types.RunState:
         """Change the settings to a profile's, and the rest of the look to the file's."""
         run, wanted = self._live_run(), self._profiles.settings(name)
         with self._changing:
@@ -260,7 +260,7 @@ class LiveApi(Closeable):
         return self.state()
 
     @route("POST", "/profiles/{name}/rename")
-    def rename_profile(self, name: str, body: types.RenameRequest) -> types.State:
+    def rename_profile(self, name: str, body: types.RenameRequest) -> types.RunState:
         """Give a profile another name."""
         self._profiles.rename(name, body.name)
         if self._profile is not None and self._profile[0] == name:
@@ -270,7 +270,7 @@ class LiveApi(Closeable):
     # --- the picture ------------------------------------------------------------------------------
 
     @route("POST", "/away")
-    def set_away(self, body: types.AwayRequest) -> types.State:
+    def set_away(self, body: types.AwayRequest) -> types.RunState:
         """Close the camera and show viewers a card, or go on."""
         self._live_run().set_away(body.away)
         return self.state()
@@ -281,7 +281,7 @@ class LiveApi(Closeable):
         return cv2.imencode(".png", self._live_run().snapshot())[1].tobytes()
 
     @route("POST", "/recording")
-    def start_recording(self, body: types.RecordingRequest) -> types.State:
+    def start_recording(self, body: types.RecordingRequest) -> types.RunState:
         """Start to record what viewers see, to a new file on this computer."""
         run, path = self._live_run(), None if body.path is None else Path(body.path)
         if path is not None and not path.is_absolute():
@@ -293,7 +293,7 @@ class LiveApi(Closeable):
         return self.state()
 
     @route("DELETE", "/recording")
-    def stop_recording(self) -> types.State:
+    def stop_recording(self) -> types.RunState:
         """End the recording and complete its file."""
         with self._changing:
             if self._live_run().stop_recording() is None:
@@ -308,7 +308,7 @@ class LiveApi(Closeable):
         return types.RoomQuestion(QUESTIONS[body.purpose], self._consent.ask(body.purpose))
 
     @route("POST", "/room")
-    def show_room(self, body: types.RoomRequest) -> types.State:
+    def show_room(self, body: types.RoomRequest) -> types.RunState:
         """Show the real room to everyone, after the user has said yes."""
         run = self._live_run()
         if not body.confirm or not self._consent.redeem(body.token, "output"):
@@ -340,7 +340,7 @@ class LiveApi(Closeable):
     # --- the run ----------------------------------------------------------------------------------
 
     @route("POST", "/quit")
-    def quit(self) -> types.State:
+    def quit(self) -> types.RunState:
         """End the run."""
         state = self.state()
         self._live_run().stop()

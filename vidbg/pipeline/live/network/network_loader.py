@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from vidbg.config import MattingConfig
 from vidbg.errors import VidbgError
 from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_first
-from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.backends.tried import Refusals

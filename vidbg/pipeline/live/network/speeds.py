@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vidbg.matting.backends import Backend
-from vidbg.matting.backends.answers import try_out
+from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.ladder import Step
 from vidbg.platform.folders import cache_folder
 from vidbg.platform.processor import processor_features, processor_name, usable_cores

@@ -22,7 +22,7 @@ OUR_LABEL = "vidbg"
 _log = logging.getLogger(__name__)
 
 
-class CameraChoice:
+class RememberedCamera:
     """A camera as the user named it, which can be reopened as the same device.
 
     The first successful opening is remembered. If the number later is gone or belongs to another
