@@ -18,9 +18,12 @@ from live_rig import Rig
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import ColourSpec
 from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.matting.ladder import Step
 from vidbg.pipeline.live.appearance import Appearance, Arrived
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs import output_writer
+from vidbg.pipeline.live.outputs.frame_queue import FrameQueue
 from vidbg.pipeline.live.outputs.output_set import OutputSet
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget, OutputWriter
 from vidbg.pipeline.live.stages import stage
@@ -143,6 +146,62 @@ def test_a_stopped_process_finds_its_frame_no_older(monkeypatch: pytest.MonkeyPa
     assert writer._choose_frame()[0].live  # as after Ctrl-Z and fg
     monkeypatch.setattr(time, "monotonic", lambda: now + 60.6)
     assert not writer._choose_frame()[0].live
+
+
+# --- frames that come in bursts -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("busy_s", "every"), [(0.045, 2), (0.065, 3)])
+def test_where_the_network_runs_on_some_frames_all_of_them_are_shown(
+    busy_s: float, every: int
+) -> None:
+    """The others are done at nearly the same moment: half of them used to be overtaken."""
+
+    def slow(alpha: Any) -> Any:
+        time.sleep(busy_s)
+        return alpha
+
+    rig = Rig()
+    rig.levels = [Level(Step("resnet50", 128 * 160), every)]
+    with rig:
+        rig.wait_live()
+        rig.backend.fault = slow
+        time.sleep(0.7)
+        outputs = rig.pipeline.outputs
+        begun, count = time.monotonic(), outputs.frames
+        time.sleep(1.3)
+        assert (outputs.frames - count) / (time.monotonic() - begun) > 23  # 15 to 19 before
+        assert np.median(list(outputs.latencies_s)[-30:]) < busy_s + 1.2 / 30
+    assert rig.leaked == 0
+
+
+@pytest.mark.parametrize("phase", [0.1, 0.4, 0.7, 0.95])
+@pytest.mark.parametrize(
+    ("latencies_ms", "waits"),
+    [([50, 22], True), ([75, 42, 13], True), ([30], False), ([30, 38, 26], False)],
+)
+def test_frames_are_written_as_far_apart_as_they_arrived(
+    latencies_ms: list[float], waits: bool, phase: float
+) -> None:
+    """Each once, none much later than the slowest; where all take equally long, none waits."""
+    period_s = 1 / 30
+    queue = FrameQueue(period_s)
+    done = [(n * period_s + latencies_ms[n % len(latencies_ms)] / 1e3, n) for n in range(120)]
+    written: list[tuple[float, int]] = []
+    for tick in range(130):
+        now = (tick + phase) * period_s
+        while done and done[0][0] <= now:
+            ready_s, n = done.pop(0)
+            queue.put(Arrived(Frame(picture(0), 0.0, n), n * period_s), ready_s)
+        due = queue.take(now)
+        if due is not None:
+            written.append((now, due.arrived.frame.index))
+            if not waits:
+                assert due.at_s - due.arrived.at_s < 0.04
+    if waits:
+        assert [index for _, index in written if index >= 30] == list(range(30, 120))
+    slowest_s = max(latencies_ms) / 1e3
+    assert max(at_s - n * period_s for at_s, n in written[30:]) < slowest_s + 1.1 * period_s
 
 
 # --- a pipe whose reader is late ------------------------------------------------------------------

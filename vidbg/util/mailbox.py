@@ -18,7 +18,7 @@ class Mailbox(Generic[T]):
     """Queue of items from one thread to another, in order.
 
     Args:
-        capacity: items held, at least 1.
+        capacity: items held, at least 1; may change.
         newest: when full, put() drops the oldest item and counts it, instead of waiting.
 
     Attributes:
@@ -28,7 +28,7 @@ class Mailbox(Generic[T]):
     def __init__(self, capacity: int, *, newest: bool = False) -> None:
         self.dropped = 0
         self._items: deque[T] = deque()
-        self._capacity = capacity
+        self.capacity = capacity
         self._newest = newest
         self._closed = False
         self._abandoned = False
@@ -42,10 +42,10 @@ class Mailbox(Generic[T]):
             Abandoned: nobody will take it.
         """
         with self._changed:
-            if self._newest and len(self._items) >= self._capacity:
+            while self._newest and len(self._items) >= self.capacity:
                 self._items.popleft()
                 self.dropped += 1
-            self._wait(lambda: len(self._items) < self._capacity)
+            self._wait(lambda: len(self._items) < self.capacity)
             self._items.append(item)
             self._changed.notify_all()
 

@@ -3,9 +3,11 @@
     camera ──frame──▶ matting ──alpha──▶ compositing ──composite──▶ outputs
 
 Each of them has a thread, so the network works on one frame while the last is composited. The
-newest frame wins: one that waits when the next arrives is dropped. Whatever fails or hangs is
-replaced by its owner here (Reader, Stage, OutputWriter), and the outputs go on with the last frame
-for a while and then with the fallback image. The supervisor checks all of them.
+newest frame wins: one that waits when the next arrives is dropped. Where the network runs on one
+frame of two or three, the others wait for it, and are written as far apart as they arrived.
+Whatever fails or hangs is replaced by its owner here (Reader, Stage, OutputWriter), and the outputs
+go on with the last frame for a while and then with the fallback image. The supervisor checks all of
+them.
 """
 
 from __future__ import annotations
@@ -93,7 +95,8 @@ class LivePipeline:
                 return
             self._due_pts = max(self._due_pts, frame.frame.pts - period_s) + period_s
         self.newest_frame = frame
-        self.matting.submit(frame)
+        # Those that the network does not run on wait for the one that it does
+        self.matting.submit(frame, max(1, self.governor.level.every - 1))
 
     def _deliver_alpha(self, result: Matted | Composited) -> None:
         """Pass a frame and its alpha to compositing, in the matting thread."""
@@ -102,7 +105,7 @@ class LivePipeline:
             self.gate.deliver(result)
         else:
             self.newest_alpha = result
-            self.compositing.submit(result)
+            self.compositing.submit(result, self.governor.level.every)  # they come in bursts
 
     def start(self, *, tolerant: bool = False) -> None:
         """Open the outputs and start all threads.

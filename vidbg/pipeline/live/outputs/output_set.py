@@ -11,6 +11,7 @@ from functools import partial
 from vidbg.frame import Image
 from vidbg.pipeline.live.appearance import Arrived
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.outputs.frame_queue import MAX_WAITING
 from vidbg.pipeline.live.outputs.output_writer import LastOutput, OutputTarget, OutputWriter
 from vidbg.pipeline.live.status import OutputState, OutputStatus
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
@@ -50,7 +51,7 @@ class OutputSet:
         self.fallback = fallback
         self._lock = threading.RLock()
         self._newest: Arrived | None = None
-        self._pending = False
+        self._pending: deque[int] = deque()  # indexes of frames that no output has written yet
         self._idle = False
         self._running = False
         self._helpers = BackgroundTasks()
@@ -165,8 +166,11 @@ class OutputSet:
         with self._lock:
             if self._idle:
                 return
-            self.superseded += self._pending
-            self._newest, self._pending = composited, True
+            self._newest = composited
+            self._pending.append(composited.frame.index)
+            if len(self._pending) > MAX_WAITING:
+                self._pending.popleft()
+                self.superseded += 1
             writers = self.writers
         for writer in writers:
             writer.deliver(composited)
@@ -180,7 +184,8 @@ class OutputSet:
         with self._lock:
             self.fallback = image
             if not keep:
-                self._newest, self._pending = None, False
+                self._newest = None
+                self._pending.clear()
             for writer in self.writers:
                 writer.replace_fallback(image, keep=keep)
 
@@ -190,7 +195,8 @@ class OutputSet:
             if idle == self._idle:
                 return
             self._idle = idle
-            self._newest, self._pending = None, False
+            self._newest = None
+            self._pending.clear()
             for writer in self.writers:
                 writer.idle(idle)
 
@@ -205,7 +211,8 @@ class OutputSet:
             elif arrived.frame.index > self._counted_index and not self._limit_reached:
                 now = time.monotonic()
                 self._counted_index = arrived.frame.index
-                self._pending = self._pending and arrived is not self._newest
+                while self._pending and self._pending[0] <= self._counted_index:
+                    self.superseded += self._pending.popleft() < self._counted_index
                 self.first_s, self.last_s = self.first_s or now, now
                 self.frames += 1
                 self.latencies_s.append(now - arrived.at_s)

@@ -1,4 +1,4 @@
-"""Writes to a sink at a steady rate: the newest composited frame, or the fallback image."""
+"""Writes to a sink at a steady rate: the composited frame that is due, or the fallback image."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vidbg.errors import SinkError
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live.appearance import Arrived
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.outputs.frame_queue import Due, FrameQueue
 from vidbg.pipeline.live.outputs.pacing import Backoff, Pacer
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
@@ -120,8 +121,8 @@ class OutputWriter:
         self._period_s = context.period_s
         self._lock = threading.Lock()
         self._fallback = fallback
-        self._newest: Arrived | None = None
-        self._is_new = False
+        self._queue = FrameQueue(self._period_s)
+        self._held: Arrived | None = None  # written last
         self._intervals_s: deque[float] = deque(maxlen=60)
         self._delivered_s: float | None = None
         self._age_s, self._aged_s = 0.0, time.monotonic()
@@ -158,7 +159,7 @@ class OutputWriter:
                 self._intervals_s.append(min(now - self._delivered_s, MAX_INTERVAL_S))
             self._delivered_s = now
             self._age_s, self._aged_s = 0.0, now
-            self._newest, self._is_new = composited, True
+            self._queue.put(composited, now)
         self._delivered.set()
 
     def replace_fallback(self, image: Image, *, keep: bool) -> None:
@@ -170,20 +171,25 @@ class OutputWriter:
         with self._lock:
             self._fallback = image
             if not keep:
-                self._newest, self._is_new, self._delivered_s = None, False, None
+                self._forget_frames()
                 self._woken.set()
 
     def idle(self, idle: bool) -> None:
         """Switch between writing only the fallback image, rarely, and normal output."""
         with self._lock:
             self._idle = idle
-            self._newest, self._is_new, self._delivered_s = None, False, None
+            self._forget_frames()
         self._woken.set()
+
+    def _forget_frames(self) -> None:
+        """Hold no frame any more, and write none that waits. Call this with the lock."""
+        self._queue.clear()
+        self._held, self._delivered_s = None, None
 
     @property
     def caught_up(self) -> bool:
-        """Return whether the newest frame has been written."""
-        return not self._is_new
+        """Return whether every frame has been written."""
+        return self._queue.empty
 
     @property
     def failing(self) -> bool:
@@ -243,14 +249,14 @@ class OutputWriter:
             if self._woken.is_set():
                 self._woken.clear()
                 continue
-            due_s = time.monotonic()
+            tick_s = time.monotonic()
             if self._idle:
                 self._woken.wait(IDLE_PERIOD_S)
             else:
                 self._delivered.wait(GRACE * self._period_s)
             if self._stopping.is_set():
                 return
-            shown, arrived = self._choose_frame()
+            shown, due = self._choose_frame()
             try:
                 self._write_frame(turn, deadline, shown)
             except Exception as error:
@@ -262,17 +268,15 @@ class OutputWriter:
                 backoff.worked()
                 self._context.faults.cleared(self.target.part)
                 self.shown = shown
-                self._listener.written(shown, arrived)
-            waited_s = None
-            if arrived is not None and self._delivered_s is not None:
-                waited_s = due_s - self._delivered_s
-            pacer.tick(time.monotonic(), waited_s)
+                self._listener.written(shown, None if due is None else due.arrived)
+            pacer.tick(time.monotonic(), None if due is None else tick_s - due.at_s)
 
-    def _choose_frame(self) -> tuple[LastOutput, Arrived | None]:
-        """Choose the frame to write, and return what arrived if it is new."""
+    def _choose_frame(self) -> tuple[LastOutput, Due | None]:
+        """Choose the frame to write, and return when it was due if it is new."""
         now = time.monotonic()
         with self._lock:
-            newest = self._newest
+            due = self._queue.take(now)
+            self._held = newest = self._held if due is None else due.arrived
             self._age_s += min(now - self._aged_s, self._period_s + MAX_STALL_S)
             self._aged_s = now
             usual_s = median(self._intervals_s) if self._intervals_s else 0.0
@@ -280,11 +284,11 @@ class OutputWriter:
             if newest is not None and self._age_s > hold_s:
                 newest = None
             image = self._fallback if newest is None else newest.frame.image
-            is_new, self._is_new = self._is_new, False
-            self._delivered.clear()
+            if self._queue.empty:
+                self._delivered.clear()
         frame = Frame(image, now - self._epoch, self._index)
         self._index += 1
-        return LastOutput(frame, newest is not None, now), newest if is_new else None
+        return LastOutput(frame, newest is not None, now), None if newest is None else due
 
     def _write_frame(self, turn: int, deadline: Deadline, shown: LastOutput) -> None:
         """Write, opening the sink if needed.

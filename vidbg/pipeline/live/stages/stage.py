@@ -93,9 +93,14 @@ class Stage(Generic[In, Out]):
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, item: In) -> None:
-        """Queue the next item, dropping one that is still waiting."""
+    def submit(self, item: In, waiting: int = 1) -> None:
+        """Queue the next item.
+
+        Args:
+            waiting: how many may wait; the oldest beyond that are dropped.
+        """
         self._idle.clear()
+        self._inbox.capacity = waiting
         try:
             self._inbox.put(item)
         except Abandoned:
