@@ -78,8 +78,8 @@ def camera_device(name: str) -> str | None:
         return None
     if sys.platform != "linux":
         return name
-    from vidbg.sources.camera.camera_choice import find_camera
     from vidbg.sources.camera.camera_source import list_cameras
+    from vidbg.sources.camera.remembered_camera import find_camera
 
     try:
         return find_camera(name, list_cameras()).device
