@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import re
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -432,6 +434,20 @@ def test_the_page_gives_no_other_files(served: Served, path: str) -> None:
         assert status in (400, 403, 404, 405), text
         assert "access_token" not in text
         assert "root:" not in text
+
+
+def test_the_page_brings_what_its_first_paint_needs(served: Served) -> None:
+    _, answer = ask(served.client.port, "/")
+    head, _, html = answer.partition("\r\n\r\n")
+    inside = re.findall(r"<(style|script)>(.*?)</\1>", html, re.DOTALL)
+    assert [tag for tag, _ in inside] == ["style", "script"]
+    for tag, content in inside:
+        digest = base64.b64encode(sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'self' 'sha256-{digest}';" in head
+    assert "stylesheet" not in html
+    modules = {path.name for path in api_server.PAGE.glob("*.js")} - {"theme.js"}
+    assert set(re.findall(r'"modulepreload" href="page/(.*?)"', html)) == modules
+    assert {ask(served.client.port, f"/page/{name}")[0] for name in modules} == {200}
 
 
 def test_clients_that_leave_early_leave_no_trace(

@@ -21,12 +21,13 @@ from vidbg.platform.folders import cache_folder
 from vidbg.sinks.web.api_route import JSON, PREFIX, ApiError, Route, Upload, routes_of
 from vidbg.sinks.web.newest_jpeg import SILENCE_S, NewestJpeg, drop_connection, limit_buffer
 from vidbg.sinks.web.openapi import ErrorAnswer, Problem, openapi
+from vidbg.sinks.web.page_files import PageFiles
 from vidbg.sinks.web.web_access import add_headers, guard
 
 logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page")
-"""The page's folder: index.html is served at /, the rest below /page/."""
+"""The page's folder."""
 
 EVENT_PERIOD_S = 0.1
 """Least time between two events, in seconds."""
@@ -79,17 +80,13 @@ def api_application(
     async def describe(_: web.Request) -> web.StreamResponse:
         return web.Response(body=document, content_type=JSON)
 
-    async def index(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(PAGE / "index.html")
-
     for route in routes:
         handler = _handler(getattr(api, route.name), route)
         app.router.add_route(route.method, PREFIX + route.path, handler)
     app.router.add_get(f"{PREFIX}/openapi.json", describe)
     app.router.add_get(f"{PREFIX}/events", _Events(api).socket, allow_head=False)
     app.router.add_get(f"{PREFIX}/preview", _preview_socket(api, views), allow_head=False)
-    app.router.add_get("/", index)
-    app.router.add_static("/page", PAGE)
+    PageFiles(PAGE).add_to(app)
     return app
 
 

@@ -16,12 +16,24 @@ from vidbg.sinks.web.web_peer import is_own_account
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
+
+def content_policy(styles: Sequence[str] = (), scripts: Sequence[str] = ()) -> str:
+    """Return the Content-Security-Policy: nothing from elsewhere, nothing inside the page.
+
+    Args:
+        styles, scripts: hashes, such as "'sha256-...'", of those that may stand in the page.
+    """
+    own_scripts, own_styles = ("'self'", *scripts), ("'self'", *styles)
+    return (
+        f"default-src 'none'; script-src {' '.join(own_scripts)}; "
+        f"style-src {' '.join(own_styles)}; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": content_policy(),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -31,8 +43,12 @@ _HEADERS = {
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Forbid browsers to frame, keep or hand on any answer; for `on_response_prepare`."""
-    response.headers.update(_HEADERS)
+    """Forbid browsers to frame, keep or hand on any answer; for `on_response_prepare`.
+
+    A header that an answer has already stays.
+    """
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 def guard(hosts: Sequence[str], token: str, public: str = "") -> Middleware:
