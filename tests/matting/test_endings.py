@@ -180,6 +180,23 @@ def test_a_blamed_device_is_forgiven(monkeypatch: pytest.MonkeyPatch, clock: Clo
     made.close(5)
 
 
+@pytest.mark.parametrize(
+    ("there", "opened"),
+    [
+        (("cpu", "intel-gpu"), ["cpu"]),
+        (("intel-gpu",), ["intel-gpu"]),
+        (("mps", "cpu", "intel-gpu"), ["mps"]),
+    ],
+)
+def test_live_runs_take_the_device_that_doctor_names(
+    there: tuple[str, ...], opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = Devices(monkeypatch, *there)
+    made = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH)
+    assert [loaded(made)] == opened == devices.opened
+    made.close(5)
+
+
 def test_where_all_devices_were_blamed_one_serves(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:

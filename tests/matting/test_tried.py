@@ -22,7 +22,7 @@ from vidbg.matting.backends import lifetime, load_backend, load_first, measure, 
 from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import graph_backend
-from vidbg.matting.backends.kept import KEPT_SIZES, Kept
+from vidbg.matting.backends.kept import Kept
 from vidbg.matting.backends.lifetime import NativeBackend, interruption, under_way
 from vidbg.matting.backends.trial import try_apart
 from vidbg.matting.ladder import Step
@@ -376,14 +376,34 @@ def test_the_least_recently_used_makes_room() -> None:
 def test_openvino_keeps_the_last_few_sizes() -> None:
     backend = load_backend("cpu", "fp32")
     assert isinstance(backend, openvino.OpenVinoBackend)
-    for side in range(64, 64 + 32 * (KEPT_SIZES + 2), 32):
+    for side in range(64, 64 + 32 * 4, 32):
         backend(np.zeros((1, 4, 64, side), np.float32))
-        assert len(backend._requests) <= KEPT_SIZES
+        assert len(backend._requests) <= 2
     first = backend(np.zeros((1, 4, 64, 64), np.float32))  # compiled anew
     assert first.shape == (64, 64)
     backend.close()
     with pytest.raises(BackendError, match="after it was closed"):
         backend(BATCH)
+
+
+ALONE = """
+import sys
+from vidbg.matting.backends import openvino
+openvino.load("CPU", "int8", "light", None)
+with open("/proc/self/maps") as file:
+    maps = file.read()
+print([plugin for plugin in ("cpu", "gpu", "npu") if f"intel_{plugin}_plugin" in maps])
+print("openvino.tools" in sys.modules)
+from openvino.tools.ovc import convert_model  # for other code in the process
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_openvino_loads_what_the_cpu_needs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines() == ["['cpu']", "False"]
 
 
 # --- a closed matter ------------------------------------------------------------------------------

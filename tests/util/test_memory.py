@@ -1,4 +1,4 @@
-"""The pools of memory that the C library makes for threads."""
+"""What the C library keeps of the memory that was freed."""
 
 from __future__ import annotations
 
@@ -50,3 +50,25 @@ def pools(kind: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's pools")
 def test_threads_share_pools() -> None:
     assert pools("limited") < pools("as it was")
+
+
+RETURNED = """
+from vidbg.platform.memory import return_freed_memory
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+taken = [bytes(20_000) for _ in range(2000)]
+last = bytes(20_000)  # what lies behind it keeps the pool from shrinking by itself
+del taken
+before = resident()
+return_freed_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's pools")
+def test_freed_memory_is_returned() -> None:
+    done = subprocess.run([sys.executable, "-c", RETURNED], capture_output=True, check=True)
+    assert int(done.stdout) > 30e6

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
+from typing import Any
 
 _M_ARENA_MAX = -8
 _ARENAS = 2
+
+
+@cache
+def _c_library() -> Any:
+    """Return the C library if it may be glibc, else None."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # not for `vidbg --help`
+
+    return ctypes.CDLL(None)
 
 
 def limit_arenas() -> bool:
@@ -17,9 +29,15 @@ def limit_arenas() -> bool:
     Returns:
         Whether the C library was told: only glibc has the setting.
     """
-    if sys.platform != "linux":
-        return False
-    import ctypes  # not for `vidbg --help`
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    mallopt = getattr(_c_library(), "mallopt", None)  # musl has none
     return mallopt is not None and mallopt(_M_ARENA_MAX, _ARENAS) == 1
+
+
+def return_freed_memory() -> None:
+    """Return what was freed to the system, which glibc would keep for later.
+
+    For after work that needs much memory once, such as compiling a network.
+    """
+    trim = getattr(_c_library(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

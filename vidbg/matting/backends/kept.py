@@ -11,8 +11,7 @@ Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
 
 KEPT_SIZES = 4
-"""Number of compiled input sizes that a backend keeps. OpenVINO needs about 70 MB for each and half
-a second to compile it. The governor of a live run switches between four sizes."""
+"""Number of input sizes whose engines stay open. A live run's governor uses that many."""
 
 
 class Kept(Generic[Key, Made]):
@@ -39,9 +38,15 @@ class Kept(Generic[Key, Made]):
         with self._lock:
             self._made[key] = made
             self._made.move_to_end(key)
-            surplus = [
-                self._made.popitem(last=False)[1] for _ in range(len(self._made) - self._maximum)
-            ]
+        self._evict(self._maximum)
+
+    def make_room(self) -> None:
+        """Evict now what the next new value would evict."""
+        self._evict(self._maximum - 1)
+
+    def _evict(self, maximum: int) -> None:
+        with self._lock:
+            surplus = [self._made.popitem(last=False)[1] for _ in range(len(self._made) - maximum)]
         for each in surplus:
             self._drop(each)
 

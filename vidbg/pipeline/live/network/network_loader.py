@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Protocol, cast
 
 from vidbg.config import MattingConfig
@@ -15,7 +16,7 @@ from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_firs
 from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.backends.switchable import SwitchableBackend
-from vidbg.matting.backends.tried import Refusals
+from vidbg.matting.backends.tried import Refusals, no_backend
 from vidbg.matting.engines import NetworkName
 from vidbg.matting.ladder import Step, file_step, live_steps
 from vidbg.matting.preprocess import plan_geometry
@@ -247,19 +248,24 @@ class DeviceNetworks:
         return [name for name in CANDIDATES if name not in self._left_out]
 
     def _first(self, devices: list[str]) -> tuple[str, Backend]:
-        """Load the initial network on the first of the devices that works."""
-        gpus = [name for name in devices if name not in CPU_DEVICES]
-        cpus = [name for name in devices if name in CPU_DEVICES]
-        if gpus:
-            try:
-                return self._open_backend(gpus, self._steps[-1])
-            except VidbgError as error:
-                if not cpus:
-                    raise
-                logger.info("no GPU runs the network: %s", error)
-        return self._open_backend(cpus, self._steps[0])
+        """Load the initial network on the first of the devices that works.
 
-    def _open_backend(self, devices: list[str], step: Step) -> tuple[str, Backend]:
+        An Intel GPU comes after the CPU, and only asking for one loads 20 MB of its driver.
+        """
+        refusals: Refusals = []
+        failure: VidbgError | None = None
+        for on_cpu, group in groupby(devices, lambda name: name in CPU_DEVICES):
+            try:
+                return self._open_backend(list(group), self._steps[0 if on_cpu else -1], refusals)
+            except VidbgError as error:
+                logger.info("no %s runs the network: %s", "CPU" if on_cpu else "GPU", error)
+                failure = error  # names all refusals up to here
+        raise failure or no_backend(refusals)
+
+    def _open_backend(
+        self, devices: list[str], step: Step, refusals: Refusals
+    ) -> tuple[str, Backend]:
+        """Load a step's network on the first of the devices that works, and record the refusals."""
         config = self._config
         plan = plan_geometry(*self._frame_size, step.pixels)
 
@@ -270,7 +276,6 @@ class DeviceNetworks:
             if not whole and backend.ready(plan.height, plan.width):
                 try_out(backend, plan.height, plan.width)
 
-        refusals: Refusals = []
         try:
             return load_first(
                 devices, config.precision, step.network, config.threads, trial, refusals
