@@ -544,7 +544,10 @@ def test_an_animated_avif_keeps_times_and_alpha(
     ("name", "codec"),
     [("a.webm", "libvpx-vp9"), ("b.webm", "libvpx"), ("c.mkv", "libvpx-vp9"), ("d.mov", "qtrle")],
 )
-def test_alpha_of_a_video_is_read(tmp_path: Path, name: str, codec: str) -> None:
+@pytest.mark.parametrize("transposed", [False, True])
+def test_alpha_of_a_video_is_read(tmp_path: Path, name: str, codec: str, transposed: bool) -> None:
+    one = 1 << 16
+    matrix = [0, one, 0, one, 0, 0, 0, 0, 1 << 30] if transposed else None
     stored = np.dstack([numbered(3, *SIZE)[..., ::-1], np.full(SIZE[::-1], 255, np.uint8)])
     stored[:, :20, 3] = 0
     picture = av.VideoFrame.from_ndarray(stored, format="rgba")
@@ -552,16 +555,18 @@ def test_alpha_of_a_video_is_read(tmp_path: Path, name: str, codec: str) -> None
     vpx = {} if codec == "qtrle" else {"auto-alt-ref": "0", "crf": "4", "b": "2M"}
     clip = write_clip(
         tmp_path / name, ticks=range(8), codec=codec, pixel_format=pixel_format, options=vpx,
-        frame_of=lambda _: picture.reformat(format=pixel_format),
+        frame_of=lambda _: picture.reformat(format=pixel_format), matrix=matrix,
     )  # fmt: skip
     with VideoFileSource(clip) as source:
         assert source.info.has_alpha
+        assert (source.info.width, source.info.height) == (SIZE[::-1] if transposed else SIZE)
         frames = list(source)
     assert len(frames) == 8
     for frame in frames:
         assert frame.alpha is not None
-        assert frame.alpha[:, :16].max() < 0.05
-        assert frame.alpha[:, 24:].min() > 0.95
+        alpha = frame.alpha.T if transposed else frame.alpha
+        assert alpha[:, :16].max() < 0.05
+        assert alpha[:, 24:].min() > 0.95
     assert [round(frame.pts * 30) for frame in frames] == list(range(8))
 
 

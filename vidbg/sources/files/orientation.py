@@ -72,6 +72,7 @@ class UprightReader:
         first: the stream's first frame.
         colour: how the stream's samples are to be read.
         tell: called with messages for the user.
+        orientation: where `first` does not know it.
 
     Attributes:
         width, height: size of the upright pictures.
@@ -79,7 +80,11 @@ class UprightReader:
     """
 
     def __init__(
-        self, first: VideoFrame, colour: Colour, tell: Callable[..., None] = log.warning
+        self,
+        first: VideoFrame,
+        colour: Colour,
+        tell: Callable[..., None] = log.warning,
+        orientation: Orientation | None = None,
     ) -> None:
         self._tell = tell
         self._stored_size = (first.width, first.height)
@@ -89,7 +94,7 @@ class UprightReader:
         self._colour = replace(colour, matrix=self._matrix)
         self._mapped = mapped_colour(colour) != colour
         self._reported = False
-        self.orientation = orientation_of(first)
+        self.orientation = orientation or orientation_of(first)
         turned = self.orientation.transposed
         self.width, self.height = self._stored_size[::-1] if turned else self._stored_size
 

@@ -19,10 +19,10 @@ from av.video.stream import VideoStream
 from vidbg.errors import SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, Interlaced, StreamInfo
 from vidbg.sources.files.container import open_container, source_name, video_stream
-from vidbg.sources.files.decoders import decoder_of
+from vidbg.sources.files.decoders import AlphaDecoder, decoder_of
 from vidbg.sources.files.deinterlacing import Deinterlacer
 from vidbg.sources.files.lengths import clock_breaks, origin_s, stored_end_s, stream_end_s
-from vidbg.sources.files.orientation import UprightReader, has_alpha
+from vidbg.sources.files.orientation import UprightReader, has_alpha, orientation_of
 from vidbg.sources.files.tags import kept_tags, moved_chapters
 from vidbg.sources.files.timeline import SETTLING_S, Clock, Health, Tell, Timeline
 from vidbg.util.colour_mapping import HDR_NAMES, mapped_colour
@@ -94,7 +94,9 @@ class VideoFileSource(Closeable):
             first = self._first_frame()
             colour = _colour(first, self._stream)
             _tell_of_mapping(self._tell, self._name, colour)
-            self._pixels = UprightReader(first, colour, self._tell)
+            alone = self._decoder.first if isinstance(self._decoder, AlphaDecoder) else None
+            orientation = orientation_of(alone or first)
+            self._pixels = UprightReader(first, colour, self._tell, orientation)
             self._info = self._describe(first, mapped_colour(colour))
             self._timeline = Timeline(
                 self._name, self._info.time_base, self._info.frame_rate, self._tell
