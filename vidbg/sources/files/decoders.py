@@ -11,6 +11,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidbg.sources.files.hevc_alpha import HevcDecoder
+
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these leave out the alpha, which Matroska stores beside the picture."""
 
@@ -21,18 +23,29 @@ class Decoder(Protocol):
     def decode(self, packet: Any = None, /) -> list[VideoFrame]: ...
 
 
-def decoder_of(stream: VideoStream) -> Decoder:
-    """Return FFmpeg's default decoder, or for VP8 and VP9 with alpha one that decodes the alpha."""
-    name = _WITH_ALPHA.get(stream.codec_context.name)
-    if name is None or not any(
+def decoder_of(stream: VideoStream, name: str) -> Decoder:
+    """Return FFmpeg's default decoder, or one that decodes the alpha of VP8, VP9 and HEVC.
+
+    Args:
+        name: of the input, for messages.
+    """
+    if stream.codec_context.name == "hevc":
+        return HevcDecoder(stream.codec_context, name)
+    other = _WITH_ALPHA.get(stream.codec_context.name)
+    if other is None or not any(
         key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()
     ):
         return stream.codec_context
-    return AlphaDecoder(stream.codec_context, name)
+    return VpxDecoder(stream.codec_context, other)
 
 
-class AlphaDecoder:
-    """A decoder of a library that decodes alpha.
+def upright_frame(decoder: Decoder) -> VideoFrame | None:
+    """Return a frame with the container's display matrix, if the decoder's own lack it."""
+    return decoder.first if isinstance(decoder, HevcDecoder | VpxDecoder) else None
+
+
+class VpxDecoder:
+    """libvpx's decoder of VP8 or VP9, which decodes alpha.
 
     Args:
         usual: the stream's own context, which leaves out alpha.

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from vidbg.errors import SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, Interlaced, StreamInfo
 from vidbg.sources.files.container import open_container, source_name, video_stream
-from vidbg.sources.files.decoders import AlphaDecoder, decoder_of
+from vidbg.sources.files.decoders import decoder_of, upright_frame
 from vidbg.sources.files.deinterlacing import Deinterlacer
 from vidbg.sources.files.lengths import clock_breaks, origin_s, stored_end_s, stream_end_s
 from vidbg.sources.files.orientation import UprightReader, has_alpha, orientation_of
@@ -83,7 +83,7 @@ class VideoFileSource(Closeable):
             self._breaks = clock_breaks(self._container)
             self._origin_s = origin_s(self._container)
             self._clock = Clock(self._name, self._origin_s, breaks=self._breaks, tell=self._tell)
-            self._decoder = decoder_of(self._stream)
+            self._decoder = decoder_of(self._stream, self._name)
             self.relay = self._relay_of_copies() if copy_streams else None
             self._health = Health(self._name)
             self._intact_frame_read = False  # a whole frame has come
@@ -94,8 +94,7 @@ class VideoFileSource(Closeable):
             first = self._first_frame()
             colour = _colour(first, self._stream)
             _tell_of_mapping(self._tell, self._name, colour)
-            alone = self._decoder.first if isinstance(self._decoder, AlphaDecoder) else None
-            orientation = orientation_of(alone or first)
+            orientation = orientation_of(upright_frame(self._decoder) or first)
             self._pixels = UprightReader(first, colour, self._tell, orientation)
             self._info = self._describe(first, mapped_colour(colour))
             self._timeline = Timeline(
