@@ -98,7 +98,7 @@ class ChildProcessSink(NewestFrameSink):
     def _listen(self) -> None:
         with cast(IO[bytes], self._process.stderr) as stderr:
             for line in stderr:
-                words = line.decode(errors="replace").strip()
+                words = self._concealed(line.decode(errors="replace").strip())
                 if words:
                     self._said.append(words)
                     _log.debug("%s: %s", self._program, words)
@@ -127,6 +127,10 @@ class ChildProcessSink(NewestFrameSink):
     def _summary(self, lines: Sequence[str]) -> str:
         """Return the most useful of the program's last lines on standard error, newest last."""
         return lines[-1] if lines else ""
+
+    def _concealed(self, line: str) -> str:
+        """Return a line of the program's output without secrets."""
+        return line
 
     def _release_sink(self) -> None:
         self._newest.close()
