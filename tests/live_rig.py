@@ -222,7 +222,9 @@ class Rig:
         self.report: LiveReport | None = None
         self.matting_config = replace(MATTING, refine=True) if on_device else MATTING
         self.cpu_limit = 1.0
-        self.levels = levels_of(steps) if steps else [Level(Step("resnet50", 128 * 160))]
+        self.levels = (
+            levels_of(steps, (HEIGHT, WIDTH)) if steps else [Level(Step("resnet50", 128 * 160))]
+        )
         look = Appearance(CompositingConfig(background or ColourSpec(BEHIND)))
         context = RunContext(INFO, look)
         target = OutputTarget("", lambda: RigSink(self), reopens=reopens)

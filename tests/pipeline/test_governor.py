@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -15,12 +16,15 @@ from live_rig import Rig
 
 from vidbg.config import MattingConfig
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.matting.ladder import USUAL_PIXELS, Step, live_steps
+from vidbg.matting.ladder import RELATIVE_COST, USUAL_PIXELS, Step, live_steps
 from vidbg.matting.motion import Motion
+from vidbg.matting.preprocess import plan_geometry
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live.network import governor as governor_module
 from vidbg.pipeline.live.network.governor import Governor, Level, levels_of
 from vidbg.pipeline.live.stages import stage
+from vidbg.util.choices import Network
+from vidbg.util.limits import MIN_PIXELS
 
 RATE = 30.0
 HD = 720, 1280
@@ -38,7 +42,7 @@ class Machine:
         self.ms, self.now, self.cpu_s = ms, 0.0, 0.0
         self.still = False
         self.governor = Governor(
-            levels_of(steps), RATE, 0.0, cpu_limit=cpu_limit, cpu_s=lambda: self.cpu_s
+            levels_of(steps, HD), RATE, 0.0, cpu_limit=cpu_limit, cpu_s=lambda: self.cpu_s
         )
         self.changes: list[tuple[float, Level]] = []
 
@@ -196,18 +200,34 @@ def test_the_networks_change_with_the_load_and_back() -> None:
 
 
 def test_a_run_begins_where_it_is_told_to_and_that_is_not_eased() -> None:
-    governor = Governor(levels_of(ALL), RATE, 0.0)
+    governor = Governor(levels_of(ALL, HD), RATE, 0.0)
     assert governor.reset(ALL[1], 1.0).step == ALL[1]
     assert not governor.reduced
     governor.reset(Step("light", 123456), 1.0)  # not of the ladder: the best
     assert governor.level.step == ALL[-1]
 
 
-def test_levels_are_in_the_order_of_cost() -> None:
-    for steps in (ALL, RESNET50[-1:], live_steps(MattingConfig(network="light"), HD)):
-        costs = [level.cost for level in levels_of(steps)]
-        assert costs == sorted(costs, reverse=True) or steps is ALL
-        assert len(set(costs)) == len(costs)
+@given(
+    st.tuples(st.integers(8, 1080), st.integers(8, 1920)),
+    st.sampled_from(["auto", "light", "resnet50"]),
+    st.sampled_from([None, MIN_PIXELS, 20000, 40000, USUAL_PIXELS, 262144]),
+)
+def test_each_level_costs_less_than_the_one_before(
+    size: tuple[int, int], network: Network, pixels: int | None
+) -> None:
+    """For the frames at hand: small ones are not enlarged, and some sizes come out alike."""
+    config = MattingConfig(network=network, quality="best", network_pixels=pixels)
+    steps = live_steps(config, size)
+    levels = levels_of(steps, size)
+    plans = [(level, plan_geometry(*size, level.step.pixels)) for level in levels]
+    costs = [
+        RELATIVE_COST[level.step.network] * plan.height * plan.width / level.every
+        for level, plan in plans
+    ]
+    assert all(lower < higher for higher, lower in pairwise(costs))
+    assert [level.cost for level in levels] == pytest.approx(np.array(costs) / USUAL_PIXELS)
+    assert levels[-1].every == 3
+    assert {level.step for level in levels} >= set(steps)
 
 
 @given(st.lists(st.floats(1, 400), min_size=1, max_size=8))

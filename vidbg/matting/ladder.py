@@ -35,6 +35,14 @@ class Step:
         """Time of the network relative to the light network at the usual size."""
         return RELATIVE_COST[self.network] * self.pixels / USUAL_PIXELS
 
+    def cost_for(self, frame_size: tuple[int, int]) -> float:
+        """Like `cost`, at the size that frames of this height and width get.
+
+        It is smaller for small frames, which are not enlarged, and for some shapes.
+        """
+        plan = plan_geometry(*frame_size, self.pixels)
+        return RELATIVE_COST[self.network] * plan.height * plan.width / USUAL_PIXELS
+
     def __str__(self) -> str:
         return f"{self.network} at {self.pixels} pixels"
 
@@ -75,13 +83,19 @@ def live_steps(config: MattingConfig, frame_size: tuple[int, int]) -> tuple[Step
 
     Args:
         frame_size: height and width in pixels. Frames that are too small for the larger steps have
-            fewer steps, because they are not enlarged for the network.
+            fewer steps, because they are not enlarged for the network. Each step costs more than
+            the one before it.
     """
     smallest = {
         (step.network, plan_geometry(*frame_size, step.pixels)): step
         for step in reversed(_steps_up_to(config))
     }
-    return tuple(reversed(smallest.values()))
+    best_first = list(smallest.values())
+    kept = best_first[:1]
+    for step in best_first[1:]:
+        if step.cost_for(frame_size) < kept[-1].cost_for(frame_size):
+            kept.append(step)
+    return tuple(reversed(kept))
 
 
 def _steps_up_to(config: MattingConfig) -> tuple[Step, ...]:

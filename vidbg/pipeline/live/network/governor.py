@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from vidbg.matting.ladder import Step
@@ -57,33 +57,47 @@ class Level:
     Attributes:
         step: the network and its input size.
         every: run on one frame in this many; motion propagates the alpha to the others.
+        step_cost: of the step for the run's frames; None for its usual cost.
     """
 
     step: Step
     every: int = 1
+    step_cost: float | None = field(default=None, compare=False)
 
     @property
     def cost(self) -> float:
         """A number proportional to the network's work per frame."""
-        return self.step.cost / self.every
+        return (self.step.cost if self.step_cost is None else self.step_cost) / self.every
 
     def __str__(self) -> str:
         return str(self.step) if self.every == 1 else f"{self.step}, one frame of {self.every}"
 
 
-def levels_of(steps: Sequence[Step]) -> list[Level]:
+def levels_of(steps: Sequence[Step], frame_size: tuple[int, int]) -> list[Level]:
     """List the levels of a ladder's steps, best first, then those for slow machines.
+
+    Each costs less than the one before it: levels that do not are left out, as some are for small
+    frames.
 
     Args:
         steps: from the cheapest to the best, of `live_steps`.
+        frame_size: height and width in pixels.
     """
+
+    def level(step: Step, every: int = 1) -> Level:
+        return Level(step, every, step.cost_for(frame_size))
+
     cheapest = steps[0]
-    levels = [Level(step) for step in reversed(steps)]
+    levels = [level(step) for step in reversed(steps)]
     if len(steps) == 1:
-        levels += [Level(_smaller(cheapest, share)) for share in reversed(SMALLER_SHARES)]
+        levels += [level(_smaller(cheapest, share)) for share in reversed(SMALLER_SHARES)]
         cheapest = levels[-1].step
-    levels += [Level(_smaller(cheapest, share), every) for share, every in LAST_RESORTS]
-    return list(dict.fromkeys(levels))
+    levels += [level(_smaller(cheapest, share), every) for share, every in LAST_RESORTS]
+    kept = levels[:1]
+    for each in levels[1:]:
+        if each.cost < kept[-1].cost:
+            kept.append(each)
+    return kept
 
 
 def _smaller(step: Step, share: float) -> Step:

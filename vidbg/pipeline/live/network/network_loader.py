@@ -148,7 +148,9 @@ class DeviceNetworks:
             live_steps(config, self._frame_size) if rate is not None else (file_step(config),)
         )
         self.cpu_limit = cpu_limit
-        self.levels = [Level(self._steps[0])] if rate is None else levels_of(self._steps)
+        self.levels = (
+            [Level(self._steps[0])] if rate is None else levels_of(self._steps, self._frame_size)
+        )
         self._budget_s = None
         if rate is not None:
             self._budget_s = network_budget_s(config.quality, rate, cpu_limit, config.threads)
