@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -80,6 +81,27 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def quick_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute convolutions of fp16 values in fp32, as GPUs sum them.
+
+    Most processors have no fp16 arithmetic, and PyTorch's replacement takes seconds a frame.
+    """
+    torch = pytest.importorskip("torch")
+    convolve = torch.nn.functional.conv2d
+    widened: dict[int, tuple[Any, Any]] = {}
+
+    def conv2d(values: Any, weight: Any, bias: Any = None, *rest: Any, **named: Any) -> Any:
+        if values.dtype != torch.float16 or values.device.type != "cpu":
+            return convolve(values, weight, bias, *rest, **named)
+        if id(weight) not in widened:
+            widened[id(weight)] = weight, weight.float()  # the first keeps the id from another
+        bias = None if bias is None else bias.float()
+        return convolve(values.float(), widened[id(weight)][1], bias, *rest, **named).half()
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", conv2d)
 
 
 @pytest.fixture

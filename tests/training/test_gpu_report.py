@@ -24,6 +24,7 @@ from vidbg.platform.nvidia import has_driver  # noqa: E402
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("quick_fp16")
 def test_every_way_is_measured_or_says_why_not(tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(gpu_report.main)
@@ -40,6 +41,7 @@ def test_every_way_is_measured_or_says_why_not(tmp_path: Path) -> None:
     assert parity["composite within 2 levels"]["worst"] > 0.99
     kernels = figures["kernels"]["128x72"]["ResNet-50"]
     assert kernels["count"] > 74 and kernels["total_ms"] > kernels["top"][0][2] > 0
+    assert set(figures["training"]["light"]) == {"contiguous", "channels last"}
     for layouts in figures["training"].values():
         assert all(facts["step_ms"] > 0 for facts in layouts.values()), layouts
     if not has_driver():

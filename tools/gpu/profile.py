@@ -17,7 +17,7 @@ from vidbg.frame import Frame, Image
 from vidbg.pipeline.gpu.full_frame import FullFrame
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
-TOP, STEPS = 12, 4
+TOP = 12
 
 
 def kernels(
@@ -52,15 +52,20 @@ def kernels(
 
 
 def training_step_ms(
-    device: str, make_network: Callable[[], Any], layout: str, shape: tuple[int, int, int]
+    device: str,
+    make_network: Callable[[], Any],
+    layout: str,
+    shape: tuple[int, int, int],
+    steps: int,
 ) -> dict[str, float]:
     """Time a training step in bf16: forward, a plain loss, backward, AdamW.
 
     Args:
         layout: a key of LAYOUTS, of weights and batch.
         shape: (images, height, width) of the batch.
+        steps: at least 1; the first ones also choose algorithms on a GPU.
     Returns:
-        `step_ms`, the least of a few, and `images_s`.
+        `step_ms` of the fastest step, and `images_s`.
     """
     images, height, width = shape
     memory_format = LAYOUTS[layout]
@@ -71,7 +76,7 @@ def training_step_ms(
     batch = batch.contiguous(memory_format=memory_format)
     seconds = []
     with torch.backends.cudnn.flags(benchmark=True):
-        for _ in range(STEPS):
+        for _ in range(steps):
             synchronise(device)
             start = time.perf_counter()
             with torch.autocast(device, torch.bfloat16):

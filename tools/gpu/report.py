@@ -68,7 +68,9 @@ class Extent:
         ways: of PyTorch, in their order.
         network_pixels: of full frames.
         framed: networks that full frames are measured with.
+        trained: networks whose training steps are timed.
         training_batch: images, height and width of a training step.
+        training_steps: of which the fastest counts.
     """
 
     network_sizes: tuple[tuple[int, int], ...] = ((224, 384), (288, 512), (576, 1024))
@@ -78,10 +80,23 @@ class Extent:
     ways: tuple[str, ...] = ("CUDA graph", "eager", "compiled")
     network_pixels: int = 224 * 384
     framed: tuple[str, ...] = ("ResNet-50", "light")
+    trained: tuple[str, ...] = ("ResNet-50", "light")
     training_batch: tuple[int, int, int] = (64, 224, 384)
+    training_steps: int = 4
 
 
-TRIAL = Extent(((32, 32),), ((72, 128),), 1, 2, ("eager",), 128 * 128, ("ResNet-50",), (2, 32, 32))
+TRIAL = Extent(
+    network_sizes=((32, 32),),
+    frame_sizes=((72, 128),),
+    calls=1,
+    clip_frames=2,
+    ways=("eager",),
+    network_pixels=128 * 128,
+    framed=("ResNet-50",),
+    trained=("light",),
+    training_batch=(2, 32, 32),
+    training_steps=1,
+)
 """For a CPU, where nothing is compiled, and depthwise convolutions in fp16 take seconds."""
 
 
@@ -327,9 +342,16 @@ def profiles(report: Report, subject: Subject) -> None:
         if name in subject.extent.framed:
             measure = partial(kernels, subject.device, make, images, subject.stream)
             report.add(["kernels", f"{width}x{height}", name], measure)
-        for layout in LAYOUTS:
-            batch = subject.extent.training_batch
-            step = partial(training_step_ms, subject.device, make, layout, batch)
+        for layout in LAYOUTS if name in subject.extent.trained else ():
+            extent = subject.extent
+            step = partial(
+                training_step_ms,
+                subject.device,
+                make,
+                layout,
+                extent.training_batch,
+                extent.training_steps,
+            )
             report.add(["training", name, layout], step, STEPS_S)
 
 
