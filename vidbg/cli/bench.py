@@ -32,6 +32,7 @@ def bench(
 
     if params["compare"] and params["engine"]:
         raise typer.BadParameter("--compare takes every engine; leave out --engine")
+    # Read and check everything first: a measurement takes minutes
     old = None if params["against"] is None else bench_compare.read_record(params["against"])
     width, height = parse_size("--size", params["size"])
     measured = options.values_for("benchmark", "bench", params)
@@ -40,6 +41,7 @@ def bench(
     plot, json_only = params["plot"], params["json_only"]
     if plot is not None:
         bench_report.check_plot(plot)
+    # One engine runs in this process, several in one process each
     names = engines_here() if params["compare"] else params["engine"] or ["auto"]
     shared = options.values_for("matting", "bench", params)
     matting = []
@@ -48,6 +50,7 @@ def bench(
         matting.append(MattingConfig(device, precision, network=network, **shared))
     run = benchmark.run_benchmark if len(names) == 1 else benchmark.run_apart
     results = [run(config, engine_config, compositing) for engine_config in matting]
+    # Tables and changes are for people, the one line of JSON for scripts
     facts = bench_report.record(config.describe(), results)
     if not json_only:
         _print_tables(results)

@@ -50,11 +50,13 @@ def process(
     replaces, keeps = params["yes"], params["no"]
     if replaces and keeps:
         raise typer.BadParameter("--yes and --no exclude one another")
+    # The configs, which check their values
     compositing = options.compositing_config("process", params)
     picture = options.picture_config("process", params)
     matting = options.matting_config("process", params)
     encoding = Encoding(**options.values_for("encoding", "process", params))
     written = OutputConfig(encoding, **options.values_for("output", "process", params))
+    # What becomes what; nothing is opened before all of it has been checked
     jobs = plan_jobs(sources, params["output"], transparent=is_transparent(compositing))
     check_jobs(jobs, compositing, written)
     jobs = [job for job in jobs if replaces or _agreed(job, written, keep=keeps)]

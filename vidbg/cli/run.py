@@ -53,6 +53,7 @@ def run_until_end(
     from vidbg.pipeline.live.outputs.live_outputs import output_name
     from vidbg.sources.camera.cameras import camera_name
 
+    # The config, checked before anything is opened
     limit_arenas()
     config = completed(_live_config(params))
     with log_to(params["log_file"], params["log_level"]):
@@ -63,13 +64,14 @@ def run_until_end(
             StatusLine() as status,
             LiveRun(config, on_status=status.tell, on_message=_tell) as live,
         ):
-
+            # SIGHUP takes new values of the options that may change, and keeps the others
             def reload(new: typer.Context) -> None:
                 kept = {option.name: ctx.params[option.name] for option in FIXED_OPTIONS}
                 changed = completed(_live_config({**new.params, **kept}))
                 live.change(changed)
                 warn_of_room(changed.look, settings.origin_of(new, "background"))
 
+            # Everything is open: run, with all faults handled inside, until somebody ends it
             warn_of_room(config.look, settings.origin_of(ctx, "background"))
             on_open(live)
             with reloading(ctx, reload):

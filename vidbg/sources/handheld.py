@@ -82,11 +82,13 @@ def handheld(
     """
     if alpha is not None and alpha.shape != picture.shape[:2]:
         raise ConfigError(f"the alpha is {alpha.shape}, but its picture {picture.shape[:2]}")
+    # Cover a frame that is larger by the margin, so that no movement shows the border
     hand = motion or Handheld()
     margin = hand.margin(width, height)
     size = (math.ceil(width * margin), math.ceil(height * margin))
     picture = _cover(picture, *size, anchor)
     alpha = None if alpha is None else _cover(alpha, *size, anchor)
+    # Look at it from each pose of the path
     for pose in hand.path(frame_count, float(frame_count / frame_rate)):
         view = _view(hand, pose, picture.shape[:2], (height, width))
         yield (

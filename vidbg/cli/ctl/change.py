@@ -101,6 +101,7 @@ def toggle(
     """Switch to the other value, and print it."""
     client = client_of(ctx)
     if key in SWITCHES:
+        # Away and recording have routes of their own
         state = client.ask("GET", "/state")
         recording = state["recording"]
         is_recording = recording is not None and recording["problem"] is None
@@ -113,6 +114,7 @@ def toggle(
             client.ask("DELETE", "/recording")
         typer.echo(values.shown(on))
         return
+    # Every other switch is a setting with two values
     options = values.live_options(client.ask("GET", "/options"))
     try:
         option = values.find_option(key, options)

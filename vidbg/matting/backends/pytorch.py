@@ -122,6 +122,7 @@ class PyTorchBackend(NativeBackend):
             made.load_weights(numbers)
             return made.eval().requires_grad_(False)
 
+        # A full frame takes a network of its own, with its batch norms in place
         self.supports_full_frame = target == "cuda" and precision == "fp16"
         self._make_network = make_network
         self._device = torch.device(target)

@@ -69,6 +69,7 @@ class LivePipeline:
         self.newest_frame: Arrived | None = None
         self.newest_alpha: Matted | None = None
 
+        # The flow: camera -> matting -> compositing -> gate -> outputs
         fallback = fallback_image(context.look.compositing, context.info.width, context.info.height)
         self.outputs = OutputSet(targets, fallback, context, frame_limit)
         self.gate = OutputGate(self.outputs, context, fallback)

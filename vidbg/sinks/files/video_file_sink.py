@@ -74,6 +74,7 @@ class VideoFileSink(Unwatched, Abortable):
         if kind is OutputKind.PICTURES:
             raise ConfigError(f"{path} is no video; allowed are {', '.join(CONTAINERS)}")
         codec = codec_for(kind, encoding or Encoding())
+        # What a frame becomes, and when
         self._info = info
         self._pictures = EncoderPictures(info, kind, content)
         self._time_base = info.time_base or _CLOCK
@@ -83,6 +84,7 @@ class VideoFileSink(Unwatched, Abortable):
         self._held_s: float | None = None
         self._durations: dict[int, int] = {}
         self._state: Literal["open", "closed", "aborted"] = "open"
+        # The file: every stream is added before the header is written
         self._file = PartialFile(path, overwrite=overwrite)
         self._container = _container(self._file, self._time_base, relay)
         with self._failing("opened"):

@@ -37,6 +37,7 @@ def openapi(
             words for.
         version: of the program.
     """
+    # Schemas of everything that routes take and answer
     types = [ErrorAnswer, *(kind for route in routes for kind in _types(route))]
     schemas, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
@@ -46,6 +47,7 @@ def openapi(
         "description": "The request is refused.",
         "content": {JSON: {"schema": schema_of[repr(ErrorAnswer)]}},
     }
+    # The routes, then the sockets as the requests that open them
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = {

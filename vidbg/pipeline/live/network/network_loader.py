@@ -144,6 +144,7 @@ class DeviceNetworks:
         check_choices(config.device, config.precision)
         self._config, self._announce = config, announce
         self._frame_size = height, width
+        # The ladder of networks and sizes, and the levels that the governor moves on
         self._steps = (
             live_steps(config, self._frame_size) if rate is not None else (file_step(config),)
         )
@@ -156,6 +157,7 @@ class DeviceNetworks:
             self._budget_s = network_budget_s(config.quality, rate, cpu_limit, config.threads)
         plan = plan_geometry(height, width, self._steps[-1].pixels)
         self._size = plan.height, plan.width
+        # What has been loaded, and which devices have failed
         self._graph_failed = False
         self._auto = config.device == "auto"
         self.refused: dict[str, str] = {}
@@ -163,6 +165,7 @@ class DeviceNetworks:
         self._blame = Blame()
         self._left_out: set[str] = set()
         self._device: str = config.device
+        # A backend is built beside the run, in a thread
         self._built = threading.Event()
         self._spare: tuple[str, Backend] | None = None
         self._lock = threading.Lock()

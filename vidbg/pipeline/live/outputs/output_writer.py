@@ -245,10 +245,12 @@ class OutputWriter:
         pacer = Pacer(self._period_s, time.monotonic())
         deadline, backoff = self._deadline, Backoff()
         while self._thread.current(turn) and not self._stopping.is_set():
+            # Wait for the tick; a change that cannot wait for it ends the wait and starts another
             self._woken.wait(pacer.wait_s(time.monotonic()))
             if self._woken.is_set():
                 self._woken.clear()
                 continue
+            # At the tick, wait a little for a frame that is about to come
             tick_s = time.monotonic()
             if self._idle:
                 self._woken.wait(IDLE_PERIOD_S)
@@ -256,6 +258,7 @@ class OutputWriter:
                 self._delivered.wait(GRACE * self._period_s)
             if self._stopping.is_set():
                 return
+            # Write what is to be seen now: a new frame, the last one again, or the fallback
             shown, due = self._choose_frame()
             try:
                 self._write_frame(turn, deadline, shown)
