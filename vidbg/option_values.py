@@ -93,7 +93,8 @@ def to_field(option: Option[Any], value: Any) -> Any:
     Raises:
         ConfigError: it cannot be read.
     """
-    return _READERS.get(option.name, _unchanged)(value)
+    reader = _READERS.get(option.name)
+    return value if reader is None else reader(value)
 
 
 def to_json(option: Option[Any], value: Any) -> Any:
@@ -149,10 +150,6 @@ def _outputs(value: str | list[str] | None) -> str | tuple[str, ...] | None:
         return value
     outputs = tuple(value) or ("none",)
     return outputs if len(outputs) > 1 else outputs[0]
-
-
-def _unchanged(value: Any) -> Any:
-    return value
 
 
 def _shortened(value: Any) -> str:

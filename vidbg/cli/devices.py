@@ -82,12 +82,8 @@ def camera_rows(cameras: Iterable[CameraInfo], *, formats: bool = False) -> list
 
 def virtual_camera_rows(report: VirtualCameraReport) -> list[Row]:
     mark: Literal["ok", "no"] = "ok" if report.usable else "no"
-    return [Row(mark, *_split(line)) for line in report.found]
-
-
-def _split(line: str) -> tuple[str, str]:
-    name, _, state = line.partition(": ")
-    return name, state
+    lines = (line.partition(": ") for line in report.found)
+    return [Row(mark, name, state) for name, _, state in lines]
 
 
 def section(title: str, rows: Iterable[Row]) -> Table:

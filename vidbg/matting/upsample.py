@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Image
-from vidbg.util.blocks import Blocks, Chosen, blocks_of
+from vidbg.util.blocks import Chosen, blocks_of
 
 RADIUS = 1
 """Radius of the window, in pixels at the network's size."""
@@ -67,18 +67,14 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
         part = _around(chosen, alpha.shape, full.shape)
         line = _fit(alpha[part], small[part])
         for edge in blocks_of(chosen, BLOCK_PX, full.shape):
-            where = _band(edge, full)
+            values = edge.take(full)
+            # Flat indices of the block's edge pixels; some of them may occur twice
+            where = edge.indices()[(values >= BAND[0]) & (values <= BAND[1])]
             if where.size:
                 slope, offset = _sample(line, part, alpha.shape, where, full.shape)
                 bent = slope * _grey(image.reshape(-1, 3).take(where, axis=0)) + offset
                 full.reshape(-1)[where] = np.clip(bent, 0, 1)
     return full
-
-
-def _band(edge: Blocks, full: Alpha) -> NDArray[np.intp]:
-    """Return flat indices of the blocks' edge pixels; some of them may occur twice."""
-    values = edge.take(full)
-    return edge.indices()[(values >= BAND[0]) & (values <= BAND[1])]
 
 
 def _around(chosen: Chosen, coarse: Size, fine: Size) -> tuple[slice, slice]:
@@ -133,16 +129,14 @@ def _sample(
     maps = np.zeros((2, folded[0] * folded[1]), np.float32)
     rows, columns = np.divmod(where.astype(np.int32), np.int32(fine[1]))
     for axis, positions in enumerate((rows, columns)):
-        centres = _centres(coarse[axis], fine[axis]) - np.float32(part[axis].start)
+        # The fine pixels' centres in units of coarse ones, from the start of the part
+        scale = coarse[axis] / fine[axis]
+        centres = ((np.arange(fine[axis]) + 0.5) * scale - 0.5).astype(np.float32)
+        centres -= np.float32(part[axis].start)
         centres.take(positions, out=maps[axis, :count])
     y, x = maps.reshape(2, *folded)
     values = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(values, np.float32).reshape(-1, picture.shape[2])[:count].T
-
-
-def _centres(coarse: int, fine: int) -> NDArray[np.float32]:
-    """Return the positions of `fine` pixel centres in units of `coarse` pixels."""
-    return ((np.arange(fine) + 0.5) * (coarse / fine) - 0.5).astype(np.float32)
 
 
 def _fit(alpha: Alpha, small: Image) -> NDArray[np.float32]:

@@ -31,15 +31,16 @@ def install_command(extra: str = "", *options: str) -> str:
         target = NAME
     what = f"{target}[{extra}]" if extra else target
     if folder is None and "url" in origin:
-        what += f" @ {_address(origin)}"
+        version_control = origin.get("vcs_info", {}).get("vcs")
+        what += (
+            f" @ {version_control}+{origin['url']}" if version_control else f" @ {origin['url']}"
+        )
     quoted = f"'{what}'" if set(what) & set("[ @'") else what
-    return " ".join([_program(installer), "install", *options, quoted])
-
-
-def _program(installer: str) -> str:
     if Path(sys.prefix).parent.parts[-2:] == ("pipx", "venvs"):
-        return f"pipx runpip {Path(sys.prefix).name}"
-    return "uv pip" if installer == "uv" else "pip"
+        program = f"pipx runpip {Path(sys.prefix).name}"
+    else:
+        program = "uv pip" if installer == "uv" else "pip"
+    return " ".join([program, "install", *options, quoted])
 
 
 def _checkout() -> Path | None:
@@ -57,11 +58,6 @@ def _local_folder(origin: dict[str, Any]) -> Path | None:
 
     folder = Path(url2pathname(urlsplit(origin["url"]).path))
     return folder if folder.is_dir() else None
-
-
-def _address(origin: dict[str, Any]) -> str:
-    source = origin.get("vcs_info", {}).get("vcs")
-    return f"{source}+{origin['url']}" if source else str(origin["url"])
 
 
 def _origin() -> dict[str, Any]:

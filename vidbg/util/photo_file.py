@@ -183,7 +183,14 @@ def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
     turned = _upright(picture, path)
     if turned.mode.startswith(("I;16", "F")):
         return Picture(_deep(np.asarray(turned)), pixel_aspect=aspect)
-    return _split(in_srgb(_plain(turned), path), aspect)
+    pixels = np.asarray(in_srgb(_plain(turned), path))
+    # Colours and alpha apart; alpha is left out where the photo is opaque
+    transparent = pixels.shape[2] == 4
+    code = cv2.COLOR_RGBA2BGR if transparent else cv2.COLOR_RGB2BGR
+    image = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+    if not transparent or int(pixels[..., 3].min()) == 255:
+        return Picture(image, pixel_aspect=aspect)
+    return Picture(image, pixels[..., 3].astype(np.float32) / np.float32(255), aspect)
 
 
 def _by_pillow(data: bytes, path: Path) -> Picture | None:
@@ -192,7 +199,11 @@ def _by_pillow(data: bytes, path: Path) -> Picture | None:
     except Exception as error:  # Pillow's plug-ins can raise any error on foreign data
         log.debug("%s: Pillow cannot open it: %s", path, error)
         return None
-    _check_size(path, *picture.size)
+    if picture.width * picture.height > MAX_PIXELS:
+        raise SourceError(
+            f"the picture {path} has {picture.width}x{picture.height} pixels; allowed are "
+            f"{MAX_PIXELS} in all, 32768x32768 for example: scale it down first"
+        )
     try:
         return decode_picture(mapped_to_srgb(picture, data, path), path)
     except MemoryError:
@@ -207,14 +218,6 @@ def _register_heif() -> None:
     import pi_heif
 
     pi_heif.register_heif_opener(thumbnails=False)
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise SourceError(
-            f"the picture {path} has {width}x{height} pixels; allowed are {MAX_PIXELS} in all, "
-            "32768x32768 for example: scale it down first"
-        )
 
 
 def _upright(picture: Pillow.Image, path: Path) -> Pillow.Image:
@@ -244,16 +247,6 @@ def _plain(picture: Pillow.Image) -> Pillow.Image:
     if picture.has_transparency_data:
         return picture.convert("RGBA")
     return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
-
-
-def _split(picture: Pillow.Image, aspect: Fraction) -> Picture:
-    pixels = np.asarray(picture)
-    transparent = pixels.shape[2] == 4
-    code = cv2.COLOR_RGBA2BGR if transparent else cv2.COLOR_RGB2BGR
-    image = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
-    if not transparent or int(pixels[..., 3].min()) == 255:
-        return Picture(image, pixel_aspect=aspect)
-    return Picture(image, pixels[..., 3].astype(np.float32) / np.float32(255), aspect)
 
 
 def _by_opencv(data: bytes, path: Path) -> Picture | None:

@@ -132,10 +132,10 @@ def _core(target: str) -> Any:
         raise BackendError(f"OpenVINO cannot be loaded ({error}); pip install openvino") from None
     try:
         # Asking for all of the devices would load every plugin: 28 MB that are never freed.
-        seen = core.get_property(target, "AVAILABLE_DEVICES")
+        devices = core.get_property(target, "AVAILABLE_DEVICES")
     except RuntimeError as error:
         raise BackendError(f"OpenVINO sees no {target} here: {_last_line(error)}") from None
-    if not seen:
+    if not devices:
         raise BackendError(f"OpenVINO sees no {target} here")
     return core
 

@@ -40,7 +40,9 @@ class NetworkStreamSink(NewestFrameSink):
             raise ConfigError(f"{url} is no URL; allowed is udp://HOST:PORT")
         self._address = public_name(url)
         super().__init__(f"the stream to {self._address}", info, stall_s=STALL_S)
-        self._url, self._info = _with_packet_size(url), info
+        if "pkt_size=" not in url:  # seven MPEG-TS packets suit network frames and every reader
+            url += f"{'&' if '?' in url else '?'}pkt_size=1316"
+        self._url, self._info = url, info
         self._answered = threading.Event()
         self._reported = False
         self._thread.start()
@@ -84,10 +86,3 @@ class NetworkStreamSink(NewestFrameSink):
             f"the stream to {self._address} {what}: {reason}. Check the host, the port and that "
             "the network is up, then start again"
         )
-
-
-def _with_packet_size(url: str) -> str:
-    """Set packets of seven MPEG-TS packets, which suit network frames and every reader."""
-    if "pkt_size=" in url:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}pkt_size=1316"

@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from vidbg.errors import SourceError, SourceIncomplete
-from vidbg.frame import Alpha, Colour, FieldOrder, Frame, Image, Interlaced, StreamInfo
+from vidbg.frame import Colour, FieldOrder, Frame, Interlaced, StreamInfo
 from vidbg.sources.files.container import open_container, source_name, video_stream
 from vidbg.sources.files.decoders import decoder_of, upright_frame
 from vidbg.sources.files.deinterlacing import Deinterlacer
@@ -179,41 +179,29 @@ class VideoFileSource(Closeable):
             frame = self._frame(decoded, index)
             yield held
             held = frame
-        incomplete = self._whats_amiss()
-        yield held if incomplete else self._lasting(held)
-        if incomplete:
-            raise incomplete
+        try:
+            self._health.check_end(stored_end_s(self._container, self._origin_s))
+        except SourceIncomplete:
+            yield held
+            raise
+        # The last frame lasts until the container's end. Its packet's own duration may belong to
+        # another frame: MP4 stores them in decoding order.
+        end_s = stream_end_s(self._container, self._stream, self._origin_s)
+        if end_s is not None and end_s - held.pts >= _SHORTEST_S:
+            held = replace(held, duration_s=end_s - held.pts)
+        yield held
 
     def _frame(self, decoded: VideoFrame, index: int) -> Frame:
-        image, alpha = self._upright(decoded)
+        try:
+            image, alpha = self._pixels.read(decoded)
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"{self._name}: {decoded.format.name} pixels of {decoded.width}x{decoded.height} "
+                f"cannot be converted: {error.strerror}; convert the video to H.264 first"
+            ) from error
         duration_s = float(decoded.duration * (decoded.time_base or 0)) or None
         aspect = self._info.sample_aspect_ratio
         return Frame(image, self._timeline.pts(decoded), index, alpha, duration_s, aspect)
-
-    def _whats_amiss(self) -> SourceIncomplete | None:
-        try:
-            self._health.check_end(stored_end_s(self._container, self._origin_s))
-        except SourceIncomplete as incomplete:
-            return incomplete
-        return None
-
-    def _lasting(self, frame: Frame) -> Frame:
-        """Return the last frame, lasting until the container's end.
-
-        Its packet's own duration may belong to another frame: MP4 stores them in decoding order."""
-        end_s = stream_end_s(self._container, self._stream, self._origin_s)
-        if end_s is None or end_s - frame.pts < _SHORTEST_S:
-            return frame
-        return replace(frame, duration_s=end_s - frame.pts)
-
-    def _upright(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
-        try:
-            return self._pixels.read(frame)
-        except av.FFmpegError as error:
-            raise SourceError(
-                f"{self._name}: {frame.format.name} pixels of {frame.width}x{frame.height} cannot "
-                f"be converted: {error.strerror}; convert the video to H.264 first"
-            ) from error
 
     def _decode(self) -> Generator[VideoFrame]:
         for packet in self._packets():
