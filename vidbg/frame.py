@@ -9,8 +9,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vidbg.util.choices import Interlaced as Interlaced
-
 FieldOrder = Literal["progressive", "top", "bottom"]
 """Of interlaced frames, whose lines were taken at two times: which lines are the earlier ones."""
 

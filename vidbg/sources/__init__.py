@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from vidbg.frame import Frame, Interlaced, StreamInfo
+from vidbg.frame import Frame, StreamInfo
+from vidbg.util.choices import Interlaced
 from vidbg.util.lifecycle import Managed
 
 

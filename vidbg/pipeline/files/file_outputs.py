@@ -11,7 +11,6 @@ from typing import Any
 
 from vidbg.compositing import CompositingConfig
 from vidbg.errors import ConfigError, SinkError
-from vidbg.frame import Interlaced
 from vidbg.option_table import INTERLACED, check_config
 from vidbg.pipeline.files.jobs import PIPE, Job, folded
 from vidbg.sinks import Sink
@@ -19,6 +18,7 @@ from vidbg.sinks.camera.opaque import OpaqueSink
 from vidbg.sinks.encoding.formats import Encoding, OutputKind, output_kind
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sources import Source
+from vidbg.util.choices import Interlaced
 from vidbg.util.paths import is_file, resolved
 
 _NUMBER = re.compile(r"%\d*d")  # of a sequence: frame%05d.png

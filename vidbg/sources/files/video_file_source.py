@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from vidbg.errors import SourceError, SourceIncomplete
-from vidbg.frame import Colour, FieldOrder, Frame, Interlaced, StreamInfo
+from vidbg.frame import Colour, FieldOrder, Frame, StreamInfo
 from vidbg.sources.files.container import open_container, source_name, video_stream
 from vidbg.sources.files.decoders import decoder_of, upright_frame
 from vidbg.sources.files.deinterlacing import Deinterlacer
@@ -25,6 +25,7 @@ from vidbg.sources.files.lengths import clock_breaks, origin_s, stored_end_s, st
 from vidbg.sources.files.orientation import UprightReader, has_alpha, orientation_of
 from vidbg.sources.files.tags import kept_tags, moved_chapters
 from vidbg.sources.files.timeline import SETTLING_S, Clock, Health, Tell, Timeline
+from vidbg.util.choices import Interlaced
 from vidbg.util.colour_mapping import HDR_NAMES, mapped_colour
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.packets import PacketRelay
