@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import subprocess
+import sys
 import threading
 import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from live_desk import GREEN, NAVY, Desk, Shown, shown
@@ -17,6 +21,7 @@ from live_rig import HEIGHT, WIDTH, unplugged
 from vidbg.errors import ConfigError, SinkError
 from vidbg.pipeline.live.capture import reader
 from vidbg.pipeline.live.outputs import output_writer, recorder
+from vidbg.sinks.files.partial_file import remove_left_behind
 from vidbg.sinks.files.video_file_sink import VideoFileSink
 from vidbg.sources import open_frames
 
@@ -147,14 +152,14 @@ def test_an_almost_full_disk_ends_the_recording_alone_and_keeps_it(
     assert len(played(path)) > 5
 
 
-def test_a_file_that_fails_is_removed_and_the_run_goes_on(
+def test_a_file_that_fails_keeps_what_is_in_it_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "call.mp4"
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         desk.run.start_recording(path)
-        time.sleep(0.2)
+        desk.wait(lambda: desk.run.recording is not None and desk.run.recording.seconds > 0.3)
 
         def full(sink: VideoFileSink, _frame: Any) -> None:
             with sink._failing("written"):
@@ -169,7 +174,60 @@ def test_a_file_that_fails_is_removed_and_the_run_goes_on(
         assert "is the disk full" in str(ended.problem)
         assert desk.run.recording is None
         assert desk.failure is None
-    assert list(tmp_path.iterdir()) == []
+    assert len(played(path)) > 5
+    assert list(tmp_path.iterdir()) == [path]
+
+
+RECORDS = """
+import os, sys, time
+import numpy as np
+from vidbg.frame import Frame, StreamInfo
+from vidbg.pipeline.live.outputs.recorder import RecordingSink
+from pathlib import Path
+
+sink = RecordingSink(Path(sys.argv[1]), StreamInfo(320, 240))
+grain = np.random.default_rng(1).integers(0, 60, (240, 320, 3)).astype(np.uint8)
+for number in range(150):
+    sink.write(Frame(np.roll(grain, number, 1) + np.uint8(number), number / 30, number))
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_recording_of_a_killed_program_can_be_played(suffix: str, tmp_path: Path) -> None:
+    """Up to about the last second, and players can go to any moment of it."""
+    path = tmp_path / f"call{suffix}"
+    killed = subprocess.run([sys.executable, "-c", RECORDS, path], check=False)
+    assert killed.returncode == -9
+    assert list(tmp_path.iterdir()) == [path]
+    remove_left_behind(tmp_path)  # what the next run does
+    frames = list(open_frames(path))
+    assert len(frames) > 100
+    assert [round(30 * frame.pts) for frame in frames] == list(range(len(frames)))
+    with av.open(str(path)) as container:
+        container.seek(3_500_000)
+        assert next(container.decode(video=0)).time == pytest.approx(2.0, abs=0.01)
+
+
+def test_a_complete_recording_has_an_index_for_every_player(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not the fragments of one that is going on."""
+    path = tmp_path / "call.mp4"
+    with Desk(monkeypatch) as desk:
+        desk.wait_person()
+        desk.run.start_recording(path)
+        desk.wait(lambda: desk.run.recording is not None and desk.run.recording.seconds > 1.2)
+        desk.run.stop_recording()
+    content, boxes = path.read_bytes(), []
+    while content:
+        size, name = struct.unpack(">I4s", content[:8])
+        boxes.append(name.decode())
+        content = content[size:]
+    assert (boxes.count("moov"), boxes.count("moof")) == (1, 0)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames == len(played(path))
 
 
 def test_what_cannot_be_recorded_is_refused(

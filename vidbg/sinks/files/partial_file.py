@@ -1,4 +1,4 @@
-"""A file that gets its name only once it is complete."""
+"""A file that gets its name only once it is complete, or one that is useful before that."""
 
 from __future__ import annotations
 
@@ -29,17 +29,20 @@ class PartialFile:
     Args:
         path: the final name.
         overwrite: an existing file of that name is replaced, once the new one is complete.
+        named: the file has its final name from the start, for content that survives a kill.
 
     Attributes:
         path: the final name.
-        temporary: the hidden name to write to, with the same suffix; the file exists, empty.
+        temporary: the name to write to, hidden unless `named`, with the same suffix; the file
+            exists, empty.
     Raises:
         SinkError: the file exists and may not be overwritten, or its folder is missing or cannot
             be written to.
     """
 
-    def __init__(self, path: str | Path, *, overwrite: bool) -> None:
+    def __init__(self, path: str | Path, *, overwrite: bool = False, named: bool = False) -> None:
         self.path = Path(path)
+        self._named = named
         self._overwrite = overwrite
         try:
             folder = self.path.absolute().parent
@@ -59,7 +62,8 @@ class PartialFile:
             ) from error
         token = secrets.token_hex(4)
         stem = self.path.stem[:40]  # so that a name as long as allowed does not become too long
-        self.temporary = self.path.with_name(f".{stem}.{token}.partial{self.path.suffix}")
+        hidden = f".{stem}.{token}.partial{self.path.suffix}"
+        self.temporary = self.path if named else self.path.with_name(hidden)
         try:
             handle = os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except OSError as error:
@@ -78,6 +82,9 @@ class PartialFile:
             SinkError: a file of that name has appeared, or the name cannot be used; the new file
                 then has another name.
         """
+        if self._named:
+            self._unlock()
+            return
         try:
             if self._taken():
                 raise SinkError(

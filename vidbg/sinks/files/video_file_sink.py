@@ -32,6 +32,13 @@ log = logging.getLogger(__name__)
 _MP4 = (".mp4", ".m4v", ".mov")
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENODEV)
 _FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AV_FIELD_PROGRESSIVE, _TT, _BB
+_DURABLE_MP4 = {
+    "movflags": "+hybrid_fragmented",  # fragments, which closing makes one piece with an index
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+_KEY_FRAME_S = 2
+_DURABLE_MATROSKA = {"cluster_time_limit": "1000", "flush_packets": "1"}
 _CLOCK = Fraction(1, 90_000)  # time unit for frames that carry a clock's time
 
 
@@ -44,7 +51,9 @@ class VideoFileSink(Unwatched, Abortable):
     because only then is its duration known. Sizes may change, see EncoderPictures.
 
     The file is written under a hidden name in the same folder and is renamed once it is
-    complete.
+    complete. A durable one has its name from the start, and what is in it by then can be played
+    after the program was killed: up to the last second, for it consists of fragments or clusters
+    until it is closed.
 
     Args:
         path: ending in .mp4, .m4v, .mov, .mkv or .webm.
@@ -54,6 +63,7 @@ class VideoFileSink(Unwatched, Abortable):
         encoding: quality and speed.
         relay: the packets to copy.
         overwrite: replace an existing file.
+        durable: see above; an abort then keeps what was written. Of a new file only.
     Raises:
         ConfigError: the suffix, the content and the encoding are not compatible.
         SinkError: the file cannot be written; or, while writing, a frame has another size than
@@ -69,6 +79,7 @@ class VideoFileSink(Unwatched, Abortable):
         encoding: Encoding | None = None,
         relay: PacketRelay | None = None,
         overwrite: bool = False,
+        durable: bool = False,
     ) -> None:
         kind = output_kind(path, alpha=content == "transparent")
         if kind is OutputKind.PICTURES:
@@ -85,8 +96,9 @@ class VideoFileSink(Unwatched, Abortable):
         self._durations: dict[int, int] = {}
         self._state: Literal["open", "closed", "aborted"] = "open"
         # The file: every stream is added before the header is written
-        self._file = PartialFile(path, overwrite=overwrite)
-        self._container = _container(self._file, self._time_base, relay)
+        self._durable = durable
+        self._file = PartialFile(path, overwrite=overwrite and not durable, named=durable)
+        self._container = _container(self._file, self._time_base, relay, durable=durable)
         with self._failing("opened"):
             rate = info.frame_rate or Fraction(30)
             options = {**codec.options, **self._pictures.options}
@@ -154,10 +166,15 @@ class VideoFileSink(Unwatched, Abortable):
             return
         self._state = "aborted"
         self._held = None
-        self._file.discard()
+        kept = self._durable and self._last_tick is not None
+        if not kept:
+            self._file.discard()
         with suppress(av.FFmpegError, OSError):  # PyAV writes the file's end: into nothing
             self._container.close()
-        self._file.discard()
+        if kept:
+            self._file.commit()
+        else:
+            self._file.discard()
 
     def _encode_held(self, next_tick: int | None) -> None:
         """Encode the previous frame, whose duration is now known.
@@ -204,6 +221,8 @@ class VideoFileSink(Unwatched, Abortable):
         context.flags |= self._pictures.encoder_flags
         context.field_order = _FIELD_ORDERS[self._info.field_order]
         context.thread_count = threads
+        if self._durable:  # without an index, players can go to key frames only
+            context.gop_size = round(_KEY_FRAME_S * (self._info.frame_rate or 30))
         context.colorspace = colour.matrix
         context.color_primaries = colour.primaries
         context.color_trc = colour.transfer
@@ -238,9 +257,10 @@ class VideoFileSink(Unwatched, Abortable):
         except (av.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self.abort()
+            end = "kept" if self._durable else "removed"
             raise SinkError(
                 f"{self._file.path} cannot be {action}: {reason}{_advice(error)}; what was written "
-                "is removed"
+                f"is {end}"
             ) from error
 
 
@@ -251,15 +271,18 @@ def _advice(error: Exception) -> str:
 
 
 def _container(
-    file: PartialFile, time_base: Fraction, relay: PacketRelay | None
+    file: PartialFile, time_base: Fraction, relay: PacketRelay | None, *, durable: bool
 ) -> OutputContainer:
     """Create a container for the temporary file, which is opened when the header is written."""
     suffix = file.path.suffix.lower()
+    options = _mp4_options(time_base, relay) if suffix in _MP4 else {}
+    if durable:
+        options |= _DURABLE_MP4 if suffix in _MP4 else _DURABLE_MATROSKA
     return av.open(
         str(file.temporary.absolute()),
         "w",
         format=CONTAINERS[suffix],
-        container_options=_mp4_options(time_base, relay) if suffix in _MP4 else {},
+        container_options=options,
     )
 
 

@@ -28,12 +28,12 @@ takes 5 ms of processor time, with x264's "veryfast" 10 ms, on an AMD EPYC with 
 has 3 instead of 0.7 Mbit/s."""
 
 SPARE_BYTES = 100 * 2**20
-"""A recording ends while the disk has so much left: completing an MP4 takes space, too."""
+"""A recording ends while the disk has so much left, for its index and for everything else."""
 
 SPACE_PERIOD_S = 1.0
 
 COMPLETE_PATIENCE_S = 60.0
-"""The index of an MP4 is put first, for which the whole file is written once more."""
+"""A slow disk takes a while to write what is still in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class RecordingStatus:
     """A recording, or the last one if it failed.
 
     Attributes:
-        path: of the file, which has this name once it is complete.
+        path: of the file, which can be played already, up to about the last second.
         seconds: its length so far.
         size_bytes: its size so far.
         problem: why it ended; None while it goes on.
@@ -58,7 +58,7 @@ class RecordingSink(Abortable):
 
     Raises:
         SinkError: the file cannot be written to, or the disk is almost full. What was recorded is
-            kept in the second case.
+            kept.
     """
 
     def __init__(self, path: Path, info: StreamInfo) -> None:
@@ -66,7 +66,7 @@ class RecordingSink(Abortable):
         self._check_space()
         from vidbg.sinks.files.video_file_sink import VideoFileSink  # 18 MB, for recordings alone
 
-        self._file = VideoFileSink(path, info, encoding=ENCODING)
+        self._file = VideoFileSink(path, info, encoding=ENCODING, durable=True)
         self._checked_s = time.monotonic()
         self._first_pts: float | None = None
         self.seconds = 0.0
