@@ -23,6 +23,9 @@ from running import Cli, Run, running
 from vidbg.cli import leaving
 from vidbg.cli.app import main
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""PyTorch in one thread: on small inputs, its threads spend most of their time waiting."""
+
 REQUIRED = set(filter(None, os.environ.get("VIDBG_REQUIRE", "").split(",")))
 
 
@@ -71,16 +74,6 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """PyTorch in one thread: on small inputs, threads mostly wait for each other."""
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

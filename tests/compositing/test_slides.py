@@ -173,8 +173,9 @@ def test_one_picture_stays(tmp_path: Path) -> None:
 
 
 def test_broken_pictures_are_skipped_with_one_warning(
-    folder: Path, caplog: pytest.LogCaptureFixture
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 20)  # a busy computer decodes slowly
     for name in ("aa.png", "ab.jpg"):
         (folder / name).write_bytes(b"\x89PNG\r\n broken")
     show = open_background(SlidesSpec(folder, 1), open_frames=open_frames)

@@ -22,8 +22,6 @@ from training.losses.matting_loss import (  # noqa: E402
 from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
 from training.trainer import training_format, warm_ema  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_the_average_starts_short_and_ends_as_long_as_asked() -> None:
     update = warm_ema(0.99)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +92,6 @@ def test_pictures_and_clips_become_tables_json_and_sheets(
         assert sheet.shape[1] == SHEET_WIDTH
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Two threads of torch that wait for each other on busy cores take a hundred times as long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_trained_weights_are_scored_in_place_of_engines(sets: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     weights, out = tmp_path / "net.safetensors", tmp_path / "scores"

@@ -17,8 +17,6 @@ from training.model.seed_network import SeedNetwork  # noqa: E402
 
 functional = torch.nn.functional
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def network() -> SeedNetwork:

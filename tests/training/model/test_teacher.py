@@ -188,7 +188,6 @@ def trained_alpha(folder: Path) -> float:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("one_thread")
 def test_training_follows_the_teacher_where_there_are_no_masks(
     sets: Path, unlabelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
