@@ -42,12 +42,14 @@ def _query(route: dict[str, Any]) -> str:
 
 
 def _content(holder: dict[str, Any]) -> str:
-    """Return the type of a body: JSON by its schema, everything else by its media type."""
-    for media_type, content in holder.get("content", {}).items():
-        if media_type == "application/json":
-            return _words(content["schema"])
-        return "a form with one `file`" if media_type == "multipart/form-data" else media_type
-    return ""
+    """Return the types of a body: JSON by its schema, everything else by its media type."""
+    named = {"multipart/form-data": "a form with one `file`"}
+    return " or ".join(
+        _words(content["schema"])
+        if media_type == "application/json"
+        else named.get(media_type, media_type)
+        for media_type, content in holder.get("content", {}).items()
+    )
 
 
 def _type_entry(name: str, schema: dict[str, Any]) -> list[str]:

@@ -347,12 +347,31 @@ def test_away_snapshot_network_and_statistics(served: Served) -> None:
     image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     assert (status, png[:4], tuple(image[0, 0])) == (200, b"\x89PNG", RED)
+    assert client.ask("POST", "/snapshot", {"save": False}) == (status, png)
     assert client.get("/state")["network"] == {
         "words": "ResNet-50, OpenVINO CPU, int8", "others": ["cuda: none here"],
     }  # fmt: skip
     served.run.history.append(Sample(1e9, State.LIVE, 29.96, 12.34, None, 3, 80.0, 450.06))
     (sample,) = client.get("/statistics")["samples"]
     assert (sample["fps"], sample["latency_p50_ms"], sample["rss_mb"]) == (30, 12.3, 450.1)
+
+
+def test_a_snapshot_is_saved_beside_the_recordings(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_api, "videos_folder", lambda: tmp_path / "Videos")
+    client, paths = served.client, []
+    for _ in range(3):  # within a second, too
+        status, saved = client.send("POST", "/snapshot", {"save": True})
+        assert (status, list(saved)) == (200, ["path"])
+        paths.append(Path(saved["path"]))
+    assert sorted(paths) == sorted((tmp_path / "Videos" / "vidbg").iterdir())
+    assert {path.read_bytes() for path in paths} == {client.ask("POST", "/snapshot")[1]}
+    assert client.send("POST", "/snapshot", {"save": "yes"})[0] == 400
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(live_api, "videos_folder", lambda: tmp_path / "file")
+    status, refused = client.send("POST", "/snapshot", {"save": True})
+    assert (status, "cannot be made" in refused["error"]["message"]) == (409, True)
 
 
 def test_a_recording_has_a_new_file_and_is_told(
@@ -401,7 +420,7 @@ def test_the_document_is_openapi_and_answers_are_as_it_says(served: Served) -> N
         assert route.summary.endswith("."), (
             f"LiveApi.{route.name} needs a docstring whose first line is a sentence"
         )
-        if route.method == "GET" and not route.parameters and route.answer not in (bytes, str):
+        if route.method == "GET" and not route.parameters and not {bytes, str} & set(route.answers):
             operation = document["paths"][f"/api/v1{route.path}"]["get"]
             schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
             whole = {**schema, "components": document["components"]}

@@ -41,8 +41,17 @@ def snapshot(
             metavar="FILE", help="A .png, or - for standard output. Default: by the time, here."
         ),
     ] = None,
+    save: Annotated[
+        bool,
+        typer.Option("--save", help="Let the run save it beside its recordings."),
+    ] = False,
 ) -> None:
     """Write what viewers see now as a PNG."""
+    if save and file is not None:
+        raise ConfigError(f"--save names the file itself: leave out {file}, or --save")
+    if save:
+        typer.echo(client_of(ctx).ask("POST", "/snapshot", {"save": True})["path"])
+        return
     if file is not None and file.suffix.lower() != ".png" and str(file) != "-":
         raise ConfigError(f"a snapshot is a PNG: give {file.with_suffix('.png')} or -")
     image = client_of(ctx).ask("POST", "/snapshot")

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 PREFIX = "/api/v1"
 """Of every path; a change that breaks clients gets another number."""
@@ -59,10 +60,11 @@ class Route:
         parameters: names of the texts in the path.
         query: type of each query parameter, with its default.
         body: type of the JSON in the request, or Upload; None for no body.
-        answer: type of the answer; bytes and str are sent as they are.
-        media_type: of the answer.
+        answers: types of the answer; bytes and str are sent as they are, others as JSON.
+        media_type: of bytes and str.
         exclusive: requests wait for one another, because answering takes a processor.
         max_bytes: size of an upload.
+        needs_body: a request without content is refused.
     """
 
     method: Method
@@ -72,10 +74,11 @@ class Route:
     parameters: tuple[str, ...]
     query: dict[str, tuple[Any, Any]]
     body: Any
-    answer: Any
+    answers: tuple[Any, ...]
     media_type: str
     exclusive: bool
     max_bytes: int
+    needs_body: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,11 @@ def routes_of(api: type) -> list[Route]:
     ]
 
 
+def _members(kind: Any) -> tuple[Any, ...]:
+    """Return the types in a union, or the one type."""
+    return get_args(kind) if isinstance(kind, UnionType) else (kind,)
+
+
 def _route(handler: Callable[..., Any], mark: _Mark) -> Route:
     hints = get_type_hints(handler, include_extras=True)
     keywords = [
@@ -123,6 +131,7 @@ def _route(handler: Callable[..., Any], mark: _Mark) -> Route:
         for parameter in inspect.signature(handler).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY
     ]
+    bodies = [kind for kind in _members(hints.get("body", NoneType)) if kind is not NoneType]
     return Route(
         method=mark.method,
         path=mark.path,
@@ -130,7 +139,8 @@ def _route(handler: Callable[..., Any], mark: _Mark) -> Route:
         summary=(inspect.getdoc(handler) or "").partition("\n")[0],
         parameters=tuple(re.findall(r"\{(\w+)\}", mark.path)),
         query={each.name: (hints[each.name], each.default) for each in keywords},
-        body=hints.get("body"),
-        answer=hints["return"],
+        body=next(iter(bodies), None),
+        answers=_members(hints["return"]),
+        needs_body=bool(bodies) and NoneType not in _members(hints["body"]),
         **mark.options,
     )

@@ -157,7 +157,7 @@ def _handler(method: Any, route: Route) -> Handler:
                 return _response(
                     await asyncio.to_thread(method, **arguments, body=upload), route.media_type
                 )
-        if decoder is not None:
+        if decoder is not None and (route.needs_body or request.body_exists):
             arguments["body"] = await _decoded(request, decoder)
         if not route.exclusive:
             return _response(await asyncio.to_thread(method, **arguments), route.media_type)
@@ -172,8 +172,9 @@ def _handler(method: Any, route: Route) -> Handler:
 def _response(answer: Any, media_type: str) -> web.Response:
     if isinstance(answer, str):
         return web.Response(text=answer, content_type=media_type)
-    body = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
-    return web.Response(body=body, content_type=media_type)
+    if isinstance(answer, bytes):
+        return web.Response(body=answer, content_type=media_type)
+    return web.Response(body=msgspec.json.encode(answer), content_type=JSON)
 
 
 def _query_values(request: web.Request, route: Route) -> dict[str, Any]:

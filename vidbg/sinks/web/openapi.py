@@ -86,8 +86,8 @@ def openapi(
 
 def _types(route: Route) -> list[Any]:
     content = [] if route.body in (None, Upload) else [route.body]
-    answer = [] if route.answer in (bytes, str) else [route.answer]
-    return content + answer + [kind for kind, _ in route.query.values()]
+    answers = [kind for kind in route.answers if kind not in (bytes, str)]
+    return content + answers + [kind for kind, _ in route.query.values()]
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -113,15 +113,19 @@ def _body(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         }
     return {
         "requestBody": {
-            "required": True,
+            "required": route.needs_body,
             "content": {JSON: {"schema": schema_of[repr(route.body)]}},
         }
     }
 
 
 def _answer(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
-    if route.answer is bytes:
-        return {"content": {route.media_type: {}}}
-    if route.answer is str:
-        return {"content": {route.media_type: {"schema": {"type": "string"}}}}
-    return {"content": {route.media_type: {"schema": schema_of[repr(route.answer)]}}}
+    content: dict[str, Any] = {}
+    for kind in route.answers:
+        if kind is bytes:
+            content[route.media_type] = {}
+        elif kind is str:
+            content[route.media_type] = {"schema": {"type": "string"}}
+        else:
+            content[JSON] = {"schema": schema_of[repr(kind)]}
+    return {"content": content}

@@ -332,6 +332,26 @@ class AwayRequest(Struct, forbid_unknown_fields=True):
     away: bool
 
 
+class SnapshotRequest(Struct, forbid_unknown_fields=True):
+    """What becomes of a snapshot.
+
+    Attributes:
+        save: write it to a new file beside the recordings, instead of returning it.
+    """
+
+    save: bool = False
+
+
+class SavedSnapshot(Struct):
+    """A snapshot that was saved.
+
+    Attributes:
+        path: of the PNG, on the run's computer.
+    """
+
+    path: str
+
+
 class RecordingRequest(Struct, forbid_unknown_fields=True):
     """Where to record to; null for a name made of the time, in the user's folder of videos.
 

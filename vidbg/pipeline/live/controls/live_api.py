@@ -45,6 +45,7 @@ from vidbg.pipeline.live.controls.thumbnails import drawn_thumbnail, thumbnail
 from vidbg.pipeline.live.views import View
 from vidbg.platform.folders import videos_folder
 from vidbg.sinks.web.api_route import ApiError, Upload, route
+from vidbg.util.atomic_file import replace_file
 from vidbg.util.choices import refusal
 from vidbg.util.lifecycle import Closeable
 
@@ -276,9 +277,18 @@ class LiveApi(Closeable):
         return self.state()
 
     @route("POST", "/snapshot", media_type="image/png", exclusive=True)
-    def snapshot(self) -> bytes:
-        """Return what viewers see at the moment as a PNG."""
-        return cv2.imencode(".png", self._live_run().snapshot())[1].tobytes()
+    def snapshot(self, body: types.SnapshotRequest | None = None) -> bytes | types.SavedSnapshot:
+        """Return what viewers see at the moment as a PNG, or save it beside the recordings."""
+        png = cv2.imencode(".png", self._live_run().snapshot())[1].tobytes()
+        if body is None or not body.save:
+            return png
+        path = _new_file(".png")
+        try:
+            replace_file(path, png)
+        except OSError as error:
+            words = f"{path} cannot be written: {error.strerror}; make room on its disk"
+            raise ApiError(409, words) from None
+        return types.SavedSnapshot(str(path))
 
     @route("POST", "/recording")
     def start_recording(self, body: types.RecordingRequest) -> types.RunState:
@@ -289,7 +299,7 @@ class LiveApi(Closeable):
         with self._changing:
             if run.recording is not None and run.recording.problem is None:
                 raise ApiError(409, f"a recording is in progress: {run.recording.path.name}")
-            run.start_recording(_new_recording() if path is None else path)
+            run.start_recording(_new_file(".mp4") if path is None else path)
         return self.state()
 
     @route("DELETE", "/recording")
@@ -416,10 +426,17 @@ class LiveApi(Closeable):
         )
 
 
-def _new_recording() -> Path:
-    """Return the path of a new file, named by the time."""
+def _new_file(suffix: str) -> Path:
+    """Return the path of a new file in the folder of recordings, named by the time.
+
+    Raises:
+        ApiError: there cannot be such a folder.
+    """
     folder = videos_folder() / "vidbg"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ApiError(409, f"the folder {folder} cannot be made: {error.strerror}") from None
     stem = time.strftime("vidbg %Y-%m-%d %H.%M.%S")
-    names = (f"{stem}{f' {number}' if number > 1 else ''}.mp4" for number in count(1))
+    names = (f"{stem}{f' {number}' if number > 1 else ''}{suffix}" for number in count(1))
     return next(folder / name for name in names if not (folder / name).exists())
