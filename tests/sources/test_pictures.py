@@ -314,13 +314,41 @@ def test_pictures_of_200_megapixels_are_not_taken_for_an_attack(tmp_path: Path) 
     assert before == Pillow.MAX_IMAGE_PIXELS
 
 
-def test_a_picture_that_breaks_off_is_refused(tmp_path: Path) -> None:
-    for suffix in (".jpg", ".png", ".avif", ".jp2"):
-        pillow_of(patches(240, 240)).save(tmp_path / f"a{suffix}")
-        data = (tmp_path / f"a{suffix}").read_bytes()
-        (tmp_path / f"a{suffix}").write_bytes(data[: len(data) * 2 // 3])
-        with pytest.raises(SourceError, match="is not a picture, or it is broken"):
-            ImagesSource([tmp_path / f"a{suffix}"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".avif", ".jp2", ".webp", ".tif", ".bmp"])
+def test_a_picture_that_breaks_off_is_refused(
+    tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pillow_of(patches(240, 240)).save(tmp_path / f"a{suffix}")
+    data = (tmp_path / f"a{suffix}").read_bytes()
+    (tmp_path / f"a{suffix}").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(SourceError, match=r"is damaged or breaks off"):
+        ImagesSource([tmp_path / f"a{suffix}"])
+    assert capfd.readouterr().err == ""  # OpenCV's own complaints
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\x76\x2f\x31\x01\2\0\0\0", "OpenEXR"),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe", "Radiance HDR"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg">', "SVG"),
+        (b"", "empty"),
+    ],
+)
+def test_what_is_not_read_is_named_by_its_content(tmp_path: Path, start: bytes, kind: str) -> None:
+    (tmp_path / "a.png").write_bytes(start)
+    with pytest.raises(SourceError, match=f"a.png is {kind}"):
+        ImagesSource([tmp_path / "a.png"])
+
+
+def test_a_large_video_is_not_read_as_a_picture(tmp_path: Path) -> None:
+    """As a background may be: only its first bytes decide."""
+    for name in ("a.mp4", "a.ts", "a.mkv", "a.mpg"):
+        with write_clip(tmp_path / name, codec="mpeg2video").open("r+b") as file:
+            file.truncate(1 << 40)  # which takes no room, and would not fit into memory
+        assert read_picture(tmp_path / name) is None
 
 
 @pytest.mark.parametrize("suffix", [".jxl", ".DNG", ".hdr", ".svg"])

@@ -852,7 +852,6 @@ def test_unreadable_pictures_are_told(tmp_path: Path) -> None:
         ImagesSource([])
     with pytest.raises(SourceError, match=r"missing\.png cannot be read"):
         ImagesSource([tmp_path / "missing.png"])
-    for content in (b"", b"not a picture"):
-        (tmp_path / "bad.png").write_bytes(content)
-        with pytest.raises(SourceError, match=r"bad\.png is not a picture"):
-            ImagesSource([tmp_path / "bad.png"])
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    with pytest.raises(SourceError, match=r"bad\.png is not a picture"):
+        ImagesSource([tmp_path / "bad.png"])

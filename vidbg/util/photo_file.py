@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import threading
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +21,7 @@ from PIL import ImageOps
 from vidbg.errors import SourceError
 from vidbg.frame import Alpha, Image
 from vidbg.util.photo_colour import in_srgb, mapped_to_srgb
+from vidbg.util.quiet_opencv import quiet_opencv
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,17 @@ UNREAD_SUFFIXES = (
     ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".jxl", ".nef", ".orf", ".raf", ".rw2", ".svg",
 )  # fmt: skip
 """Of pictures that cannot be decoded here, or of which a thumbnail alone would be."""
+
+_UNREAD = {  # by content, whatever the name is
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\x76\x2f\x31\x01": "OpenEXR",
+    b"#?RADIANCE": "Radiance HDR",
+    b"#?RGBE": "Radiance HDR",
+    b"<svg": "SVG",
+}
+_WHOLE_IN_PILLOW = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
+"""Formats of which Pillow decodes every kind: where it fails, the file is damaged."""
 
 _SEQUENCES = (b"avis", b"hevc", b"hevx", b"msf1")
 _PHOTO_BRANDS = (b"avif", b"heic", b"heim", b"heis", b"heix", b"mif1", b"mif2")
@@ -83,17 +96,38 @@ def read_picture(path: Path) -> Picture | None:
             f"{path}: {path.suffix} pictures cannot be read; export it as JPEG, PNG or TIFF first"
         )
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if path.is_file() and not _is_known(file, path):  # a video may be large
+                return None
+            data = file.read()
     except OSError as error:
         raise SourceError(
             f"the picture {path} cannot be read: {error.strerror}; check the name and its rights"
         ) from error
+    unread = next((kind for start, kind in _UNREAD.items() if data.startswith(start)), None)
+    if unread is not None:
+        raise SourceError(
+            f"{path} is {unread}, which cannot be read; export it as JPEG, PNG or TIFF first"
+        )
     try:
-        return _by_pillow(data, path) or _by_opencv(data, path)
+        return _decoded(data, path)
     except MemoryError as error:
         raise SourceError(
             f"the picture {path} does not fit into this machine's memory; scale it down first"
         ) from error
+
+
+def _is_known(file: BinaryIO, path: Path) -> bool:
+    """Return whether Pillow or OpenCV may know a file's format, by its first bytes."""
+    start = file.read(16)
+    file.seek(0)
+    try:
+        open_picture(file, path.suffix)
+    except Exception:  # any error on foreign data
+        return start.startswith(tuple(_UNREAD)) or cv2.haveImageReader(os.fspath(path))
+    finally:
+        file.seek(0)
+    return True
 
 
 def is_photo(path: Path) -> bool | None:
@@ -193,12 +227,12 @@ def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
     return Picture(image, pixels[..., 3].astype(np.float32) / np.float32(255), aspect)
 
 
-def _by_pillow(data: bytes, path: Path) -> Picture | None:
+def _decoded(data: bytes, path: Path) -> Picture | None:
     try:
         picture = open_picture(io.BytesIO(data), path.suffix)
     except Exception as error:  # Pillow's plug-ins can raise any error on foreign data
         log.debug("%s: Pillow cannot open it: %s", path, error)
-        return None
+        return _by_opencv(data, path)
     if picture.width * picture.height > MAX_PIXELS:
         raise SourceError(
             f"the picture {path} has {picture.width}x{picture.height} pixels; allowed are "
@@ -210,7 +244,7 @@ def _by_pillow(data: bytes, path: Path) -> Picture | None:
         raise
     except Exception as error:  # the same at damaged data
         log.debug("%s: Pillow cannot decode it: %s", path, error)
-        return None
+        return None if picture.format in _WHOLE_IN_PILLOW else _by_opencv(data, path)
 
 
 @cache
@@ -255,7 +289,8 @@ def _by_opencv(data: bytes, path: Path) -> Picture | None:
         return None
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        with quiet_opencv():
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         log.debug("%s: OpenCV cannot decode it: %s", path, error)
         return None

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -20,6 +19,7 @@ from vidbg.sources.camera.camera_mode import CameraMode, PixelFormat, read_back,
 from vidbg.sources.camera.v4l2 import CameraInfo
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.paths import resolved
+from vidbg.util.quiet_opencv import quiet_opencv
 
 READ_TIMEOUT_S = 2.0
 """A camera is frozen that gives nothing for so long; the slowest modes give 5 pictures a second."""
@@ -180,7 +180,7 @@ class CameraSource(Closeable):
         self._closed.set()
         if self._using.acquire(blocking=False):
             try:
-                with _silent_opencv():  # it complains about an unplugged camera
+                with quiet_opencv():  # it complains about an unplugged camera
                     self._capture.release()
             finally:
                 self._using.release()
@@ -223,25 +223,12 @@ def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:
 def _try_open(target: int | str, platform: str) -> Any | None:
     import cv2
 
-    with _silent_opencv():
+    with quiet_opencv():
         for api in _APIS.get(platform, ("CAP_ANY",)):
             capture = cv2.VideoCapture(target, getattr(cv2, api))
             if capture.isOpened():
                 return capture
     return None
-
-
-@contextmanager
-def _silent_opencv() -> Iterator[None]:
-    """Silence OpenCV's messages on the terminal, because vidbg reports errors itself."""
-    import cv2
-
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
 
 
 def _busy(name: str, target: int | str, platform: str) -> SourceError:

@@ -56,8 +56,8 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     streams = [s for s in container.streams.video if not s.disposition & _PICTURE]
     if not streams:
         kinds = {"cover picture" if s.type == "video" else s.type for s in container.streams}
-        others = ", ".join(sorted(kinds)) or "nothing"
-        raise SourceError(f"{name} has no video stream, only {others}; give a file with a video")
+        others = f", only {', '.join(sorted(kinds))}" if kinds else ""
+        raise SourceError(f"{name} has no video stream{others}; give a file with a video")
     best = container.streams.best("video")
     stream = best if best in streams else streams[0]
     if not isinstance(stream, VideoStream) or stream.codec_context is None:

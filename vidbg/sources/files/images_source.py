@@ -76,8 +76,17 @@ def is_picture(path: Path) -> bool:
 def _read_photo(path: Path) -> Picture:
     picture = read_picture(path)
     if picture is None:
+        size = path.stat().st_size
+        if not size:
+            raise SourceError(f"{path} is empty (0 bytes); get the file anew")
+        with path.open("rb") as file:
+            jpeg = file.read(3) == b"\xff\xd8\xff"
+        if jpeg or is_photo(path):
+            raise SourceError(
+                f"the picture {path} is damaged or breaks off ({size} bytes); get the file anew"
+            )
         raise SourceError(
-            f"{path} is not a picture, or it is broken ({path.stat().st_size} bytes); "
+            f"{path} is not a picture, or it is broken ({size} bytes); "
             f"allowed are {', '.join(PICTURE_SUFFIXES)}"
         )
     return picture
