@@ -686,6 +686,20 @@ def test_existing_file_is_left_alone(tmp_path: Path) -> None:
     assert len(read(path)) == 1
 
 
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_link_is_written_through(tmp_path: Path, exists: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    there, link = tmp_path / "disk" / "a.mp4", tmp_path / "b.mp4"
+    if exists:
+        there.write_bytes(b"old")
+    link.symlink_to(there)
+    with VideoFileSink(link, INFO, overwrite=exists) as sink:
+        sink.write(FRAMES[0])
+    assert link.is_symlink()
+    assert len(read(there)) == 1
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["b.mp4", "a.mp4"]
+
+
 def test_file_that_comes_up_meanwhile_is_left_alone(tmp_path: Path) -> None:
     sink = VideoFileSink(tmp_path / "a.mp4", INFO)
     sink.write(FRAMES[0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 StrPath = str | os.PathLike[str]
@@ -51,4 +52,6 @@ def file_problem(path: StrPath) -> str | None:
         return "is a folder"
     if not exists(path):
         return MISSING
+    if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116
+        return "is a pipe, which can be read only once; save what it gives as a file"
     return "is empty" if os.path.getsize(path) == 0 else None  # noqa: PTH202

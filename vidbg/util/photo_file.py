@@ -97,7 +97,7 @@ def read_picture(path: Path) -> Picture | None:
         )
     try:
         with path.open("rb") as file:
-            if path.is_file() and not _is_known(file, path):  # a video may be large
+            if path.is_file() and not begins_like_photo(path):  # a video may be large
                 return None
             data = file.read()
     except OSError as error:
@@ -117,16 +117,20 @@ def read_picture(path: Path) -> Picture | None:
         ) from error
 
 
-def _is_known(file: BinaryIO, path: Path) -> bool:
-    """Return whether Pillow or OpenCV may know a file's format, by its first bytes."""
-    start = file.read(16)
-    file.seek(0)
-    try:
-        open_picture(file, path.suffix)
-    except Exception:  # any error on foreign data
-        return start.startswith(tuple(_UNREAD)) or cv2.haveImageReader(os.fspath(path))
-    finally:
+def begins_like_photo(path: Path) -> bool:
+    """Return whether Pillow or OpenCV may know a file's format, by its first bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        if file.read(16).startswith(tuple(_UNREAD)):
+            return True
         file.seek(0)
+        try:
+            open_picture(file, path.suffix)
+        except Exception:  # any error on foreign data
+            return cv2.haveImageReader(os.fspath(path))
     return True
 
 

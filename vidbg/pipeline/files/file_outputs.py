@@ -164,6 +164,11 @@ def open_sink(job: Job, source: Source, *, transparent: bool, output: OutputConf
         folder = Path(job.target).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise SinkError(
+                f"{folder} is a file, and a name without a suffix is a folder for results; give a "
+                "name that ends in .mp4, .png or the like"
+            ) from error
         except OSError as error:
             raise SinkError(f"the folder {folder} cannot be made: {error.strerror}") from error
     main = _main_sink(job, source, transparent, output)

@@ -30,6 +30,7 @@ from vidbg.sinks import Sink
 from vidbg.sinks.files.partial_file import remove_left_behind
 from vidbg.sources import Source, open_frames, open_source
 from vidbg.util.lifecycle import Closeable
+from vidbg.util.paths import resolved
 
 
 class Observer(Protocol):
@@ -103,7 +104,10 @@ class Processor(Closeable):
             # Remove leftovers of killed runs from each output folder, once per folder.
             written = [] if job.target == PIPE else [Path(job.target)]
             written += [self._output.alpha_video] if self._output.alpha_video else []
-            for folder in {path.absolute().parent for path in written} - self._tidied:
+            folders = {
+                name.absolute().parent for path in written for name in (path, resolved(path))
+            }
+            for folder in folders - self._tidied:
                 self._tidied.add(folder)
                 remove_left_behind(folder)
             compositor = stack.enter_context(closing(Compositor(self._compositing, open_frames)))

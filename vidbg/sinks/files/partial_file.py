@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 from vidbg.errors import SinkError
+from vidbg.util.paths import resolved
 
 try:
     import fcntl
@@ -22,6 +23,8 @@ _NAME = re.compile(r"\..{0,40}\.[0-9a-f]{8}\.partial(\.\w+)?")
 
 class PartialFile:
     """A file with a hidden temporary name that gets its final name when it is complete.
+
+    If the final name is a link, the file that it leads to is written and the link stays.
 
     The file is locked while it is written (POSIX), so other processes can tell it from files that
     a killed run left behind; see `remove_left_behind`.
@@ -43,12 +46,15 @@ class PartialFile:
     def __init__(self, path: str | Path, *, overwrite: bool = False, named: bool = False) -> None:
         self.path = Path(path)
         self._named = named
+        # os.path, since pathlib raises for a name that is too long
+        linked = os.path.islink(path)  # noqa: PTH114
+        self._place = resolved(path) if linked else self.path
         self._overwrite = overwrite
         try:
-            folder = self.path.absolute().parent
+            folder = self._place.absolute().parent
             if not folder.is_dir():
                 raise SinkError(
-                    f"there is no folder {folder} to write {self.path.name} to; make it"
+                    f"there is no folder {folder} to write {self._place.name} to; make it"
                 )
             if self.path.is_dir():
                 raise SinkError(f"{self.path} is a folder; give the name of a file")
@@ -63,12 +69,12 @@ class PartialFile:
         token = secrets.token_hex(4)
         stem = self.path.stem[:40]  # so that a name as long as allowed does not become too long
         hidden = f".{stem}.{token}.partial{self.path.suffix}"
-        self.temporary = self.path if named else self.path.with_name(hidden)
+        self.temporary = self._place if named else self._place.with_name(hidden)
         try:
             handle = os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except OSError as error:
             raise SinkError(
-                f"nothing can be written to the folder {self.path.absolute().parent}: "
+                f"nothing can be written to the folder {self._place.absolute().parent}: "
                 f"{error.strerror}; choose another folder"
             ) from error
         self._lock: int | None = handle if _locked(handle) else None
@@ -92,7 +98,7 @@ class PartialFile:
                     f"is in {self._set_aside()}"
                 )
             try:
-                self.temporary.replace(self.path)
+                self.temporary.replace(self._place)
             except OSError as error:
                 raise SinkError(
                     f"{self.path} cannot take its name: {error.strerror}; what was written is in "

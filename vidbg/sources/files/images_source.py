@@ -10,7 +10,13 @@ from pathlib import Path
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.util.lifecycle import Closeable
-from vidbg.util.photo_file import UNREAD_SUFFIXES, Picture, is_photo, read_picture
+from vidbg.util.photo_file import (
+    UNREAD_SUFFIXES,
+    Picture,
+    begins_like_photo,
+    is_photo,
+    read_picture,
+)
 from vidbg.util.picture_names import PICTURE_SUFFIXES
 
 
@@ -79,9 +85,7 @@ def _read_photo(path: Path) -> Picture:
         size = path.stat().st_size
         if not size:
             raise SourceError(f"{path} is empty (0 bytes); get the file anew")
-        with path.open("rb") as file:
-            jpeg = file.read(3) == b"\xff\xd8\xff"
-        if jpeg or is_photo(path):
+        if begins_like_photo(path):
             raise SourceError(
                 f"the picture {path} is damaged or breaks off ({size} bytes); get the file anew"
             )
