@@ -658,7 +658,8 @@ PANEL = Option[int | None](
     default=None,
     limits=Limits(0, 65535),
     metavar="PORT",
-    help="Serve a page to this machine's browsers that shows the output and changes how it looks.",
+    help="Serve a page to this machine's browsers that shows the output and changes how it looks; "
+    "the port is kept to the end of the run.",
     group=PREVIEW_GROUP,
     commands=("run",),
     target="live",
@@ -707,6 +708,8 @@ OUTPUT_SIZE = Option[str | None](
     group=OUTPUT_GROUP,
     commands=("run",),
     target="live",
+    live=True,
+    control=Control("Output", "Size"),
     example="1920x1080",
 )
 OUTPUT_FPS = Option[float | None](
@@ -718,6 +721,8 @@ OUTPUT_FPS = Option[float | None](
     group=OUTPUT_GROUP,
     commands=("run",),
     target="live",
+    live=True,
+    control=Control("Output", "Frames per second"),
     example=25.0,
 )
 AWAY_TEXT = Option(
@@ -779,6 +784,8 @@ CPU_LIMIT = Option[float | None](
     group=NETWORK_GROUP,
     commands=("run",),
     target="live",
+    live=True,
+    control=Control("Quality", "Processor limit"),
     example=30,
 )
 FRAMES = Option[int | None](

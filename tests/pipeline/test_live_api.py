@@ -199,7 +199,7 @@ def test_every_option_is_described_and_takes_what_it_says(served: Served) -> Non
         if not option["live"]:
             continue
         values = [choice["value"] for choice in option["choices"]] + (option["range"] or [])
-        values += [True, False] if option["kind"] == "check" else []
+        values += [False, True] if option["kind"] == "check" else []
         for value in [each for each in values if each is not None]:
             status, state = client.send("PATCH", "/settings", {key: value})
             assert (status, state["settings"][key]) == (200, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from vidbg.errors import ConfigError
 from vidbg.sinks.stream.addresses import is_broadcast, is_stream, pipewire_name, web_address
@@ -33,6 +33,15 @@ class Sink(Managed, Protocol):
     def watched(self) -> bool | None: ...
 
     def abort(self) -> None: ...
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A sink that can take frames of another size or rate without being opened again."""
+
+    def adapt(self, info: StreamInfo) -> None:
+        """Take frames of this size and rate from now on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

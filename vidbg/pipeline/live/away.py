@@ -43,6 +43,11 @@ class AwaySwitch:
         with self._lock:
             self._supervisor.set_away(self._card if away else None)
 
+    def resize(self, width: int, height: int) -> bool:
+        """Draw the next cards at this size, in pixels; return whether it is another one."""
+        before, self._size = self._size, (width, height)
+        return before != self._size
+
     def draw(self, config: LiveConfig) -> None:
         """Draw the card of a config, and show it if a card is shown. Returns at once."""
         with self._lock:

@@ -18,11 +18,12 @@ class RunContext:
     """What camera, stages and outputs of a run have in common.
 
     Args:
-        info: size and rate of the output.
+        info: size and rate of the output at the start.
         look: the initial look.
-        thins_frames: take no more frames from the camera than the outputs show.
+        thins_frames: take no more frames from the camera than the outputs show; may change.
 
     Attributes:
+        info: the current size and rate, which only OutputGate replaces.
         look: the current look, which only LivePipeline replaces.
         faults: receives failures and recoveries.
         clock: times the stages.

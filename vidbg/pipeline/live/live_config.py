@@ -66,7 +66,8 @@ class LiveConfig:
         output: a value of `vidbg run -o`, or several; None for the first free virtual camera,
             "none" for a preview only.
         output_size: (width, height) of the outputs, in pixels, made even; None for the camera's.
-            The camera's frames are fitted, between bars where the shape differs.
+            The camera's frames are fitted, between bars where the shape differs. May change, as may
+            the rate, unless an output is "-".
         output_fps: frame rate of the outputs, 0.1 to 240; None for the camera's.
         away_text: on the card that viewers see while the user is away; "" for none.
         away_image: image or video behind that text; None for a plain ground.
@@ -231,6 +232,9 @@ CHANGEABLE_FIELDS = CAMERA_FIELDS | {
     "on_demand",
     "output",
     "adapt",
+    "cpu_limit_percent",
+    "output_size",
+    "output_fps",
     "away_text",
     "away_image",
 }

@@ -10,7 +10,7 @@ from typing import Protocol
 from vidbg.compositing import BackgroundSpec
 from vidbg.compositing.backgrounds import PassthroughSpec
 from vidbg.errors import VidbgError
-from vidbg.frame import Frame
+from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.status import LiveStatus
 from vidbg.sinks.preview.overlay import PreviewStatus
@@ -57,6 +57,7 @@ class LivePreview:
         note = status.reason or self._note or status.reduced
         self._window.status = PreviewStatus(status.state.words, status.fps, status.latency_ms, note)
         if not self._window.closed:
+            self._window.adapt(StreamInfo(frame.width, frame.height))
             self._window.write(frame)
         for action in self._window.take_keys():
             match action:

@@ -16,6 +16,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Image, StreamInfo
 from vidbg.option_table import options_of
+from vidbg.pipeline.files.jobs import PIPE
 from vidbg.pipeline.live.appearance import Appearance, warn_of_room
 from vidbg.pipeline.live.away import AwaySwitch
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
@@ -112,7 +113,6 @@ class LiveRun(Closeable):
     Every method and attribute may be used from any thread, except `run`.
 
     Attributes:
-        info: size and rate of the outputs.
         page: address of the panel's page, with its token: a secret; None without a panel.
     """
 
@@ -140,8 +140,11 @@ class LiveRun(Closeable):
             self._first_camera = camera
             if camera.problem is not None:
                 tell(f"{camera.problem}. Waiting for it; the background is shown")
-            self.info = info = config.output_info(camera.info)
-            context = RunContext(info, config.look, thins_frames=config.output_fps is not None)
+            self._camera_info = camera.info
+            info = config.output_info(camera.info)
+            thins_frames = config.output_fps is not None
+            self._context = context = RunContext(info, config.look, thins_frames=thins_frames)
+            self._size_in_use, self._started = config.output_size, False
             self._networks = ChangingNetworks(
                 self._make_networks, config.matting, config.adapt, context
             )
@@ -155,7 +158,7 @@ class LiveRun(Closeable):
             if open_sink is None:
                 targets = self._targets(config)
             else:
-                targets = [OutputTarget("", lambda: open_sink(info))]
+                targets = [OutputTarget("", lambda: open_sink(self.info))]
             pipeline = LivePipeline(
                 context,
                 self._camera_request(config, camera),
@@ -174,6 +177,8 @@ class LiveRun(Closeable):
                 previews=[*own, *previews],
                 on_status=on_status,
             )
+            self._networks.prepare_resize = pipeline.gate.prepare_resize
+            self._networks.resized = self._settle_size
             self._away = AwaySwitch(self._supervisor, info.width, info.height)
             if window is not None:
                 window.run = self._supervisor
@@ -184,6 +189,8 @@ class LiveRun(Closeable):
 
     def run(self) -> LiveReport:
         """Run to the end. May be called only once."""
+        with self._changing:
+            self._started = True
         self._away.draw(self._config)
         try:
             return self._supervisor.run()
@@ -197,6 +204,11 @@ class LiveRun(Closeable):
     def close(self) -> None:
         """Close the camera and previews of a run that was not started."""
         self._opened.close()
+
+    @property
+    def info(self) -> StreamInfo:
+        """Current size and rate of the outputs."""
+        return self._context.info
 
     @property
     def look(self) -> Appearance:
@@ -291,8 +303,8 @@ class LiveRun(Closeable):
 
         The camera in use goes on until another one gives frames. If that one cannot be read, the
         one in use stays, `config` says so again, and the reason is a fault of the run. An output
-        that does not open is a fault, and is opened again and again. The outputs keep the size and
-        rate that they have.
+        that does not open is a fault, and is opened again and again. Outputs get another size when
+        a network for it has been loaded, and the last picture until then.
 
         Raises:
             ConfigError: a setting is invalid, or cannot change during a run; nothing is changed.
@@ -316,10 +328,43 @@ class LiveRun(Closeable):
                 self._supervisor.config.needs_preview = config.is_preview_only
             self._supervisor.config.on_demand = config.on_demand
             self._config = config
-            if changed & {"matting", "adapt"}:
-                self._networks.change(config.matting, config.adapt)
+            if changed & {"output_size", "output_fps"}:
+                self._change_output(config)
+            share = config.cpu_share(config.matting.quality)
+            self._networks.limit_cpu(share)
+            pipeline.governor.aim(cpu_limit=share)
+            if changed & {"matting", "adapt", "output_size", "output_fps"}:
+                info = config.output_info(self._camera_info)
+                self._networks.change(config.matting, config.adapt, info)
             if changed & {"away_text", "away_image"}:
                 self._away.draw(config)
+
+    def _change_output(self, config: LiveConfig) -> None:
+        """Change the outputs' size and rate: the rate at once, the size with its network."""
+        info, pipeline = config.output_info(self._camera_info), self._supervisor.pipeline
+        self._context.thins_frames = config.output_fps is not None
+        if not self._started:
+            self._networks.replace_unused(info)
+        else:  # the size is left to the network
+            info = replace(info, width=self.info.width, height=self.info.height)
+        if info != self.info:
+            pipeline.gate.prepare_resize(info)()
+            pipeline.governor.aim(rate=1 / self._context.period_s)
+        if not self._started:
+            self._settle_size()
+
+    def _settle_size(self) -> None:
+        """Let the card and the settings follow the size that the outputs have got, or kept."""
+        with self._changing:
+            width, height = self.info.width, self.info.height
+            if (self._networks.info.width, self._networks.info.height) == (width, height):
+                wanted = self._config.output_info(self._camera_info)
+                if (wanted.width, wanted.height) == (width, height):
+                    self._size_in_use = self._config.output_size
+                else:  # no network could be loaded for it
+                    self._config = replace(self._config, output_size=self._size_in_use)
+            if self._away.resize(width, height):
+                self._away.draw(self._config)
 
     def _camera_request(
         self, config: LiveConfig, open_camera: Callable[[], Source]
@@ -347,17 +392,28 @@ class LiveRun(Closeable):
         if fixed:
             names = ", ".join(option.key for option in LIVE if option.config_field in fixed)
             raise ConfigError(f"{names}: cannot change during a run; end it and start it again")
+        if (
+            changed & {"output_size", "output_fps"}
+            and self._owns_output
+            and PIPE in self._config.outputs
+        ):
+            raise ConfigError(
+                f'size and rate of the outputs cannot change while one is "{PIPE}", as its reader '
+                "was told them at the start; end the run and start it again"
+            )
         if changed & CAMERA_FIELDS and not self._owns_camera:
             raise ConfigError("the camera cannot change: the program that started the run opens it")
         if "output" in changed and not self._owns_output:
             raise ConfigError("the output cannot change: the program that started the run opens it")
 
-    def _make_networks(self, config: MattingConfig, adapt: bool) -> DeviceNetworks:
-        rate = float(self.info.frame_rate or 30) if adapt else None
+    def _make_networks(
+        self, config: MattingConfig, adapt: bool, info: StreamInfo
+    ) -> DeviceNetworks:
+        rate = float(info.frame_rate or 30) if adapt else None
         return DeviceNetworks(
             config,
-            self.info.height,
-            self.info.width,
+            info.height,
+            info.width,
             lambda name: self._tell(f"network: {name}"),
             rate=rate,
             cpu_limit=self._config.cpu_share(config.quality),

@@ -114,7 +114,7 @@ class Supervisor:
         self._watched_s = time.monotonic()
         self.history = History()
         self._switching_camera = threading.Lock()
-        self.recorder = Recorder(pipeline.outputs, pipeline.context.info)
+        self.recorder = Recorder(pipeline.outputs, pipeline.context)
 
     @property
     def clock(self) -> StageClock:

@@ -55,6 +55,10 @@ class WindowSink(LiveSink):
         self._keys = PreviewKeys(mirror=mirror, now=time.monotonic())
         self._actions: list[Action] = []
 
+    def adapt(self, info: StreamInfo) -> None:
+        """Take frames of another size; the window keeps its own."""
+        self._shape = (info.height, info.width, 3)
+
     @property
     def passthrough(self) -> bool:
         """Whether the frames show the real room; the window then warns in red."""

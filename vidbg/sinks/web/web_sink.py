@@ -52,6 +52,10 @@ class WebSink(LiveSink):
                 self.port,
             )
 
+    def adapt(self, info: StreamInfo) -> None:
+        """Take frames of another size: its viewers stay connected."""
+        self._shape = (info.height, info.width, 3)
+
     def watched(self) -> bool | None:
         """Return whether any client has taken frames for half a second, by MJPEG or WebSocket."""
         return self._service.watched()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from vidbg.config import MattingConfig
+from vidbg.frame import StreamInfo
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
@@ -19,8 +21,12 @@ logger = logging.getLogger(__name__)
 
 PART = "network settings"
 
-MakeNetworks = Callable[[MattingConfig, bool], DeviceNetworks]
-"""Makes networks for a config; the flag says whether they adapt to the machine's speed."""
+MakeNetworks = Callable[[MattingConfig, bool, StreamInfo], DeviceNetworks]
+"""Makes networks for a config and frames of a size and rate; the flag says whether they adapt to
+the machine's speed."""
+
+PrepareResize = Callable[[StreamInfo], Callable[[], None]]
+"""See OutputGate.prepare_resize."""
 
 
 class ChangingNetworks:
@@ -35,7 +41,9 @@ class ChangingNetworks:
         context: of the run.
     Attributes:
         matting_config: what was asked for last.
-        adapt: likewise.
+        adapt, info: likewise.
+        prepare_resize: changes the outputs' size when a network for it has been loaded.
+        resized: called after that, or where no network can be loaded.
     """
 
     def __init__(
@@ -43,7 +51,10 @@ class ChangingNetworks:
     ) -> None:
         self._make, self._context = make, context
         self.matting_config, self.adapt = config, adapt
-        self._current = make(config, adapt)
+        self.info = context.info
+        self.prepare_resize: PrepareResize = lambda _: lambda: None
+        self.resized: Callable[[], None] = lambda: None
+        self._current = make(config, adapt, context.info)
         self._ready: tuple[DeviceNetworks, VideoMatting] | None = None
         self._request, self._loading = 0, False
         self._lock = threading.Lock()
@@ -62,7 +73,16 @@ class ChangingNetworks:
         """The networks in use."""
         return self._current
 
-    def change(self, config: MattingConfig, adapt: bool) -> None:
+    def limit_cpu(self, share: float) -> None:
+        """Keep to another share of the computer's CPU time, 0 to 1."""
+        self._current.cpu_limit = share
+
+    def replace_unused(self, info: StreamInfo) -> None:
+        """Make networks for frames of another size, before any has been loaded."""
+        self.info = info
+        self._current = self._make(self.matting_config, self.adapt, info)
+
+    def change(self, config: MattingConfig, adapt: bool, info: StreamInfo) -> None:
         """Take other settings. Returns at once.
 
         Smoothing, refinement and people act on the next frame, as they need no other network.
@@ -70,7 +90,8 @@ class ChangingNetworks:
         with self._lock:
             before, self.matting_config = self.matting_config, config
             needs_network = (replace_details(before, config), self.adapt) != (config, adapt)
-            self.adapt = adapt
+            needs_network = needs_network or _size(self.info) != _size(info)
+            self.adapt, self.info = adapt, info
             self._current.adjust(config)
             if not needs_network:
                 return
@@ -84,31 +105,40 @@ class ChangingNetworks:
         while True:
             with self._lock:
                 request, config, adapt = self._request, self.matting_config, self.adapt
-            self._load_one(config, adapt, request)
+                info = self.info
+            self._load_one(config, adapt, info, request)
+            self.resized()
             with self._lock:
                 if request == self._request or self._tasks.ending.is_set():
                     self._loading = False
                     return
 
-    def _load_one(self, config: MattingConfig, adapt: bool, request: int) -> None:
+    def _load_one(self, config: MattingConfig, adapt: bool, info: StreamInfo, request: int) -> None:
         """Load and compile a network, and offer it if its settings are still wanted."""
         networks = None
         try:
-            networks = self._make(config, adapt)
+            networks = self._make(config, adapt, info)
             loaded = networks, networks.load()
-            info = self._context.info
             loaded[1](np.zeros((info.height, info.width, 3), np.uint8), 0.0)  # compiles
             loaded[1].reset()
+            other_size = _size(info) != _size(self._context.info)
+            resize = None
+            if other_size:  # the rate has changed already
+                rate = self._context.info.frame_rate
+                resize = self.prepare_resize(replace(info, frame_rate=rate))
         except Exception as error:
             if networks is not None:
                 networks.close(0.0)
             if request == self._request and not self._tasks.ending.is_set():
                 kept = f"{error}; the network stays as it was"
                 self._context.faults.raised(PART, kept)
+                self.info = self._context.info
             return
         with self._lock:
             wanted = request == self._request and not self._tasks.ending.is_set()
             late, self._ready = (self._ready, loaded) if wanted else (loaded, self._ready)
+            if wanted and resize is not None:  # with the lock that `load` takes: both or none
+                resize()
         if wanted:
             self._context.faults.cleared(PART)
         if late is not None:
@@ -144,3 +174,7 @@ class ChangingNetworks:
         if ready is not None:
             ready[1].close()
             ready[0].close(0.0)
+
+
+def _size(info: StreamInfo) -> tuple[int, int]:
+    return info.width, info.height

@@ -177,6 +177,11 @@ class Governor:
         self.restart(now)
         return self.level
 
+    def aim(self, *, rate: float | None = None, cpu_limit: float | None = None) -> None:
+        """Change the frame rate, or the share of the computer's CPU time; None keeps them."""
+        self._rate = self._rate if rate is None else rate
+        self._cpu_limit = self._cpu_limit if cpu_limit is None else cpu_limit
+
     def restart(self, now: float) -> None:
         """Restart the measurement after a failure or a change of level."""
         self._new_window(now)

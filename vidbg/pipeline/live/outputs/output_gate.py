@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
-from vidbg.frame import Image
+from vidbg.compositing.scaling import fill
+from vidbg.frame import Image, StreamInfo
 from vidbg.pipeline.live.appearance import Appearance, Composited
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.outputs.fallback import fallback_image
@@ -38,7 +40,9 @@ class OutputGate:
         with self._lock:
             look = self._context.look
             is_current = composited.look is look or look.may_follow(composited.look)
-            if is_current and self._card is None:
+            info, frame = self._context.info, composited.arrived.frame
+            fits = (frame.width, frame.height) == (info.width, info.height)
+            if is_current and fits and self._card is None:
                 self._outputs.deliver(composited.arrived)
 
     def change_look(self, look: Appearance) -> None:
@@ -50,9 +54,34 @@ class OutputGate:
         info = self._context.info
         fallback = fallback_image(look.compositing, info.width, info.height)  # may take a while
         with self._lock:
+            fallback = _fitted(fallback, self._context.info)
             before, self._context.look, self._fallback = self._context.look, look, fallback
             if self._card is None:
                 self._outputs.replace_fallback(fallback, keep=look.may_follow(before))
+
+    def prepare_resize(self, info: StreamInfo) -> Callable[[], None]:
+        """Make what a change of the outputs' size and rate needs.
+
+        Returns:
+            what changes them: frames of the last size are dropped from then on, and viewers see the
+            last one that was written, between bars where the shape differs, until the next.
+        Raises:
+            ConfigError: the background cannot be read.
+        """
+        look = self._context.look
+        fallback = fallback_image(look.compositing, info.width, info.height)
+
+        def resize() -> None:
+            with self._lock:
+                changed = self._context.look is not look
+                self._fallback = _fitted(self._fallback, info) if changed else fallback
+                self._context.info = info
+                if self._card is not None:
+                    self._card = _fitted(self._card, info)
+                shown = self._fallback if self._card is None else self._card
+                self._outputs.resize(shown, info)
+
+        return resize
 
     def show_card(self, card: Image | None) -> None:
         """Show only this image, whatever is composited; None shows composited frames again.
@@ -63,5 +92,12 @@ class OutputGate:
             card: uint8 (H, W, 3), BGR, of the output's size.
         """
         with self._lock:
-            self._card = card
+            card = self._card = None if card is None else _fitted(card, self._context.info)
             self._outputs.replace_fallback(self._fallback if card is None else card, keep=False)
+
+
+def _fitted(image: Image, info: StreamInfo) -> Image:
+    """Return an image at the outputs' size, between black bars where the shape differs."""
+    if image.shape[:2] == (info.height, info.width):
+        return image
+    return fill(image, info.height, info.width, "contain", (0, 0, 0))

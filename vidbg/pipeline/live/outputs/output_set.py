@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
-from vidbg.frame import Image
+from vidbg.frame import Image, StreamInfo
 from vidbg.pipeline.live.appearance import Arrived
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.outputs.frame_queue import MAX_WAITING
@@ -188,6 +188,15 @@ class OutputSet:
                 self._pending.clear()
             for writer in self.writers:
                 writer.replace_fallback(image, keep=keep)
+
+    def resize(self, fallback: Image, info: StreamInfo) -> None:
+        """Let every output take frames of another size and rate; those of the last are dropped."""
+        with self._lock:
+            self.fallback = fallback
+            self._newest = None
+            self._pending.clear()
+            for writer in self.writers:
+                writer.resize(fallback, info)
 
     def idle(self, idle: bool) -> None:
         """Switch between writing only the fallback image, rarely, and normal output."""

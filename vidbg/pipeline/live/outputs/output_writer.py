@@ -7,19 +7,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Protocol
 
+from vidbg.compositing.scaling import fill
 from vidbg.errors import SinkError
-from vidbg.frame import Frame, Image
+from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.pipeline.live.appearance import Arrived
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.outputs.frame_queue import Due, FrameQueue
 from vidbg.pipeline.live.outputs.pacing import Backoff, Pacer
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
-from vidbg.sinks import Sink
+from vidbg.sinks import Adaptable, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class OutputWriter:
         self._closers = BackgroundTasks()
         self._woken, self._delivered = threading.Event(), threading.Event()
         self._stopping = threading.Event()
-        self._idle = False
+        self._idle = self._resized = False
         self._sink: Sink | None = None
         self._epoch = time.monotonic()
         self._index = 0
@@ -173,6 +174,24 @@ class OutputWriter:
             if not keep:
                 self._forget_frames()
                 self._woken.set()
+
+    def resize(self, fallback: Image, info: StreamInfo) -> None:
+        """Take frames of another size and rate.
+
+        A sink that cannot is closed and opened again. Until the first new frame the last one is
+        shown, between bars where the shape differs.
+
+        Args:
+            fallback: of that size.
+        """
+        with self._lock:
+            self._fallback, self._resized = fallback, True
+            self._period_s = 1 / float(info.frame_rate or 30)
+            self._queue = FrameQueue(self._period_s)
+            if self._held is not None:
+                frame = self._held.frame
+                image = fill(frame.image, info.height, info.width, "contain", (0, 0, 0))
+                self._held = replace(self._held, frame=replace(frame, image=image))
 
     def idle(self, idle: bool) -> None:
         """Switch between writing only the fallback image, rarely, and normal output."""
@@ -259,7 +278,10 @@ class OutputWriter:
             if self._stopping.is_set():
                 return
             # Write what is to be seen now: a new frame, the last one again, or the fallback
-            shown, due = self._choose_frame()
+            shown, due, resized = self._choose_frame()
+            if resized:
+                self._renew_sink(deadline)
+                pacer = Pacer(self._period_s, tick_s)
             try:
                 self._write_frame(turn, deadline, shown)
             except Exception as error:
@@ -274,8 +296,12 @@ class OutputWriter:
                 self._listener.written(shown, None if due is None else due.arrived)
             pacer.tick(time.monotonic(), None if due is None else tick_s - due.at_s)
 
-    def _choose_frame(self) -> tuple[LastOutput, Due | None]:
-        """Choose the frame to write, and return when it was due if it is new."""
+    def _choose_frame(self) -> tuple[LastOutput, Due | None, bool]:
+        """Choose the frame to write.
+
+        Returns:
+            the frame, when it was due if it is new, and whether size or rate have changed.
+        """
         now = time.monotonic()
         with self._lock:
             due = self._queue.take(now)
@@ -289,9 +315,20 @@ class OutputWriter:
             image = self._fallback if newest is None else newest.frame.image
             if self._queue.empty:
                 self._delivered.clear()
+            resized, self._resized = self._resized, False
         frame = Frame(image, now - self._epoch, self._index)
         self._index += 1
-        return LastOutput(frame, newest is not None, now), None if newest is None else due
+        return LastOutput(frame, newest is not None, now), None if newest is None else due, resized
+
+    def _renew_sink(self, deadline: Deadline) -> None:
+        """Let the sink take frames of another size or rate, or close it, to be opened again."""
+        sink = self._sink
+        if isinstance(sink, Adaptable):
+            sink.adapt(self._context.info)
+        elif sink is not None:
+            self._sink = None
+            with deadline.over(WRITE_PATIENCE_S):
+                self._close(sink)
 
     def _write_frame(self, turn: int, deadline: Deadline, shown: LastOutput) -> None:
         """Write, opening the sink if needed.

@@ -6,11 +6,13 @@ import logging
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vidbg.compositing.scaling import fill
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
+from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.outputs.output_set import OutputSet
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget, OutputWriter
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
@@ -66,6 +68,7 @@ class RecordingSink(Abortable):
         self._check_space()
         from vidbg.sinks.files.video_file_sink import VideoFileSink  # 18 MB, for recordings alone
 
+        self._info = info
         self._file = VideoFileSink(path, info, encoding=ENCODING, durable=True)
         self._checked_s = time.monotonic()
         self._first_pts: float | None = None
@@ -80,9 +83,15 @@ class RecordingSink(Abortable):
         if time.monotonic() - self._checked_s > SPACE_PERIOD_S:
             self._checked_s = time.monotonic()
             self._check_space()
+        if (frame.width, frame.height) != (self._info.width, self._info.height):
+            size = self._info.height, self._info.width
+            frame = replace(frame, image=fill(frame.image, *size, "contain", (0, 0, 0)))
         self._file.write(frame)
         self._first_pts = frame.pts if self._first_pts is None else self._first_pts
         self.seconds = frame.pts - self._first_pts
+
+    def adapt(self, info: StreamInfo) -> None:
+        """Take frames of any size: the file keeps its own, with bars where the shape differs."""
 
     def watched(self) -> bool | None:
         """Return True: the camera stays on for a recording."""
@@ -114,11 +123,11 @@ class Recorder:
 
     Args:
         outputs: of the run.
-        info: size and rate of the frames.
+        context: of the run, whose outputs' size a recording has from its start to its end.
     """
 
-    def __init__(self, outputs: OutputSet, info: StreamInfo) -> None:
-        self._outputs, self._info = outputs, info
+    def __init__(self, outputs: OutputSet, context: RunContext) -> None:
+        self._outputs, self._context = outputs, context
         self._lock = threading.Lock()
         self._sink: RecordingSink | None = None
         self._writer: OutputWriter | None = None
@@ -147,7 +156,7 @@ class Recorder:
             if self._sink is not None:
                 raise ConfigError(f"{self._sink.path} is being recorded; stop that first")
             self._failed = None
-            sink = RecordingSink(path, self._info)
+            sink = RecordingSink(path, self._context.info)
             target = OutputTarget("recording", lambda: sink, reopens=False)
             self._sink, self._writer = sink, self._outputs.add_writer(target)
         logger.info("recording to %s", path)

@@ -45,6 +45,10 @@ class LiveFullFrame(Closeable):
         plain = look.compositing.plain and look.picture.plain
         return self._full_frame is not None and plain and not waits
 
+    def resize(self, height: int, width: int) -> None:
+        """Take frames of another size from the next network on."""
+        self._height, self._width = height, width
+
     def attach(self, network: VideoMatting) -> None:
         """Use a new network's device, if its graph has been built."""
         self._detach()

@@ -104,13 +104,21 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if time.monotonic() < self._retry_s:
             return None
         look = self._context.look  # read once, so that alpha and background match
+        if not look.shows_room:
+            try:
+                self._require_network()  # first, as it may be for outputs of another size
+            except Exception as error:
+                self._handle_failure(error)
+                return None
         frame = self._fitted(arrived.frame, look)
         if look.shows_room:
             everything = np.ones(frame.image.shape[:2], np.float32)
             return Matted(frame, everything, look, arrived.at_s, arrived.session)
         try:
             self._follow_scene(arrived, look)
-            return self._matted(frame, look, arrived)
+            return (
+                None if self._network is None else self._matted(self._network, frame, look, arrived)
+            )
         except Exception as error:
             self._handle_failure(error)
             return None
@@ -147,10 +155,9 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
             self._network.reset()
 
     def _matted(
-        self, frame: Frame, look: Appearance, arrived: Arrived
+        self, network: VideoMatting, frame: Frame, look: Appearance, arrived: Arrived
     ) -> Matted | Composited | None:
         """Process a fitted frame; return None if the whole image is classified as a person."""
-        network = self._require_network()
         if self._whole.takes(look) and not self._context.shows_alpha:
             with self._context.clock.stage("device"):
                 composite = self._timed("device", lambda: self._whole.composite(frame, look))
@@ -221,6 +228,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if self._network is None:
             with self._deadline.over(LOAD_PATIENCE_S):
                 self._network = self._networks.load()
+            self._whole.resize(self._context.info.height, self._context.info.width)
             with self._deadline.over(stage.FIRST_PATIENCE_S):
                 self._whole.attach(self._network)
             self._network.clock = self._context.clock
