@@ -103,12 +103,12 @@ def end(case: Case, after_s: float, folder: Path) -> str:
             process.send_signal(case.number)
         hangs = _hangs(process)
         code = process.returncode
-        found = str(code) if code >= 0 else signal.Signals(-code).name
-        if hangs or found in CRASHES:
+        outcome = str(code) if code >= 0 else signal.Signals(-code).name
+        if hangs or outcome in CRASHES:
             errors.seek(0)
             said = errors.read().decode(errors="replace")
-            print(f"{case.name} after {after_s:.2f} s: {found}: {said[-6000:]}", flush=True)
-        return "hangs" if hangs else found
+            print(f"{case.name} after {after_s:.2f} s: {outcome}: {said[-6000:]}", flush=True)
+        return "hangs" if hangs else outcome
 
 
 def _hangs(process: subprocess.Popen[bytes]) -> bool:
@@ -137,8 +137,8 @@ def main() -> int:
         moments = [0.3 + options.most_s * i / options.count for i in range(options.count)]
         each = [(chosen[i % len(chosen)], moment) for i, moment in enumerate(moments)]
         ends = pool.map(lambda one: end(one[0], one[1], folder), each)
-        for (case, _), found in zip(each, ends, strict=True):
-            codes[case.name][found] += 1
+        for (case, _), outcome in zip(each, ends, strict=True):
+            codes[case.name][outcome] += 1
     for case_name, counts in codes.items():
         print(f"{case_name}: {dict(counts)}")
     bad = sum(counts[code] for counts in codes.values() for code in CRASHES)

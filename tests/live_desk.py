@@ -202,9 +202,9 @@ class Desk:
 
     def wait_person(self, camera: str = "one", output: str = "web:1") -> float:
         """Until viewers of an output see the person before a camera; seconds from now."""
-        seen = self.seen[output]
-        count = len(seen)
-        return self.wait(lambda: any(each.person == camera for each in seen[count:]))
+        observed = self.seen[output]
+        count = len(observed)
+        return self.wait(lambda: any(each.person == camera for each in observed[count:]))
 
     @property
     def frames(self) -> int:
@@ -218,4 +218,4 @@ class Desk:
     @property
     def leaks(self) -> int:
         """Pixels of any room that reached any viewer."""
-        return sum(each.leaks for seen in self.seen.values() for each in seen)
+        return sum(each.leaks for observed in self.seen.values() for each in observed)

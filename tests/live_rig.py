@@ -63,9 +63,9 @@ def square(batch: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def leaks(image: Image) -> int:
     """Pixels of the room that can be seen."""
-    seen = np.abs(image.astype(int) - MARKER).max(axis=2) < 60
-    seen[: PERSON + 8, : PERSON + 8] = False
-    return int(seen.sum())
+    visible = np.abs(image.astype(int) - MARKER).max(axis=2) < 60
+    visible[: PERSON + 8, : PERSON + 8] = False
+    return int(visible.sum())
 
 
 def shows_person(image: Image) -> bool:
@@ -176,8 +176,8 @@ class RigSink(MemorySink):
         self._rig.sink(frame)
         super().write(frame)
         assert frame.image.shape == (HEIGHT, WIDTH, 3)
-        seen = Seen(time.monotonic(), shows_person(frame.image), leaks(frame.image))
-        self._rig.seen.append(seen)
+        observed = Seen(time.monotonic(), shows_person(frame.image), leaks(frame.image))
+        self._rig.seen.append(observed)
 
     def watched(self) -> bool | None:
         return self._rig.watched
@@ -295,7 +295,7 @@ class Rig:
     def wait_live(self) -> float:
         """Until a viewer sees the person; seconds from now."""
         count = len(self.seen)
-        return self.wait(lambda: any(seen.person for seen in self.seen[count:]))
+        return self.wait(lambda: any(observed.person for observed in self.seen[count:]))
 
     def last_person_s(self, since: float) -> float:
         """Seconds from `since` to when a viewer last saw the person."""
@@ -306,7 +306,7 @@ class Rig:
 
     @property
     def leaked(self) -> int:
-        return sum(seen.leaks for seen in self.seen)
+        return sum(observed.leaks for observed in self.seen)
 
     @property
     def state(self) -> str:

@@ -162,32 +162,32 @@ class FakeDevice:
         }
 
     def query(self, argument: bytearray) -> None:
-        told = V4l2Capability.from_buffer(argument)
-        told.driver, told.card = self.driver.encode(), self.card.encode()
-        told.bus_info = self.bus.encode()
-        told.capabilities, told.device_caps = 0x84A00001 | DEVICE_CAPS, self.caps | 0x04200000
+        reply = V4l2Capability.from_buffer(argument)
+        reply.driver, reply.card = self.driver.encode(), self.card.encode()
+        reply.bus_info = self.bus.encode()
+        reply.capabilities, reply.device_caps = 0x84A00001 | DEVICE_CAPS, self.caps | 0x04200000
 
     def enumerate_formats(self, argument: bytearray) -> None:
-        told = V4l2Fmtdesc.from_buffer(argument)
-        if told.type != self.kind or told.index >= len(self.offers):
+        reply = V4l2Fmtdesc.from_buffer(argument)
+        if reply.type != self.kind or reply.index >= len(self.offers):
             raise refuse(errno.EINVAL)
-        told.pixelformat, told.description = code(list(self.offers)[told.index]), b"Some format"
+        reply.pixelformat, reply.description = code(list(self.offers)[reply.index]), b"Some format"
 
     def enumerate_sizes(self, argument: bytearray) -> None:
-        told = V4l2Frmsizeenum.from_buffer(argument)
-        sizes = list(self.sizes(told.pixel_format))
-        if told.index >= len(sizes):
+        reply = V4l2Frmsizeenum.from_buffer(argument)
+        sizes = list(self.sizes(reply.pixel_format))
+        if reply.index >= len(sizes):
             raise refuse(errno.EINVAL)
-        size = sizes[told.index]
-        told.type = 1 if len(size) == 2 else 3
-        told.stepwise[: len(size)] = size
+        size = sizes[reply.index]
+        reply.type = 1 if len(size) == 2 else 3
+        reply.stepwise[: len(size)] = size
 
     def enumerate_intervals(self, argument: bytearray) -> None:
-        told = V4l2Frmivalenum.from_buffer(argument)
-        for size, rates in self.sizes(told.pixel_format).items():
+        reply = V4l2Frmivalenum.from_buffer(argument)
+        for size, rates in self.sizes(reply.pixel_format).items():
             largest = size if len(size) == 2 else (size[1], size[4])
-            if largest == (told.width, told.height) and told.index < len(rates):
-                told.type, told.stepwise[:2] = 1, rates[told.index]
+            if largest == (reply.width, reply.height) and reply.index < len(rates):
+                reply.type, reply.stepwise[:2] = 1, rates[reply.index]
                 return
         raise refuse(errno.EINVAL)
 
@@ -263,20 +263,20 @@ class FakeLoopback(FakeDevice):
 
     def query(self, argument: bytearray) -> None:
         super().query(argument)
-        told = V4l2Capability.from_buffer(argument)
+        reply = V4l2Capability.from_buffer(argument)
         if self.old:
             kept = CAPTURE if self.readers else 0
             caps = CAPTURE if self.written else kept if self.used_up else kept | OUTPUT
         else:
             caps = CAPTURE if self.written or self.keep_format else OUTPUT
-        told.device_caps = caps
+        reply.device_caps = caps
 
     def get_format(self, argument: bytearray) -> None:
-        told = V4l2Format.from_buffer(argument)
-        if not self.old and told.type != (1 if self.written or self.keep_format else 2):
+        reply = V4l2Format.from_buffer(argument)
+        if not self.old and reply.type != (1 if self.written or self.keep_format else 2):
             raise refuse(errno.EINVAL)
-        told.fmt.pix.width, told.fmt.pix.height = self.format[:2]
-        told.fmt.pix.pixelformat = code(self.format[2])
+        reply.fmt.pix.width, reply.fmt.pix.height = self.format[:2]
+        reply.fmt.pix.pixelformat = code(self.format[2])
 
     def set_format(self, wanted: tuple[int, int, str]) -> None:
         """VIDIOC_S_FMT, whose answer pyvirtualcam does not read."""
@@ -309,11 +309,11 @@ class FakeLoopback(FakeDevice):
         self.nodes.append(self.asked_by)
 
     def dequeue(self, argument: bytearray) -> None:
-        told = V4l2Event.from_buffer(argument)
+        reply = V4l2Event.from_buffer(argument)
         assert self.asked_by is not None
         if not self.asked_by.events:
             raise refuse(errno.ENOENT)
-        told.type, told.u.count = 0x10E00001, self.asked_by.events.pop(0)
+        reply.type, reply.u.count = 0x10E00001, self.asked_by.events.pop(0)
 
     def read_by(self, readers: int) -> None:
         """Readers come or go."""
@@ -366,12 +366,12 @@ class FakePyvirtualcam(ModuleType):
     ) -> FakeCamera:
         if self.refusal is not None:
             raise RuntimeError(self.refusal)
-        found = None if device is None else self.kernel.get(device)
-        node = found if isinstance(found, FakeDevice) else None
+        device_found = None if device is None else self.kernel.get(device)
+        node = device_found if isinstance(device_found, FakeDevice) else None
         if isinstance(node, FakeLoopback):
-            told = bytearray(ctypes.sizeof(V4l2Capability))
-            node.query(told)
-            if not V4l2Capability.from_buffer(told).device_caps & OUTPUT:
+            reply = bytearray(ctypes.sizeof(V4l2Capability))
+            node.query(reply)
+            if not V4l2Capability.from_buffer(reply).device_caps & OUTPUT:
                 raise RuntimeError(f"Device {device} is not a video output device.")
             node.set_format((width, height, {"BGR": "YU12"}.get(fmt, fmt)))
         camera = FakeCamera((width, height, fps, fmt, device), node)

@@ -25,10 +25,10 @@ def api_reference() -> str:
             request = f"`{method.upper()} {path.removeprefix(PREFIX)}{_query(route)}`"
             body = _content(route.get("requestBody", {}))
             answer = _content(route["responses"].get("200", {}))
-            told = [route["summary"].replace("|", "\\|")]
-            told += [f"Body: {body}."] if body else []
-            told += [f"Answer: {answer}."] if answer else []
-            lines.append(f"| {request} | {' '.join(told)} |")
+            description = [route["summary"].replace("|", "\\|")]
+            description += [f"Body: {body}."] if body else []
+            description += [f"Answer: {answer}."] if answer else []
+            lines.append(f"| {request} | {' '.join(description)} |")
     lines += ["", "### Types", ""]
     for name, schema in sorted(document["components"]["schemas"].items()):
         if name not in HIDDEN:
@@ -58,8 +58,8 @@ def _type_entry(name: str, schema: dict[str, Any]) -> list[str]:
     entry += ["| field | type | |", "|---|---|---|"]
     required = schema.get("required", [])
     for field, kind in schema.get("properties", {}).items():
-        told = fields.get(field, "")
-        text = f"{told[:1].upper()}{told[1:]}" if told else ""
+        description = fields.get(field, "")
+        text = f"{description[:1].upper()}{description[1:]}" if description else ""
         optional = "" if field in required else "may be left out"
         note = " ".join(filter(None, (text, f"({optional})" if optional else "")))
         entry.append(f"| `{field}` | {_words(kind)} | {note} |")
@@ -74,9 +74,9 @@ def _described(docstring: str) -> tuple[str, dict[str, str]]:
 
 def _attributes(text: str) -> Iterator[tuple[str, str]]:
     for entry in re.split(r"\n(?= {4}\S)", text):
-        names, _, told = " ".join(entry.split()).partition(": ")
+        names, _, description = " ".join(entry.split()).partition(": ")
         for name in names.split(", "):
-            yield name, told.replace("|", "\\|")
+            yield name, description.replace("|", "\\|")
 
 
 def _words(schema: dict[str, Any]) -> str:

@@ -194,7 +194,7 @@ def _walk(names: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
 
 
 def _command(names: Sequence[str]) -> Any:
-    return next(c for found, c in _walk([], typer.main.get_command(app)) if found == list(names))
+    return next(c for words, c in _walk([], typer.main.get_command(app)) if words == list(names))
 
 
 def _options(command: Any) -> list[Any]:

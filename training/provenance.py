@@ -27,8 +27,8 @@ def read_recipe(weights: Path) -> dict[str, Any]:
     """
     card, recipe = weights.with_suffix(".json"), weights.with_name(RECIPE)
     if card.is_file():
-        told = json.loads(card.read_text(encoding="utf-8"))
-        return {key: told[key] for key in RECIPE_KEYS if key in told}
+        content = json.loads(card.read_text(encoding="utf-8"))
+        return {key: content[key] for key in RECIPE_KEYS if key in content}
     if not recipe.is_file():
         raise ConfigError(f"{recipe} is missing; give weights in the folder that training wrote")
     made: dict[str, Any] = {"recipe": json.loads(recipe.read_text(encoding="utf-8"))}
@@ -48,7 +48,7 @@ def origin(weights: Path) -> dict[str, Any]:
     return {"file": weights.name, "sha256": file_hash(weights), **made}
 
 
-def each_recipe_once(origins: Any, seen: set[str] | None = None) -> Any:
+def each_recipe_once(origins: Any, visited: set[str] | None = None) -> Any:
     """Drop the recipe of a file that was already named, so that a card lists each one once.
 
     Args:
@@ -57,16 +57,16 @@ def each_recipe_once(origins: Any, seen: set[str] | None = None) -> Any:
     Returns:
         A new structure of the same form.
     """
-    seen = set() if seen is None else seen
+    visited = set() if visited is None else visited
     if isinstance(origins, list):
-        return [each_recipe_once(part, seen) for part in origins]
+        return [each_recipe_once(part, visited) for part in origins]
     if not isinstance(origins, dict):
         return origins
-    hidden = RECIPE_KEYS if origins.get("sha256") in seen else ()
+    hidden = RECIPE_KEYS if origins.get("sha256") in visited else ()
     if "sha256" in origins:
-        seen.add(origins["sha256"])
+        visited.add(origins["sha256"])
     return {
-        key: each_recipe_once(value, seen) for key, value in origins.items() if key not in hidden
+        key: each_recipe_once(value, visited) for key, value in origins.items() if key not in hidden
     }
 
 

@@ -169,9 +169,9 @@ def test_process_writes_beside_the_input_and_says_so(clip: Path, run: Run) -> No
 )
 def test_every_kind_of_background(background: str, clip: Path, tmp_path: Path, run: Run) -> None:
     cv2.imwrite(str(tmp_path / "room.png"), numbered(1, 64, 48))
-    behind = tmp_path / background if "." in background else background
+    backdrop = tmp_path / background if "." in background else background
     target = tmp_path / "out.mp4"
-    assert run("process", clip, "-b", behind, "-o", target, "-q") == Outcome(0, "", "")
+    assert run("process", clip, "-b", backdrop, "-o", target, "-q") == Outcome(0, "", "")
     assert frame_count(target) == 12
 
 
@@ -500,9 +500,9 @@ def test_the_progress_bar_is_for_terminals(
     assert re.search(r"out\.mp4: 12 frames, [\d.]+ FPS", text)
 
 
-@pytest.mark.parametrize(("share", "told"), [(0.25, True), (None, False)])
+@pytest.mark.parametrize(("share", "text"), [(0.25, True), (None, False)])
 def test_a_long_file_is_told_what_fast_would_take(
-    share: float | None, told: bool, monkeypatch: pytest.MonkeyPatch
+    share: float | None, text: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -513,8 +513,8 @@ def test_a_long_file_is_told_what_fast_would_take(
             time.sleep(0.05)
             bar.advanced(frames)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
-    assert shown.count("--quality fast") == told
-    if told:
+    assert shown.count("--quality fast") == text
+    if text:
         assert re.search(
             r"about [\d.]+ \w+ left; --quality fast would take about [\d.]+ \w+,", shown
         )
@@ -562,8 +562,8 @@ def test_a_room_on_air_is_told_with_where_that_comes_from(
         "file": str(file),
         "profile": f"{file}, [profile.bare]",
     }[place]
-    for told in (err.decode(), log.read_text()):
-        assert f"YOUR REAL ROOM IS ON AIR: the background is none ({origin})" in told
+    for text in (err.decode(), log.read_text()):
+        assert f"YOUR REAL ROOM IS ON AIR: the background is none ({origin})" in text
 
 
 @pytest.mark.parametrize(

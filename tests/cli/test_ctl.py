@@ -73,8 +73,8 @@ def test_where_nothing_runs_the_next_step_is_told(vidbg: Cli) -> None:
 def test_an_address_that_leads_nowhere_is_explained(
     url: str, code: int, words: str, vidbg: Cli
 ) -> None:
-    found, _, error = vidbg("ctl", "--url", url, "status")
-    assert found == code
+    answer, _, error = vidbg("ctl", "--url", url, "status")
+    assert answer == code
     assert words in error
     assert error.count("\n") == 1
 
@@ -373,5 +373,5 @@ def test_completion_offers_what_the_run_has(
 
 def test_bash_completes_after_the_equals_sign(complete: Callable[..., list[str]]) -> None:
     # bash gives "fit=co" as the three words "fit", "=" and "co"
-    found = complete("bash", COMP_WORDS="vidbg\nctl\nset\nfit\n=\nco", COMP_CWORD="5")
-    assert found == ["cover", "contain"]
+    answer = complete("bash", COMP_WORDS="vidbg\nctl\nset\nfit\n=\nco", COMP_CWORD="5")
+    assert answer == ["cover", "contain"]

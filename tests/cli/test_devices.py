@@ -86,16 +86,16 @@ def test_only_capturing_nodes_are_cameras(tmp_path: Path) -> None:
 def test_cameras_without_permission_are_listed_once_with_the_next_step(tmp_path: Path) -> None:
     kernel = Kernel({f"/dev/video{n}": refuse(errno.EACCES) for n in (0, 1)})
     plug(tmp_path, kernel, video1="1")
-    (found,) = cameras(tmp_path, kernel.open)
-    assert (found.device, found.name) == ("/dev/video0", "HD Webcam")
-    assert "sudo usermod -aG video $USER" in (found.problem or "")
+    (camera,) = cameras(tmp_path, kernel.open)
+    assert (camera.device, camera.name) == ("/dev/video0", "HD Webcam")
+    assert "sudo usermod -aG video $USER" in (camera.problem or "")
 
 
 def test_a_camera_that_does_not_answer_is_listed(tmp_path: Path) -> None:
     kernel = Kernel({"/dev/video0": refuse(errno.ENODEV)})
     plug(tmp_path, kernel)
-    (found,) = cameras(tmp_path, kernel.open)
-    assert "No such device" in (found.problem or "")
+    (camera,) = cameras(tmp_path, kernel.open)
+    assert "No such device" in (camera.problem or "")
 
 
 def test_a_system_without_video_has_no_cameras(tmp_path: Path) -> None:
@@ -136,9 +136,9 @@ def test_formats_have_their_sizes_and_top_rates() -> None:
 def test_a_range_of_sizes() -> None:
     stepwise: dict[tuple[int, ...], list[tuple[int, int]]]
     stepwise = {(96, 1920, 16, 72, 1080, 8): [(1, 60)]}  # min, max, step of width, then of height
-    (found,) = offered(FakeDevice(offers={"NV12": stepwise}))
-    assert found.sizes == (FrameSize(1920, 1080, (96, 72), Fraction(60)),)
-    assert found.sizes_text() == "96x72 to 1920x1080@60"
+    (camera,) = offered(FakeDevice(offers={"NV12": stepwise}))
+    assert camera.sizes == (FrameSize(1920, 1080, (96, 72), Fraction(60)),)
+    assert camera.sizes_text() == "96x72 to 1920x1080@60"
 
 
 def test_a_multiplanar_camera_is_asked_as_one() -> None:
@@ -268,12 +268,12 @@ def test_buffers_that_crash_the_kernel(
     kernel = Kernel({"/dev/video10": FakeLoopback(old=True)})
     kernel.lay_out(tmp_path, version, max_buffers)
     facts = gather_facts(tmp_path, KERNEL, kernel.open)
-    told = list(warnings(facts))
-    assert len(told) == warned
-    assert linux_report(facts).warnings == tuple(told)
+    messages = list(warnings(facts))
+    assert len(messages) == warned
+    assert linux_report(facts).warnings == tuple(messages)
     if warned:
-        assert f"max_buffers={max_buffers}: a reader" in told[0]
-        assert RELOAD in told[0]
+        assert f"max_buffers={max_buffers}: a reader" in messages[0]
+        assert RELOAD in messages[0]
 
 
 @pytest.mark.parametrize(
@@ -371,11 +371,11 @@ NO_MODULE = VirtualCameraReport(False, ("v4l2loopback: installed",), f"not loade
 
 def run(
     monkeypatch: pytest.MonkeyPatch,
-    found: list[CameraInfo],
+    camera: list[CameraInfo],
     report: VirtualCameraReport,
     *options: str,
 ) -> str:
-    monkeypatch.setattr(camera_module, "list_cameras", lambda: found)
+    monkeypatch.setattr(camera_module, "list_cameras", lambda: camera)
     monkeypatch.setattr(virtual_camera, "virtual_camera_report", lambda: report)
     result = CliRunner().invoke(app, list(options), env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.output
@@ -451,8 +451,8 @@ def test_an_nvidia_smi_that_fails_lists_nothing(
 
 
 def test_devices_for_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = json.loads(run(monkeypatch, CAMERAS, NO_MODULE, "--json"))
-    assert found["cameras"][1] == {
+    camera = json.loads(run(monkeypatch, CAMERAS, NO_MODULE, "--json"))
+    assert camera["cameras"][1] == {
         "index": 2,
         "device": "/dev/video2",
         "name": "Phone",
@@ -461,8 +461,8 @@ def test_devices_for_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
         "bus": "",
         "formats": [],
     }
-    (mjpg,) = found["cameras"][0]["formats"]
+    (mjpg,) = camera["cameras"][0]["formats"]
     assert mjpg["pixel_format"] == "MJPG"
     assert mjpg["sizes"][0]["frame_rate"] == pytest.approx(29.97, abs=0.001)
-    assert found["virtual_camera"]["usable"] is False
-    assert MODPROBE in found["virtual_camera"]["next_step"]
+    assert camera["virtual_camera"]["usable"] is False
+    assert MODPROBE in camera["virtual_camera"]["next_step"]

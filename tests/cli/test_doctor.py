@@ -83,9 +83,14 @@ def test_a_healthy_computer() -> None:
 @pytest.mark.usefixtures("healthy")
 def test_one_json_object_for_scripts() -> None:
     code, output = call("--json")
-    found = json.loads(output)
-    assert (code, found["can_process"], found["problems"], found["live_steps"]) == (0, True, [], [])
-    assert found["backends"][1] == {
+    report = json.loads(output)
+    assert (code, report["can_process"], report["problems"], report["live_steps"]) == (
+        0,
+        True,
+        [],
+        [],
+    )
+    assert report["backends"][1] == {
         "name": "cpu",
         "usable": True,
         "reason": "OpenVINO, int8",
@@ -93,9 +98,9 @@ def test_one_json_object_for_scripts() -> None:
         "ms": 15.2,
         "light_ms": None,
     }
-    assert found["engines"][0]["path"] == "/e/vidbg-r50.json"
-    assert found["ffmpeg"]["encoders"] == {"libx264": True, "prores_ks": True, "libvpx-vp9": True}
-    assert {"vidbg", "python", "os", "cpu", "cpu_count", "cpu_features"} == set(found["system"])
+    assert report["engines"][0]["path"] == "/e/vidbg-r50.json"
+    assert report["ffmpeg"]["encoders"] == {"libx264": True, "prores_ks": True, "libvpx-vp9": True}
+    assert {"vidbg", "python", "os", "cpu", "cpu_count", "cpu_features"} == set(report["system"])
 
 
 @pytest.mark.parametrize(
@@ -129,13 +134,13 @@ def test_other_outputs_are_told_and_do_not_matter(healthy: pytest.MonkeyPatch) -
     healthy.setattr(pipewire, "pipewire_problem", lambda: "no gst-launch-1.0: `apt install x`")
     code, output = call()
     assert code == 0
-    told = [line.split() for line in output.splitlines() if "://" in line or " pipewire[" in line]
-    assert ["-", "pipewire[:NAME]", "no", "gst-launch-1.0:", "`apt", "install", "x`"] in told
-    assert ["ok", "srt://HOST:PORT", "an", "SRT", "listener"] in told
-    assert told[1][:5] == ["ok", "http://HOST:PORT/", "the", "same", "page,"]
+    lines = [line.split() for line in output.splitlines() if "://" in line or " pipewire[" in line]
+    assert ["-", "pipewire[:NAME]", "no", "gst-launch-1.0:", "`apt", "install", "x`"] in lines
+    assert ["ok", "srt://HOST:PORT", "an", "SRT", "listener"] in lines
+    assert lines[1][:5] == ["ok", "http://HOST:PORT/", "the", "same", "page,"]
     assert "vidbg can run live here." in output
-    found = json.loads(call("--json")[1])["other_outputs"]
-    assert [(kind["name"], kind["problem"]) for kind in found] == [
+    report = json.loads(call("--json")[1])["other_outputs"]
+    assert [(kind["name"], kind["problem"]) for kind in report] == [
         ("pipewire[:NAME]", "no gst-launch-1.0: `apt install x`"),
         *((kind.usage, None) for name, kind in OUTPUTS.items() if name != "pipewire"),
     ]
@@ -168,8 +173,8 @@ def test_no_failure_hides_the_rest(
         raise OSError("libfoo.so.3: cannot open shared object file")
 
     healthy.setattr(module, name, fail)
-    found, output = call()
-    assert found == code
+    report, output = call()
+    assert report == code
     assert "failed with OSError: libfoo.so.3" in output
     assert "libx264" in output
 

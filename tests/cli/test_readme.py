@@ -26,8 +26,8 @@ GENERATED = {"options.md", "commands.md"}
 def blocks(page: Path, language: str) -> list[str]:
     """Return the code blocks of a page, without the indent of a surrounding list."""
     text = page.read_text(encoding="utf-8")
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
-    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+    indented = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in indented]
 
 
 def commands(word: str) -> list[Any]:

@@ -63,7 +63,7 @@ def test_a_reader_of_messages_that_has_gone_ends_nothing(tmp_path: Path) -> None
     ],
 )
 def test_what_cannot_be_printed_gives_no_traceback(command: str, code: int, tmp_path: Path) -> None:
-    found, err = shell(command, tmp_path)
-    assert found == code
+    exit_code, err = shell(command, tmp_path)
+    assert exit_code == code
     assert err.count("\n") == code, err
     assert "Traceback" not in err

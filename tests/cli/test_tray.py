@@ -77,13 +77,13 @@ async def proxy(bus: MessageBus, path: str, interface: str, name: str = NAME) ->
 
 def labels(layout: list[Any]) -> list[Any]:
     """Return the labels of a layout, with those of a submenu in a list."""
-    found: list[Any] = []
+    names: list[Any] = []
     for child in layout[2]:
         _, shown, children = child.value
-        found.append(shown["label"].value if "label" in shown else "-")
+        names.append(shown["label"].value if "label" in shown else "-")
         if children:
-            found.append(labels(child.value))
-    return found
+            names.append(labels(child.value))
+    return names
 
 
 @pytest.mark.usefixtures("bus")

@@ -335,9 +335,9 @@ class BreakingClip(Clip):
 def test_what_could_be_read_of_a_broken_video_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
     clip = VideoBackground(lambda **_: BreakingClip([0.0, 0.1, 0.2]), "cover", RED, "waves.mp4")
     assert shown(clip, 0.0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65) == [0, 1, 2, 0, 1, 2, 0]
-    (told,) = caplog.messages
-    assert told.startswith("the background waves.mp4: the part that could be read is repeated")
-    assert "breaks off at 0.3 s" in told
+    (message,) = caplog.messages
+    assert message.startswith("the background waves.mp4: the part that could be read is repeated")
+    assert "breaks off at 0.3 s" in message
     alone = VideoBackground(lambda **_: BreakingClip([0.0]), "cover", RED)
     assert shown(alone, 0.0, 7.0) == [0, 0]
 
@@ -353,17 +353,17 @@ def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behind", "before"),
+    ("aspect", "before"),
     [(Fraction(1), Fraction(4, 3)), (Fraction(4, 3), Fraction(1)), (Fraction(2), Fraction(1, 2))],
 )
 def test_round_things_stay_round_whatever_the_shape_of_pixels(
-    behind: Fraction, before: Fraction
+    aspect: Fraction, before: Fraction
 ) -> None:
-    picture = np.zeros((120, round(160 / behind), 3), np.uint8)
-    axes = round(40 / behind), 40
-    cv2.ellipse(picture, (round(80 / behind), 60), axes, 0, 0, 360, (255, 255, 255), -1)
+    picture = np.zeros((120, round(160 / aspect), 3), np.uint8)
+    axes = round(40 / aspect), 40
+    cv2.ellipse(picture, (round(80 / aspect), 60), axes, 0, 0, 360, (255, 255, 255), -1)
     for fit in ("cover", "contain"):
-        still = ImageBackground(picture, "cover" if fit == "cover" else "contain", RED, behind)
+        still = ImageBackground(picture, "cover" if fit == "cover" else "contain", RED, aspect)
         blank = np.zeros((90, round(120 / before), 3), np.uint8)
         filled = still.at(
             Frame(blank, 0.0, 0, pixel_aspect=before), blank[..., 0].astype(np.float32)
@@ -391,8 +391,10 @@ def person_in_a_room(height: int, width: int) -> tuple[Image, Alpha]:
 def test_the_persons_colour_does_not_shine_into_the_room(strength: float) -> None:
     image, alpha = person_in_a_room(720, 1280)
     blurred = blur_background(image, alpha, strength)
-    seen = alpha < 0.9
-    np.testing.assert_allclose(blurred[seen], np.full_like(blurred[seen], (60, 200, 60)), atol=2)
+    observed = alpha < 0.9
+    np.testing.assert_allclose(
+        blurred[observed], np.full_like(blurred[observed], (60, 200, 60)), atol=2
+    )
 
 
 def test_blur_of_a_constant_is_that_constant() -> None:
@@ -418,10 +420,10 @@ def stripes(height: int, width: int, periods: float) -> Image:
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (360, 640), (480, 640), (1280, 720)])
-@pytest.mark.parametrize(("periods", "most"), [(20, 0.05), (30, 0.01), (60, 0.01)])
+@pytest.mark.parametrize(("periods", "maximum"), [(20, 0.05), (30, 0.01), (60, 0.01)])
 @pytest.mark.parametrize("zoom", [1, 2.5, 4])
 def test_the_least_blur_leaves_nothing_to_recognise(
-    size: tuple[int, int], periods: float, most: float, zoom: float
+    size: tuple[int, int], periods: float, maximum: float, zoom: float
 ) -> None:
     """A face 1.3 m away has three stripes of a twentieth across, a letter 6 cm high one or two.
 
@@ -432,7 +434,7 @@ def test_the_least_blur_leaves_nothing_to_recognise(
     for blur in (blur_background, bokeh_background):
         blurred = CameraBackground(blur, BLUR_STRENGTH.minimum).at(framed, nobody)
         inside = blurred[:, size[1] // 4 : -size[1] // 4].astype(int)
-        assert (inside.max() - inside.min()) / 240 <= most
+        assert (inside.max() - inside.min()) / 240 <= maximum
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (480, 640)])

@@ -330,32 +330,32 @@ CLEAR_BARS = CompositingConfig(ColourSpec((1, 2, 3)))
 def cut_out() -> tuple[Frame, Alpha, Alpha]:
     """Return a softly cut-out person, the alpha, and a network's incomplete view of it."""
     frame, own = person(180, 240)
-    seen = np.clip(1.2 * own - 0.2, 0, 1).astype(np.float32)
-    seen[85:95, 115:125] = 0
-    return replace(frame, alpha=own), own, seen
+    observed = np.clip(1.2 * own - 0.2, 0, 1).astype(np.float32)
+    observed[85:95, 115:125] = 0
+    return replace(frame, alpha=own), own, observed
 
 
 def test_a_cut_out_is_not_cut_out_again() -> None:
-    frame, own, seen = cut_out()
-    image = Compositor(CLEAR_BARS, OPEN)(frame, seen).image
-    behind = np.full_like(frame.image, (1, 2, 3))
-    np.testing.assert_array_equal(image, composite(frame.image, own, behind))
-    done = Compositor(CompositingConfig(TransparentSpec()), OPEN)(frame, seen)
+    frame, own, observed = cut_out()
+    image = Compositor(CLEAR_BARS, OPEN)(frame, observed).image
+    background = np.full_like(frame.image, (1, 2, 3))
+    np.testing.assert_array_equal(image, composite(frame.image, own, background))
+    done = Compositor(CompositingConfig(TransparentSpec()), OPEN)(frame, observed)
     assert done.alpha is not None
     np.testing.assert_array_equal(done.alpha, own)
     np.testing.assert_array_equal(done.image[own > 0], frame.image[own > 0])
 
 
 def test_a_cut_out_gives_away_no_colour_that_was_clear() -> None:
-    frame, own, seen = cut_out()
+    frame, own, observed = cut_out()
     image = frame.image.copy()
     image[own == 0] = 255
     room = replace(frame, image=image)
     bare = own == 0
-    transparent = Compositor(CompositingConfig(TransparentSpec()), OPEN)(room, seen).image
+    transparent = Compositor(CompositingConfig(TransparentSpec()), OPEN)(room, observed).image
     assert not (transparent[bare] == 255).all(axis=-1).any()
     for spec in (PassthroughSpec(), BlurSpec(50)):
-        shown = Compositor(CompositingConfig(spec), OPEN)(room, seen).image
+        shown = Compositor(CompositingConfig(spec), OPEN)(room, observed).image
         assert shown[:20, :20].max() < 40
 
 

@@ -53,9 +53,9 @@ def test_plain_layers_are_told_apart(height: int, width: int, share: float) -> N
 def test_textured_layers_come_much_nearer_to_the_truth(portrait: Image) -> None:
     height, width = portrait.shape[:2]
     noise = np.random.default_rng(0).normal(0, 20, portrait.shape)
-    behind = np.clip(noise + plain(height, width, GREEN), 0, 255).astype(np.uint8)
+    background = np.clip(noise + plain(height, width, GREEN), 0, 255).astype(np.uint8)
     alpha = soft_disc(height, width, 5)
-    image = mix(portrait, alpha, behind)
+    image = mix(portrait, alpha, background)
     untreated = edge_error(image, portrait, alpha)
     assert edge_error(estimate_foreground(image, alpha), portrait, alpha) < untreated / 2
 
@@ -103,13 +103,13 @@ def test_a_matte_without_edges(value: float) -> None:
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_estimate_and_blend_in_one_step_give_the_same(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    image, behind = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    image, background = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
     alpha = np.clip(rng.uniform(-0.5, 1.5, (height, width)), 0, 1).astype(np.float32)
-    at_once = composite_foreground(image, alpha, behind)
-    in_steps = composite(estimate_foreground(image, alpha), alpha, behind)
+    at_once = composite_foreground(image, alpha, background)
+    in_steps = composite(estimate_foreground(image, alpha), alpha, background)
     # 0.01 of 255 codes where a pixel counts as clear or opaque, and rounding
     assert np.abs(at_once.astype(int) - in_steps).max() <= 3
-    np.testing.assert_array_equal(at_once[alpha == 0], behind[alpha == 0])
+    np.testing.assert_array_equal(at_once[alpha == 0], background[alpha == 0])
     np.testing.assert_array_equal(at_once[alpha == 1], image[alpha == 1])
 
 
@@ -117,15 +117,15 @@ def test_estimate_and_blend_in_one_step_give_the_same(height: int, width: int, s
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(0, 2**32 - 1))
 def test_no_soft_pixel_is_missed_for_looking_in_blocks(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    image, behind = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    image, background = rng.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
     spots = cv2.resize(rng.normal(0, 1, (9, 9)), (width, height), interpolation=cv2.INTER_CUBIC)
     alpha = np.clip(spots * 20 + rng.uniform(-5, 5), 0, 1).astype(np.float32)
     alpha[rng.uniform(0, 1, alpha.shape) < 1e-4] = 0.5  # hairs
-    found = composite_foreground(image, alpha, behind), estimate_foreground(image, alpha)
+    result = composite_foreground(image, alpha, background), estimate_foreground(image, alpha)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(foreground, "_block_extremes", everything_mixed)
-        np.testing.assert_array_equal(found[0], composite_foreground(image, alpha, behind))
-        np.testing.assert_array_equal(found[1], estimate_foreground(image, alpha))
+        np.testing.assert_array_equal(result[0], composite_foreground(image, alpha, background))
+        np.testing.assert_array_equal(result[1], estimate_foreground(image, alpha))
 
 
 def everything_mixed(

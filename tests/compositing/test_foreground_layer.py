@@ -211,7 +211,7 @@ def test_it_comes_and_goes_during_a_run(logo: Path) -> None:
                 changed = replace(look.compositing, overlay=overlay)
                 rig.supervisor.change(replace(look, compositing=changed))
                 time.sleep(0.1)
-        assert all(seen.person for seen in rig.seen[count:])
+        assert all(observed.person for observed in rig.seen[count:])
         broken = replace(look.compositing, overlay=logo.with_name("none.png"))
         before = rig.supervisor.look
         with pytest.raises(ConfigError, match="does not exist"):

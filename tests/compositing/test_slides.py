@@ -109,8 +109,8 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
 def test_relative_folders_in_the_file_are_taken_from_there(tmp_path: Path) -> None:
     from vidbg.option_table import BACKGROUND
 
-    found = anchored(BACKGROUND, "slides:rooms:5", tmp_path)
-    assert found == f"slides:{tmp_path / 'rooms'}:5"
+    result = anchored(BACKGROUND, "slides:rooms:5", tmp_path)
+    assert result == f"slides:{tmp_path / 'rooms'}:5"
     assert anchored(BACKGROUND, "blur", tmp_path) == "blur"
 
 

@@ -71,8 +71,8 @@ def test_openvino_equals_the_reference(
     except ConfigError as error:
         pytest.skip(str(error))
     errors = np.abs(backend(batch) - reference)
-    most, largest = TOLERANCES[precision]
-    assert np.quantile(errors, 0.99) < most
+    tolerance, largest = TOLERANCES[precision]
+    assert np.quantile(errors, 0.99) < tolerance
     assert errors.max() < largest
     assert (errors > 0.5).mean() < 1e-3
 

@@ -55,11 +55,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def look_for(watch: Deadline, clock: Clock, seconds: float) -> list[float | None]:
     """Look ten times a second."""
-    found = []
+    overdue = []
     for _ in range(round(10 * seconds)):
         clock.now += 0.1
-        found.append(watch.overdue_s())
-    return found
+        overdue.append(watch.overdue_s())
+    return overdue
 
 
 def test_a_call_that_hangs_is_overdue(clock: Clock) -> None:

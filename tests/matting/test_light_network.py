@@ -84,7 +84,7 @@ def public_weights() -> dict[str, Tensor]:
         "body.2": "_project_conv _bn2",
     }
     first_block = np.cumsum([0, 1, 2, 2, 3, 3, 4])
-    found = {}
+    weights = {}
     for name, value in own.items():
         if name.endswith("num_batches_tracked"):
             continue
@@ -92,15 +92,15 @@ def public_weights() -> dict[str, Tensor]:
         if name.startswith("stem"):
             fresh = fresh[:, :3] if value.ndim == 4 else fresh
             layer = "_conv_stem" if name.startswith("stem.0") else "_bn0"
-            found[f"{layer}.{name.rpartition('.')[2]}"] = fresh
+            weights[f"{layer}.{name.rpartition('.')[2]}"] = fresh
             continue
         _, stage, block, _, at, layer, kind = name.split(".")
         names = (parts if stage == "0" else full)[f"body.{at}"].split()
         index = first_block[int(stage)] + int(block)
-        found[f"_blocks.{index}.{names[int(layer)]}.{kind}"] = fresh
-    found["_fc.weight"] = torch.randn(1000, 1280)
-    found["_conv_head.weight"] = torch.randn(1280, 320, 1, 1)
-    return dict(sorted(found.items()))
+        weights[f"_blocks.{index}.{names[int(layer)]}.{kind}"] = fresh
+    weights["_fc.weight"] = torch.randn(1000, 1280)
+    weights["_conv_head.weight"] = torch.randn(1280, 320, 1, 1)
+    return dict(sorted(weights.items()))
 
 
 def test_imagenet_weights_load_by_name(tmp_path: Path) -> None:

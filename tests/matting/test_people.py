@@ -28,8 +28,8 @@ def alpha_of(*boxes: Box) -> Alpha:
 
 
 def test_the_others_are_left_out_with_their_soft_edges() -> None:
-    found = MainPerson()(alpha_of(NEAR, FAR))
-    np.testing.assert_array_equal(found, alpha_of(NEAR))
+    result = MainPerson()(alpha_of(NEAR, FAR))
+    np.testing.assert_array_equal(result, alpha_of(NEAR))
 
 
 @pytest.mark.parametrize("boxes", [(), (NEAR,), ((0, 216, 0, 384),)])
@@ -76,8 +76,8 @@ def test_a_matter_keeps_whom_it_was_asked_to(config: str, sides: list[int]) -> N
     ) as matter:
         alpha = matter(np.zeros((720, 1280, 3), np.uint8))
     scale = 720 / 216
-    seen = [alpha[round(100 * scale), round(x * scale)] for x in (90, 270)]
-    assert seen == sides
+    observed = [alpha[round(100 * scale), round(x * scale)] for x in (90, 270)]
+    assert observed == sides
 
 
 def test_other_policies_are_refused() -> None:

@@ -133,21 +133,21 @@ def test_input_is_normalised_rgb_with_repeated_border_and_prior() -> None:
     assert content(batch[0, 3], plan).shape == (180, 320)
 
 
-def shades(most: int) -> np.ndarray:
+def shades(level: int) -> np.ndarray:
     """Every grey level from 0 to `most`, evenly."""
-    levels = np.linspace(0, most, 100 * 100).round().astype(np.uint8)
+    levels = np.linspace(0, level, 100 * 100).round().astype(np.uint8)
     return np.repeat(levels.reshape(100, 100, 1), 3, axis=2)
 
 
-@pytest.mark.parametrize("most", [155, 255])
-def test_a_bright_picture_is_shown_as_it_is(most: int) -> None:
-    assert apply_gain(shades(most)).max() == most
+@pytest.mark.parametrize("level", [155, 255])
+def test_a_bright_picture_is_shown_as_it_is(level: int) -> None:
+    assert apply_gain(shades(level)).max() == level
 
 
-@pytest.mark.parametrize("most", [1, 20, 37, 80, 140, 150])
-def test_a_dark_picture_is_shown_brighter(most: int) -> None:
-    gain = apply_gain(shades(most)).max() / most
-    assert gain == pytest.approx(min(MAX_GAIN, BRIGHT_LEVEL / (0.97 * most)), rel=0.04)
+@pytest.mark.parametrize("level", [1, 20, 37, 80, 140, 150])
+def test_a_dark_picture_is_shown_brighter(level: int) -> None:
+    gain = apply_gain(shades(level)).max() / level
+    assert gain == pytest.approx(min(MAX_GAIN, BRIGHT_LEVEL / (0.97 * level)), rel=0.04)
 
 
 def test_black_stays_black_and_hue_stays() -> None:

@@ -63,10 +63,10 @@ def test_dark_portraits_are_matted_better_for_being_shown_brighter(
     for gain in (MAX_GAIN, 1.0):
         monkeypatch.setattr(preprocess, "MAX_GAIN", gain)
         rng = np.random.default_rng(0)
-        found = []
+        differences = []
         for sample in portraits.samples:
             image, mask = read_sample(sample)
             served.reset()
-            found.append(mad(served(darkened(rng, image, 0.03)), np.float32(1 / 255) * mask))
-        errors.append(np.mean(found))
+            differences.append(mad(served(darkened(rng, image, 0.03)), np.float32(1 / 255) * mask))
+        errors.append(np.mean(differences))
     assert errors[0] < 0.95 * errors[1]

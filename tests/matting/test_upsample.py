@@ -60,12 +60,12 @@ def test_no_edge_is_missed_for_looking_in_blocks(
     small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     spots = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 6)
     alpha = np.clip(spots * 20 + rng.uniform(-1, 1), 0, 1).astype(np.float32)
-    found = upsample(alpha, small, image)
+    result = upsample(alpha, small, image)
     with pytest.MonkeyPatch.context() as patch:
         everywhere = np.ones([-(-side // module.BLOCK_PX) for side in image.shape[:2]], np.bool_)
         patch.setattr(module, "_edge_blocks", lambda *_: everywhere)
         dense = upsample(alpha, small, image)
-    assert float(np.abs(found - dense).max()) <= 1e-5
+    assert float(np.abs(result - dense).max()) <= 1e-5
 
 
 def test_a_hard_edge_on_pixel_borders_stays_hard() -> None:

@@ -63,10 +63,10 @@ def test_a_stage_in_two_parts_is_one_measurement() -> None:
 
 @pytest.mark.parametrize("prior", [False, True])
 def test_the_network_sees_its_last_alpha_if_asked_and_never_over_a_cut(prior: bool) -> None:
-    seen: list[float] = []
+    observed: list[float] = []
 
     def network(batch: np.ndarray) -> np.ndarray:
-        seen.append(float(batch[0, 3].mean()))
+        observed.append(float(batch[0, 3].mean()))
         return np.full(batch.shape[2:], 0.75, np.float32)
 
     config = MattingConfig(prior=prior, reuse=False)
@@ -76,7 +76,7 @@ def test_the_network_sees_its_last_alpha_if_asked_and_never_over_a_cut(prior: bo
     for frame, pts in ((image, 0.0), (image, 0.04), (other, 0.08), (other, 0.12), (other, 9.0)):
         matter(frame, pts)
     given = 0.75 if prior else 0.0
-    assert seen == [0.0, given, 0.0, given, 0.0]
+    assert observed == [0.0, given, 0.0, given, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -141,9 +141,9 @@ def test_the_picture_stays_in_sight_on_a_phone(app: AppRun, opened: Open) -> Non
     assert page.evaluate("scrollY") > 100
 
 
-def press_until(page: Page, selector: str, key: str = "Tab", most: int = 60) -> None:
+def press_until(page: Page, selector: str, key: str = "Tab", limit: int = 60) -> None:
     """Press a key until the focus is on an element."""
-    for _ in range(most):
+    for _ in range(limit):
         page.keyboard.press(key)
         if page.evaluate("selector => document.activeElement?.matches(selector)", selector):
             return

@@ -52,8 +52,8 @@ def test_zoom_and_pan_show_a_part(pan_x: float, left: int, pan_y: float, top: in
     image = photo()
     part = image[top : top + 180, left : left + 320]
     wanted = cv2.resize(part, (640, 360), interpolation=cv2.INTER_CUBIC)
-    found = shown(image, PictureConfig(zoom=2, pan_x=pan_x, pan_y=pan_y))
-    np.testing.assert_array_equal(found, wanted)
+    result = shown(image, PictureConfig(zoom=2, pan_x=pan_x, pan_y=pan_y))
+    np.testing.assert_array_equal(result, wanted)
 
 
 @settings(max_examples=60, deadline=None)
@@ -83,8 +83,8 @@ def test_a_part_may_begin_between_pixels() -> None:
 def test_a_large_frame_gives_a_zoom_its_own_pixels() -> None:
     image = photo()
     config = PictureConfig(zoom=2, pan_x=-1, pan_y=-1)
-    found = Framing()(Frame(image, 0.0, 0), config, (180, 320)).image
-    np.testing.assert_array_equal(found, image[:180, :320])
+    result = Framing()(Frame(image, 0.0, 0), config, (180, 320)).image
+    np.testing.assert_array_equal(result, image[:180, :320])
     whole = Framing()(Frame(image, 0.0, 0), PictureConfig(), (180, 320)).image
     wanted = cv2.resize(image, (320, 180), interpolation=cv2.INTER_AREA)
     np.testing.assert_array_equal(whole, wanted)
@@ -146,8 +146,8 @@ def test_photos_are_rotated_and_zoomed(tmp_path: Path) -> None:
     )
     turned = np.rot90(photo())
     wanted = shown(np.ascontiguousarray(turned), PictureConfig(zoom=2, pan_y=-1))
-    found = np.asarray(cv2.imread(str(written)), np.uint8)
-    np.testing.assert_array_equal(found, wanted)
+    result = np.asarray(cv2.imread(str(written)), np.uint8)
+    np.testing.assert_array_equal(result, wanted)
 
 
 def test_interlaced_lines_are_not_turned() -> None:

@@ -56,7 +56,7 @@ def test_a_slider_of_the_picture_does_not_make_the_person_blink() -> None:
         for step in range(60):
             change(rig, PictureConfig(brightness=step / 2000))
             time.sleep(0.005)
-        assert all(seen.person for seen in rig.seen[count:])
+        assert all(observed.person for observed in rig.seen[count:])
         assert not rig.leaked
 
 

@@ -100,13 +100,13 @@ def test_viewers_see_the_card_within_two_frames_and_the_camera_is_closed(
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         time.sleep(0.6)  # the card is drawn by then
-        seen = desk.seen["web:1"]
+        observed = desk.seen["web:1"]
         for _ in range(3):
-            count = len(seen)
+            count = len(observed)
             desk.run.set_away(True)
             desk.wait(lambda: desk.status.state.value == "away")
-            desk.wait(lambda count=count: len(seen) > count + 8)  # type: ignore[misc]
-            assert not any(each.person for each in seen[count + 2 :])
+            desk.wait(lambda count=count: len(observed) > count + 8)  # type: ignore[misc]
+            assert not any(each.person for each in observed[count + 2 :])
             assert (desk.run.snapshot() == card_of(desk)).all()
             assert not desk.run._supervisor.pipeline.camera.active
             assert desk.run.away
@@ -209,12 +209,12 @@ def test_a_preview_sees_the_output_the_mask_or_the_camera(monkeypatch: pytest.Mo
             "mask": ((255, 255, 255), (0, 0, 0)),
             "camera": (ROOMS["one"], ROOMS["one"]),
         }
-        for view, (person, behind) in expected.items():
+        for view, (person, background) in expected.items():
             viewer.view = view
-            desk.wait(partial(viewer.sees, outside, behind))
+            desk.wait(partial(viewer.sees, outside, background))
             assert viewer.sees(inside, person)
             snapshot = desk.run.snapshot(view)  # type: ignore[arg-type]  # one of View
-            assert near(snapshot[outside][None, None], behind).all()
+            assert near(snapshot[outside][None, None], background).all()
         desk.run.set_away(True)
         desk.wait(lambda: not near(viewer.image, ROOMS["one"]).any())
         assert not near(desk.run.snapshot("camera"), ROOMS["one"]).any()

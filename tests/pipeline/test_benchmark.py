@@ -193,11 +193,16 @@ def test_the_record_has_a_version_and_compares_in_json(record: Path) -> None:
     old["machine"] = {"cpu": "Another 9000", "cores": 96, "system": "Plan 9"}
     record.write_text(json.dumps(old, indent=2))  # printed nicely by another tool
     new = invoke("--frames", 4, "--size", "96x64", "--still", "--json", "--against", record)
-    found = json.loads(new.stdout)["against"]
-    assert set(found["differences"]) == {"machine.cpu", "machine.cores", "machine.system", "source"}
-    assert found["differences"]["machine.cores"]["then"] == 96
+    comparison = json.loads(new.stdout)["against"]
+    assert set(comparison["differences"]) == {
+        "machine.cpu",
+        "machine.cores",
+        "machine.system",
+        "source",
+    }
+    assert comparison["differences"]["machine.cores"]["then"] == 96
     assert "machine.cpu was 'Another 9000' and is " in new.stderr
-    by_name = {change["figure"]: change for change in found["changes"]}
+    by_name = {change["figure"]: change for change in comparison["changes"]}
     assert by_name["first frame s"]["ratio"] is None
     fps = by_name["FPS"]
     assert fps["ratio"] == pytest.approx(fps["now"] / fps["then"], abs=1e-3)

@@ -121,8 +121,8 @@ def test_a_stream_begins_and_cuts_without_a_past(session: Any) -> None:
 def test_stillness_without_sorting(shape: tuple[int, int], largest: int) -> None:
     rng = np.random.default_rng(largest)
     change = rng.integers(0, largest + 1, shape, dtype=np.uint8)
-    found = stillness(torch.from_numpy(change)[None, None].float())[0, 0].numpy()
-    np.testing.assert_allclose(found, temporal.stillness(change), atol=1e-5)
+    result = stillness(torch.from_numpy(change)[None, None].float())[0, 0].numpy()
+    np.testing.assert_allclose(result, temporal.stillness(change), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (100, 333), (48, 64)])

@@ -171,11 +171,11 @@ def test_it_makes_what_the_two_steps_make(
         shown = [shown[0], *shown[2:6]]
     late = [replace(frame, pts=frame.pts + 9) for frame in shown[:2]]  # after a gap
     with FullFrame(backend, *SIZE, config, slots=2) as full_frame:
-        behind = np.full((*SIZE, 3), (64, 177, 0), np.uint8)
+        background = np.full((*SIZE, 3), (64, 177, 0), np.uint8)
         tickets = []
         composites = []
         for frame in shown + late:  # the next is on its way before the last is fetched
-            tickets.append(full_frame.start(frame, behind))
+            tickets.append(full_frame.start(frame, background))
             if len(tickets) == 2:
                 composites.append(full_frame.finish(tickets.pop(0)))
         composites.append(full_frame.finish(tickets.pop()))
@@ -262,15 +262,15 @@ def test_what_is_no_alpha_is_refused_and_forgotten(
     simulated: TensorRtBackend, spoilt: Spoilt
 ) -> None:
     first, second = list(frames())[:2]
-    behind = np.zeros((*SIZE, 3), np.uint8)
+    background = np.zeros((*SIZE, 3), np.uint8)
     with FullFrame(simulated, *SIZE, CONFIG, slots=1) as full_frame:
-        fresh = full_frame.finish(full_frame.start(second, behind))
+        fresh = full_frame.finish(full_frame.start(second, background))
         full_frame.reset()
         spoilt.how = lambda outputs: {**outputs, "smoothed": outputs["smoothed"] * np.nan}
         with pytest.raises(BackendError, match="values from nan to nan"):
-            full_frame.finish(full_frame.start(first, behind))
+            full_frame.finish(full_frame.start(first, background))
         spoilt.how = None
-        again = full_frame.finish(full_frame.start(second, behind))
+        again = full_frame.finish(full_frame.start(second, background))
         np.testing.assert_array_equal(again.image, fresh.image)
 
 
@@ -281,10 +281,10 @@ def test_the_background_goes_up_when_it_changes(
     pictures = [np.full((*SIZE, 3), level, np.uint8) for level in (10, 200)]
     with FullFrame(simulated, *SIZE, CONFIG, slots=1) as full_frame:
         costs = []
-        for behind in (pictures[0], pictures[0], pictures[1]):
+        for background in (pictures[0], pictures[0], pictures[1]):
             runtime.copied = dict.fromkeys(runtime.copied, 0)
-            corner = full_frame.finish(full_frame.start(shown, behind)).image[0, 0]
-            assert (corner == behind[0, 0]).all()
+            corner = full_frame.finish(full_frame.start(shown, background)).image[0, 0]
+            assert (corner == background[0, 0]).all()
             costs.append(runtime.copied[1])
     assert costs[1] == shown.image.nbytes + 8
     assert costs[2] == costs[1] + shown.image.nbytes
@@ -400,11 +400,11 @@ def test_a_background_that_breaks_is_no_fault_of_the_device(
         look = Appearance(CompositingConfig(FileSpec(picture)))
         rig.supervisor.change(look)
         rig.wait_live()
-        behind = Compositor.background_image
+        original = Compositor.background_image
         monkeypatch.setattr(Compositor, "background_image", lambda *_: raises(None))
         rig.wait(lambda: "composite" in rig.supervisor.clock.seconds())
         rig.wait_live()
-        monkeypatch.setattr(Compositor, "background_image", behind)
+        monkeypatch.setattr(Compositor, "background_image", original)
         count = rig.composited
         rig.wait(lambda: rig.composited > count + 2)
         assert rig.runners_open == 1

@@ -167,8 +167,8 @@ def test_results_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_glob_puts_results_beside_each_input(tmp_path: Path) -> None:
     touch(tmp_path, "x/a.mp4", "y/a.mp4", "y/b.txt")
-    found = targets(tmp_path / "**" / "*")
-    assert found == [str(tmp_path / "x/a_vidbg.mp4"), str(tmp_path / "y/a_vidbg.mp4")]
+    result = targets(tmp_path / "**" / "*")
+    assert result == [str(tmp_path / "x/a_vidbg.mp4"), str(tmp_path / "y/a_vidbg.mp4")]
 
 
 def test_a_glob_leaves_out_what_an_earlier_run_wrote(tmp_path: Path) -> None:

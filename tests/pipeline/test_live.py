@@ -214,7 +214,7 @@ def test_fan_out_reaches_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "together"),
+    ("answers", "together"),
     [
         ([True, False], True),
         ([False, None, True], True),
@@ -223,7 +223,7 @@ def test_fan_out_reaches_all() -> None:
     ],
 )
 def test_fan_out_is_watched_if_one_of_them_is(
-    told: list[bool | None], together: bool | None
+    answers: list[bool | None], together: bool | None
 ) -> None:
     class Told(MemorySink):
         def __init__(self, answer: bool | None) -> None:
@@ -233,8 +233,8 @@ def test_fan_out_is_watched_if_one_of_them_is(
         def watched(self) -> bool | None:
             return self.answer
 
-    assert FanOutSink([Told(answer) for answer in told]).watched() is together
-    assert OpaqueSink(Told(told[0])).watched() is told[0]
+    assert FanOutSink([Told(answer) for answer in answers]).watched() is together
+    assert OpaqueSink(Told(answers[0])).watched() is answers[0]
 
 
 def test_fan_out_closes_the_others_when_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,19 +85,19 @@ def test_the_revision_grows_with_changes_alone(served: Served) -> None:
 
 def test_no_older_state_has_a_higher_revision(served: Served) -> None:
     """Whatever many clients ask and change at the same time."""
-    client, told = served.client, list[tuple[int, float]]()
+    client, revisions = served.client, list[tuple[int, float]]()
 
     def ask(number: int) -> None:
         if number % 3:
             state = client.get("/state")
         else:
             state = client.send("PATCH", "/settings", {"feather": number / 10})[1]
-        told.append((state["revision"], state["settings"]["feather"]))
+        revisions.append((state["revision"], state["settings"]["feather"]))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(60)))
-    by_revision = dict(told)
-    assert all(by_revision[revision] == feather for revision, feather in told)
+    by_revision = dict(revisions)
+    assert all(by_revision[revision] == feather for revision, feather in revisions)
     last = client.get("/state")
     assert last["revision"] == max(by_revision)
     assert last["settings"]["feather"] == by_revision[last["revision"]]
@@ -277,7 +277,7 @@ def test_each_view_is_shown_to_who_may_see_it(served: Served) -> None:
         for ticket in ("", "x", output, client.token):
             assert client.ask("GET", f"/preview?view=camera&ticket={ticket}")[0] == 409
         views = ("output", "mask", f"camera&ticket={token}")
-        seen = []
+        observed = []
         for view in views:
             async with session.ws_connect(client.socket_url(f"/preview?view={view}")) as socket:
                 while not any(preview.smooth for preview in served.server.previews):
@@ -289,11 +289,11 @@ def test_each_view_is_shown_to_who_may_see_it(served: Served) -> None:
                 jpeg = np.frombuffer((await socket.receive()).data, np.uint8)
                 image = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
                 assert image is not None
-                seen.append((wanted, round(float(image.mean()))))
+                observed.append((wanted, round(float(image.mean()))))
             while any(preview.smooth for preview in served.server.previews):
                 await asyncio.sleep(0.01)
         assert client.ask("GET", f"/preview?view=camera&ticket={token}")[0] == 409  # used up
-        return seen
+        return observed
 
     assert client.talk(watch) == [
         (["output", "output", "output"], 0),

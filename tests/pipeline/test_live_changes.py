@@ -58,17 +58,17 @@ def test_a_background_changes_within_two_frames_and_the_person_stays(
 ) -> None:
     with Desk(monkeypatch) as desk:
         desk.wait_person()
-        seen = desk.seen["web:1"]
+        observed = desk.seen["web:1"]
         for colour, value in (("#000080", NAVY), ("green", GREEN)) * 3:
             desk.change(background=colour)
-            count, frames = len(seen), desk.frames
-            desk.wait(partial(more_than, seen, count + 8))
-            later = [each.background for each in seen[count:]]
+            count, frames = len(observed), desk.frames
+            desk.wait(partial(more_than, observed, count + 8))
+            later = [each.background for each in observed[count:]]
             first = later.index(value)
-            assert seen[count + first].number - frames <= 2
+            assert observed[count + first].number - frames <= 2
             assert set(later[first:]) == {value}
-        first = next(index for index, each in enumerate(seen) if each.person)
-        assert all(each.person for each in seen[first:])
+        first = next(index for index, each in enumerate(observed) if each.person)
+        assert all(each.person for each in observed[first:])
     assert desk.leaks == 0
 
 
@@ -124,15 +124,15 @@ def test_another_camera_takes_over_without_a_freeze(
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         desk.wait(lambda: desk.status.state.value == "live")
-        count, told = len(desk.seen["web:1"]), len(desk.statuses)
+        count, statuses_before = len(desk.seen["web:1"]), len(desk.statuses)
         for camera in ("two", "three", "one"):
             desk.cameras[camera].fault = slow_to_open
             desk.change(camera=camera)
             assert 0.6 < desk.wait_person(camera) < 2
             desk.wait(partial(is_open, desk, camera))
             assert desk.run.camera.name == camera
-        desk.wait(lambda: len(desk.statuses) > told)
-        assert {status.state.value for status in desk.statuses[told:]} == {"live"}
+        desk.wait(lambda: len(desk.statuses) > statuses_before)
+        assert {status.state.value for status in desk.statuses[statuses_before:]} == {"live"}
         assert "no more pictures" not in caplog.text
         frames = desk.seen["web:1"][count:]
         assert all(each.person for each in frames)
@@ -629,11 +629,11 @@ def test_outputs_have_a_size_and_a_rate_of_their_own(
     values = {"size": (160, 120), "output_size": (WIDTH + 1, HEIGHT), "output_fps": 10.0}
     with Desk(monkeypatch, camera=camera, **values) as desk:
         desk.wait_person(camera)
-        seen = desk.seen["web:1"]
-        count = len(seen)
+        observed = desk.seen["web:1"]
+        count = len(observed)
         time.sleep(1.0)
-        assert 5 <= len(seen) - count <= 12
-        assert {each.size for each in seen} == {(WIDTH, HEIGHT)}
+        assert 5 <= len(observed) - count <= 12
+        assert {each.size for each in observed} == {(WIDTH, HEIGHT)}
         assert desk.run.info.frame_rate == 10
         stages = desk.run._supervisor.clock.seconds()
         assert len(stages["composite"]) < 25  # not thirty a second, of which most would be dropped

@@ -109,5 +109,10 @@ def test_closing_the_window_ends_the_run() -> None:
 def test_the_window_tells_how_it_goes(reason: str | None) -> None:
     desk = Desk(GREEN, [GREEN])
     desk.press(reason=reason)
-    told = desk.window.status
-    assert (told.state, told.fps, told.latency_ms, told.note) == ("live", 30.0, 20.0, reason)
+    message = desk.window.status
+    assert (message.state, message.fps, message.latency_ms, message.note) == (
+        "live",
+        30.0,
+        20.0,
+        reason,
+    )

@@ -116,7 +116,7 @@ def test_two_seconds_of_trouble_do_not_take_the_person_away(
         for _ in range(2):
             rig.backend.fault = stall
             time.sleep(2.6)
-        assert all(seen.person for seen in rig.seen[count:])
+        assert all(observed.person for observed in rig.seen[count:])
         assert rig.leaked == 0
 
 

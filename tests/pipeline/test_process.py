@@ -140,9 +140,9 @@ def test_a_moving_background_plays_and_its_sound_stays_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = write_clip(tmp_path / "in.mp4", audio="aac")
-    behind = write_clip(tmp_path / "behind.mp4", ticks=range(6), audio="aac")
+    background = write_clip(tmp_path / "behind.mp4", ticks=range(6), audio="aac")
     opened = opened_by(monkeypatch, "open_frames")
-    process(clip, tmp_path / "out.mp4", str(behind))
+    process(clip, tmp_path / "out.mp4", str(background))
     shown = [number_of(f.image[:, 48:]) for f in frames_of(tmp_path / "out.mp4")]
     assert shown == [0, 1, 2, 3, 4, 5] * 2
     assert {source.relay for source in opened} == {None}
@@ -197,9 +197,9 @@ def test_transparent_results_carry_alpha(tmp_path: Path) -> None:
     picture = cv2.imread(str(tmp_path / "frames" / "004.png"), cv2.IMREAD_UNCHANGED)
     alpha = frames_of(tmp_path / "out.mov")[4].alpha
     assert alpha is not None
-    for found in (np.asarray(picture)[..., 3] / 255, alpha):
-        assert found[:, :24].min() > 0.97
-        assert found[:, 40:].max() < 0.03
+    for result in (np.asarray(picture)[..., 3] / 255, alpha):
+        assert result[:, :24].min() > 0.97
+        assert result[:, 40:].max() < 0.03
 
 
 def test_passthrough_loads_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,9 +274,9 @@ def test_what_a_picture_cannot_become_is_told(tmp_path: Path) -> None:
 
 
 def test_inputs_are_never_written_to(tmp_path: Path) -> None:
-    clip, behind = write_clip(tmp_path / "in.mp4"), write_clip(tmp_path / "behind.mp4")
+    clip, background = write_clip(tmp_path / "in.mp4"), write_clip(tmp_path / "behind.mp4")
     (tmp_path / "link.mp4").symlink_to(clip)
-    content = clip.read_bytes(), behind.read_bytes()
+    content = clip.read_bytes(), background.read_bytes()
     link = tmp_path / "link.mp4"
     for source, target in [(clip, clip), (clip, link), (link, clip)]:
         with pytest.raises(ConfigError, match="is the input itself"):
@@ -284,10 +284,10 @@ def test_inputs_are_never_written_to(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is the input itself"):
         process(clip, tmp_path / "out.mp4", alpha_video=clip, overwrite=True)
     with pytest.raises(ConfigError, match="is the background"):
-        process(clip, behind, str(behind), overwrite=True)
+        process(clip, background, str(background), overwrite=True)
     with pytest.raises(ConfigError, match="give two names"):
         process(clip, tmp_path / "o.mp4", alpha_video=tmp_path / "." / "o.mp4")
-    assert (clip.read_bytes(), behind.read_bytes()) == content
+    assert (clip.read_bytes(), background.read_bytes()) == content
     assert names(tmp_path) == ["behind.mp4", "in.mp4", "link.mp4"]
 
 
@@ -358,10 +358,10 @@ def test_several_inputs_cannot_share_an_alpha_video() -> None:
 def test_existing_outputs_are_found(tmp_path: Path) -> None:
     for name in ("out.mp4", "alpha.mp4", "f000.png"):
         (tmp_path / name).touch()
-    found = existing_outputs(
+    result = existing_outputs(
         Job("in.mp4", str(tmp_path / "out.mp4")), OutputConfig(alpha_video=tmp_path / "alpha.mp4")
     )
-    assert found == [tmp_path / "out.mp4", tmp_path / "alpha.mp4"]
+    assert result == [tmp_path / "out.mp4", tmp_path / "alpha.mp4"]
     sequence = Job("in.mp4", str(tmp_path / "f%03d.png"))
     assert existing_outputs(sequence, OutputConfig()) == [tmp_path / "f000.png"]
     for absent in ("other.mp4", "g%03d.png", "100%.png"):
@@ -442,17 +442,19 @@ def test_a_broken_background_does_not_cut_the_result(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clip = write_clip(tmp_path / "in.mp4", ticks=range(60))
-    behind = write_clip(
+    background = write_clip(
         tmp_path / "behind.mp4", ticks=range(90), options={"crf": "10"}, size=(256, 192)
     )
-    behind.write_bytes(behind.read_bytes()[: behind.stat().st_size // 3])
+    background.write_bytes(background.read_bytes()[: background.stat().st_size // 3])
     (tmp_path / "out.mp4").write_bytes(b"of last week")
-    assert process(clip, tmp_path / "out.mp4", str(behind), overwrite=True).frames == 60
+    assert process(clip, tmp_path / "out.mp4", str(background), overwrite=True).frames == 60
     frames = frames_of(tmp_path / "out.mp4")
     assert len(frames) == 60
     assert len({number_of(frame.image[:, SIZE[0] // 2 + 8 :]) for frame in frames}) > 5
-    (told,) = caplog.messages
-    assert told.startswith(f"the background {behind}: the part that could be read is repeated")
+    (message,) = caplog.messages
+    assert message.startswith(
+        f"the background {background}: the part that could be read is repeated"
+    )
 
 
 def test_what_could_be_read_of_a_broken_file_is_kept(tmp_path: Path) -> None:
@@ -608,8 +610,8 @@ def slow_matter(network_s: float, writing_s: float, **config: Any) -> VideoMatti
 def test_what_fast_would_take_follows_from_the_stages(
     network_s: float, writing_s: float, share: float | None
 ) -> None:
-    found = fast_share(slow_matter(network_s, writing_s))
-    assert found == (share if share is None else pytest.approx(share))
+    result = fast_share(slow_matter(network_s, writing_s))
+    assert result == (share if share is None else pytest.approx(share))
 
 
 @pytest.mark.parametrize("config", [{"quality": "fast"}, {"network_pixels": 86016}])

@@ -35,8 +35,8 @@ def played(path: Path) -> list[tuple[float, Shown]]:
         return [(frame.pts, shown(frame.image)) for frame in source]
 
 
-def has_background(seen: Shown, colour: tuple[int, int, int]) -> bool:
-    return bool(np.abs(np.subtract(seen.background, colour)).max() < 12)
+def has_background(observed: Shown, colour: tuple[int, int, int]) -> bool:
+    return bool(np.abs(np.subtract(observed.background, colour)).max() < 12)
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -71,9 +71,9 @@ def test_a_recording_has_what_viewers_saw_in_real_time(
     assert done.seconds == pytest.approx(times[-1] - times[0], abs=0.1)
     assert has_background(frames[2][1], GREEN)
     assert frames[2][1].person == "one"
-    assert any(has_background(seen, NAVY) for _, seen in frames)
+    assert any(has_background(observed, NAVY) for _, observed in frames)
     assert frames[-1][1].person is None  # the away card
-    assert sum(seen.leaks for _, seen in frames) == 0
+    assert sum(observed.leaks for _, observed in frames) == 0
     assert leftovers(tmp_path) == []
 
 
@@ -95,7 +95,7 @@ def test_a_recording_survives_faults_of_camera_and_output(
         desk.wait_person("two", "web:2")
         time.sleep(0.2)
         desk.run.stop_recording()
-    people = [seen.person for _, seen in played(path)]
+    people = [observed.person for _, observed in played(path)]
     assert people[2] == "one"
     assert people[-1] == "two"
     assert None in people  # the fallback frame, while the camera was gone
@@ -108,7 +108,7 @@ def test_every_end_of_the_run_completes_the_file(
     path = tmp_path / "call.mp4"
     values: dict[str, Any] = {"frames": 30} if end == "frames" else {"output": "-"}
     with Desk(monkeypatch, **values) as desk:
-        desk.wait(lambda: any(each.person for seen in desk.seen.values() for each in seen))
+        desk.wait(lambda: any(each.person for observed in desk.seen.values() for each in observed))
         desk.run.start_recording(path)
         time.sleep(0.4)
         if end == "failure":

@@ -156,7 +156,7 @@ def test_a_fault_of_two_seconds_does_not_take_the_person_away(
         monkeypatch.setattr(Compositor, "__call__", compose)
         rig.source.fault = rig.backend.fault = None
         time.sleep(1.5)
-        assert all(seen.person for seen in rig.seen[count:])
+        assert all(observed.person for observed in rig.seen[count:])
         assert rig.state == State.LIVE.value
     assert rig.leaked == 0
 
@@ -205,7 +205,7 @@ def test_before_the_network_is_loaded_viewers_see_the_background() -> None:
     rig.loading.fault = rig.loading.hang
     with rig:
         rig.wait(lambda: len(rig.seen) > 10)
-        assert not any(seen.person for seen in rig.seen)
+        assert not any(observed.person for observed in rig.seen)
         assert rig.state == State.STARTING.value
         rig.loading.released.set()
         rig.wait_live()
@@ -355,12 +355,16 @@ def test_on_demand_can_be_switched_off() -> None:
 
 def test_the_room_is_not_seen_when_passthrough_ends() -> None:
     with Rig(PassthroughSpec()) as rig:
-        rig.wait(lambda: any(seen.leaks for seen in rig.seen))  # asked for
+        rig.wait(lambda: any(observed.leaks for observed in rig.seen))  # asked for
         for _ in range(20):
             rig.supervisor.change(Appearance(CompositingConfig(ColourSpec((9, 9, 9)))))
             changed = time.monotonic()
             time.sleep(0.1)
-            late = [seen for seen in rig.seen if seen.at_s > changed + 0.02 and seen.leaks]
+            late = [
+                observed
+                for observed in rig.seen
+                if observed.at_s > changed + 0.02 and observed.leaks
+            ]
             assert not late
             rig.supervisor.change(Appearance(CompositingConfig(PassthroughSpec())))
             time.sleep(0.05)
@@ -375,7 +379,7 @@ def test_a_slider_does_not_make_the_person_blink(monkeypatch: pytest.MonkeyPatch
             compositing = replace(rig.supervisor.look.compositing, feather_px=step / 100)
             rig.supervisor.change(replace(rig.supervisor.look, compositing=compositing))
             time.sleep(0.005)
-        assert all(seen.person for seen in rig.seen[count:])
+        assert all(observed.person for observed in rig.seen[count:])
         assert rig.pipeline.outputs.frames > frames + 5
 
 
@@ -545,8 +549,8 @@ def test_another_device_serves_while_the_best_is_built(
     monkeypatch.setattr(
         backends, "_load", lambda name, *_: slow if name == "tensorrt" else ConstantBackend()
     )
-    told: list[str] = []
-    networks = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH, told.append)
+    messages: list[str] = []
+    networks = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH, messages.append)
     assert networks.load().backend.name == "constant"
     assert not networks.better()
     slow.may_build.set()
@@ -556,7 +560,7 @@ def test_another_device_serves_while_the_best_is_built(
     time.sleep(0.1 if fails else 0)
     assert not networks.better()  # told once
     assert networks.load().backend.name == ("constant" if fails else "slow")
-    assert "slow is being built, once for this size" in told
+    assert "slow is being built, once for this size" in messages
 
 
 def test_a_named_device_is_built_before_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -614,8 +618,8 @@ def test_faults_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     assert faults.present() == "camera: gone"
     faults.cleared("camera")
     faults.cleared("camera")
-    told = [(r.levelname, r.message) for r in caplog.records if r.levelno >= logging.INFO]
-    assert told == [("WARNING", "camera: gone"), ("INFO", "camera works again")]
+    messages = [(r.levelname, r.message) for r in caplog.records if r.levelno >= logging.INFO]
+    assert messages == [("WARNING", "camera: gone"), ("INFO", "camera works again")]
     assert (faults.present(), faults.count) == (None, 1)
 
 

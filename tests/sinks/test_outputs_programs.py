@@ -91,8 +91,8 @@ def daemon(programs: pytest.MonkeyPatch) -> Iterator[socket.socket]:
 
 
 def report(tmp_path: Path) -> tuple[int, list[str]]:
-    found = json.loads((tmp_path / "report.json").read_text())
-    return found["taken"], found["arguments"]
+    content = json.loads((tmp_path / "report.json").read_text())
+    return content["taken"], content["arguments"]
 
 
 def write_until_it_fails(sink: ChildProcessSink) -> SinkError:
@@ -310,10 +310,10 @@ def test_keys_are_neither_told_nor_logged(
     caplog.set_level(logging.DEBUG)
     programs.setenv("FAKE", "die")
     with BroadcastSink(INFO, url) as sink:
-        told = str(write_until_it_fails(sink))
-    assert f"(no route; {public_name(url)}: Input/output error)" in told
+        error = str(write_until_it_fails(sink))
+    assert f"(no route; {public_name(url)}: Input/output error)" in error
     for secret in ("secret-key", "hush", "publish"):
-        assert secret not in told + caplog.text
+        assert secret not in error + caplog.text
     assert "Input/output error" in caplog.text
 
 

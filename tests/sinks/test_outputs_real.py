@@ -128,8 +128,8 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]
 def _objects() -> list[dict[str, object]]:
     """Return the properties of PipeWire's objects."""
     dump = subprocess.run(["pw-dump"], capture_output=True, timeout=10)
-    found = json.loads(dump.stdout or "[]")
-    return [(item.get("info") or {}).get("props") or {} for item in found]
+    objects = json.loads(dump.stdout or "[]")
+    return [(item.get("info") or {}).get("props") or {} for item in objects]
 
 
 def _cameras() -> list[dict[str, object]]:
@@ -244,14 +244,14 @@ def test_a_server_that_goes_is_told_without_the_key(protocol: str, tmp_path: Pat
         time.sleep(3)
         receiver.kill()
         receiver.wait()
-        told = feeder.failed(within_s=20)
-    assert f"{protocol}://127.0.0.1" in told
-    assert KEY not in told
+        error = feeder.failed(within_s=20)
+    assert f"{protocol}://127.0.0.1" in error
+    assert KEY not in error
 
 
 @pytest.mark.parametrize("protocol", ["rtmp", "srt"])
 def test_an_address_where_nobody_answers_is_told(protocol: str) -> None:
     with _sink(protocol, _address(protocol)) as sink, Feeder(sink) as feeder:
-        told = feeder.failed(within_s=15)
-    assert "ffmpeg ended with exit code 1" in told
-    assert KEY not in told
+        error = feeder.failed(within_s=15)
+    assert "ffmpeg ended with exit code 1" in error
+    assert KEY not in error

@@ -299,15 +299,15 @@ def test_vp9_keeps_alpha(tmp_path: Path) -> None:
     decoded = [frame for packet in packets for frame in decoder.decode(packet)]
     plane = decoded[1].planes[3]
     stored = np.frombuffer(memoryview(plane), np.uint8).reshape(144, -1)[:, :240]
-    found: Alpha = stored.astype(np.float32)
-    _check_alpha(found / np.float32(255), alpha, worst=8 / 255)  # VP9 is lossy there, too
+    result: Alpha = stored.astype(np.float32)
+    _check_alpha(result / np.float32(255), alpha, worst=8 / 255)  # VP9 is lossy there, too
 
 
-def _check_alpha(found: Alpha | None, expected: Alpha, worst: float) -> None:
-    assert found is not None
-    assert np.abs(found - expected).max() <= worst
-    assert found[:, 0].max() <= worst
-    assert found[:, -1].min() >= 1 - worst
+def _check_alpha(alpha: Alpha | None, expected: Alpha, worst: float) -> None:
+    assert alpha is not None
+    assert np.abs(alpha - expected).max() <= worst
+    assert alpha[:, 0].max() <= worst
+    assert alpha[:, -1].min() >= 1 - worst
 
 
 @pytest.mark.parametrize("colour", [Colour(1, 1, 1), Colour(5, 5, 6, full_range=True), Colour()])
@@ -780,8 +780,8 @@ def test_folder_of_pictures(tmp_path: Path, suffix: str, exact: bool) -> None:
     stored = cv2.imread(str(paths[1]), cv2.IMREAD_UNCHANGED)
     assert stored is not None
     if exact:
-        seen = stored[..., 3] > 0  # WebP may drop the colour of what nobody sees
-        assert np.array_equal(stored[seen][:, :3], FRAMES[1].image[seen])
+        observed = stored[..., 3] > 0  # WebP may drop the colour of what nobody sees
+        assert np.array_equal(stored[observed][:, :3], FRAMES[1].image[observed])
         assert np.abs(stored[..., 3] - ramp() * 255).max() <= 0.5
     else:
         assert np.abs(stored.astype(int) - FRAMES[1].image).mean() < 8
@@ -843,15 +843,15 @@ def test_one_picture_takes_one_frame(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-@pytest.mark.parametrize(("suffix", "most"), [(".webp", 16_383), (".jpg", 65_500)])
+@pytest.mark.parametrize(("suffix", "side"), [(".webp", 16_383), (".jpg", 65_500)])
 def test_pictures_wider_than_their_format_are_refused(
-    tmp_path: Path, suffix: str, most: int
+    tmp_path: Path, suffix: str, side: int
 ) -> None:
     with ImagesSink(tmp_path / f"a{suffix}") as sink:
-        with pytest.raises(SinkError, match=rf"{most} a side: give a name that ends in \.png"):
-            sink.write(Frame(np.zeros((8, most + 1, 3), np.uint8), 0.0, 0))
+        with pytest.raises(SinkError, match=rf"{side} a side: give a name that ends in \.png"):
+            sink.write(Frame(np.zeros((8, side + 1, 3), np.uint8), 0.0, 0))
         assert list(tmp_path.iterdir()) == []
-        sink.write(Frame(np.zeros((8, most, 3), np.uint8), 0.0, 0))
+        sink.write(Frame(np.zeros((8, side, 3), np.uint8), 0.0, 0))
     with ImagesSink(tmp_path / "b.png") as sink:
         sink.write(Frame(np.zeros((8, 70_000, 3), np.uint8), 0.0, 0))
 

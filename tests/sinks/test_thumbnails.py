@@ -138,10 +138,10 @@ def test_it_is_kept_until_the_file_changes(tmp_path: Path) -> None:
 def test_they_are_made_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(6):
         (tmp_path / f"{number}.png").touch()
-    busy, most = threading.Semaphore(1), []
+    busy, acquired = threading.Semaphore(1), []
 
     def slow(_: Path) -> bytes:
-        most.append(busy.acquire(blocking=False))
+        acquired.append(busy.acquire(blocking=False))
         time.sleep(0.05)
         busy.release()
         return b"jpeg"
@@ -154,7 +154,7 @@ def test_they_are_made_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
             for file in files
         ]
         assert [one.result() for one in asked] == [(200, b"jpeg")] * 6
-    assert most == [True] * 6
+    assert acquired == [True] * 6
 
 
 def test_clients_that_do_not_wait_for_their_turn_cost_nothing(

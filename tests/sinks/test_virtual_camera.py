@@ -34,11 +34,11 @@ def frame(index: int, info: StreamInfo = LIVE) -> Frame:
 
 def device(virtualcam: FakePyvirtualcam, **changes: Any) -> FakeLoopback:
     """Change the fixture's device and return it."""
-    found = virtualcam.kernel["/dev/video10"]
-    assert isinstance(found, FakeLoopback)
+    fake = virtualcam.kernel["/dev/video10"]
+    assert isinstance(fake, FakeLoopback)
     for name, value in changes.items():
-        setattr(found, name, value)
-    return found
+        setattr(fake, name, value)
+    return fake
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -61,12 +61,12 @@ def test_it_gets_bgr_frames(virtualcam: FakePyvirtualcam) -> None:
 
 @pytest.mark.usefixtures("virtualcam")
 def test_a_file_plays_at_its_own_speed_and_live_frames_do_not_wait() -> None:
-    for info, least, most in ((INFO, 0.29, 5.0), (LIVE, 0.0, 0.25)):
+    for info, least, longest in ((INFO, 0.29, 5.0), (LIVE, 0.0, 0.25)):
         start = time.monotonic()
         with VirtualCameraSink(info) as sink:
             for index in range(10):
                 sink.write(frame(index, info))
-        assert least < time.monotonic() - start < most
+        assert least < time.monotonic() - start < longest
 
 
 @pytest.mark.usefixtures("virtualcam")
@@ -137,8 +137,8 @@ def test_a_kept_size_is_told_once(
     with VirtualCameraSink(LIVE) as sink:
         sink.write(frame(0))
         sink.write(frame(1))
-    told = [r.message for r in caplog.records if r.levelno >= logging.WARNING]
-    assert told == [
+    messages = [r.message for r in caplog.records if r.levelno >= logging.WARNING]
+    assert messages == [
         "the virtual camera /dev/video10 keeps its 320x240 YU12, for somebody reads from it or "
         "locked it: the pictures of 64x48 are scaled to that"
     ]
@@ -158,7 +158,7 @@ def test_a_kept_pixel_format_is_written(virtualcam: FakePyvirtualcam, name: str,
 
 
 def test_a_kept_format_that_cannot_be_written(virtualcam: FakePyvirtualcam) -> None:
-    found = device(virtualcam, readers=1, format=(64, 48, "H264"))
+    fake = device(virtualcam, readers=1, format=(64, 48, "H264"))
     with pytest.raises(SinkError) as caught:
         VirtualCameraSink(LIVE)
     assert str(caught.value) == (
@@ -167,7 +167,7 @@ def test_a_kept_format_that_cannot_be_written(virtualcam: FakePyvirtualcam) -> N
         "be locked, `v4l2-ctl -d /dev/video10 -c keep_format=0`"
     )
     assert virtualcam.cameras[0].closed
-    assert found.opened == 0
+    assert fake.opened == 0
 
 
 class Restless(FakeLoopback):
@@ -198,11 +198,11 @@ def test_images_keep_their_shape(size: tuple[int, int], box: tuple[int, int, int
 
 
 def test_the_old_module_is_left_free(virtualcam: FakePyvirtualcam) -> None:
-    found = device(virtualcam, old=True)
+    fake = device(virtualcam, old=True)
     for _ in range(3):
         with VirtualCameraSink(LIVE) as sink:
             sink.write(frame(0))
-        assert not found.used_up
+        assert not fake.used_up
 
 
 def test_a_used_up_device_is_freed(virtualcam: FakePyvirtualcam) -> None:
@@ -350,15 +350,15 @@ def test_elsewhere_pyvirtualcam_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_readers_come_and_go(virtualcam: FakePyvirtualcam) -> None:
-    found = device(virtualcam)
+    fake = device(virtualcam)
     with VirtualCameraSink(LIVE) as sink:
         sink.write(frame(0))
         assert sink.watched() is False
-        found.read_by(1)
+        fake.read_by(1)
         assert sink.watched() is True
         assert sink.watched() is True
-        found.read_by(2)
-        found.read_by(0)
+        fake.read_by(2)
+        fake.read_by(0)
         assert sink.watched() is False
 
 
@@ -385,18 +385,18 @@ def test_proc_is_looked_at_once_a_second(virtualcam: FakePyvirtualcam) -> None:
         audience = Audience(
             "/dev/video10", node, poll=lambda _: next(answers), clock=lambda: now[0]
         )
-        told = []
+        messages = []
         for now[0] in (0.0, 0.5, 0.9, 1.0, 1.5, 2.1):
-            told.append(audience.watched())
-    assert told == [False, False, False, True, True, None]
+            messages.append(audience.watched())
+    assert messages == [False, False, False, True, True, None]
 
 
 def test_a_device_that_is_gone_has_no_telling(virtualcam: FakePyvirtualcam) -> None:
-    found = device(virtualcam)
+    fake = device(virtualcam)
     with virtualcam.kernel.open("/dev/video10") as node:
         audience = Audience("/dev/video10", node, poll=lambda _: None)
         assert audience.watched() is False
-        found.failure = errno.ENODEV
+        fake.failure = errno.ENODEV
         assert audience.watched() is None
 
 
@@ -408,7 +408,7 @@ def open_files(root: Path, pid: str, *targets: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "count", "told"),
+    ("others", "count", "messages"),
     [
         ([], "2", False),  # the module counts our own two files only
         ([], "3", None),  # somebody of whom we see nothing
@@ -425,7 +425,7 @@ def test_nobody_is_claimed_only_when_every_file_is_seen(
     monkeypatch: pytest.MonkeyPatch,
     others: list[str],
     count: str,
-    told: bool | None,
+    messages: bool | None,
 ) -> None:
     monkeypatch.setattr("os.getpid", lambda: 7)
     open_files(tmp_path, "7", "/dev/video10", "/dev/video10", "/dev/video0")
@@ -433,7 +433,7 @@ def test_nobody_is_claimed_only_when_every_file_is_seen(
     put(tmp_path / "proc/9/comm", "another user's")
     if count:
         put(tmp_path / "sys/module/v4l2loopback/refcnt", count + "\n")
-    assert opened_elsewhere("/dev/video10", ["/dev/video10", "/dev/video11"], tmp_path) is told
+    assert opened_elsewhere("/dev/video10", ["/dev/video10", "/dev/video11"], tmp_path) is messages
 
 
 def test_a_real_camera_is_never_written_to(virtualcam: FakePyvirtualcam, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_stalled_client_holds_nobody_up() -> None:
 
 def test_a_client_watches_beside_one_that_stalls(sink: WebSink) -> None:
     async def watch() -> int:
-        seen = 0
+        observed = 0
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
             session.ws_connect(f"http://127.0.0.1:{sink.port}/ws") as one,
@@ -104,8 +104,8 @@ def test_a_client_watches_beside_one_that_stalls(sink: WebSink) -> None:
             for _ in range(10):
                 _check(await one.receive_bytes())
                 _check(await other.receive_bytes())
-                seen += 1
-        return seen
+                observed += 1
+        return observed
 
     with socket.create_connection(("127.0.0.1", sink.port)) as stalled:
         stalled.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -259,10 +259,10 @@ def test_an_address_that_others_reach_is_warned_of(caplog: pytest.LogCaptureFixt
 
 
 def test_the_address_is_told_with_its_token_and_stays() -> None:
-    told: list[str] = []
+    warnings: list[str] = []
     for _ in range(2):
-        open_output("web:0", INFO, on_address=told.append).close()
-    (first, token), (second, again) = (url.split("/?token=") for url in told)
+        open_output("web:0", INFO, on_address=warnings.append).close()
+    (first, token), (second, again) = (url.split("/?token=") for url in warnings)
     assert first.startswith("http://127.0.0.1:") and second.startswith("http://127.0.0.1:")
     assert token == again
     assert len(token) == 32

@@ -76,12 +76,12 @@ def statuses(port: int, routes: list[str], query: str, *headers: str) -> set[int
 
 def answers(port: int, routes: Sequence[tuple[str, str]], query: str, *headers: str) -> set[int]:
     """Request routes with their methods, and a body where one is allowed; return the statuses."""
-    found = set()
+    statuses = set()
     for method, path in routes:
         body = b"" if method in ("GET", "DELETE") else b"{}"
         kind = [JSON] if body else []
-        found.add(ask(port, path + query, *headers, *kind, method=method, body=body)[0])
-    return found
+        statuses.add(ask(port, path + query, *headers, *kind, method=method, body=body)[0])
+    return statuses
 
 
 FOREIGN = [

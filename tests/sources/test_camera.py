@@ -418,7 +418,7 @@ def at(camera: CameraInfo, index: int, bus: str | None = None) -> CameraInfo:
 
 @pytest.mark.parametrize("device", [2, "brio", "/dev/video2"])
 @pytest.mark.parametrize(
-    ("later", "found"),
+    ("later", "expected"),
     [
         ([WEBCAM, LOGITECH], "/dev/video2"),
         ([WEBCAM, at(LOGITECH, 4)], "/dev/video4"),
@@ -431,13 +431,13 @@ def test_a_camera_is_found_again(
     opened: list[tuple[Any, dict[str, Any]]],
     device: int | str,
     later: Sequence[CameraInfo],
-    found: str,
+    expected: str,
 ) -> None:
     answers = iter([[WEBCAM, LOGITECH], later])
     choice = RememberedCamera(device, cameras=lambda: next(answers))
     choice.open(width=640, height=360, frame_rate=Fraction(25), read_timeout_s=1.5)
     choice.open()
-    assert [device for device, _ in opened] == ["/dev/video2", found]
+    assert [device for device, _ in opened] == ["/dev/video2", expected]
     assert opened[0][1] == {
         "width": 640,
         "height": 360,

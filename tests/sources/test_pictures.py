@@ -125,8 +125,8 @@ def test_orientation_holds_where_there_is_alpha(
     picture = read(path)
     assert picture.alpha is not None
     assert picture.image.shape == upright.shape
-    seen = alpha > 0
-    assert error_of(picture.image[seen], upright[seen]) < 5
+    observed = alpha > 0
+    assert error_of(picture.image[observed], upright[observed]) < 5
     np.testing.assert_allclose(picture.alpha, alpha / 255, atol=0.03)
 
 
@@ -173,8 +173,8 @@ def test_colours_of_a_display_p3_photo_become_srgb(tmp_path: Path, suffix: str) 
     options: dict[str, Any] = {".png": {}, ".tiff": {}}.get(suffix, {"quality": 98})
     path = tmp_path / f"a{suffix}"
     stored.save(path, icc_profile=display_p3(), **options)
-    seen = read(path).image
-    assert np.abs(middles(seen).astype(int) - middles(image)).max() <= 8
+    observed = read(path).image
+    assert np.abs(middles(observed).astype(int) - middles(image)).max() <= 8
     assert np.abs(middles(np.asarray(stored)[..., ::-1]).astype(int) - middles(image)).max() > 12
 
 
@@ -229,9 +229,9 @@ def test_colours_named_by_code_points_become_srgb(
     values = image[..., ::-1] / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     path = coded(tmp_path / f"a{suffix}", rgb(linear), colour)
-    seen = read(path).image
-    assert seen.shape == image.shape
-    assert np.abs(middles(seen).astype(int) - middles(image)).max() <= 8
+    observed = read(path).image
+    assert observed.shape == image.shape
+    assert np.abs(middles(observed).astype(int) - middles(image)).max() <= 8
     assert name in caplog.text
     assert caplog.text.count("mapped to SDR") == bool(name)
 

@@ -119,14 +119,14 @@ def answer(driver: str, card: str, all_nodes: int, this_node: int) -> bytes:
     ],
 )
 def test_capability_is_read(all_nodes: int, this_node: int, captures: bool, outputs: bool) -> None:
-    told = parse_capability(answer("uvcvideo", "HD Webcam", all_nodes, this_node))
+    reply = parse_capability(answer("uvcvideo", "HD Webcam", all_nodes, this_node))
     planes = this_node == 0x04201000
-    assert told == Capability("uvcvideo", "HD Webcam", "usb-1", captures, outputs, planes)
+    assert reply == Capability("uvcvideo", "HD Webcam", "usb-1", captures, outputs, planes)
 
 
 def test_a_node_is_asked() -> None:
-    told = capability(FakeNode(FakeDevice(card="Cam\u00e9ra", bus="usb-2")))
-    assert (told.card, told.bus, told.captures, told.virtual) == (
+    reply = capability(FakeNode(FakeDevice(card="Cam\u00e9ra", bus="usb-2")))
+    assert (reply.card, reply.bus, reply.captures, reply.virtual) == (
         "Cam\u00e9ra",
         "usb-2",
         True,

@@ -59,8 +59,8 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    found = (path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts)
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+    paths = (path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
 def test_large_files_wait_and_come_back(checkout: Path) -> None:

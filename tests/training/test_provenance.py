@@ -69,5 +69,5 @@ def test_an_ancestor_is_told_once() -> None:
     second = {"file": "b", "sha256": "2", "recipe": {"init": first}}
     named = {"file": "a", "sha256": "1"}
     parts = [{"share": 0.5, **second}, {"share": 0.5, **first}]
-    told = each_recipe_once({"recipe": {"mixture": parts}})
-    assert told["recipe"]["mixture"] == [{"share": 0.5, **second}, {"share": 0.5, **named}]
+    recipe = each_recipe_once({"recipe": {"mixture": parts}})
+    assert recipe["recipe"]["mixture"] == [{"share": 0.5, **second}, {"share": 0.5, **named}]

@@ -52,18 +52,18 @@ def test_an_error_comes_after_the_items_before_it() -> None:
 def test_abandoning_wakes_a_waiting_putter() -> None:
     box: Mailbox[int] = Mailbox(1)
     box.put(1)
-    seen: list[str] = []
+    received: list[str] = []
 
     def put() -> None:
         try:
             box.put(2)
         except Abandoned:
-            seen.append("abandoned")
+            received.append("abandoned")
 
     thread = in_thread(put)
     box.abandon()
     thread.join(5)
-    assert seen == ["abandoned"]
+    assert received == ["abandoned"]
 
 
 def test_abandoning_wakes_a_waiting_taker() -> None:

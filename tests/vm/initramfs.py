@@ -26,9 +26,9 @@ def write_initramfs(cache: Cache, version: str, folder: Path) -> Path:
     shutil.copy(INIT, tree / "init")
     (tree / "init").chmod(0o755)
     shutil.copy(cache.loopback(version), tree / "modules")
-    found = {_name(file): file for file in cache.kernel_modules.rglob("*.ko")}
-    boot = in_order(BOOT, found)
-    cameras = [file for file in in_order(CAMERAS, found) if file not in boot]
+    modules = {_name(file): file for file in cache.kernel_modules.rglob("*.ko")}
+    boot = in_order(BOOT, modules)
+    cameras = [file for file in in_order(CAMERAS, modules) if file not in boot]
     for name, files in (("boot", boot), ("cameras", cameras)):
         for file in files:
             shutil.copy(file, tree / "modules")
@@ -38,12 +38,12 @@ def write_initramfs(cache: Cache, version: str, folder: Path) -> Path:
     return archive
 
 
-def in_order(names: Iterable[str], found: dict[str, Path]) -> list[Path]:
+def in_order(names: Iterable[str], modules: dict[str, Path]) -> list[Path]:
     """Return the files of modules, each after those it depends on."""
     ordered: list[Path] = []
     for name in names:
-        if (file := found.get(name)) is not None:
-            needed = [*in_order(_dependencies(file), found), file]
+        if (file := modules.get(name)) is not None:
+            needed = [*in_order(_dependencies(file), modules), file]
             ordered += [other for other in needed if other not in ordered]
     return ordered
 

@@ -119,5 +119,5 @@ def _qemu(cache: Cache, archive: Path, out: Path) -> list[str]:
 
 def _findings(file: Path) -> dict[str, Finding]:
     lines = file.read_text().splitlines() if file.exists() else []
-    found = [json.loads(line) for line in lines]
-    return {one.pop("name"): Finding(**one) for one in found}
+    findings = [json.loads(line) for line in lines]
+    return {one.pop("name"): Finding(**one) for one in findings}

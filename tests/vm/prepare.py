@@ -125,8 +125,8 @@ class Apt:
         _run("apt-get", "-qq", *self._options, "update")
 
     def dependencies(self, package: str) -> list[str]:
-        told = _run("apt-cache", *self._options, "depends", package)
-        lines = (line.split() for line in told.splitlines())
+        output = _run("apt-cache", *self._options, "depends", package)
+        lines = (line.split() for line in output.splitlines())
         return [words[1] for words in lines if words[0] == "Depends:"]
 
     def first_dependency(self, package: str) -> str:
@@ -148,8 +148,8 @@ class Apt:
 
 def _mirror() -> str:
     """Return the mirror that this machine uses, if it runs Debian."""
-    told = _run("apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)")
-    targets = (line.split(maxsplit=2) for line in told.splitlines())
+    output = _run("apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)")
+    targets = (line.split(maxsplit=2) for line in output.splitlines())
     return next((uri for *origin, uri in targets if origin == ["Debian", "Debian"]), MIRROR)
 
 

@@ -59,8 +59,8 @@ def as_call(call: Call, minutes: float, root: Path, carry: Path) -> dict[str, An
         "folders": (len(folders), CARRIED_FOLDERS),
         "bytes": (tree + carried, CARRIED_BYTES),
     }
-    for what, (value, most) in limits.items():
-        if value > most:
-            raise ConfigError(f"{call.name} takes {value} {what}; allowed are {most}")
-    facts = {what: f"{value} of {most}" for what, (value, most) in limits.items()}
+    for what, (value, limit) in limits.items():
+        if value > limit:
+            raise ConfigError(f"{call.name} takes {value} {what}; allowed are {limit}")
+    facts = {what: f"{value} of {limit}" for what, (value, limit) in limits.items()}
     return {"command": command, "carry": folders, "timeout_s": call.timeout_s, "uses": facts}

@@ -44,13 +44,13 @@ def lessons(state: Path, engines: Path, minutes: float, *, rehearsal: bool) -> l
     """
     light = engines / LIGHT
     share = RESNET_SHARE if light.is_file() else 1.0
-    found = [
+    result = [
         _lesson(state, "resnet50", engines / "vidbg-r50.safetensors", minutes * share, "5e-5", "6")
     ]
     if light.is_file():
         lesson = _lesson(state, "light", light, minutes * (1 - share), "2.5e-4", "5")
-        found.append(_taught(lesson, engines / "vidbg-r50.safetensors", state / "data"))
-    return [_small(lesson) if rehearsal else lesson for lesson in found]
+        result.append(_taught(lesson, engines / "vidbg-r50.safetensors", state / "data"))
+    return [_small(lesson) if rehearsal else lesson for lesson in result]
 
 
 def _taught(lesson: Lesson, teacher: Path, data: Path) -> Lesson:

@@ -155,7 +155,7 @@ def floor(network: Any, height: int, width: int, peaks: dict[str, float]) -> dic
     }
 
 
-def shares(differences: list[np.ndarray[Any, Any]], most: float) -> dict[str, float]:
+def shares(differences: list[np.ndarray[Any, Any]], tolerance: float) -> dict[str, float]:
     """How much of each frame differs by at most `most`, in the mean and in the worst frame."""
-    parts = [float((difference <= most).mean()) for difference in differences]
+    parts = [float((difference <= tolerance).mean()) for difference in differences]
     return {"mean": float(np.mean(parts)), "worst": min(parts), "frames": float(len(parts))}

@@ -100,8 +100,8 @@ def _pack_engines(part: Path, light: Path | None, clip: Path | None) -> None:
 def _pictures(clip: Path) -> Iterator[Image]:
     video = cv2.VideoCapture(str(clip))
     try:
-        while (found := video.read())[0]:
-            yield np.asarray(found[1], np.uint8)
+        while (frame := video.read())[0]:
+            yield np.asarray(frame[1], np.uint8)
     finally:
         video.release()
 
@@ -128,8 +128,8 @@ def _pack_data(carry: Path, data: Path, limit: int) -> None:
 
 def _pack_wheels(carry: Path, wheels: Path, limit: int) -> None:
     """Pack the wheels in as few parts as fit one command each."""
-    found = sorted(wheels.glob("*.whl"))
-    if not found:
+    frame = sorted(wheels.glob("*.whl"))
+    if not frame:
         raise ConfigError(f"no wheels in {wheels}; `python -m tools.gpu wheels` fetches them")
     archive = Path(shutil.make_archive(str(carry.parent / "wheels"), "tar", wheels))
     pieces = split(archive, carry.parent / "pieces", limit - 64 * 1024)

@@ -32,15 +32,15 @@ def kernels(
         take longest together.
     """
     height, width = images[0].shape[:2]
-    behind = np.zeros((height, width, 3), np.uint8)
+    background = np.zeros((height, width, 3), np.uint8)
     on_gpu = device == "cuda"
     kind = ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU
     with FullFrame(
         TorchFrames(device, make_network, "eager"), height, width, stream, 1
     ) as full_frame:
-        full_frame.finish(full_frame.start(Frame(images[0], 0.0, 0), behind))
+        full_frame.finish(full_frame.start(Frame(images[0], 0.0, 0), background))
         with profile(activities=[kind]) as profiler:
-            full_frame.finish(full_frame.start(Frame(images[1], 1 / 30, 1), behind))
+            full_frame.finish(full_frame.start(Frame(images[1], 1 / 30, 1), background))
     name = "self_device_time_total" if on_gpu else "self_cpu_time_total"
     rows = [(row.key, row.count, getattr(row, name) / 1e3) for row in profiler.key_averages()]
     rows = sorted((row for row in rows if row[2] > 0), key=lambda row: -row[2])

@@ -197,14 +197,14 @@ def check_returned(out: Path) -> int:
     files = [path for path in out.rglob("*") if path.is_file()]
     sizes = [path.stat().st_size for path in files]
     deepest = max((len(path.relative_to(out).parts) - 1 for path in files), default=0)
-    for what, value, most in (
+    for what, value, limit in (
         ("files", len(files), RETURNED_FILES),
         ("bytes in one file", max(sizes, default=0), RETURNED_FILE_BYTES),
         ("bytes", sum(sizes), RETURNED_BYTES),
         ("folders deep", deepest, RETURNED_DEPTH),
     ):
-        if value > most:
-            raise RehearsalFailed(f"{value} {what} in {out}; {most} come back")
+        if value > limit:
+            raise RehearsalFailed(f"{value} {what} in {out}; {limit} come back")
     return sum(sizes)
 
 

@@ -267,9 +267,9 @@ def parity(subject: Subject, device: Any, make: Callable[[], Any]) -> dict[str, 
     given = _one_step(device, subject.stream, pictures)
     pairs = list(zip(expected, given, strict=True))
     levels = [np.abs(wanted.astype(np.int16) - image) for (_, wanted), (_, image) in pairs]
-    found = {f"composite within {LEVELS_MOST:g} levels": shares(levels, LEVELS_MOST)}
+    figures = {f"composite within {LEVELS_MOST:g} levels": shares(levels, LEVELS_MOST)}
     alphas = [np.abs(wanted - alpha) for (wanted, _), (alpha, _) in pairs if alpha is not None]
-    return found | ({f"alpha within {ALPHA_MOST}": shares(alphas, ALPHA_MOST)} if alphas else {})
+    return figures | ({f"alpha within {ALPHA_MOST}": shares(alphas, ALPHA_MOST)} if alphas else {})
 
 
 def _two_steps(
@@ -292,11 +292,11 @@ def _one_step(
     device: Any, stream: MattingConfig, pictures: Sequence[Image]
 ) -> list[tuple[Alpha | None, Image]]:
     height, width = pictures[0].shape[:2]
-    behind = np.full((height, width, 3), GREEN, np.uint8)
+    background = np.full((height, width, 3), GREEN, np.uint8)
     results = []
     with FullFrame(device, height, width, stream, 1) as whole:
         for number, picture in enumerate(pictures):
-            ticket = whole.start(Frame(picture, number / RATE, number), behind)
+            ticket = whole.start(Frame(picture, number / RATE, number), background)
             composite = whole.finish(ticket).image
             results.append((_alpha_kept(whole), composite))
     return results
@@ -390,10 +390,10 @@ def time_engine(name: str, height: int, width: int, calls: int) -> dict[str, flo
 
 def tensorrt(report: Report, subject: Subject) -> None:
     """Build for TensorRT, open, compare and time; a refusal is kept in TensorRT's own words."""
-    found = report.add(["TensorRT", "package"], built_for)
-    if "error" in found:
+    package_facts = report.add(["TensorRT", "package"], built_for)
+    if "error" in package_facts:
         return
-    package, target = find_package(), found["target"]
+    package, target = find_package(), package_facts["target"]
     extent = subject.extent
     opened = report.add(["TensorRT", "opening"], partial(opening, *extent.network_sizes[0]))
     if "error" in opened:

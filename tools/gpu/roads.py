@@ -121,23 +121,23 @@ def time_frames(
 ) -> dict[str, float]:
     """Full frames: percentiles of one at a time, and frames a second with several under way."""
     height, width = images[0].shape[:2]
-    behind = np.full((height, width, 3), (64, 177, 0), np.uint8)
+    background = np.full((height, width, 3), (64, 177, 0), np.uint8)
     frames = [
         Frame(images[number % len(images)], number / RATE, number) for number in range(calls + 20)
     ]
     with FullFrame(device, height, width, stream, UNDER_WAY) as whole:
-        alone = timed(lambda n: whole.finish(whole.start(frames[n], behind)), calls)
+        alone = timed(lambda n: whole.finish(whole.start(frames[n], background)), calls)
         whole.reset()
-        together = timed_together(whole, frames[: int(alone["calls"])], behind)
+        together = timed_together(whole, frames[: int(alone["calls"])], background)
         return {**alone, "fps": together, **_replays(whole._runner, int(alone["calls"]))}
 
 
-def timed_together(whole: FullFrame, frames: Sequence[Frame], behind: Image) -> float:
+def timed_together(whole: FullFrame, frames: Sequence[Frame], background: Image) -> float:
     """Frames a second, the next ones on their way while one is fetched."""
     tickets: list[Ticket] = []
     start = time.perf_counter()
     for frame in frames:
-        tickets.append(whole.start(frame, behind))
+        tickets.append(whole.start(frame, background))
         if len(tickets) == UNDER_WAY:
             whole.finish(tickets.pop(0))
     for ticket in tickets:

@@ -167,8 +167,8 @@ def _largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     if count == 1:
         return mask
-    found: NDArray[np.bool_] = labels == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])
-    return found
+    result: NDArray[np.bool_] = labels == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])
+    return result
 
 
 def dtssd(alphas: NDArray[np.float32], truths: NDArray[np.float32]) -> float:

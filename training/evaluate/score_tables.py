@@ -193,12 +193,12 @@ def _mean_line(scores: Mapping[str, float]) -> str:
 def _subjects(weights: Path | None, engines: list[str] | None) -> dict[str, Callable[[], Backend]]:
     """Map the name of what is to be scored to a function that loads it."""
     names = engines if engines or weights else USUAL_ENGINES
-    found: dict[str, Callable[[], Backend]] = {
+    subjects: dict[str, Callable[[], Backend]] = {
         name: partial(load_backend, *parse_engine(name)) for name in names or ()
     }
     if weights is not None:
-        found[str(weights)] = partial(PyTorchBackend, "cpu", "fp32", weights=weights)
-    return found
+        subjects[str(weights)] = partial(PyTorchBackend, "cpu", "fp32", weights=weights)
+    return subjects
 
 
 def main(

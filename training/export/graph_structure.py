@@ -46,7 +46,7 @@ class GraphStructure:
 
         Only the first operations of a change are listed, not those that follow from them.
         """
-        found = [
+        result = [
             other._describe(digest)
             for digest, inputs in other._inputs.items()
             if digest not in self._descriptions
@@ -54,10 +54,10 @@ class GraphStructure:
             and all(name in self._descriptions or name in other._constants for name in inputs)
         ]
         if self.operators != other.operators:
-            found.append(f"operator sets {other.operators}, not {self.operators}")
-        if not found and self.outputs != other.outputs:
-            found.append(f"outputs {', '.join(other.outputs)}, not {', '.join(self.outputs)}")
-        return found
+            result.append(f"operator sets {other.operators}, not {self.operators}")
+        if not result and self.outputs != other.outputs:
+            result.append(f"outputs {', '.join(other.outputs)}, not {', '.join(self.outputs)}")
+        return result
 
     def _add_node(self, node: NodeProto) -> None:
         if node.op_type == "Constant":

@@ -108,13 +108,13 @@ def _largest_activations(
     openvino = import_openvino()
     ranges = [_activation_range(c.input_value(0)) for c in convolutions]
     known = [(c, r) for c, r in zip(convolutions, ranges, strict=True) if r is not None]
-    seen = openvino.Model([c.input_value(0) for c, _ in known], model.get_parameters(), "seen")
-    compiled = openvino.Core().compile_model(seen, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    tapped = openvino.Model([c.input_value(0) for c, _ in known], model.get_parameters(), "seen")
+    compiled = openvino.Core().compile_model(tapped, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     tops: list[NDArray[np.float32]] | None = None
     for batch in batches:
         results = compiled([batch])
-        found = [np.asarray(results[i]).max(axis=(0, 2, 3)) for i in range(len(known))]
-        tops = found if tops is None else [np.maximum(*p) for p in zip(tops, found, strict=True)]
+        peaks = [np.asarray(results[i]).max(axis=(0, 2, 3)) for i in range(len(known))]
+        tops = peaks if tops is None else [np.maximum(*p) for p in zip(tops, peaks, strict=True)]
     if tops is None:
         raise ValueError("no images to measure activations with")
     largest: dict[str, NDArray[np.float32]] = {}
@@ -130,8 +130,8 @@ def _largest_activations(
 
 def _activation_range(output: Any) -> tuple[float, float] | None:
     """Return low and high of a convolution's input if all of its channels share one range."""
-    found = {_range_of(q) for q in _activation_quantisers(output.get_node())}
-    return found.pop() if len(found) == 1 else None
+    ranges = {_range_of(q) for q in _activation_quantisers(output.get_node())}
+    return ranges.pop() if len(ranges) == 1 else None
 
 
 def _activation_quantisers(node: Any) -> list[Any]:

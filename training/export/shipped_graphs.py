@@ -125,10 +125,10 @@ def _check_origins(folder: Path, cards: Cards) -> None:
     for path, card in ((weights, cards.weights), (quantised, cards.quantised)):
         if not path.is_file():
             raise EngineMismatch(f"{path} is missing; export the network again")
-        wanted, found = read_card(folder, card)["files"][path.name]["sha256"], file_hash(path)
-        if found != wanted:
+        wanted, actual = read_card(folder, card)["files"][path.name]["sha256"], file_hash(path)
+        if actual != wanted:
             raise EngineMismatch(
-                f"{path} is not what its card says (sha256 {found[:12]}…, not {wanted[:12]}…); "
+                f"{path} is not what its card says (sha256 {actual[:12]}…, not {wanted[:12]}…); "
                 "new weights are exported by training.export"
             )
     ranges_from = read_card(folder, cards.typed_int8).get("ranges_from", file_hash(quantised))

@@ -65,15 +65,15 @@ def main(
     """Score mixtures of two weights, and write the best."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     ends = load_file(one), load_file(other)
-    found: dict[float, float] = {}
+    mean_scores: dict[float, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         mixture = Path(folder) / "mixture.safetensors"
         for part in share or USUAL_SHARES:
             save_file(mix(*ends, part), mixture)
             scores = scores_of(mixture, data, pixels)
-            found[part] = summary(scores)
-            logger.info("%.2f: %.4f; %s", part, found[part], one_line(scores))
-    best = max(found, key=lambda part: found[part])
+            mean_scores[part] = summary(scores)
+            logger.info("%.2f: %.4f; %s", part, mean_scores[part], one_line(scores))
+    best = max(mean_scores, key=lambda part: mean_scores[part])
     typer.echo(f"best: {best:g} of {other}")
     if out is not None:
         save_file(mix(*ends, best), out)

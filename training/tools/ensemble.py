@@ -134,14 +134,14 @@ def label(
     The spread of an image is the mean over its pixels of the standard deviation over the passes.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    found = sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES)
-    if not found:
+    paths = sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not paths:
         raise ConfigError(f"no images in {images}; allowed are {sorted(SUFFIXES)}")
     for kind in ("images", "masks"):
         (out / kind).mkdir(parents=True, exist_ok=True)
     kept = 0
     with closing(load_backend(*parse_engine(engine))) as backend:
-        for path in found:
+        for path in paths:
             given = None if mend_masks is None else mend_masks / f"{path.stem}.png"
             image, mask = read_sample(Sample(path, given))
             alpha, spread = ensemble(backend, image)
@@ -154,7 +154,7 @@ def label(
                 alpha = mend(np.float32(1 / 255) * mask, alpha)
             written = np.rint(alpha * 255).astype(np.uint8)
             cv2.imwrite(str(out / "masks" / f"{path.stem}.png"), written)
-    logger.info("%d of %d images labelled", kept, len(found))
+    logger.info("%d of %d images labelled", kept, len(paths))
 
 
 if __name__ == "__main__":

@@ -82,12 +82,12 @@ def pack(data: Path, out: Path, limit: int, max_side: int | None = None) -> list
 
 def _groups(data: Path, max_side: int | None) -> Iterator[Files]:
     """Yield files that belong together: a table, or an image with its mask."""
-    seen: set[str] = set()
+    taken: set[str] = set()
     for files in _all_groups(data, max_side):
         for name, _ in files:
-            if name in seen:
+            if name in taken:
                 raise ConfigError(f"two files below {data} would be {name}; rename one")
-            seen.add(name)
+            taken.add(name)
         yield files
 
 

@@ -25,9 +25,9 @@ from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa
 
 
 def maker(sets: Path, **shares: float) -> SceneMaker:
-    found = find_sets(sets)
-    people = [s for s in found if s.people]
-    rooms = [s for s in found if not s.people]
+    image_sets = find_sets(sets)
+    people = [s for s in image_sets if s.people]
+    rooms = [s for s in image_sets if not s.people]
     return SceneMaker(people, sampling_weights(people, {}), rooms, AugmentConfig(**shares))
 
 

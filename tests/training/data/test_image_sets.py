@@ -23,8 +23,8 @@ from vidbg.errors import ConfigError  # noqa: E402
 
 
 def test_sets_are_found_with_their_kinds(sets: Path) -> None:
-    found = {s.name: (len(s.samples), s.people, s.cutouts) for s in find_sets(sets)}
-    assert found == {
+    image_sets = {s.name: (len(s.samples), s.people, s.cutouts) for s in find_sets(sets)}
+    assert image_sets == {
         "people": (10, True, False),
         "cutouts": (4, True, True),
         "rooms": (3, False, False),
@@ -45,18 +45,18 @@ def test_decoded_pictures_are_kept_and_the_same(
     from training.data import image_sets as data
 
     monkeypatch.setattr(data, "_decoded", {})
-    found = find_sets(sets)
-    fresh = [read_sample(sample) for pictures in found for sample in pictures.samples]
-    size = keep_decoded(found, 4)
+    image_sets = find_sets(sets)
+    fresh = [read_sample(sample) for pictures in image_sets for sample in pictures.samples]
+    size = keep_decoded(image_sets, 4)
     assert size == sum(image.nbytes + mask.nbytes for image, mask in fresh)
     for path in sets.rglob("*.*"):
         path.unlink()
-    kept = [read_sample(sample) for pictures in found for sample in pictures.samples]
+    kept = [read_sample(sample) for pictures in image_sets for sample in pictures.samples]
     for pair, expected in zip(kept, fresh, strict=True):
         for array, wanted in zip(pair, expected, strict=True):
             np.testing.assert_array_equal(array, wanted)
             assert not array.flags.writeable
-    assert keep_decoded(found, 4) == size
+    assert keep_decoded(image_sets, 4) == size
 
 
 def test_a_missing_mask_is_named(sets: Path) -> None:
@@ -83,8 +83,8 @@ def test_split_is_80_to_20_disjoint_and_fixed(sets: Path) -> None:
 
 
 def test_weights_sum_to_one_and_unknown_names_are_refused(sets: Path) -> None:
-    found = find_sets(sets)
-    weights = sampling_weights(found, {"people": 30.0})
+    image_sets = find_sets(sets)
+    weights = sampling_weights(image_sets, {"people": 30.0})
     assert weights.sum() == pytest.approx(1)
     with pytest.raises(ConfigError, match="nobody"):
-        sampling_weights(found, {"nobody": 1.0})
+        sampling_weights(image_sets, {"nobody": 1.0})

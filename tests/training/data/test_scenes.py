@@ -128,9 +128,9 @@ def objects(tmp_path: Path) -> ImageSet:
 
 
 def scene_maker(sets: Path, objects: ImageSet, config: AugmentConfig) -> SceneMaker:
-    found = find_sets(sets)
-    people = [s for s in found if s.people]
-    rooms = [s for s in found if not s.people]
+    image_sets = find_sets(sets)
+    people = [s for s in image_sets if s.people]
+    rooms = [s for s in image_sets if not s.people]
     return SceneMaker(
         people, sampling_weights(people, {}), rooms, config, objects, ["people"], ["cutouts"]
     )

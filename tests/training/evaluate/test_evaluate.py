@@ -149,25 +149,25 @@ def test_each_input_is_computed_once() -> None:
 
 
 def test_the_worst_come_first_and_the_faultless_not_at_all(sets: Path) -> None:
-    found = find_sets(sets)
+    image_sets = find_sets(sets)
     predict = bare(ConstantBackend(1.0), PIXELS)
-    people = score_images(predict, [s for s in found if s.name == "people"])
+    people = score_images(predict, [s for s in image_sets if s.name == "people"])
     assert [row.sample.image.stem for row in worst_cases(people, 3)] == [
         "0",
         "1",
         "2",
     ]  # small disks
     empty = bare(ConstantBackend(0.0), PIXELS)
-    assert worst_cases(score_images(empty, [s for s in found if not s.people]), 3) == []
+    assert worst_cases(score_images(empty, [s for s in image_sets if not s.people]), 3) == []
 
 
 def test_errors_are_red_where_background_is_kept_and_blue_where_the_person_is_missing(
     sets: Path,
 ) -> None:
-    found = [s for s in find_sets(sets) if s.name == "people"]
+    image_sets = [s for s in find_sets(sets) if s.name == "people"]
     for value, channel in ((1.0, 2), (0.0, 0)):
         predict = bare(ConstantBackend(value), PIXELS)
-        rows = worst_cases(score_images(predict, found), 2)
+        rows = worst_cases(score_images(predict, image_sets), 2)
         colours = worst_sheet(predict, rows, "a title").astype(np.int16)
         others = np.delete(colours, [1, channel], axis=2)[..., 0]
         assert np.count_nonzero(colours[..., channel] - others > 150) > 1000

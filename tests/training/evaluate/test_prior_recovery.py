@@ -31,8 +31,8 @@ def trusting(share: float) -> ConstantBackend:
     """Return a network that takes `share` of its alpha from the prior, the rest from the image."""
 
     def network(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        seen = (batch[0, 0] > 0).astype(np.float32)
-        return np.asarray(share * batch[0, 3] + (1 - share) * seen, np.float32)
+        person = (batch[0, 0] > 0).astype(np.float32)
+        return np.asarray(share * batch[0, 3] + (1 - share) * person, np.float32)
 
     return ConstantBackend(network)
 

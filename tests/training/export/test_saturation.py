@@ -41,10 +41,10 @@ def quantised_convolution(weight: float) -> Any:
     picture = ops.parameter([1, 4, 4, 4], np.float32, name="input")
     kernel = np.full((2, 4, 1, 1), weight, np.float32)
     kernel[1] = 0.01
-    seen = ops.fake_quantize(picture, 0.0, 1.0, 0.0, 1.0, 256)
+    quantised = ops.fake_quantize(picture, 0.0, 1.0, 0.0, 1.0, 256)
     low = np.float32(-weight) * np.ones((2, 1, 1, 1), np.float32)
     weights = ops.fake_quantize(ops.constant(kernel), low, -low, low, -low, 255)
-    out = ops.convolution(seen, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+    out = ops.convolution(quantised, weights, [1, 1], [0, 0], [0, 0], [1, 1])
     return openvino.Model([out], [picture], "one")
 
 

@@ -37,8 +37,8 @@ A step on the CPU has a twin for GPUs, see vidbg/matting/full_frame/__init__.py.
     scope="module", params=shipped_networks(ENGINES), ids=lambda cards: str(cards.weights)
 )
 def cards(request: pytest.FixtureRequest) -> Cards:
-    found: Cards = request.param
-    return found
+    parameter: Cards = request.param
+    return parameter
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,13 @@ def traced(cards: Cards) -> dict[str, ModelProto]:
 def test_the_shipped_graphs_are_what_the_code_makes(traced: dict[str, ModelProto]) -> None:
     assert len(traced) == 5
     stale = {
-        name: found[:3]
+        name: differing[:3]
         for name, graph in traced.items()
-        if (found := differences(ENGINES / name, graph))
+        if (differing := differences(ENGINES / name, graph))
     }
-    lines = [f"{name}: the code now has {'; '.join(found)}" for name, found in stale.items()]
+    lines = [
+        f"{name}: the code now has {'; '.join(differing)}" for name, differing in stale.items()
+    ]
     assert not stale, "\n".join([STALE, *lines])
 
 
@@ -74,8 +76,8 @@ def test_make_graphs_follows_the_code(tmp_path: Path, monkeypatch: pytest.Monkey
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     frames = [f"{cards.weights}-frame-fp16.onnx", f"{cards.weights}-frame-qdq.onnx"]
     assert changed == frames
-    found = {name for name in before if before[name] != after[name]}
-    assert found == {*frames, f"{cards.typed}.json", f"{cards.typed_int8}.json"}
+    differing = {name for name in before if before[name] != after[name]}
+    assert differing == {*frames, f"{cards.typed}.json", f"{cards.typed_int8}.json"}
     assert set(after) == set(before)
     for card in (cards.typed, cards.typed_int8):
         old, new = json.loads(before[f"{card}.json"]), json.loads(after[f"{card}.json"])
@@ -171,6 +173,6 @@ def test_names_do_not_count() -> None:
     ],
 )
 def test_what_is_computed_counts(other: ModelProto, message: str) -> None:
-    found = GraphStructure(model()).differences(GraphStructure(other))
-    assert len(found) == 1
-    assert message in found[0]
+    differing = GraphStructure(model()).differences(GraphStructure(other))
+    assert len(differing) == 1
+    assert message in differing[0]

@@ -35,13 +35,13 @@ def require_no_room(frames: Sequence[Seen]) -> None:
 def line_with(vidbg: Vidbg, *words: str) -> str:
     """Return the last line of vidbg's with all these words, once there is one."""
 
-    def found() -> list[str]:
+    def matching() -> list[str]:
         lines = vidbg.log.splitlines()
         return [line for line in lines if all(word in line for word in words)]
 
-    until(lambda: found() or not vidbg.running)
-    require(found(), f"no line with {words}; vidbg says: {vidbg.log[-600:]}")
-    return found()[-1]
+    until(lambda: matching() or not vidbg.running)
+    require(matching(), f"no line with {words}; vidbg says: {vidbg.log[-600:]}")
+    return matching()[-1]
 
 
 def rate(frames: Sequence[Seen]) -> float:

@@ -45,8 +45,12 @@ def _insert(module: str, *options: str) -> None:
 def roles() -> list[str]:
     """Return what the virtual camera says it is: capture, output, both or neither."""
     with VideoNode(LOOPBACK) as node:
-        told = capability(node)
-    return [role for role, is_it in (("capture", told.captures), ("output", told.outputs)) if is_it]
+        capabilities = capability(node)
+    return [
+        role
+        for role, is_it in (("capture", capabilities.captures), ("output", capabilities.outputs))
+        if is_it
+    ]
 
 
 def camera() -> str | None:

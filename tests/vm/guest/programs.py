@@ -27,9 +27,9 @@ class CheckFailed(Exception):
     """What was seen instead; the message of a check's finding."""
 
 
-def require(true: object, seen: object) -> None:
+def require(true: object, observed: object) -> None:
     if not true:
-        raise CheckFailed(str(seen))
+        raise CheckFailed(str(observed))
 
 
 class Program:
@@ -205,27 +205,27 @@ class Watcher(Program):
     ) -> Seen:
         """Return what matches, once there are `count` of them."""
 
-        def found() -> list[Seen]:
+        def matching() -> list[Seen]:
             return [one for one in self.seen(since) if wanted(one)]
 
-        until(lambda: len(found()) >= count or not self.running, limit_s)
+        until(lambda: len(matching()) >= count or not self.running, limit_s)
         require(
-            len(found()) >= count,
-            f"{len(found())} of {count} in {limit_s:g} s; the reader saw "
+            len(matching()) >= count,
+            f"{len(matching())} of {count} in {limit_s:g} s; the reader saw "
             f"{summary(self.seen(since))}",
         )
-        return found()[0]
+        return matching()[0]
 
 
 def _parse(line: str) -> Seen:
-    told = json.loads(line)
-    size = told.pop("size")
-    return Seen(size=None if size is None else (size[0], size[1]), **told)
+    fields = json.loads(line)
+    size = fields.pop("size")
+    return Seen(size=None if size is None else (size[0], size[1]), **fields)
 
 
-def summary(seen: Sequence[Seen]) -> str:
+def summary(observed: Sequence[Seen]) -> str:
     """Describe what a reader got, in the order in which it changed, for people."""
-    kinds = [_kind(one) for one in seen]
+    kinds = [_kind(one) for one in observed]
     runs = [(kind, len(list(run))) for kind, run in itertools.groupby(kinds)]
     return ", ".join(f"{count} x {kind}" for kind, count in runs[-12:]) or "nothing was read"
 

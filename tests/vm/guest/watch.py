@@ -37,8 +37,8 @@ def main() -> None:
             saved = cv2.imwrite(PICTURE, image)
 
 
-def _tell(**seen: object) -> None:
-    print(json.dumps({"at": time.monotonic(), **seen}), flush=True)  # noqa: T201  (a command)
+def _tell(**observed: object) -> None:
+    print(json.dumps({"at": time.monotonic(), **observed}), flush=True)  # noqa: T201  (a command)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,11 @@ def _fault(begin: Callable[[], None], end: Callable[[], None]) -> str:
         begin()
         try:
             time.sleep(BROKEN_S)
-            told = vidbg.log
+            line = vidbg.log
         finally:
             mended = time.monotonic()
             end()
-        require(vidbg.running, f"vidbg ended: {told[-600:]}")
+        require(vidbg.running, f"vidbg ended: {line[-600:]}")
         recovered = reader.wait_for(lambda one: one.composite, count=5, since=mended).at - mended
         frames = reader.seen(broken)
     require({one.size for one in frames} == {SIZE}, summary(frames))
@@ -61,9 +61,9 @@ def camera_held_by_another() -> str:
     device = str(camera())
     command = ("v4l2-ctl", "-d", device, "--stream-mmap")
     with Program("rival", command) as rival, Vidbg() as vidbg, Watcher() as reader:
-        told = line_with(vidbg, device, "v4l2-ctl", str(rival.process.pid))
+        line = line_with(vidbg, device, "v4l2-ctl", str(rival.process.pid))
         require(vidbg.running, f"vidbg ended: {vidbg.message}")
         rival.end()
         reader.wait_for(lambda one: one.composite, count=5)
         require_no_room(reader.pictures())
-    return told
+    return line

@@ -109,7 +109,7 @@ def two_readers_share() -> str:
     with Vidbg() as vidbg, Watcher() as one, Watcher() as other:
         vidbg.wait_until_written()
         for reader in (one, other):
-            reader.wait_for(lambda seen: seen.composite, count=15, limit_s=60)
+            reader.wait_for(lambda observed: observed.composite, count=15, limit_s=60)
         rates = [rate(reader.pictures()) for reader in (one, other)]
     return " and ".join(f"{rate:.1f} FPS" for rate in rates)
 
@@ -118,8 +118,8 @@ def two_readers_share() -> str:
 def second_reader_is_refused() -> str:
     with Vidbg() as vidbg, Watcher() as one:
         vidbg.wait_until_written()
-        one.wait_for(lambda seen: seen.composite)
-        told = run_program("v4l2-ctl", *STREAM, "--stream-count=5")  # exits 0 even so
-        require("Device or resource busy" in told, f"v4l2-ctl says {told!r}")
-        one.wait_for(lambda seen: seen.composite, count=10, since=time.monotonic())
+        one.wait_for(lambda observed: observed.composite)
+        output = run_program("v4l2-ctl", *STREAM, "--stream-count=5")  # exits 0 even so
+        require("Device or resource busy" in output, f"v4l2-ctl says {output!r}")
+        one.wait_for(lambda observed: observed.composite, count=10, since=time.monotonic())
     return "busy for the second, the first reads on"

@@ -91,8 +91,8 @@ def _refused(closed: str, opened: str) -> str:
     Path(closed).chmod(0o600)
     Path(opened).chmod(0o666)
     with Vidbg(user=NOBODY) as vidbg:
-        told = line_with(vidbg, "no permission", closed, "usermod")
-        return f"{told} (exit status {vidbg.process.poll()})"
+        lines = line_with(vidbg, "no permission", closed, "usermod")
+        return f"{lines} (exit status {vidbg.process.poll()})"
 
 
 @check()
@@ -111,7 +111,7 @@ def serves_a_user_of_the_video_group() -> str:
 
 
 def _sleep_and_wake(user: int, groups: Sequence[int], times: int) -> str:
-    told = []
+    lines = []
     with Vidbg(user=user, groups=groups) as vidbg:
         vidbg.wait_until_written()
         for _ in range(times):
@@ -124,8 +124,8 @@ def _sleep_and_wake(user: int, groups: Sequence[int], times: int) -> str:
                 reader.wait_for(lambda one: one.composite, count=10)
                 require_no_room(reader.pictures())
                 require(vidbg.holds_camera, "pictures without the camera")
-            told.append(f"asleep after {slept:.1f} s, first composite {woken:.1f} s after opening")
-    return "; ".join(told)
+            lines.append(f"asleep after {slept:.1f} s, first composite {woken:.1f} s after opening")
+    return "; ".join(lines)
 
 
 @check()
