@@ -31,6 +31,8 @@ from vidbg.pipeline.live.status import (
     OutputState,
     OutputStatus,
 )
+from vidbg.pipeline.live.views import View
+from vidbg.util.paths import StrPath
 
 PREFIX = "/api/v1"
 
@@ -45,11 +47,12 @@ class FakeRun:
         self.recording: RecordingStatus | None = None
         self.backend = BackendStatus("OpenVINO CPU", "int8", "ResNet-50", {"cuda": "none here"})
 
-    def start_recording(self, path: Path) -> None:
-        if path.exists():
-            raise SinkError(f"{path} exists")
-        path.touch()
-        self.recording = RecordingStatus(path, 2.4, 1_234_567)
+    def start_recording(self, path: StrPath) -> None:
+        file = Path(path)
+        if file.exists():
+            raise SinkError(f"{file} exists")
+        file.touch()
+        self.recording = RecordingStatus(file, 2.4, 1_234_567)
 
     def stop_recording(self) -> RecordingStatus | None:
         ended, self.recording = self.recording, None
@@ -58,7 +61,7 @@ class FakeRun:
     def set_away(self, away: bool) -> None:
         self.away = away
 
-    def snapshot(self) -> Image:
+    def snapshot(self, view: View = "output") -> Image:  # noqa: ARG002
         return np.full((48, 64, 3), (10, 20, 230), np.uint8)
 
     @property
@@ -106,7 +109,7 @@ class Served:
     ) -> None:
         self.server = LiveServer(0, BackgroundLibrary(folder, uploads), Profiles(config_file))
         self.run = FakeRun(**values)
-        self.server.begin(self.run)  # type: ignore[arg-type]
+        self.server.begin(self.run)
         self.client = ApiClient(self.server.url)
 
     def show(self, frame: Frame, status: LiveStatus) -> None:

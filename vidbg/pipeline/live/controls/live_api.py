@@ -50,8 +50,8 @@ from vidbg.util.choices import refusal
 from vidbg.util.lifecycle import Closeable
 
 if TYPE_CHECKING:
+    from vidbg.pipeline.live.controls.controlled_run import ControlledRun
     from vidbg.pipeline.live.live_config import LiveConfig
-    from vidbg.pipeline.live.live_run import LiveRun
     from vidbg.pipeline.live.status import LiveStatus
 
 MEASURED_S = 1.0
@@ -79,7 +79,7 @@ class LiveApi(Closeable):
         self._pictures = None if pictures is None else uploads.Uploads(pictures)
         self._profile: tuple[str, dict[str, Any]] | None = None
         self._changing, self._reporting = threading.Lock(), threading.Lock()
-        self._run: LiveRun | None = None
+        self._run: ControlledRun | None = None
         self._at_start: LiveConfig | None = None
         self.status: LiveStatus | None = None
         self._measured: tuple[float, LiveStatus | None] = (float("-inf"), None)
@@ -91,7 +91,7 @@ class LiveApi(Closeable):
         if self._pictures is not None:
             self._pictures.close()
 
-    def begin(self, run: LiveRun) -> None:
+    def begin(self, run: ControlledRun) -> None:
         """Give the API the run that it controls."""
         self._run, self._at_start = run, run.config
 
@@ -373,7 +373,7 @@ class LiveApi(Closeable):
                 "view",
             )
 
-    def _live_run(self) -> LiveRun:
+    def _live_run(self) -> ControlledRun:
         """Return the run.
 
         Raises:

@@ -19,7 +19,7 @@ from vidbg.util.lifecycle import Closeable
 if TYPE_CHECKING:
     from aiohttp.web import Application
 
-    from vidbg.pipeline.live.live_run import LiveRun
+    from vidbg.pipeline.live.controls.controlled_run import ControlledRun
     from vidbg.sinks.web.newest_jpeg import NewestJpeg
 
 HOST = "127.0.0.1"
@@ -72,7 +72,7 @@ class LiveServer(Closeable):
         self.previews = [ServedView(self._service, api, view) for view in VIEWS]
         self.url, self.outside_url = self._service.url, self._service.outside_url
 
-    def begin(self, run: LiveRun) -> None:
+    def begin(self, run: ControlledRun) -> None:
         """Give page and API the run that they control."""
         self.api.begin(run)
 
