@@ -567,7 +567,7 @@ def test_a_live_run_is_watched_and_changed(
         LiveServer(0, BackgroundLibrary(files[0].parent), Profiles(None)) as server,
         Rig(previews=server.previews) as rig,
     ):
-        server.begin(RigRun(rig))  # type: ignore[arg-type]
+        server.begin(RigRun(rig))
         client = ApiClient(server.url)
         rig.watched = False
         rig.wait(lambda: rig.state == "paused")
