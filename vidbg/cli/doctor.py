@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
@@ -211,6 +210,8 @@ def _os_name() -> str:
 
 
 def _package(name: str, purpose: str) -> Package:
+    from importlib import metadata
+
     for candidate in _OPENCV if name == "opencv-python" else (name,):
         try:
             return Package(candidate, metadata.version(candidate), purpose)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +69,8 @@ def _origin() -> dict[str, Any]:
 
 
 def _recorded(file: str) -> str:
+    from importlib import metadata  # late: it takes a tenth of the time of `vidbg --help`
+
     try:
         return metadata.distribution(NAME).read_text(file) or ""
     except metadata.PackageNotFoundError:
