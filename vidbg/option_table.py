@@ -28,6 +28,7 @@ from vidbg.util.choices import (
     RawFormat,
     Rotation,
 )
+from vidbg.util.field_types import check_field_types
 from vidbg.util.limits import FRAMES_PER_SECOND, Limits
 
 CAMERA_GROUP = "Camera"
@@ -1069,13 +1070,15 @@ def options_for(target: Target) -> list[Option[Any]]:
 
 
 def check_config(config: object, target: Target) -> None:
-    """Check a config's fields against the ranges and choices of their options.
+    """Check a config's fields against their types and the ranges and choices of their options.
 
     A frozen dataclass calls this from `__post_init__`. A choice given by an alias is replaced.
 
     Raises:
-        ConfigError: a value is out of range or no choice; the message says what is allowed.
+        ConfigError: a value is of another type, out of range or no choice; the message says what
+            is allowed.
     """
+    check_field_types(config)
     for option in options_for(target):
         name = option.config_field
         value = getattr(config, name)

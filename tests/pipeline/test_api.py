@@ -93,8 +93,66 @@ def test_paths_are_taken_wherever_a_path_is_meant(tmp_path: Path) -> None:
     assert vidbg.process(clip, background=FileSpec(path))[0].is_file()
     with pytest.raises(ConfigError, match="the background is None; allowed are"):
         vidbg.process(clip, background=None)  # type: ignore[arg-type]
-    with pytest.raises(TypeError):
-        vidbg.process(None, background="green")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": None}, "the source is None; it must be a text or a path"),
+        ({"source": b"a.mp4"}, "the source is of the type bytes"),
+        ({"source": ["a.mp4", 5]}, "the source is 5; it must be a text or a path"),
+        ({"source": {"a.mp4": 1}}, "the source is of the type dict"),
+        ({"output": 5}, "the output is 5; it must be a text or a path or None"),
+        ({"matting": "fast"}, "matting is 'fast'; it must be MattingConfig or None"),
+        ({"written": True}, "written is True; it must be OutputConfig or None"),
+        ({"picture": {}}, "picture is of the type dict; it must be PictureConfig or None"),
+        ({"observer": 5}, "the observer is 5; it needs the methods of Observer"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        vidbg.process(**{"source": "a.mp4", "background": "green", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "message"),
+    [
+        (vidbg.MattingConfig, {"network_pixels": "x"}, "network_pixels is 'x'; .* whole number or"),
+        (vidbg.MattingConfig, {"threads": 1.5}, "MattingConfig.threads is 1.5"),
+        (vidbg.MattingConfig, {"refine": "no"}, "refine is 'no'; it must be True or False"),
+        (vidbg.MattingConfig, {"people": None}, "people is None; it must be 'all' or 'main'"),
+        (vidbg.MattingConfig, {"smoothing_s": None}, "smoothing_s is None; it must be a number"),
+        (vidbg.PictureConfig, {"zoom": "2"}, "PictureConfig.zoom is '2'; it must be a number"),
+        (vidbg.PictureConfig, {"rotate": 90}, "rotate is 90; it must be '0' or '90' or"),
+        (vidbg.Encoding, {"crf": 18.5}, "crf is 18.5; it must be a whole number or None"),
+        (vidbg.Encoding, {"crf": True}, "crf is True"),
+        (vidbg.OutputConfig, {"encoding": "x"}, "encoding is 'x'; it must be Encoding"),
+        (vidbg.OutputConfig, {"alpha_video": 5}, "alpha_video is 5; it must be a path or None"),
+        (vidbg.CompositingConfig, {"background": 5}, "background is 5; it must be BackgroundSpec"),
+        (vidbg.CompositingConfig, {"background": "blur", "bars": (1, 2)}, "bars is of the type tu"),
+        (vidbg.LiveConfig, {"output": 5}, "output is 5; it must be a text or a tuple of a text"),
+        (vidbg.LiveConfig, {"fps": "x"}, "fps is 'x'; it must be a number"),
+        (vidbg.LiveConfig, {"camera": 5.5}, "camera is 5.5; it must be a text"),
+        (vidbg.LiveConfig, {"size": (640, "480")}, "size is of the type tuple; it must be a tup"),
+    ],
+)
+def test_fields_of_another_type_are_refused(
+    config: type[Any], values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config(**values)
+
+
+def test_fields_take_what_stands_for_their_type() -> None:
+    numbers: Any = {"threads": np.int64(2), "smoothing_s": np.float32(1)}
+    matting = vidbg.MattingConfig(**numbers)
+    assert (matting.threads, matting.smoothing_s) == (2, 1)
+    text: Any = "matte.mp4"
+    assert vidbg.OutputConfig(alpha_video=text).alpha_video == Path(text)
+    words: Any = "blur:30"
+    assert str(vidbg.CompositingConfig(words).background) == "blur:30"
+    number: Any = 2
+    assert vidbg.LiveConfig(camera=number).camera == "2"
 
 
 def test_several_inputs_are_processed_in_one_call(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class CompositingConfig:
     """Settings of the background and of the person's edge.
 
     Attributes:
-        background: see `parse_background`.
+        background: see `parse_background`, by which text and paths are read.
         fit: "cover" fills the frame with the background and crops the rest; "contain"
             (or its older name, "fit") shows all of it between bars.
         bars: BGR of the bars around a fitted background and behind a transparent image.
@@ -111,6 +112,8 @@ class CompositingConfig:
         return Placement(self.overlay_position, self.overlay_size, self.overlay_margin)
 
     def __post_init__(self) -> None:
+        if isinstance(self.background, str | os.PathLike):
+            object.__setattr__(self, "background", parse_background(self.background))
         if isinstance(self.overlay, str):
             object.__setattr__(self, "overlay", Path(self.overlay).expanduser())
         check_config(self, "compositing")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from dataclasses import replace
 
 import cv2
@@ -28,6 +30,7 @@ from vidbg.matting.preprocess import (
 from vidbg.matting.still import StillPicture
 from vidbg.matting.temporal import TemporalFilter
 from vidbg.matting.upsample import upsample
+from vidbg.util.field_types import check_type
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.timing import StageClock
 
@@ -65,6 +68,7 @@ class VideoMatting(Closeable):
         config: MattingConfig | None = None,
         backend: Backend | None = None,
     ) -> None:
+        check_type("config", config, MattingConfig | None)
         self._config = config = config or MattingConfig()
         self._step = file_step(config)
         self._backend = backend or load_backend(
@@ -103,11 +107,14 @@ class VideoMatting(Closeable):
         Returns:
             float32 (H, W) in [0, 1]; 1 is the person; a new array.
         Raises:
-            ValueError: the image has another type or shape; the message says which.
+            ValueError: the image has another type or shape, or the time is no number; the message
+                says which.
             BackendError: the device failed or returned no valid alpha, or this instance is closed.
         """
         self._require_open()
         _check(image)
+        if pts is not None and not (isinstance(pts, numbers.Real) and math.isfinite(pts)):
+            raise ValueError(f"pts is {pts!r}; it must be a time in seconds, or None")
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
         with under_way():
             return self._next_alpha(image)

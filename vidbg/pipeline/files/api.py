@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vidbg.compositing import BackgroundSpec, CompositingConfig
 from vidbg.compositing.compositor import as_compositing
 from vidbg.config import MattingConfig
-from vidbg.errors import SinkError
+from vidbg.errors import ConfigError, SinkError
 from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.files.file_outputs import (
     OutputConfig,
@@ -19,6 +20,7 @@ from vidbg.pipeline.files.file_outputs import (
 )
 from vidbg.pipeline.files.jobs import plan_jobs
 from vidbg.pipeline.files.process import Observer, Processor
+from vidbg.util.field_types import check_type
 from vidbg.util.paths import StrPath
 
 
@@ -46,12 +48,24 @@ def process(
         The files written, in the order of their inputs.
     Raises:
         VidbgError: something cannot be read, computed or written; the files before it are finished.
-        TypeError: the source or the output is not a path.
+            An argument of another type is a ConfigError.
     """
+    sources: list[Any] = [source]
+    if not isinstance(source, str | os.PathLike):
+        if not isinstance(source, Iterable) or isinstance(source, bytes | Mapping):
+            check_type("the source", source, StrPath)
+        sources = list(source)
+    for name in sources:
+        check_type("the source", name, StrPath)
+    check_type("the output", output, StrPath | None)
+    check_type("picture", picture, PictureConfig | None)
+    check_type("matting", matting, MattingConfig | None)
+    check_type("written", written, OutputConfig | None)
+    if observer is not None and not hasattr(observer, "advanced"):
+        raise ConfigError(f"the observer is {observer!r}; it needs the methods of Observer")
     compositing = as_compositing(background)
     written = written or OutputConfig()
     target = None if output is None else os.fspath(output)
-    sources = [source] if isinstance(source, str | os.PathLike) else source
     names = [os.fspath(name) for name in sources]
     jobs = plan_jobs(names, target, transparent=is_transparent(compositing))
     check_jobs(jobs, compositing, written)

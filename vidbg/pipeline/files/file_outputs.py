@@ -41,8 +41,6 @@ class OutputConfig:
     interlaced: Interlaced = INTERLACED.default
 
     def __post_init__(self) -> None:
-        if self.alpha_video is not None:
-            object.__setattr__(self, "alpha_video", Path(self.alpha_video))
         check_config(self, "output")
 
 

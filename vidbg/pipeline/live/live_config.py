@@ -116,6 +116,9 @@ class LiveConfig:
     config_file: Path | None = None
 
     def __post_init__(self) -> None:
+        number: object = self.camera
+        if isinstance(number, int) and not isinstance(number, bool):
+            object.__setattr__(self, "camera", str(number))
         check_config(self, "live")
         _ = self.outside  # which checks it
         check_size("size", *self.size)

@@ -51,6 +51,7 @@ from vidbg.platform.installation import install_command
 from vidbg.sinks import FIRST_FREE, Sink, open_output
 from vidbg.sources import Source
 from vidbg.sources.camera.cameras import camera_device, camera_name, camera_source
+from vidbg.util.field_types import check_type
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.paths import StrPath
 
@@ -126,6 +127,7 @@ class LiveRun(Closeable):
         open_source: Callable[[], Source] | None = None,
         open_sink: Callable[[StreamInfo], Sink] | None = None,
     ) -> None:
+        check_type("config", config, LiveConfig)
         self._tell = tell = on_message or (lambda _: None)
         self._config, self._changing = config, threading.RLock()
         self._owns_camera, self._owns_output = open_source is None, open_sink is None
