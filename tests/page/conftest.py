@@ -18,7 +18,7 @@ from vidbg.pipeline.live.network import network_loader
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-EXPECTED = re.compile(r"WebSocket|ERR_CONNECTION|status of 4(00|09|13|15) ")
+EXPECTED = re.compile(r"WebSocket|ERR_(CONN|EMPTY|SOCKET|FAILED)|status of 4(00|01|09|13|15) ")
 """Browsers log each request that is refused, and each connection that ends."""
 
 RED, BLUE = (10, 20, 230), (220, 40, 30)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
 import pytest
 from app_rig import AppRun
 
@@ -39,6 +42,11 @@ OUTSIDE = """() => [...document.querySelectorAll('main :is(button, input, select
     .map((part) => part.outerHTML.slice(0, 120))"""
 
 
+def picture(colour: tuple[int, int, int]) -> bytes:
+    """Return a PNG of one colour."""
+    return cv2.imencode(".png", np.full((54, 96, 3), colour, np.uint8))[1].tobytes()
+
+
 def tabs(page: Page) -> list[str]:
     return [
         str(tab.get_attribute("id")).removeprefix("tab-")
@@ -67,7 +75,7 @@ def test_axe_finds_nothing(
     scheme: str,
     size: tuple[int, int],
 ) -> None:
-    monkeypatch.setattr(live_api, "_new_recording", lambda: tmp_path / "call.mp4")
+    monkeypatch.setattr(live_api, "_new_file", lambda suffix: tmp_path / f"call{suffix}")
     if not AXE.exists():
         pytest.skip(f"axe-core is not in {AXE}: make test-app fetches it")
     page = opened(app, color_scheme=scheme, viewport={"width": size[0], "height": size[1]},
@@ -177,6 +185,78 @@ def test_the_keyboard_alone_does_it_all(app: AppRun, opened: Open) -> None:
     press_until(page, "#dialog-yes")
     page.keyboard.press("Enter")
     app.wait(lambda: app.ended)
+
+
+def test_the_keyboard_alone_adds_and_deletes_a_background(app: AppRun, opened: Open) -> None:
+    page = opened(app)
+    page.on("filechooser", lambda _: None)  # asked for just before the key, it may come too late
+    press_until(page, "#add", most=90)
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(
+        {"name": "yellow.png", "mimeType": "image/png", "buffer": picture((30, 220, 240))}
+    )
+    page.wait_for_selector("#gallery .tile[aria-pressed=true] >> text=yellow")
+    press_until(page, "#gallery .tile[aria-pressed=true]")
+    press_until(page, "#gallery .tile:not([aria-pressed=true])", "ArrowLeft", 1)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#gallery .tile[aria-pressed=true] >> text=red.png")
+    press_until(page, "#gallery li:last-child .tile", "ArrowRight", 3)
+    page.keyboard.press("Delete")
+    press_until(page, "#dialog-yes")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#gallery .tile >> text=yellow", state="detached")
+    page.wait_for_selector("#gallery .tile:focus")
+
+
+def test_the_keyboard_alone_saves_uses_renames_and_deletes_profiles(
+    app: AppRun, opened: Open
+) -> None:
+    page = opened(app)
+    press_until(page, "#tab-background")
+    press_until(page, "#tab-profiles", "ArrowRight")
+    press_until(page, "#profile-name")
+    page.keyboard.type("Work")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".profile >> text=Work")
+    app.live.change(replace(app.live.config, mirror=True))
+    page.wait_for_selector(".profile .tag", state="hidden")
+    press_until(page, "[data-key='apply Work']", "Shift+Tab")
+    page.keyboard.press("Enter")
+    app.wait(lambda: not app.live.config.mirror)
+    press_until(page, "[data-key='rename Work']")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("Evening")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".profile >> text=Evening")
+    page.wait_for_selector(".profile :focus")
+    press_until(page, "[data-key='delete Evening']", most=3)
+    page.keyboard.press("Enter")
+    press_until(page, "#dialog-yes")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".profile", state="detached")
+    page.wait_for_selector("#pane-profiles:focus")
+
+
+def test_the_keyboard_alone_starts_and_stops_an_output(
+    start: Callable[..., AppRun], opened: Open
+) -> None:
+    app = start(output="none", own_sink=False)
+    page = opened(app)
+    press_until(page, "#tab-background")
+    press_until(page, "#tab-output", "ArrowRight")
+    page.wait_for_selector("[id='output-web:']")
+    press_until(page, "[id='output-web:']")
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("0")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".lamp[data-state=on]")
+    press_until(page, "[data-key^='stop ']", "Shift+Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Nobody can see the picture")
+    page.wait_for_selector("#pane-output:focus")
+    assert app.live.config.outputs == ("none",)
 
 
 def test_focus_is_visible_and_motion_stops(app: AppRun, opened: Open) -> None:

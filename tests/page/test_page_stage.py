@@ -96,7 +96,7 @@ def test_a_snapshot_is_what_viewers_see(app: AppRun, opened: Open) -> None:
 def test_a_recording_is_started_shown_and_saved(
     app: AppRun, opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_api, "_new_recording", lambda: tmp_path / "call.mp4")
+    monkeypatch.setattr(live_api, "_new_file", lambda suffix: tmp_path / f"call{suffix}")
     page = opened(app)
     page.get_by_role("button", name="Record").click()
     page.wait_for_selector("#recording:visible >> text=00:01")

@@ -19,6 +19,7 @@ export function backgroundPane() {
   const included = makeGallery("included", text.background.included);
   const gallery = makeGallery("gallery", text.background.gallery);
   const empty = element("div", { className: "empty", hidden: true }, element("h3", {}, text.background.empty), element("p", {}, text.background.emptyBody));
+  const hint = element("p", { className: "help", hidden: true }, text.background.hint);
   const picker = element("input", { type: "file", accept: "image/*,video/*", multiple: true, hidden: true, id: "picker" });
   const add = button({ id: "add", className: "primary", onclick: () => picker.click() }, "add", text.background.add);
   const uploads = element("ul", { id: "uploads" });
@@ -28,7 +29,7 @@ export function backgroundPane() {
     element("h2", {}, text.background.kinds), kinds, kindSettings,
     element("h2", {}, text.background.included), included,
     element("div", { className: "heading" }, element("h2", {}, text.background.gallery), add, picker),
-    uploads, empty, gallery, element("p", { className: "help" }, text.background.hint));
+    uploads, empty, gallery, hint);
 
   gallery.addEventListener("keydown", (event) => {
     if (event.key === "Delete" && event.target.classList.contains("tile")) event.target.closest("li").querySelector(".remove")?.click();
@@ -45,6 +46,7 @@ export function backgroundPane() {
   onList("backgrounds", load);
 
   function show({ state, link }) {
+    add.disabled = link !== "open";
     if (!state) return;
     const value = String(valueOf("background") ?? ""), kind = isPending("background") ? kindOf(value) : state.background.kind;
     rebuild(kinds, listed, () => [
@@ -59,6 +61,7 @@ export function backgroundPane() {
     rebuild(kindSettings, listed.kinds.filter(({ adjust }) => adjust), (list) => [...list.map(adjustment), slidesRow()]);
     for (const row of kindSettings.children) row.hidden = row.dataset.kind !== kind;
     empty.hidden = listed.files.length > 0;
+    hint.hidden = listed.files.length === 0;
     for (const [list, items] of [[included, listed.pictures], [gallery, listed.files]]) {
       rebuild(list, items, (all) => all.map(tile));
       for (const item of list.querySelectorAll(".tile")) {
@@ -68,7 +71,6 @@ export function backgroundPane() {
       }
       markStops(list);
     }
-    add.disabled = link !== "open";
   }
   subscribe(show);
   acceptFiles(uploads);
@@ -187,6 +189,7 @@ async function addFile(file, list) {
   } catch (error) {
     if (error.name !== "AbortError") complain(new Error(text.upload.failed(file.name, error.message)));
   }
+  if (row.contains(document.activeElement)) $("add").focus();
   row.remove();
 }
 

@@ -32,6 +32,7 @@ export function cameraPane(visible) {
   setInterval(() => { if (store.link === "open") load(); }, LOOK_AGAIN_MS);
 
   function show({ state, link }) {
+    for (const control of [modes, own, use]) control.disabled = link !== "open";
     if (!state) return;
     const current = valueOf("camera");
     rebuild(list, cameras ?? [], (all) => all.map(row));
@@ -46,7 +47,6 @@ export function cameraPane(visible) {
     rebuild(modes, formats, (all) => all.map((mode) => element("option", { value: JSON.stringify(mode) }, text.camera.modeValue(mode.size, mode.fps, mode.format))));
     const now = formats.find((mode) => Object.entries(mode).every(([key, value]) => valueOf(key) === value));
     if (document.activeElement !== modes) modes.value = now ? JSON.stringify(now) : "";
-    for (const control of [modes, own, use]) control.disabled = link !== "open";
   }
   subscribe(show);
   const card = element("section", { className: "card", aria: { label: text.camera.list } }, element("h2", {}, text.camera.list), empty, list, modeRow, form);

@@ -41,14 +41,19 @@ export function attribute(node, name, value) {
 export function setIcon(holder, name) { attribute(holder.querySelector("use"), "href", `#i-${name}`); }
 
 // Rebuild `list` only if `data` differs from what it was built from; keyboard focus returns to the
-// element with the same data-key.
+// element with the same data-key, or else to what stands in its place now.
 export function rebuild(list, data, build) {
   const fingerprint = JSON.stringify(data);
   if (list.fingerprint === fingerprint) return false;
   list.fingerprint = fingerprint;
-  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  const at = [...list.children].findIndex((child) => child.contains(focused));
   list.replaceChildren(...build(data));
-  if (focused) list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  if (focused) {
+    const same = focused.dataset.key && list.querySelector(`[data-key="${CSS.escape(focused.dataset.key)}"]`);
+    const instead = list.children[Math.min(at, list.children.length - 1)]?.querySelector("button, input, select");
+    (same || instead || list.closest("[tabindex]"))?.focus();
+  }
   return true;
 }
 
@@ -120,4 +125,8 @@ export function ask({ title, body = "", yes, danger = false, fields = [] }) {
 // `code` in backquotes is shown as code.
 export function withCode(words) {
   return words.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part));
+}
+// Options of the command line, such as --size, are shown as code, which no line break splits.
+export function withOptions(words) {
+  return words.split(/(--[a-z][a-z-]*)/).map((part, index) => (index % 2 ? element("code", { className: "whole" }, part) : part));
 }

@@ -1,7 +1,7 @@
 // Figures of the last ten minutes as charts with their words, the log, and diagnostics.
 import { get } from "./api.js";
 import { button, complain, element, notice, rebuild, svg, tell } from "./dom.js";
-import { onConnection, store } from "./store.js";
+import { onConnection, store, subscribe } from "./store.js";
 import { text } from "./strings.js";
 
 const WINDOW_S = [60, 600], REFRESH_MS = 2000;  // the shortest and the longest time shown
@@ -65,6 +65,7 @@ export function statusPane(visible) {
       failed = true;
     }
   }
+  subscribe(({ link }) => { copy.disabled = link !== "open"; });
   onConnection(() => { load(); });  // nothing waits for it
   setInterval(load, REFRESH_MS);
   const cards = [

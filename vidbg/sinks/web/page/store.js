@@ -14,7 +14,7 @@ const listeners = new Set();
 // Called with the store now and after each change of it.
 export function subscribe(listener) {
   listeners.add(listener);
-  if (store.state || store.link !== "connecting") listener(store);
+  listener(store);
 }
 function publish() { for (const listener of listeners) listener(store); }
 
