@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -164,6 +165,12 @@ def test_a_file_is_added_to_the_backgrounds(ctl: Cli, tmp_path: Path) -> None:
     assert name.startswith("green wall")
     assert name in ctl("backgrounds")[1]
     assert ctl("background", name.strip()) == (0, "", "")
+    assert "choose another one first" in ctl("background", name.strip(), "--delete")[2]
+    assert ctl("background", "blur")[0] == 0
+    assert ctl("background", name.strip(), "--delete") == (0, "", "")
+    assert name not in ctl("backgrounds")[1]
+    assert "unknown file among the backgrounds 'blur'" in ctl("background", "blur", "--delete")[2]
+    assert Path(ctl("upload", "--picture", file)[1].strip()).is_file()
     file.write_text("nonsense")
     code, _, error = ctl("upload", file)
     assert code == 1
@@ -210,10 +217,33 @@ def test_log_diagnostics_and_what_is_missing_can_be_read(ctl: Cli, run: Run) -> 
     diagnostics = ctl("diagnostics")[1]
     assert "vidbg" in diagnostics
     assert str(run.backgrounds) not in diagnostics
-    answered = of_page(run.url).ask("GET", "/setup")
-    assert [(step["about"], step["words"]) for step in answered] == [
-        (step.about, step.words) for step in setup_steps()
-    ]
+    missing = [f"{step.about}: {step.words}" for step in setup_steps()]
+    assert ctl("setup")[1].splitlines() == missing
+
+
+def test_figures_are_a_table_or_json(ctl: Cli) -> None:
+    while (samples := json.loads(ctl("statistics", "--json")[1])["samples"]) == []:
+        time.sleep(0.1)
+    assert {"fps", "latency_p95_ms", "dropped", "cpu_percent", "rss_mb"} < samples[0].keys()
+    seconds, head, *rows = ctl("statistics")[1].splitlines()
+    assert re.fullmatch(r"(\w+ \d+ s)(, \w+ \d+ s)*", seconds)
+    assert head.split() == ["now", "median", "least", "most"]
+    assert [row[:16].strip() for row in rows] == [
+        "frame rate", "latency p50", "latency p95", "dropped frames", "CPU", "memory",
+    ]  # fmt: skip
+    memory = rows[-1][16:].split()
+    assert memory[-1] == "MB"
+    assert float(memory[2]) <= float(memory[1]) <= float(memory[3])
+
+
+def test_options_say_what_they_take(ctl: Cli) -> None:
+    listed = ctl("options")[1].splitlines()
+    assert "feather              Soften: 0 to 100 px" in listed
+    assert "fit                  Shape: cover, contain" in listed
+    assert "mirror               Mirror for everybody: on, off" in listed
+    assert {line.split()[0] for line in listed} == {
+        option["key"] for option in json.loads(ctl("options", "--json")[1]) if option["live"]
+    }
 
 
 def test_the_token_is_printed_for_other_programs(ctl: Cli, run: Run) -> None:

@@ -93,10 +93,19 @@ def stop(ctx: typer.Context) -> None:
 def upload(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="An image or a video.")],
+    picture: Annotated[
+        bool,
+        typer.Option(
+            "--picture",
+            help="An image for a setting such as overlay or away-image; it may be transparent, and "
+            "its path there is printed instead.",
+        ),
+    ] = False,
 ) -> None:
     """Add a copy of a file to the backgrounds, also of another computer, and print its name."""
-    answer = client_of(ctx).ask("POST", "/backgrounds", file=file, patience_s=UPLOAD_PATIENCE_S)
-    typer.echo(answer["name"])
+    path = "/pictures" if picture else "/backgrounds"
+    answer = client_of(ctx).ask("POST", path, file=file, patience_s=UPLOAD_PATIENCE_S)
+    typer.echo(answer["value" if picture else "name"])
 
 
 @ctl.command("open")

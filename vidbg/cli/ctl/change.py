@@ -162,10 +162,19 @@ def background(
             help="One that `backgrounds` lists, a file, or a value of `vidbg run -b`.",
         ),
     ],
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete it, if it was uploaded, instead.")
+    ] = False,
 ) -> None:
     """Change the background."""
     client = client_of(ctx)
-    files = {file["name"]: file["value"] for file in client.ask("GET", "/backgrounds")["files"]}
+    listed = {file["name"]: file for file in client.ask("GET", "/backgrounds")["files"]}
+    if delete:
+        if name not in listed:
+            raise ConfigError(refusal("file among the backgrounds", name, listed))
+        client.ask("DELETE", f"/backgrounds/{listed[name]['id']}")
+        return
+    files = {file["name"]: file["value"] for file in listed.values()}
     value = files.get(name) or (values.anchored(name) if client.is_local else name)
     _ask_first(client, lambda: client.ask("PATCH", "/settings", {"background": value}))
 

@@ -1,8 +1,9 @@
-"""Commands that show a run: status, watch, log, diagnostics."""
+"""Commands that show a run: status, statistics, watch, options, setup, log, diagnostics."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,75 @@ def _facts(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if recording is not None:
         problem = f": {recording['problem']}" if recording["problem"] else ""
         yield "recording", f"{recording['path']}, {recording['seconds']} s{problem}"
+
+
+@ctl.command()
+def statistics(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Show the figures of the last ten minutes; frame rate and latency while it is live."""
+    answer = client_of(ctx).ask("GET", "/statistics")
+    if as_json:
+        print_json(answer)
+        return
+    from statistics import median
+
+    samples = answer["samples"]
+    if not samples:
+        typer.echo("no figures yet; the first come after a second")
+        return
+    seconds = Counter(sample["state"] for sample in samples)
+    typer.echo(", ".join(f"{state} {count} s" for state, count in seconds.most_common()))
+    typer.echo(f"{'':16}" + "".join(f"{word:>9}" for word in ("now", "median", "least", "most")))
+    for key, (name, unit, digits) in _MEASURED.items():
+        always = key in ("cpu_percent", "rss_mb")
+        counted = [each[key] for each in samples if always or each["state"] == "live"]
+        figures = [figure for figure in counted if figure is not None]
+        shown = ["-"] * 4
+        if figures:
+            summed_up = median(figures), min(figures), max(figures)
+            shown[1:] = [f"{figure:.{digits}f}" for figure in summed_up]
+        if samples[-1][key] is not None and (always or samples[-1]["state"] == "live"):
+            shown[0] = f"{samples[-1][key]:.{digits}f}"
+        typer.echo(f"{name:16}" + "".join(f"{word:>9}" for word in shown) + f"  {unit}")
+
+
+_MEASURED = {
+    "fps": ("frame rate", "FPS", 1),
+    "latency_p50_ms": ("latency p50", "ms", 1),
+    "latency_p95_ms": ("latency p95", "ms", 1),
+    "dropped": ("dropped frames", "a second", 0),
+    "cpu_percent": ("CPU", "% of a core", 0),
+    "rss_mb": ("memory", "MB", 0),
+}
+"""Of each figure of a sample: what it is called, its unit, and its digits after the point."""
+
+
+@ctl.command()
+def options(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """List what `set` can change, with the values that it takes."""
+    answer = client_of(ctx).ask("GET", "/options")
+    if as_json:
+        print_json(answer)
+        return
+    for key, option in values.live_options(answer).items():
+        taken = ", ".join(choice["value"] for choice in option["choices"])
+        if option["range"] is not None:
+            low, high = option["range"]
+            above = "" if high is None else f" to {high:g}"
+            taken = " ".join(filter(None, (f"{low:g}{above or ' or more'}", option["unit"])))
+        elif option["kind"] == "check":
+            taken = "on, off"
+        typer.echo(f"{key:20} {option['label']}" + (f": {taken}" if taken else ""))
+
+
+@ctl.command()
+def setup(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """List what the run's computer lacks, and what to do about it."""
+    answer = client_of(ctx).ask("GET", "/setup")
+    if as_json:
+        print_json(answer)
+        return
+    for step in answer:
+        typer.echo(f"{step['about']}: {step['words']}")
 
 
 @ctl.command()
