@@ -209,7 +209,7 @@ ROTATE = Option[Rotation](
     control=Control(
         "Framing",
         "Rotate",
-        labels={"0": "Not", "90": "90° right", "180": "Upside down", "270": "90° left"},
+        labels={"0": "None", "90": "90° right", "180": "Upside down", "270": "90° left"},
     ),
 )
 ZOOM = Option(

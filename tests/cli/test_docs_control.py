@@ -109,7 +109,7 @@ def test_the_reference_has_every_route_and_every_type() -> None:
     for route in routes_of(LiveApi):
         assert f"`{route.method} {route.path}" in page
     links = set(re.findall(r"\(#(type-\w+)\)", page))
-    assert "type-state" in links
+    assert "type-runstate" in links
     assert links <= set(re.findall(r"^\{ #(type-\w+) \}", page, re.MULTILINE))
 
 

@@ -190,7 +190,7 @@ def test_the_keyboard_alone_does_it_all(app: AppRun, opened: Open) -> None:
 def test_the_keyboard_alone_adds_and_deletes_a_background(app: AppRun, opened: Open) -> None:
     page = opened(app)
     page.on("filechooser", lambda _: None)  # asked for just before the key, it may come too late
-    press_until(page, "#add", most=90)
+    press_until(page, "#add", limit=90)
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(
@@ -231,7 +231,7 @@ def test_the_keyboard_alone_saves_uses_renames_and_deletes_profiles(
     page.keyboard.press("Enter")
     page.wait_for_selector(".profile >> text=Evening")
     page.wait_for_selector(".profile :focus")
-    press_until(page, "[data-key='delete Evening']", most=3)
+    press_until(page, "[data-key='delete Evening']", limit=3)
     page.keyboard.press("Enter")
     press_until(page, "#dialog-yes")
     page.keyboard.press("Enter")
