@@ -366,7 +366,7 @@ def test_watch_prints_what_changes(ctl: Cli, run: Run) -> None:
 def complete(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[str]]:
-    """Completes the last of some words, as a shell asks for it."""
+    """Complete the last of some words, as a shell asks for it."""
     monkeypatch.setenv("XDG_STATE_HOME", run.environment["XDG_STATE_HOME"])
 
     def ask(shell: str, **variables: str) -> list[str]:

@@ -112,7 +112,8 @@ def test_it_reads_its_examples_and_prints_what_it_reads(
 ) -> None:
     for spec in ask(kind):
         assert type(spec) is kind, f"{spec} is read by {type(spec).__name__}: see its parse()"
-        assert parse_background(f" {spec} " if not spec.files else str(spec)) == spec
+        text = str(spec) if spec.files else f" {spec} "
+        assert parse_background(text) == spec, f"parse() must read {text!r} as {spec}"
         assert hash(parse_background(str(spec))) == hash(spec)
 
 
