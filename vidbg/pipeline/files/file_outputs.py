@@ -79,8 +79,13 @@ def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: Outp
         for target in targets:
             inputs.check(target, job)
             other = taken.setdefault(folded(target), target)
+            if str(other) != str(target):
+                raise ConfigError(
+                    f"{target} and {other} are one file on many file systems; give names that "
+                    "differ more"
+                )
             if other is not target:
-                raise ConfigError(_twice(target, other))
+                raise ConfigError(f"{target} would be written twice; give two names")
 
 
 class _Inputs:
@@ -107,8 +112,9 @@ class _Inputs:
             role = self._roles.get((status.st_dev, status.st_ino), role)
         if role is None:
             return
-        if job.source != PIPE and _same(target, Path(job.source)):
-            role = "the input itself"
+        with suppress(OSError):  # one does not exist, or has a name that is too long for any file
+            if job.source != PIPE and target.samefile(job.source):
+                role = "the input itself"
         raise ConfigError(f"{target} is {role}; give another name or folder for the output")
 
     def _role_of_sequence(self, target: Path) -> str | None:
@@ -117,18 +123,6 @@ class _Inputs:
         pattern = re.compile(r"\d+".join(parts), re.IGNORECASE)
         neighbours = self._folders.get(resolved(target.absolute().parent), [])
         return next((role for path, role in neighbours if pattern.fullmatch(path.name)), None)
-
-
-def _same(one: Path, other: Path) -> bool:
-    with suppress(OSError):  # one does not exist, or has a name that is too long for any file
-        return one.samefile(other)
-    return False
-
-
-def _twice(target: Path, other: Path) -> str:
-    if str(target) == str(other):
-        return f"{target} would be written twice; give two names"
-    return f"{target} and {other} are one file on many file systems; give names that differ more"
 
 
 def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:

@@ -128,6 +128,7 @@ class LiveRun(Closeable):
         open_sink: Callable[[StreamInfo], Sink] | None = None,
     ) -> None:
         check_type("config", config, LiveConfig)
+        # What is wrong with the config is told before anything is opened
         self._tell = tell = on_message or (lambda _: None)
         self._config, self._changing = config, threading.RLock()
         self._owns_camera, self._owns_output = open_source is None, open_sink is None
@@ -137,6 +138,7 @@ class LiveRun(Closeable):
         open_camera = open_source or _camera(config, tell)
         files = config.background_files()
         with ExitStack() as opened:
+            # The camera first: its mode gives the output's size and rate
             camera = CameraOpener(open_camera, config.asked)
             opened.callback(camera.close)
             self._first_camera = camera
@@ -150,6 +152,7 @@ class LiveRun(Closeable):
             self._networks = ChangingNetworks(
                 self._make_networks, config.matting, config.adapt, context
             )
+            # Previews: the page and the window
             own: list[Preview] = []
             if (server := _open_server(config, tell)) is not None:
                 opened.callback(server.close)
@@ -157,6 +160,7 @@ class LiveRun(Closeable):
             if (window := _open_window(config, files, info)) is not None:
                 opened.callback(window.close)
                 own.append(window)
+            # The flow, and what supervises it
             if open_sink is None:
                 targets = self._targets(config)
             else:
@@ -182,6 +186,7 @@ class LiveRun(Closeable):
             self._networks.prepare_resize = pipeline.gate.prepare_resize
             self._networks.resized = self._settle_size
             self._away = AwaySwitch(self._supervisor, info.width, info.height)
+            # Now window and page can control the run
             if window is not None:
                 window.run = self._supervisor
             self.page = None if server is None else server.url

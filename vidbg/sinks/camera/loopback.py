@@ -203,13 +203,16 @@ def next_step(facts: LoopbackFacts) -> str | None:
 
 def node_step(node: LoopbackNode) -> str:
     """Return what to do about a device that could not be opened for writing."""
+    suspects = (
+        f"open in {', '.join(node.holders)}" if node.holders else "another vidbg, OBS, ffmpeg"
+    )
     steps: dict[NodeState, str] = {
         "forbidden": f"no permission to write to {node.device}: "
         "`sudo usermod -aG video $USER`, then log out and in",
         "used up": f"{node.device} was used once and this version of v4l2loopback does not free "
         f"it: close the programs that read it, then `{RELOAD}`",
         "written": f"{node.device} is taken: close the program that uses it "
-        f"({_suspects(node)}), or make a second device by `{_RELOAD_WITH_TWO}`",
+        f"({suspects}), or make a second device by `{_RELOAD_WITH_TWO}`",
         "locked": f"the format of {node.device} is locked: unlock it by "
         f"`v4l2-ctl -d {node.device} -c keep_format=0`",
         "absent": f"{node.device} is missing from /dev: reload the module by `{RELOAD}` (in a "
@@ -218,10 +221,6 @@ def node_step(node: LoopbackNode) -> str:
         f"its format, or `{RELOAD}`",
     }
     return steps[node.state]
-
-
-def _suspects(node: LoopbackNode) -> str:
-    return f"open in {', '.join(node.holders)}" if node.holders else "another vidbg, OBS, ffmpeg"
 
 
 def warnings(facts: LoopbackFacts) -> Iterator[str]:

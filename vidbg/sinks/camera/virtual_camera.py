@@ -189,7 +189,8 @@ def explain(refusal: str, device: str | None, facts: LoopbackFacts | None, platf
     """Explain pyvirtualcam's error by the facts: what happened and the next step."""
     wanted = f"the virtual camera {device}" if device else "a virtual camera"
     advice = _advice(device, facts, platform)
-    return f"{wanted} cannot be opened ({_one_line(refusal)}). Next: {advice}"
+    reason = "; ".join(line.strip() for line in refusal.splitlines() if line.strip()).rstrip(".")
+    return f"{wanted} cannot be opened ({reason}). Next: {advice}"
 
 
 def _advice(device: str | None, facts: LoopbackFacts | None, platform: str) -> str:
@@ -202,10 +203,6 @@ def _advice(device: str | None, facts: LoopbackFacts | None, platform: str) -> s
         names = ", ".join(node.device for node in facts.nodes)
         return f"choose one of the virtual cameras of this computer: {names}"
     return next_step(facts) or "`vidbg doctor` tells the state of the virtual cameras"
-
-
-def _one_line(refusal: str) -> str:
-    return "; ".join(line.strip() for line in refusal.splitlines() if line.strip()).rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,9 @@ class EncoderPictures:
         self.options = {"forced-idr": "1"} if kind is OutputKind.H264 else {}
         if fields and kind is OutputKind.H264:
             self.options["x264-params"] = "tff=1" if info.field_order == "top" else "bff=1"
-        self.pixel_format = _pixel_format(kind, content)
+        self.pixel_format = "yuva420p" if content == "transparent" else "yuv420p"
+        if kind is OutputKind.PRORES_4444:
+            self.pixel_format = "yuva444p10le"
         # ProRes uses 6 for BT.601 and has no full range.
         limited = kind is OutputKind.PRORES_4444 or content == "mask"
         matrix = info.colour.matrix if info.colour.matrix in _MATRICES else 2
@@ -95,7 +97,10 @@ class EncoderPictures:
         picture.colorspace = self.colour.matrix  # ProRes takes these from every picture
         picture.color_primaries = self.colour.primaries
         picture.color_trc = self.colour.transfer
-        return picture if self._marks is None else _marked(self._marks, picture)
+        if self._marks is None:
+            return picture
+        self._marks.vpush(picture)
+        return self._marks.vpull()
 
     def _mask(self, alpha: Alpha) -> VideoFrame:
         picture = VideoFrame(self.width, self.height, self.pixel_format)
@@ -141,17 +146,6 @@ def _marking_graph(pictures: EncoderPictures, info: StreamInfo) -> Graph:
     mark = graph.add("setfield", "tff" if info.field_order == "top" else "bff")
     graph.link_nodes(source, mark, graph.add("buffersink")).configure()
     return graph
-
-
-def _marked(graph: Graph, picture: VideoFrame) -> VideoFrame:
-    graph.vpush(picture)
-    return graph.vpull()
-
-
-def _pixel_format(kind: OutputKind, content: Content) -> str:
-    if kind is OutputKind.PRORES_4444:
-        return "yuva444p10le"
-    return "yuva420p" if content == "transparent" else "yuv420p"
 
 
 def _samples(plane: Any, kind: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:

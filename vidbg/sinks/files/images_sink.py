@@ -132,7 +132,12 @@ class ImagesSink(Unwatched, Abortable):
         return self._target / f"{name}{self._suffix}"
 
     def _encoded(self, path: Path, frame: Frame) -> Any:
-        pixels = _with_alpha(frame) if self._alpha else frame.image
+        pixels: Any = frame.image
+        if self._alpha:  # BGRA, not premultiplied
+            alpha = (
+                np.ones(frame.image.shape[:2], np.float32) if frame.alpha is None else frame.alpha
+            )
+            pixels = cv2.merge([*cv2.split(frame.image), np.rint(alpha * 255).astype(np.uint8)])
         try:
             done, data = cv2.imencode(self._suffix, pixels, self._parameters())
         except cv2.error as error:
@@ -190,9 +195,3 @@ def _check_number(name: str) -> None:
         numbered = False
     if not numbered:
         raise ConfigError(f"{name!r} does not count; give one number, such as name%05d.png")
-
-
-def _with_alpha(frame: Frame) -> Any:
-    """Return the frame as BGRA, uint8, not premultiplied."""
-    alpha = frame.alpha if frame.alpha is not None else np.ones(frame.image.shape[:2], np.float32)
-    return cv2.merge([*cv2.split(frame.image), np.rint(alpha * 255).astype(np.uint8)])

@@ -62,7 +62,10 @@ class EncodedSound:
     def __init__(self, container: OutputContainer, stream: AudioStream, codec: str) -> None:
         self._decoder = stream.codec_context
         channels = self._decoder.layout.nb_channels
-        rate = _rate(codec, self._decoder.sample_rate)
+        # The encoder's lowest sample rate that loses nothing
+        wanted = self._decoder.sample_rate or 48_000  # unknown until the first packet
+        rates = sorted(av.Codec(codec, "w").audio_rates or [wanted])
+        rate = next((rate for rate in rates if rate >= wanted), rates[-1])
         self.output: AudioStream = container.add_stream(codec, rate=rate)  # type: ignore[assignment]
         self.output.codec_context.layout = _LAYOUTS.get(channels or 2, "5.1")
         self.output.codec_context.bit_rate = _BITS_PER_CHANNEL * min(channels, 6)
@@ -97,13 +100,6 @@ class EncodedSound:
         frame.pts, frame.time_base = self._due, Fraction(1, rate)
         self._due += frame.samples
         return self.output.encode(frame)
-
-
-def _rate(codec: str, wanted: int) -> int:
-    """Return the encoder's lowest sample rate that loses nothing."""
-    wanted = wanted or 48_000  # unknown until the first packet
-    rates = sorted(av.Codec(codec, "w").audio_rates or [wanted])
-    return next((rate for rate in rates if rate >= wanted), rates[-1])
 
 
 class ConvertedText:

@@ -257,17 +257,14 @@ class VideoFileSink(Unwatched, Abortable):
         except (av.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self.abort()
+            advice = "another kind of file (-o NAME.mkv) may take what this one does not"
+            if getattr(error, "errno", None) in _DISK_ERRORS:
+                advice = "is the disk full, or has it gone?"
             end = "kept" if self._durable else "removed"
             raise SinkError(
-                f"{self._file.path} cannot be {action}: {reason}{_advice(error)}; what was written "
-                f"is {end}"
+                f"{self._file.path} cannot be {action}: {reason}; {advice}; what was written is "
+                f"{end}"
             ) from error
-
-
-def _advice(error: Exception) -> str:
-    if getattr(error, "errno", None) in _DISK_ERRORS:
-        return "; is the disk full, or has it gone?"
-    return "; another kind of file (-o NAME.mkv) may take what this one does not"
 
 
 def _container(

@@ -91,8 +91,12 @@ def draw_view(image: Image, view: View) -> Image:
         top = _draw_panel(canvas, [[ROOM_VISIBLE]], size=1.4, fill=_RED)
     if corner := _corner(view):
         _draw_panel(canvas, [[corner]], x_share=0.0, top=top)
-    if foot := _foot(view):
-        _draw_panel(canvas, [[line] for line in _wrapped(foot, canvas)], y_share=1.0)
+    note = None if view.status is None else view.status.note
+    if foot := note or ("h: keys" if view.hint and not view.help else ""):
+        # As many letters a line as fit into the image at the default font size
+        letter = _text_width("n" * 20, _font_scale(canvas), 1) / 20
+        lines = textwrap.wrap(foot, max(10, int(canvas.shape[1] * 0.85 / letter)))
+        _draw_panel(canvas, [[line] for line in lines], y_share=1.0)
     if view.answer_s is not None:
         answers = f"y = yes    n = no    ({math.ceil(view.answer_s)} s)"
         _draw_panel(canvas, [[QUESTION], [answers]], y_share=0.5, size=1.4)
@@ -111,13 +115,6 @@ def _corner(view: View) -> str:
     fps = "" if status.fps is None else f"  {status.fps:.1f} FPS"
     latency = "" if status.latency_ms is None else f"  {status.latency_ms:.0f} ms"
     return status.state + fps + latency
-
-
-def _foot(view: View) -> str:
-    """Return the text for the bottom."""
-    if view.status is not None and view.status.note:
-        return view.status.note
-    return "h: keys" if view.hint and not view.help else ""
 
 
 def _unit(canvas: Image) -> float:
@@ -213,10 +210,3 @@ def _text_width(text: str, scale: float, stroke: int) -> int:
 def _ascii(text: str) -> str:
     """Replace non-ASCII characters, which OpenCV 4's fonts lack."""
     return text.encode("ascii", "replace").decode()
-
-
-def _wrapped(text: str, canvas: Image) -> list[str]:
-    """Wrap text to the image's width at the default font size."""
-    scale = _font_scale(canvas)
-    letter = _text_width("n" * 20, scale, 1) / 20
-    return textwrap.wrap(text, max(10, int(canvas.shape[1] * 0.85 / letter)))

@@ -55,7 +55,11 @@ class RawPipeSink(LiveSink):
         self._periods = 0
         self._held_up = False
         self._last: tuple[bytes | memoryview, float] | None = None  # and the pts at which it ends
-        self._encode = _encoder(raw_format, info.height)
+        self._encode: Callable[[Image], bytes | memoryview]
+        if raw_format == "bgr24":
+            self._encode = lambda image: np.ascontiguousarray(image).data
+        else:
+            self._encode = _Planes(info.height, heading=b"FRAME\n" if raw_format == "y4m" else b"")
         if raw_format == "y4m":
             pixel = info.sample_aspect_ratio
             size = f"W{info.width} H{info.height} A{pixel.numerator}:{pixel.denominator}"
@@ -127,13 +131,6 @@ def _standard_output() -> BinaryIO:
             "`vidbg run -o - | mpv -`"
         )
     return sys.stdout.buffer
-
-
-def _encoder(raw_format: RawFormat, height: int) -> Callable[[Image], bytes | memoryview]:
-    """Return the function that encodes an image as a frame's bytes."""
-    if raw_format == "bgr24":
-        return lambda image: np.ascontiguousarray(image).data
-    return _Planes(height, heading=b"FRAME\n" if raw_format == "y4m" else b"")
 
 
 class _Planes:

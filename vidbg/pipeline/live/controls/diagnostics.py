@@ -66,16 +66,17 @@ def diagnostics_of(state: RunState, config: LiveConfig | None, lines: list[LogLi
         Text without the user's paths, tokens and addresses.
     """
     features = ", ".join(processor_features() or ()) or "unknown features"
+    changed = []
+    for key, value in state.settings.items():
+        option = SETTINGS[key]
+        if value != to_json(option, option.default_for("run")):
+            changed.append(f"{key} = {json.dumps(value)}")
     parts = [
         f"vidbg {state.version}, Python {platform.python_version()}, {platform.platform()}",
         f"{processor_name()} ({features})",
         ", ".join(_packages()),
         "",
-        *(
-            f"{key} = {json.dumps(value)}"
-            for key, value in state.settings.items()
-            if not _is_default(key, value)
-        ),
+        *changed,
         "",
         "not started" if config is None else f"output {config.asked.width}x{config.asked.height}",
     ]
@@ -119,8 +120,3 @@ def _packages() -> list[str]:
         except metadata.PackageNotFoundError:
             continue
     return list(dict.fromkeys(versions))
-
-
-def _is_default(key: str, value: object) -> bool:
-    option = SETTINGS[key]
-    return bool(value == to_json(option, option.default_for("run")))

@@ -118,14 +118,11 @@ def _covered(name: str | None, text: str) -> str:
     kept = []
     for character in text:
         is_space = character.isspace()
-        if not is_space and not shapes and _needs_shaping(character):
+        # Scripts that are written from the right, or that join their letters, need shaping
+        right_to_left = unicodedata.bidirectional(character) in ("R", "AL")
+        joined = 0x0900 <= ord(character) <= 0x109F
+        if not is_space and not shapes and (right_to_left or joined):
             continue
         if is_space or bytes(font.getmask(character)) != missing:
             kept.append(character)
     return "".join(kept)
-
-
-def _needs_shaping(character: str) -> bool:
-    """Return whether a script is written from the right or joins its letters."""
-    right_to_left = unicodedata.bidirectional(character) in ("R", "AL")
-    return right_to_left or 0x0900 <= ord(character) <= 0x109F
