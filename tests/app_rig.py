@@ -72,7 +72,7 @@ class AppRun(Closeable):
     def __init__(
         self, port: int = 0, own_camera: bool = True, own_sink: bool = True, **values: Any
     ) -> None:
-        self.sink = MemorySink(max_frames=2)
+        self.sink = MemorySink()  # until it is opened
         self.messages: list[str] = []
         config = LiveConfig(
             **{"camera": "synthetic", "size": (WIDTH, HEIGHT), "background": "green", "panel": port,
@@ -96,11 +96,13 @@ class AppRun(Closeable):
             self.live.run()
 
     def _open_sink(self, _: StreamInfo) -> MemorySink:
+        self.sink = MemorySink(max_frames=2)
         return self.sink
 
     @property
     def newest(self) -> Image:
         """What viewers see now."""
+        self.wait(lambda: len(self.sink.frames) > 0)
         return self.sink.frames[-1].image
 
     @property

@@ -65,6 +65,23 @@ def test_outputs_are_started_and_stopped(start: Callable[..., AppRun], opened: O
     assert app.live.config.outputs == ("none",)
 
 
+def test_the_outputs_get_another_size_and_rate(app: AppRun, opened: Open) -> None:
+    page, before = opened(app, "output"), app.newest.shape
+    size = page.locator("[data-key='output-size'] input")
+    size.fill("200x100")
+    size.press("Enter")
+    app.wait(lambda: app.newest.shape == (100, 200, 3))
+    size.fill("big")
+    size.press("Enter")
+    page.wait_for_selector(".error:has-text('WIDTHxHEIGHT'), .error:has-text('size')")
+    page.locator("[data-key='output-size'] .reset").click()
+    app.wait(lambda: app.newest.shape == before)
+    rate = page.locator("[data-key='output-fps'] input")
+    rate.fill("12")
+    rate.press("Enter")
+    app.wait(lambda: app.live.info.frame_rate == 12)
+
+
 def test_what_is_missing_for_an_output_is_told(app: AppRun, opened: Open) -> None:
     page = opened(app, "output")
     page.wait_for_selector("summary >> text=Not available here")

@@ -28,6 +28,7 @@ from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.live import Appearance
 from vidbg.pipeline.live.appearance import Arrived, Matted
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.stages.compositing_stage import CompositingWorker
 from vidbg.pipeline.live.stages.matting_stage import MattingWorker
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline
 
@@ -71,6 +72,27 @@ def test_a_device_composites_again_once_the_colours_are_the_cameras() -> None:
         change(rig, PictureConfig())
         rig.wait(lambda: rig.composited > composited + 3)
         assert not rig.leaked
+
+
+def test_the_light_of_one_camera_does_not_brighten_the_next() -> None:
+    """Its gain would have a second to adapt, in a room that may be as bright as day."""
+    look = Appearance(
+        CompositingConfig(ColourSpec((0, 0, 0))), picture=PictureConfig(low_light=True)
+    )
+    dark, bright = (np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in (20, 120))
+    alpha = np.ones((HEIGHT, WIDTH), np.float32)
+
+    def composited(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Composite images of one camera each, 1/30 s apart, and return the last."""
+        worker = CompositingWorker(RunContext(INFO, look), Deadline())
+        for number, image in enumerate(images):
+            frame = Frame(image, 10 + number / 30, number)
+            result = worker(Matted(frame, alpha, look, 0.0, session=number))
+        worker.close()
+        assert result is not None
+        return result.arrived.frame.image
+
+    assert np.array_equal(composited([dark, bright]), composited([bright]))
 
 
 def test_framing_changes_during_a_run() -> None:
