@@ -11,7 +11,7 @@ import pytest
 from vidbg.compositing import BackgroundSpec, CompositingConfig
 from vidbg.compositing.backgrounds import BlurSpec, ColourSpec, FileSpec, PassthroughSpec
 from vidbg.errors import ConfigError
-from vidbg.frame import Frame
+from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live import Appearance, LiveStatus, State
 from vidbg.pipeline.live.live_preview import LivePreview
 from vidbg.sinks.preview.preview_keys import Action
@@ -30,7 +30,11 @@ class FakeWindow:
         self.passthrough = False
         self.status: Any = None
 
-    def write(self, _frame: Frame) -> None:
+    def adapt(self, info: StreamInfo) -> None:
+        self.size = info.width, info.height
+
+    def write(self, frame: Frame) -> None:
+        assert self.size == (frame.width, frame.height)
         self.written += 1
 
     def take_keys(self) -> list[Action]:
