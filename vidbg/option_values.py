@@ -6,6 +6,8 @@ the same in all three.
 
 from __future__ import annotations
 
+import datetime
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -153,7 +155,11 @@ def _outputs(value: str | list[str] | None) -> str | tuple[str, ...] | None:
 
 
 def _shortened(value: Any) -> str:
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**20 else "a huge number"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)  # null, true, false: as they were written
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return "a huge number"
+    text = str(value) if isinstance(value, datetime.date | datetime.time) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -124,7 +124,11 @@ def test_process_takes_matting_and_background_alone(vidbg: Vidbg, tmp_path: Path
         ("fps = inf", ": fps is inf; it must be a number, and finite"),
         ("smoothing = nan", ": smoothing is nan; it must be a number, and finite"),
         ("light_wrap = 1", ": unknown key 'light_wrap'; did you mean 'light-wrap'? choose from"),
-        ("fps = true", ": fps is True; it must be a number"),
+        ("fps = true", ": fps is true; it must be a number"),
+        ("fps = 2020-01-31", ": fps is 2020-01-31; it must be a number"),
+        (f"fps = {'9' * 5000}", " has a number of too many digits"),
+        (f"a = {'[' * 5000}{']' * 5000}", " is nested too deeply"),
+        (f"# {'a' * 1_000_000}", " cannot be read: it is larger than 1 MB"),
         ("frames = 1.5", ": frames is 1.5; it must be a whole number"),
         ("frames = 0", ": frames is 0; allowed are 1 or more"),
         ("refine = 1", ": refine is 1; it must be true or false"),
@@ -179,6 +183,9 @@ def test_files_and_profiles_that_are_not_there(vidbg: Vidbg, tmp_path: Path) -> 
     write("[profile.meeting]\n[profile.b]\n")
     assert "'meting'; did you mean 'meeting'?" in vidbg("run", "--profile", "meting")[2]
     assert "cannot be read" in vidbg("run", "--config", tmp_path)[2]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        assert "pipe cannot be read: it is a pipe" in vidbg("run", "--config", tmp_path / "pipe")[2]
 
 
 def test_help_needs_no_file_in_order(vidbg: Vidbg) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -105,6 +106,13 @@ def test_a_reader_that_leaves() -> None:
         with pytest.raises(SinkError, match=r"has gone .* after 1 frames"):
             sink.write(frame(1))
         sink.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_disk_that_is_full_is_told_from_a_reader_that_leaves() -> None:
+    told = "written after 0 frames: No space left on device"
+    with Path("/dev/full").open("wb", buffering=0) as disk, pytest.raises(SinkError, match=told):
+        RawPipeSink(INFO, disk)  # which writes the header
 
 
 def test_a_reader_of_standard_output_that_leaves() -> None:

@@ -60,7 +60,7 @@ def test_a_device_is_a_virtual_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rtmp:host/a/b", "write rtmp://HOST/APP/KEY"),
         ("none:x", "write none"),
         ("-:", "write -"),
-        ("web:eighty", "the address is malformed"),
+        ("web:eighty", "the address is malformed: its port must be a number from 0 to 65535"),
         ("web:", "web:PORT"),
         ("pipewire:", "names no camera"),
         ("udp://host", "udp://HOST:PORT"),

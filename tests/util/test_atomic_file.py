@@ -27,16 +27,21 @@ def test_a_file_and_its_folder_are_made(tmp_path: Path) -> None:
 
 
 @posix
-def test_rights_are_kept_and_links_stay_links(tmp_path: Path) -> None:
+def test_rights_are_kept_and_links_stay_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, link = tmp_path / "real" / "file", tmp_path / "link"
     replace_file(file, b"one")
     umask = os.umask(0)
     os.umask(umask)
     assert mode(file) == 0o666 & ~umask
-    file.chmod(0o640)
+    file.chmod(0o600)
     link.symlink_to(file)
+    meanwhile: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda part: meanwhile.append(os.fstat(part).st_mode & 0o777))
     replace_file(link, b"two")
-    assert (link.is_symlink(), file.read_bytes(), mode(file)) == (True, b"two", 0o640)
+    assert (link.is_symlink(), file.read_bytes(), mode(file)) == (True, b"two", 0o600)
+    assert meanwhile == [0o600]  # nobody else can read it while it is being written
 
 
 @posix

@@ -21,7 +21,7 @@ from vidbg.option import Option
 from vidbg.option_table import CAMERA, SHARED_OPTIONS, options_of
 from vidbg.option_values import anchored, from_json
 from vidbg.util.choices import refusal, suggestion
-from vidbg.util.decoding import decoded
+from vidbg.util.decoding import settings_text
 
 PROFILES = "profile"
 ARGUMENTS = f"{__name__}.arguments"
@@ -93,7 +93,7 @@ def _read_settings(path: Path, *, must_exist: bool) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(decoded(path.read_bytes()))
+        return tomllib.loads(settings_text(path))
     except FileNotFoundError:
         if not must_exist:
             return {}
@@ -107,6 +107,12 @@ def _read_settings(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} has a number of too many digits; mend it") from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"{path} is nested too deeply; values are texts, numbers or lists"
+        ) from error
 
 
 def _take(settings: Settings, table: Mapping[str, Any], origin: str, path: Path) -> None:

@@ -24,12 +24,14 @@ def replace_file(file: Path, content: bytes, *, private: bool = False) -> None:
     part = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with os.fdopen(os.open(part, flags, 0o600 if private else 0o666), "wb") as opened:
+        kept = None if private or not target.exists() else stat.S_IMODE(target.stat().st_mode)
+        mode = 0o666 if kept is None else kept  # not a moment more open than it was
+        with os.fdopen(os.open(part, flags, 0o600 if private else mode), "wb") as opened:
             opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())
-        if not private and target.exists():
-            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        if kept is not None:
+            part.chmod(kept)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import errno
+import stat
+from pathlib import Path
+
+MAX_BYTES = 1_000_000
+"""Of a file of settings."""
 
 _BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF32_LE: "utf-32",
@@ -10,6 +16,26 @@ _BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+
+
+def settings_text(file: Path) -> str:
+    """Read a file of settings.
+
+    Raises:
+        OSError: it cannot be read, is a pipe, or is larger than MAX_BYTES; `strerror` says which.
+        UnicodeDecodeError: see `decoded`.
+    """
+    if stat.S_ISFIFO(file.stat().st_mode):  # which would be waited for without end
+        raise OSError(
+            errno.ESPIPE, "it is a pipe, and settings are read again and again: save a file"
+        )
+    with file.open("rb") as opened:
+        data = opened.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise OSError(
+            errno.EFBIG, f"it is larger than {MAX_BYTES / 1e6:g} MB, which no settings need"
+        )
+    return decoded(data)
 
 
 def decoded(data: bytes) -> str:

@@ -18,7 +18,10 @@ def split_url(url: str) -> tuple[SplitResult, int | None]:
         parts = urlsplit(url)
         return parts, parts.port
     except ValueError as error:
-        raise ConfigError(f"the address is malformed: {error}") from error
+        reason = str(error)
+        if reason.startswith("Port"):
+            reason = "its port must be a number from 0 to 65535"
+        raise ConfigError(f"the address is malformed: {reason}") from error
 
 
 def public_name(url: str) -> str:

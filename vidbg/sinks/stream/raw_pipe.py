@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import sys
@@ -23,6 +24,8 @@ stopped process, the reader would lag by that time."""
 
 HELD_UP = 0.5
 """Share of a period from which on a slow write means that the reader is late."""
+
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class RawPipeSink(LiveSink):
@@ -101,6 +104,11 @@ class RawPipeSink(LiveSink):
             # Point standard output at the null device, so that Python's flush at exit works.
             if sys.stdout is not None and self._stream is sys.stdout.buffer:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise SinkError(
+                    f"raw video cannot be written after {self._periods} frames: {error.strerror}. "
+                    "Write it to another disk, or into a program that encodes it"
+                ) from error
             raise SinkError(
                 f"the program that reads the raw pipe has gone ({error}) after {self._periods} "
                 "frames: keep it running for as long as vidbg writes"

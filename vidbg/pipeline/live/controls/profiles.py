@@ -19,7 +19,7 @@ from vidbg.option_values import anchored, from_json, to_json
 from vidbg.pipeline.live.controls.live_settings import LOOK_SETTINGS, SETTINGS
 from vidbg.sinks.web.api_route import ApiError
 from vidbg.util.atomic_file import replace_file
-from vidbg.util.decoding import decoded
+from vidbg.util.decoding import settings_text
 
 TABLE = "profile"
 _MAX_NAME = 60  # characters
@@ -147,10 +147,10 @@ class Profiles:
         if self._file is None:
             return tomlkit.document()
         try:
-            return tomlkit.parse(decoded(self._file.read_bytes()))
+            return tomlkit.parse(settings_text(self._file))
         except FileNotFoundError:
             return tomlkit.document()
-        except (OSError, ValueError, TOMLKitError) as error:
+        except (OSError, ValueError, RecursionError, TOMLKitError) as error:
             raise ApiError(409, f"{self._file} cannot be read: {error}; mend it first") from None
 
     def _write_file(self, document: tomlkit.TOMLDocument) -> None:
