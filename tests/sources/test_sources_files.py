@@ -191,16 +191,21 @@ def test_a_picture_that_comes_hours_after_its_sound_follows_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "gap_s", "seen_s"), [("a.ts", 5, 5), ("a.ts", 20, 0), ("a.mp4", 20, 20)]
 )
+@pytest.mark.parametrize("b_frames", [False, True])
 def test_gaps_are_kept_or_closed_as_ffmpeg_does(
-    tmp_path: Path, name: str, gap_s: int, seen_s: int
-) -> None:
+    tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    name: str, gap_s: int, seen_s: int, b_frames: bool,
+) -> None:  # fmt: skip
     ticks = [*range(20), *range(20 + 30 * gap_s, 40 + 30 * gap_s)]
-    clip = write_clip(tmp_path / name, ticks=ticks, options={"bf": "0", "g": "20"})
+    options = {**B_FRAMES, "g": "60"} if b_frames else {"bf": "0", "g": "20"}
+    clip = write_clip(tmp_path / name, ticks=ticks, options=options)
     with VideoFileSource(clip) as source:
-        times = [frame.pts for frame in source]
-    assert len(times) == 40
-    assert times[20] - times[19] == pytest.approx(seen_s + 1 / 30, abs=0.04)
+        frames = list(source)
+    times = [frame.pts for frame in frames]
+    assert [number_of(frame.image) for frame in frames] == [index % 24 for index in range(40)]
+    assert times[20] - times[19] == pytest.approx(seen_s + 1 / 30, abs=0.15 if b_frames else 0.04)
     assert times[-1] - times[20] == pytest.approx(19 / 30, abs=0.01)
+    assert "no time of their own" not in caplog.text
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.ts", "libx264"), ("a.mpg", "mpeg2video")])

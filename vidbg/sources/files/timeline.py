@@ -55,6 +55,7 @@ class Clock:
         self._parts: dict[int, int] = {}  # by stream: its current index in `_shifts_s`
         self._last_s: dict[int, float] = {}  # by stream: the file's time of its last packet
         self._ends_s: dict[int, float] = {}  # by stream: where that packet ends, moved
+        self._delay_s = 0.0  # the longest from a decoding time to its presentation time
         self.joined_s = float("-inf")
         """Where the last part begins."""
 
@@ -70,22 +71,33 @@ class Clock:
         elif part < len(self._shifts_s) - 1:
             part = self._parts[index] = len(self._shifts_s) - 1
         ticks = round(self._shifts_s[part] / packet.time_base)
-        packet.pts = None if packet.pts is None else packet.pts + ticks
+        if packet.pts is not None:
+            shown = round(self._shifts_s[self._shown_part(packet, part)] / packet.time_base)
+            packet.pts += shown
         packet.dts = None if packet.dts is None else packet.dts + ticks
+
+    def _shown_part(self, packet: Packet[Any], part: int) -> int:
+        """Return the part of a frame's presentation time, which may be the next.
+
+        Where frames are stored in another order than they are shown, the first ones after a gap
+        have decoding times of before it.
+        """
+        if not self._breaks or packet.pts is None or packet.dts is None:
+            return part
+        delay_s = float((packet.pts - packet.dts) * packet.time_base)
+        if delay_s <= _GAP_S:
+            self._delay_s = max(self._delay_s, delay_s)
+            return part
+        if part == len(self._shifts_s) - 1:
+            own_s = float(packet.pts * packet.time_base) - self._delay_s
+            self._begin_part(own_s)
+        return part + 1
 
     def _part_of(self, packet: Packet[Any], own_s: float, part: int) -> int:
         index = packet.stream_index
         while self._jumps(index, own_s, part):
             if part == len(self._shifts_s) - 1:
-                self.joined_s = max(self._ends_s.values())
-                self._shifts_s.append(Fraction(self.joined_s - own_s).limit_denominator(1_000_000))
-                self._tell(
-                    "%s: its clock jumps by %+.1f s at %.2f s, as in files that were joined or "
-                    "have gaps; what follows is put right behind",
-                    self._name,
-                    own_s + float(self._shifts_s[part]) - self.joined_s,
-                    self.joined_s,
-                )
+                self._begin_part(own_s)
                 part += 1
                 break
             part += 1
@@ -97,6 +109,17 @@ class Clock:
         self._last_s[index] = own_s
         self._ends_s[index] = own_s + float(self._shifts_s[part]) + duration_s
         return part
+
+    def _begin_part(self, own_s: float) -> None:
+        """Put what follows, from a time of the file on, right behind what came."""
+        here_s = own_s + float(self._shifts_s[-1])
+        self.joined_s = max(self._ends_s.values())
+        self._shifts_s.append(Fraction(self.joined_s - own_s).limit_denominator(1_000_000))
+        self._tell(
+            "%s: its clock jumps by %+.1f s at %.2f s, as in files that were joined or have gaps; "
+            "what follows is put right behind",
+            *(self._name, here_s - self.joined_s, self.joined_s),
+        )
 
     def _jumps(self, index: int, own_s: float, part: int) -> bool:
         """Return whether a packet's time is implausible for this part."""
