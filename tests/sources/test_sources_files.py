@@ -712,6 +712,37 @@ def test_file_that_breaks_off_gives_what_there_is(tmp_path: Path, name: str) -> 
     assert [number_of(f.image) for f in given] == [round(f.pts * 30) % 24 for f in given]
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.y4m", "rawvideo"),
+        ("a.gif", "gif"),
+        ("a.avi", "mjpeg"),
+        ("a.ogv", "libvpx"),
+        ("a.mxf", "mpeg2video"),
+    ],
+)
+def test_what_ends_midway_is_told_whatever_the_container(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    """Also where the container does not say how long it should be."""
+    pixel_format = {"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+    ticks, rate = (range(60), Fraction(1, 100)) if codec == "gif" else (range(90), THIRTIETH)
+    clip = write_clip(
+        tmp_path / name, ticks=ticks, codec=codec, pixel_format=pixel_format, time_base=rate
+    )
+    with VideoFileSource(clip) as source:
+        count = len(list(source))
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2 + 5])
+    given: list[Frame] = []
+    with (
+        VideoFileSource(clip) as source,
+        pytest.raises(SourceIncomplete, match=r"breaks off at|cut"),
+    ):
+        given.extend(source)
+    assert count / 4 < len(given) < count
+
+
 def test_damaged_place_is_left_out_and_told(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mov", codec="png", pixel_format="rgb24", ticks=range(20))
     data = bytearray(clip.read_bytes())

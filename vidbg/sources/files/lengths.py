@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -12,13 +13,45 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 _MOV = "mov,mp4"
-_END_STORED = ("matroska", "asf")  # their duration is the time of the end, wherever they start
+_END_STORED = (
+    "matroska",
+    "asf",
+    "mxf",
+)  # their duration is the time of the end, wherever they start
+_LONGEST_OGG_PAGE = 27 + 255 + 255 * 255
 _DURATION_TAG = "DURATION"  # Matroska's, of a stream: "00:00:05.033000000"
 
 
 def clock_breaks(container: InputContainer) -> bool:
     """Return whether the format's clock may restart midway: MPEG-TS, program streams, Ogg."""
     return bool(Flags(container.format.flags) & Flags.ts_discont)
+
+
+def ends_midway(path: Path, format_name: str, last_byte: int) -> bool:
+    """Return whether a file ends in the middle of something, where FFmpeg drops that silently.
+
+    Args:
+        format_name: FFmpeg's name of the container.
+        last_byte: where the last packet that was read ends.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            file.seek(max(0, size - _LONGEST_OGG_PAGE))
+            tail = file.read()
+    except OSError:
+        return False
+    if format_name == "avi":  # RIFF says its size; what is written as it comes says 0 or the most
+        stored = int.from_bytes(start[4:8], "little")
+        return start[:4] == b"RIFF" and size < stored + 8 and stored < 0xFFFF_FF00
+    if format_name == "ogg":
+        page = tail.rfind(b"OggS")
+        lengths = tail[page + 27 : page + 27 + tail[page + 26]] if page >= 0 else b""
+        return bool(lengths) and len(tail) - page < 27 + len(lengths) + sum(lengths)
+    if format_name == "gif":
+        return b";" not in tail[-16:]  # the trailer, perhaps with something behind it
+    return format_name in ("yuv4mpegpipe", "dv") and last_byte < size
 
 
 def origin_s(container: InputContainer) -> Fraction:

@@ -188,6 +188,7 @@ class Health:
     guessed: int = 0
     first_guessed_s: float = 0.0
     end_s: Fraction = Fraction(0)
+    last_byte: int = 0
 
     def note(self, packet: Packet[Any] | None, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error)
@@ -206,16 +207,26 @@ class Health:
         self.first, self.count = "", 0
 
     def reach(self, packet: Packet[Any]) -> None:
+        self.last_byte = max(self.last_byte, (packet.pos or 0) + packet.size)
         if packet.pts is not None:
             self.end_s = max(self.end_s, _seconds(packet, end=True))
 
-    def check_end(self, stored_end_s: Fraction | None) -> None:
-        """Raise SourceIncomplete if anything could not be read."""
+    def check_end(self, stored_end_s: Fraction | None, *, midway: bool = False) -> None:
+        """Raise SourceIncomplete if anything could not be read.
+
+        Args:
+            midway: the file ends in the middle of something.
+        """
         end_s = self.end_s if stored_end_s is None else stored_end_s
         spare_s = min(max(0.5, float(end_s) / 50), _MAX_MISSING_S)
         if end_s - self.end_s > spare_s:
             raise SourceIncomplete(
                 f"{self.name} breaks off at {float(self.end_s):.1f} s of {float(end_s):.1f} s; "
+                "all frames up to there were read: is the recording or the download complete?"
+            )
+        if midway and not self.count:
+            raise SourceIncomplete(
+                f"{self.name} breaks off at {float(self.end_s):.1f} s, in the middle of a frame; "
                 "all frames up to there were read: is the recording or the download complete?"
             )
         if self.count:

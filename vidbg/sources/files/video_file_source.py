@@ -21,7 +21,13 @@ from vidbg.frame import Colour, FieldOrder, Frame, StreamInfo
 from vidbg.sources.files.container import open_container, source_name, video_stream
 from vidbg.sources.files.decoders import decoder_of, upright_frame
 from vidbg.sources.files.deinterlacing import Deinterlacer
-from vidbg.sources.files.lengths import clock_breaks, origin_s, stored_end_s, stream_end_s
+from vidbg.sources.files.lengths import (
+    clock_breaks,
+    ends_midway,
+    origin_s,
+    stored_end_s,
+    stream_end_s,
+)
 from vidbg.sources.files.orientation import UprightReader, has_alpha, orientation_of
 from vidbg.sources.files.tags import kept_tags, moved_chapters
 from vidbg.sources.files.timeline import SETTLING_S, Clock, Health, Tell, Timeline
@@ -29,6 +35,7 @@ from vidbg.util.choices import Interlaced
 from vidbg.util.colour_mapping import HDR_NAMES, mapped_colour
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.packets import PacketRelay
+from vidbg.util.paths import is_file
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +81,7 @@ class VideoFileSource(Closeable):
         again: bool = False,
     ) -> None:
         self._name = source_name(file)
+        self._path = Path(file) if isinstance(file, str | Path) and is_file(file) else None
         self._tell: Tell = log.info if again else log.warning
         self._lock = threading.Lock()  # FFmpeg's contexts are used by one thread at a time
         self._closed = threading.Event()
@@ -181,7 +189,10 @@ class VideoFileSource(Closeable):
             yield held
             held = frame
         try:
-            self._health.check_end(stored_end_s(self._container, self._origin_s))
+            name, last_byte = self._container.format.name, self._health.last_byte
+            midway = self._path is not None and ends_midway(self._path, name, last_byte)
+            stored = stored_end_s(self._container, self._origin_s)
+            self._health.check_end(stored, midway=midway)
         except SourceIncomplete:
             yield held
             raise
