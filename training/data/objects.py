@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from training.data.image_sets import Mask
-from training.data.person_windows import Matrix
+from training.data.person_windows import Matrix, similarity
 
 
 class Place(Enum):
@@ -99,20 +99,5 @@ def place_object(rng: Generator, place: Place, shape: tuple[int, int], box: Box)
         top = box.top + rng.uniform(-0.1, 0.5) * box.height
         y = top + scale * tall / 2
         degrees = rng.uniform(-8, 8)
-    return _similarity(scale, degrees, bool(rng.random() < 0.5), (wide / 2, tall / 2), (x, y))
-
-
-def _similarity(
-    scale: float,
-    degrees: float,
-    mirrored: bool,
-    centre: tuple[float, float],
-    target: tuple[float, float],
-) -> Matrix:
-    """Make the 2 x 3 map that scales, turns and mirrors about `centre` and moves it to `target`."""
-    angle = np.deg2rad(degrees)
-    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    if mirrored:
-        turn = turn @ np.diag([-1.0, 1.0])
-    shift = np.asarray(target) - turn @ np.asarray(centre)
-    return np.hstack([turn, shift[:, None]])
+    mirrored = bool(rng.random() < 0.5)
+    return similarity(scale, degrees, (wide / 2, tall / 2), (x, y), mirrored=mirrored)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -113,19 +112,39 @@ def placing(rng: Generator, window: Window, height: int, width: int) -> Matrix:
     turned = rng.random() < 0.35
     degrees = rng.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG) if turned else 0.0
     centre = (window.x + window.width / 2, window.y + window.height / 2)
-    scale = height / window.height
-    matrix = np.asarray(cv2.getRotationMatrix2D(centre, degrees, scale), np.float64)
-    matrix[:, 2] += (width / 2 - centre[0], height / 2 - centre[1])
-    return matrix
+    return similarity(height / window.height, degrees, centre, (width / 2, height / 2))
 
 
 def small_motion(rng: Generator, height: int, width: int) -> Matrix:
     """Draw a 2 x 3 motion between two frames of a clip: shift, rotation and scale."""
     scale = float(np.exp(rng.normal(0, 0.012)))
-    centre, degrees = (width / 2, height / 2), rng.normal(0, 0.9)
-    matrix = np.asarray(cv2.getRotationMatrix2D(centre, degrees, scale), np.float64)
-    matrix[:, 2] += rng.normal(0, 0.015, 2) * max(height, width)
-    return matrix
+    degrees = rng.normal(0, 0.9)
+    x, y = (width / 2, height / 2) + rng.normal(0, 0.015, 2) * max(height, width)
+    return similarity(scale, degrees, (width / 2, height / 2), (x, y))
+
+
+def similarity(
+    scale: float,
+    degrees: float,
+    centre: tuple[float, float],
+    target: tuple[float, float],
+    *,
+    mirrored: bool = False,
+) -> Matrix:
+    """Make the 2 x 3 matrix that scales, rotates and mirrors about a point and moves it.
+
+    Args:
+        degrees: of rotation, counterclockwise.
+        centre: (x, y) of the point.
+        target: (x, y) to which the point is moved.
+        mirrored: mirror left and right first.
+    """
+    angle = np.deg2rad(degrees)
+    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    if mirrored:
+        turn = turn @ np.diag([-1.0, 1.0])
+    shift = np.asarray(target) - turn @ np.asarray(centre)
+    return np.hstack([turn, shift[:, None]])
 
 
 def moved(matrix: Matrix, motion: Matrix) -> Matrix:
