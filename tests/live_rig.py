@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from vidbg.compositing import CompositingConfig
@@ -29,12 +30,15 @@ from vidbg.pipeline.live import (
     Supervisor,
     SupervisorConfig,
 )
+from vidbg.pipeline.live.capture import camera_request, reader
 from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level, levels_of
+from vidbg.pipeline.live.outputs import output_writer
 from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
+from vidbg.pipeline.live.stages import stage
 from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 from vidbg.util.lifecycle import Closeable
@@ -315,6 +319,24 @@ class Rig:
 
 def unplugged(_: Any) -> Any:
     raise SourceError("the cable is out")
+
+
+def raising(error: BaseException) -> Callable[[Any], Any]:
+    """Return a fault that raises an error."""
+
+    def fault(_: Any) -> Any:
+        raise error
+
+    return fault
+
+
+def notice_hangs_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give hanging threads 0.4 s instead of seconds, so that the tests are quick."""
+    for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
+        monkeypatch.setattr(stage, name, 0.4)
+    monkeypatch.setattr(reader, "READ_PATIENCE_S", 0.4)
+    monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 0.4)
+    monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 0.4)
 
 
 def is_card(image: Image) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -14,31 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 from live_desk import GREEN, NAVY, ROOMS, Desk, Shown, shown
-from live_rig import HEIGHT, WIDTH, unplugged
+from live_rig import HEIGHT, WIDTH, notice_hangs_soon, raising, unplugged
 
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, CameraBlocked, ConfigError, SinkError, SourceError
 from vidbg.pipeline.live.capture import camera_request, reader
 from vidbg.pipeline.live.outputs import output_writer
-from vidbg.pipeline.live.stages import stage
 from vidbg.sources import open_frames
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hangs are noticed soon, so that the tests are quick."""
-    for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
-        monkeypatch.setattr(stage, name, 0.4)
-    monkeypatch.setattr(reader, "READ_PATIENCE_S", 0.4)
-    monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 0.4)
-    monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 0.4)
-
-
-def raising(error: BaseException) -> Callable[[Any], Any]:
-    def fault(_: Any) -> Any:
-        raise error
-
-    return fault
+    notice_hangs_soon(monkeypatch)
 
 
 def more_than(frames: list[Shown], count: int) -> bool:

@@ -24,6 +24,8 @@ from live_rig import (
     is_card,
     leaks,
     marked,
+    notice_hangs_soon,
+    raising,
     shows_person,
     unplugged,
 )
@@ -36,7 +38,7 @@ from vidbg.frame import Frame
 from vidbg.matting import backends
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import Appearance, DeviceNetworks, State, supervisor
-from vidbg.pipeline.live.capture import camera_request, reader
+from vidbg.pipeline.live.capture import reader
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.outputs import output_writer, pacing
 from vidbg.pipeline.live.outputs.fallback import fallback_image
@@ -49,21 +51,9 @@ SAFE_S = 0.2
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hangs are noticed soon, so that the tests are quick."""
-    for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
-        monkeypatch.setattr(stage, name, 0.4)
-    monkeypatch.setattr(reader, "READ_PATIENCE_S", 0.4)
-    monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 0.4)
-    monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 0.4)
+    notice_hangs_soon(monkeypatch)
     monkeypatch.setattr(output_writer, "HOLD_S", 0.06)
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 0.3)
-
-
-def raising(error: BaseException) -> Callable[[Any], Any]:
-    def fault(_: Any) -> Any:
-        raise error
-
-    return fault
 
 
 def no_numbers(alpha: Any) -> Any:
