@@ -17,7 +17,7 @@ from vidbg.cli.ctl.commands import ctl
 from vidbg.cli.demo_command import demo
 from vidbg.cli.devices import devices
 from vidbg.cli.doctor import doctor
-from vidbg.cli.early_signals import INTERRUPTED, heed_interrupts
+from vidbg.cli.early_signals import INTERRUPTED, restore_interrupts
 from vidbg.cli.leaving import ENDING_SIGNALS, insisting, leave
 from vidbg.cli.process_command import process
 from vidbg.cli.run import run
@@ -64,7 +64,7 @@ def _globals(
         bool, typer.Option("--version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    heed_interrupts()
+    restore_interrupts()
     log = logging.getLogger("vidbg")
     log.setLevel(logging.DEBUG if verbose else logging.WARNING)
     handler = _StandardError(log.level)  # a log file may want more than standard error
@@ -115,7 +115,7 @@ def _exit_code() -> int:
         if isinstance(error, MemoryError):
             typer.echo("vidbg: the memory is used up; close other programs", err=True)
         else:
-            typer.echo(f"vidbg: a library cannot be loaded: {error}; install vidbg anew", err=True)
+            typer.echo(f"vidbg: a library cannot be loaded: {error}; reinstall vidbg", err=True)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

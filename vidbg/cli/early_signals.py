@@ -10,10 +10,10 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 
 hung_up = threading.Event()
-"""SIGHUP came before `vidbg run` was ready to read its settings anew."""
+"""SIGHUP came before `vidbg run` was ready to read its settings again."""
 
 
-def heed_interrupts() -> None:
+def restore_interrupts() -> None:
     """Make Ctrl-C raise KeyboardInterrupt, so that cleanup code runs."""
     if callable(signal.getsignal(signal.SIGINT)):
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -89,7 +89,7 @@ def install(
         enabling.insert(0, ("try-restart", UNIT))  # enabling does not restart a running service
     problem, left = _first_problem([("daemon-reload",), *(enabling if now else [])])
     if problem is not None:
-        _tell_rest(problem, left if now else [*left, *enabling])
+        _report_rest(problem, left if now else [*left, *enabling])
         raise typer.Exit(1 if now else 0)
     if not now:
         typer.echo(f"start it, now and with every session: systemctl --user enable --now {UNIT}")
@@ -116,7 +116,7 @@ def uninstall() -> None:
             raise SinkError(f"{file} cannot be removed: {error}") from error
     typer.echo("\n".join(f"removed {file}" for file in ours))
     if problem is not None:  # the file is gone, so there is nothing to disable
-        _tell_rest(problem, [("stop", UNIT), ("daemon-reload",)])
+        _report_rest(problem, [("stop", UNIT), ("daemon-reload",)])
     else:
         _manage([("daemon-reload",)])
 
@@ -171,7 +171,7 @@ def _manage(commands: Commands) -> bool:
     """Run systemctl commands in turn; if one fails, report the remaining ones."""
     problem, left = _first_problem(commands)
     if problem is not None:
-        _tell_rest(problem, left)
+        _report_rest(problem, left)
     return problem is None
 
 
@@ -184,7 +184,7 @@ def _first_problem(commands: Commands) -> tuple[str | None, Commands]:
     return None, []
 
 
-def _tell_rest(problem: str, left: Commands) -> None:
+def _report_rest(problem: str, left: Commands) -> None:
     typer.echo(f"{problem}; still to run, in the user's desktop session:", err=True)
     for command in left:
         typer.echo("  " + shlex.join(["systemctl", "--user", *command]), err=True)

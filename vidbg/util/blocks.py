@@ -26,7 +26,7 @@ class Blocks:
 
     Attributes:
         rows: of each block's pixels in the picture, (K, height of a block).
-        columns: likewise, (K, width of a block).
+        columns: the same, (K, width of a block).
         shape: the pictures' height and width.
     """
 

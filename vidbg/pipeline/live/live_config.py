@@ -225,7 +225,7 @@ class LiveConfig:
 
 
 CAMERA_FIELDS = frozenset({"camera", "size", "fps", "pixel_format"})
-"""Fields whose change opens the camera anew."""
+"""Fields whose change reopens the camera."""
 
 CHANGEABLE_FIELDS = CAMERA_FIELDS | {
     "background",

@@ -502,9 +502,9 @@ def _once(tell: Tell) -> Tell:
     """Wrap a function so that it gets the same text only once."""
     reported: set[str] = set()
 
-    def tell_news(text: str) -> None:
+    def tell_new_text(text: str) -> None:
         if text not in reported:
             reported.add(text)
             tell(text)
 
-    return tell_news
+    return tell_new_text

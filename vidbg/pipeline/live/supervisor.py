@@ -186,13 +186,13 @@ class Supervisor:
             self.pipeline.governor.restart(now)
         self.pipeline.check()
         self.recorder.check()
-        watched = self._heed_viewers(now)
+        watched = self._follow_viewers(now)
         status = self._status(watched)
         if self._on_status is not None:
             self._on_status(status)
         self._draw_previews(status)
 
-    def _heed_viewers(self, now: float) -> bool | None:
+    def _follow_viewers(self, now: float) -> bool | None:
         """Open the camera if it is needed, and close it some time after the last viewer leaves."""
         pipeline, watched = self.pipeline, self.pipeline.outputs.watched()
         previewed = any(preview.watches for preview in self._previews)

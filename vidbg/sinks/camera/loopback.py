@@ -217,7 +217,7 @@ def node_step(node: LoopbackNode) -> str:
         f"`v4l2-ctl -d {node.device} -c keep_format=0`",
         "absent": f"{node.device} is missing from /dev: reload the module by `{RELOAD}` (in a "
         "container, hand the device in)",
-        "free": f"{node.device} looks free: close the programs that read it, for they may lock "
+        "free": f"{node.device} looks free: close the programs that read it, because they may lock "
         f"its format, or `{RELOAD}`",
     }
     return steps[node.state]

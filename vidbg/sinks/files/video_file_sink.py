@@ -52,8 +52,8 @@ class VideoFileSink(Unwatched, Abortable):
 
     The file is written under a hidden name in the same folder and is renamed once it is
     complete. A durable one has its name from the start, and what is in it by then can be played
-    after the program was killed: up to the last second, for it consists of fragments or clusters
-    until it is closed.
+    after the program was killed: up to the last second, because it consists of fragments or
+    clusters until it is closed.
 
     Args:
         path: ending in .mp4, .m4v, .mov, .mkv or .webm.
@@ -108,7 +108,7 @@ class VideoFileSink(Unwatched, Abortable):
             self._describe_file(relay)
             self._copied = CopiedStreams(self._container, relay, self._file.path.suffix)
             self._container.start_encoding()
-        self._tell_of_changes(kind)
+        self._report_changes(kind)
 
     def write(self, frame: Frame) -> None:
         if self._state != "open":
@@ -228,7 +228,7 @@ class VideoFileSink(Unwatched, Abortable):
         context.color_trc = colour.transfer
         context.color_range = 2 if colour.full_range else 1
 
-    def _tell_of_changes(self, kind: OutputKind) -> None:
+    def _report_changes(self, kind: OutputKind) -> None:
         info, pictures = self._info, self._pictures
         if kind is OutputKind.VP9 and info.field_order != "progressive":
             log.warning(

@@ -123,7 +123,7 @@ def _refuse_nonsense(name: str) -> None:
     if is_folder(path):
         raise ConfigError(f"camera {name!r} is a folder; give a video or a picture in it")
     if _looks_like_a_file(name):
-        raise ConfigError(f"the file {name!r} for the camera does not exist{_beside(path)}")
+        raise ConfigError(f"the file {name!r} for the camera does not exist{_suggested_file(path)}")
     if sys.platform != "linux" and not name.isdecimal():
         raise ConfigError(
             f"there is no camera {name!r};{suggestion(name, [SYNTHETIC, SAMPLE])} give its number, "
@@ -137,7 +137,7 @@ def _looks_like_a_file(name: str) -> bool:
     return "/" in name or "\\" in name or re.fullmatch(r".+\.[a-zA-Z0-9]{2,4}", name) is not None
 
 
-def _beside(path: Path) -> str:
+def _suggested_file(path: Path) -> str:
     try:
         close = closest(path.name, [file.name for file in path.parent.iterdir()])
     except OSError:

@@ -112,7 +112,7 @@ def _why_refused(file: str | Path | BinaryIO, name: str, error: Exception) -> st
         if _starts_like_mp4(Path(file)):
             return (
                 f"{name} is an MP4 or MOV file without its index (moov): the recording or the "
-                "download broke off; get the file anew, or repair it with a tool such as untrunc"
+                "download broke off; get the file again, or repair it with a tool such as untrunc"
             )
         return f"{name} is not a video, or broken from the start; allowed is {_ALLOWED}"
     reason = getattr(error, "strerror", None) or str(error)

@@ -84,10 +84,10 @@ def _read_photo(path: Path) -> Picture:
     if picture is None:
         size = path.stat().st_size
         if not size:
-            raise SourceError(f"{path} is empty (0 bytes); get the file anew")
+            raise SourceError(f"{path} is empty (0 bytes); get the file again")
         if begins_like_photo(path):
             raise SourceError(
-                f"the picture {path} is damaged or breaks off ({size} bytes); get the file anew"
+                f"the picture {path} is damaged or breaks off ({size} bytes); get the file again"
             )
         raise SourceError(
             f"{path} is not a picture, or it is broken ({size} bytes); "

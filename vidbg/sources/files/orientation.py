@@ -100,7 +100,7 @@ class UprightReader:
 
     def read(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
         """Return the image, and the alpha if it is transparent anywhere; new arrays."""
-        self._tell_of_other_size(frame)
+        self._report_other_size(frame)
         transparent = has_alpha(frame.format)
         if self._mapped:
             return self._read_mapped(frame, transparent)
@@ -139,7 +139,7 @@ class UprightReader:
         alpha = self.orientation.apply(np.ascontiguousarray(mapped[..., 3]))
         return image, alpha.astype(np.float32) / np.float32(255)
 
-    def _tell_of_other_size(self, frame: VideoFrame) -> None:
+    def _report_other_size(self, frame: VideoFrame) -> None:
         if self._reported or (frame.width, frame.height) == self._stored_size:
             return
         self._reported = True

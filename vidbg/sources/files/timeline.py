@@ -19,7 +19,7 @@ _MAX_MISSING_S = 5.0
 """So much may a long file end before its header says; a short one by 2 % or half a second."""
 
 _GAP_S = 10.0
-"""A longer step ahead is a clock that was set anew, where clocks may break (ffmpeg's threshold)."""
+"""A longer step ahead is a clock that was reset, where clocks may break (ffmpeg's threshold)."""
 
 SETTLING_S = 1.0
 """So long after a join pictures may lack those they refer to."""
@@ -232,13 +232,13 @@ class Health:
         if self.count:
             raise SourceIncomplete(
                 f"{self.name} is damaged: packets that could not be read: {self.count}, the first "
-                f"{self.first}; all other frames were read: get the file anew if you can"
+                f"{self.first}; all other frames were read: get the file again if you can"
             )
         if self.guessed:
             raise SourceIncomplete(
                 f"{self.name} is damaged: frames that could be read in part only: {self.guessed}, "
                 f"the first at {self.first_guessed_s:.2f} s; what was missing in them is guessed: "
-                "get the file anew if you can"
+                "get the file again if you can"
             )
 
 

@@ -102,7 +102,7 @@ class VideoFileSource(Closeable):
             self._decoded = self._decode()
             first = self._first_frame()
             colour = _colour(first, self._stream)
-            _tell_of_mapping(self._tell, self._name, colour)
+            _report_mapping(self._tell, self._name, colour)
             orientation = orientation_of(upright_frame(self._decoder) or first)
             self._pixels = UprightReader(first, colour, self._tell, orientation)
             self._info = self._describe(first, mapped_colour(colour))
@@ -331,7 +331,7 @@ def _colour(first: VideoFrame, stream: VideoStream) -> Colour:
     )
 
 
-def _tell_of_mapping(tell: Tell, name: str, colour: Colour) -> None:
+def _report_mapping(tell: Tell, name: str, colour: Colour) -> None:
     if colour.transfer in HDR_NAMES:
         tell(
             "%s is HDR (%s): it is mapped to SDR (BT.709), and what is brighter than SDR white is "

@@ -73,7 +73,7 @@ class NextCamera:
     def open(self, request: CameraRequest) -> None:
         """Begin to open a camera. Returns at once."""
         self._request, self._deadline = request, Deadline()
-        work = partial(self._open_beside, request, self._deadline)
+        work = partial(self._open_in_background, request, self._deadline)
         self._tasks.start("camera-switch", work)
 
     def finish(self, request: CameraRequest) -> bool:
@@ -95,7 +95,7 @@ class NextCamera:
     def close(self, patience_s: float) -> None:
         self._tasks.close(patience_s)
 
-    def _open_beside(self, request: CameraRequest, deadline: Deadline) -> None:
+    def _open_in_background(self, request: CameraRequest, deadline: Deadline) -> None:
         source = None
         try:
             with deadline.over(OPEN_PATIENCE_S):

@@ -41,7 +41,7 @@ class ChangingNetworks:
         context: of the run.
     Attributes:
         matting_config: what was asked for last.
-        adapt, info: likewise.
+        adapt, info: the same.
         prepare_resize: changes the outputs' size when a network for it has been loaded.
         resized: called after that, or where no network can be loaded.
     """
@@ -98,9 +98,9 @@ class ChangingNetworks:
             self._request += 1
             if not self._loading:  # else what loads now begins again
                 self._loading = True
-                self._tasks.start("network-change", self._load_beside)
+                self._tasks.start("network-change", self._load_in_background)
 
-    def _load_beside(self) -> None:
+    def _load_in_background(self) -> None:
         """Load the network of the newest settings, one at a time, until they no longer change."""
         while True:
             with self._lock:

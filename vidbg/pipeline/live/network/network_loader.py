@@ -195,7 +195,7 @@ class DeviceNetworks:
         if self._auto and not backend.ready(*self._size):
             backend = self._meanwhile(backend)
         else:
-            self._build_beside(backend)
+            self._build_in_background(backend)
         backend, step = self._at_start(backend)
         self.loaded = backend
         self.refused.pop(self._device, None)
@@ -315,7 +315,7 @@ class DeviceNetworks:
         finally:
             best.close()
 
-    def _build_beside(self, backend: Backend) -> None:
+    def _build_in_background(self, backend: Backend) -> None:
         """Build the full frame's engine while the network's engine is in use."""
         device = graph_backend(backend)
         if device is None or not self._wants_graph or device.graph_ready(self._graph()):

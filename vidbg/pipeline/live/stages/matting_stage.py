@@ -134,7 +134,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         return self._framing(frame, look.picture, size)
 
     def _follow_scene(self, arrived: Arrived, look: Appearance) -> None:
-        """Start alpha anew where another part of a room is shown: the last one would bare it.
+        """Start alpha again where another part of a room is shown: the last one would reveal it.
 
         The image alone does not tell: rooms are dark and walls plain, so little of it changes.
         """
@@ -161,7 +161,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         if self._whole.takes(look) and not self._context.shows_alpha:
             with self._context.clock.stage("device"):
                 composite = self._timed("device", lambda: self._whole.composite(frame, look))
-            if composite is not None:  # else its background failed, and the two steps tell of it
+            if composite is not None:  # else its background failed, which the two steps report
                 image = replace(frame, image=composite.image)
                 done = Composited(Arrived(image, arrived.at_s, arrived.session), look)
                 return done if self._believed(composite.person_share) else None
