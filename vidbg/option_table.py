@@ -771,7 +771,7 @@ ADAPT = Option(
     commands=("run",),
     target="live",
     live=True,
-    control=Control("Quality", "Less quality when the computer is busy"),
+    control=Control("Quality", "Adapt when the computer is busy"),
 )
 CPU_LIMIT = Option[float | None](
     name="cpu_limit",

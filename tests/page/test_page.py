@@ -24,7 +24,7 @@ GREEN, RED = (64, 177, 0), (10, 20, 230)
 
 UNSEEN = {
     "fade", "smoothing", "device", "precision", "network", "quality", "network-size", "threads",
-    "full-frame", "adapt",
+    "full-frame", "adapt", "cpu-limit",
 }  # fmt: skip
 """Settings that change nothing in a still picture of constant alpha: how alpha is computed."""
 
@@ -48,7 +48,8 @@ def use(row: Locator, words: str) -> None:
     if "number" in kinds:
         slider = row.locator("input[type=range]")
         if not slider.count():
-            row.locator("input").fill("2")
+            smallest = row.locator("input").get_attribute("min")
+            row.locator("input").fill(str(int(float(smallest or 1)) + 1))
             row.locator("input").press("Enter")
             return
         at_end = slider.evaluate("input => input.value === input.max")

@@ -40,7 +40,7 @@ DRAWINGS: Mapping[str, Callable[[int], Picture]] = {
 def draw_scene(name: str, height: int, width: int, pixel_aspect: Fraction = Fraction(1)) -> Image:
     """Draw a scene that fills a frame; the same picture each time.
 
-    It takes 0.03 to 0.15 s at 1280x720 and grows with the size.
+    It takes 0.02 to 0.06 s of one core at 1280x720, and twice that at 1920x1080.
 
     Args:
         name: one of DRAWINGS.

@@ -54,6 +54,8 @@ const choiceLabel = (option, value) => {
   return label === value ? sentence(label) : label;
 };
 const sentence = (word) => word.charAt(0).toUpperCase() + word.slice(1).replaceAll("-", " ");
+// What a field shows while its setting has no value.
+const unset = ({ key, kind }) => text.setting.placeholders[key] ?? (kind === "file" ? text.setting.noFile : text.setting.placeholder);
 const rounded = (value) => +(+value).toFixed(3);
 
 // Each takes option, id, read() and write(value), and returns: control, whether the row's <label> belongs to an input with `id`, show(value), and
@@ -67,7 +69,7 @@ const MAKERS = {
 
   number(option, id, read, write) {
     const range = option.range ?? null, finite = range && !option.optional && range.every((end) => end !== null);
-    const number = element("input", { type: "number", id: finite ? `${id}-number` : id, step: "any", inputMode: "decimal", placeholder: text.setting.placeholder });
+    const number = element("input", { type: "number", id: finite ? `${id}-number` : id, step: "any", inputMode: "decimal", placeholder: unset(option) });
     if (range) for (const [name, end] of [["min", range[0]], ["max", range[1]]]) if (end !== null) number[name] = end;
     const unit = element("span", { className: "unit" }, option.unit ?? "");
     const field = element("span", { className: "field" }, number, unit);
@@ -122,7 +124,7 @@ const MAKERS = {
   },
 
   text(option, id, _read, write) {
-    const input = element("input", { type: "text", id, spellcheck: false, autocomplete: "off", placeholder: option.kind === "file" ? text.setting.noFile : text.setting.placeholder });
+    const input = element("input", { type: "text", id, spellcheck: false, autocomplete: "off", placeholder: unset(option) });
     input.onchange = () => write(input.value === "" ? option.default : input.value);
     const show = (value) => { if (document.activeElement !== input) input.value = value ?? ""; };
     return { control: input, labelled: true, show, wide: true };

@@ -127,6 +127,7 @@ export const text = {
     choose: "Choose…",
     chooseFor: (label) => `Choose a file: ${label}`,
     placeholder: "Default", noFile: "None",
+    placeholders: { "output-size": "As the camera", "output-fps": "Camera's", "network-size": "By quality" },
     lasting: "Changes last until vidbg ends. To keep them, save a profile.",
   },
 
