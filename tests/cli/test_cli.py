@@ -311,6 +311,8 @@ def test_sound_alone_and_files_cut_short_are_told(clip: Path, tmp_path: Path, ru
         (["-b", "{}/text.txt"], "neither image nor video"),
         (["-b", "{}"], "is a folder"),
         (["-b", "{}/pipe"], "is a pipe, which can be read only once"),
+        (["-b", "/dev/zero"], "is a device or a socket, not a file"),
+        (["-b", "https://example.org/a.jpg?key=1"], "'https://example.org/a.jpg' is an address"),
         (["-b", "blur:900"], "blur strength '900'"),
         (["-b", "blur", "--device", "cuda2"], "unknown device 'cuda2'; did you mean 'cuda'?"),
         (["-b", "blur", "--precision", "int4"], "unknown precision 'int4'; did you mean 'int8'?"),

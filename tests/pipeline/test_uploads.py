@@ -238,6 +238,10 @@ def test_a_long_video_is_refused(served: Served, tmp_path: Path) -> None:
         ({"field": "other"}, 400),
         ({"extra": "Content-Encoding: gzip\r\n"}, 415),
         ({"extra": "Content-Transfer-Encoding: base64\r\n"}, 415),
+        ({"extra": "Content-Type: image/\0png\r\n"}, 400),
+        ({"extra": "no header\r\n"}, 400),
+        ({"extra": "X-A: b\r\n" * 1000}, 400),
+        ({"extra": f"X-A: {'b' * 20_000}\r\n"}, 400),
     ],
 )
 def test_forms_that_are_not_as_they_should_be(

@@ -52,6 +52,9 @@ def file_problem(path: StrPath) -> str | None:
         return "is a folder"
     if not exists(path):
         return MISSING
-    if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116
+    mode = os.stat(path).st_mode  # noqa: PTH116
+    if stat.S_ISFIFO(mode):
         return "is a pipe, which can be read only once; save what it gives as a file"
+    if not stat.S_ISREG(mode):
+        return "is a device or a socket, not a file"
     return "is empty" if os.path.getsize(path) == 0 else None  # noqa: PTH202

@@ -35,7 +35,16 @@ class FileSpec(BackgroundSpec):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read any text as a path."""
+        """Read any text as a path.
+
+        Raises:
+            ConfigError: it is a URL.
+        """
+        if "://" in text:
+            raise ConfigError(
+                f"background {text.partition('?')[0]!r} is an address; download the image or video "
+                "and give its path"
+            )
         return cls(Path(text).expanduser())
 
     def open(self, options: OpenOptions) -> Background:

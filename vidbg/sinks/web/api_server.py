@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 from aiohttp import BodyPartReader, WSCloseCode, WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from vidbg.errors import VidbgError
@@ -246,6 +247,8 @@ async def _received_file(request: web.Request, max_bytes: int) -> AsyncIterator[
                         await asyncio.to_thread(file.write, chunk)
         except TimeoutError:
             raise ApiError(408, "the file did not arrive in time; send it again") from None
+        except HttpProcessingError as error:  # the headers of a part
+            raise ApiError(400, f"the form is malformed: {error.message.strip()}") from None
         except (ValueError, web.RequestPayloadError, ConnectionError) as error:
             raise ApiError(
                 400, f"the body is not a form with a file, or it broke off: {error}"
