@@ -1,4 +1,4 @@
-"""A client of the API for tests, and a run that only keeps what it is told."""
+"""A client of the API for tests, and a run that only records its calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A live run with its page, for tests that look at both: a still camera in, memory out."""
+"""A live run with its page, for tests that check both: a still camera in, memory out."""
 
 from __future__ import annotations
 

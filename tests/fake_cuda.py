@@ -1,4 +1,4 @@
-"""CUDA's runtime and a TensorRT on host memory, for tests where there is no GPU.
+"""A CUDA runtime and a TensorRT in host memory, for tests without a GPU.
 
 Work runs when it is queued, or is kept during a capture. What a real device allows only in an order
 is checked: a slot's buffers are not touched while a run is under way.

@@ -1,4 +1,4 @@
-"""A whole LiveRun on simulated cameras, outputs and networks, for tests of what changes in it.
+"""A complete LiveRun with simulated cameras, outputs and networks, for tests of changes.
 
 Every camera shows one colour in all its pixels, so a pixel of any room is recognised wherever it
 appears. The person is the square of PERSON pixels at the upper left, as in live_rig.

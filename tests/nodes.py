@@ -1,4 +1,4 @@
-"""Video nodes without a kernel: structures as linux/videodev2.h lays them out, and two drivers.
+"""Video nodes without a kernel: the structures of linux/videodev2.h, and two drivers.
 
 The structures are ctypes', aligned by the compiler's rules: they are no copy of what vidbg packs.
 """

@@ -1,4 +1,4 @@
-"""A long live run with a fault every so often: `python tests/soak.py --minutes 60`.
+"""A long live run with regular faults: `python tests/soak.py --minutes 60`.
 
 The real network on the CPU, a synthetic camera, a sink that counts. One fault after the other is
 injected and taken back; memory, threads and open files are sampled in between. Prints a row a

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.2 that is good for the tests alone: its key is here for all to read."""
+"""A certificate for 127.0.0.2, only for tests: its key is public."""
 
 from pathlib import Path
 

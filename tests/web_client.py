@@ -1,4 +1,4 @@
-"""What the tests of the web pages say to their servers."""
+"""Requests of the tests to web servers."""
 
 from __future__ import annotations
 

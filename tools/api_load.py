@@ -1,4 +1,4 @@
-"""Load on the API of a live run: pages that watch and requests that come in meanwhile.
+"""Put load on the API of a live run: pages that watch, and requests at the same time.
 
 `python -m tools.api_load --pages 20 --rate 200 --seconds 60` starts `vidbg run` with a synthetic
 camera, measures it alone, then under load, and prints both as one JSON line: frames a second,

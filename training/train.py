@@ -241,6 +241,8 @@ def main(
         patience=patience, validation_pixels=val_pixels, seed=seed,
         teacher=teacher, teacher_pixels=teacher_pixels,
     )  # fmt: skip
+
+    # Image sets: people, rooms without people, and cut-outs of objects.
     training, validation = load_data(data, val, val_fraction, val_list, seed)
     training = _chosen(training, without or [], agreement, min_agreement)
     people = [s for s in training if s.people]
@@ -255,6 +257,8 @@ def main(
     weights = sampling_weights(people, numbers("--set-weight", set_weight))
     trusted = trust_by_set(people, numbers("--trust", trust), coarse or [], plain or [])
     augmentation = replace(AugmentConfig(), **scene_shares(augment), **framings(framing))
+
+    # The recipe is kept beside the weights, so that others can see what they were made from.
     recipe = {
         "init": None if init is None else origin(init),
         "people": {

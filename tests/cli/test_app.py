@@ -1,4 +1,4 @@
-"""`vidbg app` in processes of its own."""
+"""`vidbg app` in separate processes."""
 
 from __future__ import annotations
 

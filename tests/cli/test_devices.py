@@ -1,4 +1,4 @@
-"""What Linux tells of video devices, the advice drawn from it, and `vidbg devices`."""
+"""What Linux reports about video devices, the advice based on it, and `vidbg devices`."""
 
 from __future__ import annotations
 

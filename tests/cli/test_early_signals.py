@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGHUP while the program starts, at whatever it imports just then."""
+"""Ctrl-C and SIGHUP while the program starts, at each of its imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every option stands once in the table, and everything that is made from it is complete."""
+"""Every option is in the table once, and everything generated from the table is complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGHUP reads the settings anew while `vidbg run` goes on."""
+"""SIGHUP reloads the settings during `vidbg run`."""
 
 from __future__ import annotations
 

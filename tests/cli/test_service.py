@@ -1,4 +1,4 @@
-"""`vidbg run` left alone: its log, its end by a signal, and the files that start it."""
+"""`vidbg run` as a service: its log, its end by a signal, and the files that start it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `vidbg run` says at a terminal, as the terminal shows it."""
+"""The output of `vidbg run` as a terminal shows it."""
 
 from __future__ import annotations
 

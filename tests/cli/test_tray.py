@@ -1,4 +1,4 @@
-"""The tray icon on a bus of its own, before a desktop's watcher that is made up."""
+"""The tray icon on a separate bus, with a simulated desktop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The foreground's own colours: nearer to the truth than what the camera saw."""
+"""Foreground colours: closer to the truth than the camera's colours."""
 
 from __future__ import annotations
 

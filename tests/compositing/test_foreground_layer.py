@@ -1,4 +1,4 @@
-"""The overlay: where it lies, how it is blended, what is refused; in files and live."""
+"""The overlay: its position, blending and errors, in files and live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slide show: order, times, fades, broken pictures, and what it keeps in memory."""
+"""The slide show: order, times, fades, broken images, and memory."""
 
 from __future__ import annotations
 

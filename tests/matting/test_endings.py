@@ -1,4 +1,4 @@
-"""Threads have owners, a process that stood still blames nobody, and blame is forgiven."""
+"""Owned threads, processes that were stopped, and faults that are forgotten after a while."""
 
 from __future__ import annotations
 

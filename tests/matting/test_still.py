@@ -1,4 +1,4 @@
-"""A picture that stands still is matted once, and every change asks the network again."""
+"""The network runs once for a still picture, and again after every change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smoothing takes flicker and leaves motion."""
+"""Smoothing removes flicker and preserves motion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How engines are run, with a CUDA that computes on the CPU: memory, capture, replay, release."""
+"""Running engines, with a CUDA that computes on the CPU: memory, capture, replay, release."""
 
 from __future__ import annotations
 

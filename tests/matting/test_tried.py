@@ -1,4 +1,4 @@
-"""Backends that fail at their first picture, are closed while they compute, or meet many sizes."""
+"""Backends that fail at their first image, are closed while they compute, or get many sizes."""
 
 from __future__ import annotations
 

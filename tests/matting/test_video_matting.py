@@ -1,4 +1,4 @@
-"""The matter: what it takes, gives and remembers."""
+"""VideoMatting: its inputs, its alpha and its state."""
 
 from __future__ import annotations
 

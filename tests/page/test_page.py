@@ -1,4 +1,4 @@
-"""The page in a browser: what it shows of a real run, and what it changes in the output."""
+"""The page in a browser: what it shows of a real run, and how it changes the output."""
 
 from __future__ import annotations
 

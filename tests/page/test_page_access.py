@@ -1,4 +1,4 @@
-"""The page for everybody: axe-core's rules, the keyboard alone, small and large screens, motion."""
+"""Accessibility of the page: axe-core's rules, keyboard only, screen sizes, reduced motion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page while vidbg does not answer, or answers nothing to it."""
+"""The page while vidbg does not answer or sends nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a person gives to the page: chosen, dropped, pasted, wrong, huge, hostile."""
+"""Uploads on the page: chosen, dropped, pasted, wrong, huge and hostile files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Automatic framing: where it goes, that it never jumps, and that it stays with a still person."""
+"""Automatic framing: its target, no jumps, and no movement while a person sits still."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The camera's colours: what each setting does to a picture, and how the gain follows the light."""
+"""The camera's colours: the effect of each setting, and how the gain follows the light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The camera's picture in a live run: changes show, nobody blinks, the room stays out."""
+"""The camera's picture in a live run: changes show, without blinking and without the room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log, the report for strangers, and the lists of cameras and outputs."""
+"""The log, the report without personal data, and the lists of cameras and outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The governor: the rate is held on slow machines, and quality comes back on quick ones."""
+"""The governor: it keeps the rate on slow machines and restores quality on fast ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are made of which, and under what names."""
+"""Inputs, outputs and their names."""
 
 from __future__ import annotations
 

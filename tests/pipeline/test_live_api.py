@@ -1,4 +1,4 @@
-"""The API: what it tells and changes of a run, over real connections on loopback."""
+"""The API: what it reports and changes, over real connections on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes while a run goes on: viewers keep a picture, and never see a room."""
+"""Changes during a run: viewers keep a picture, and never see a room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OutputWriter: what goes out when frames come late, and what a slow reader of a pipe gets."""
+"""OutputWriter: its output when frames are late, and what a slow reader of a pipe gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files in, files out: times, sound, alpha, what is refused, and what is left after a failure."""
+"""Processing files: times, sound, alpha, errors, and what remains after a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiles in the configuration file: read, written and applied, with the rest of it kept."""
+"""Profiles in the configuration file: read, written and applied, without other changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording a live run: what viewers see goes into the file, and every end completes it."""
+"""Recording a live run: the file has what viewers see, however the run ends."""
 
 from __future__ import annotations
 

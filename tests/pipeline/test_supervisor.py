@@ -1,4 +1,4 @@
-"""A live run under faults: viewers see the background when it is time, never the room."""
+"""A live run with faults: viewers see the background in time, and never the room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads of backgrounds: what is taken, how it is kept, and what is refused in words."""
+"""Uploads of backgrounds: what is accepted, how it is stored, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PipeWire, RTMP and SRT through the real programs, on this machine alone: `make test-pipewire`."""
+"""PipeWire, RTMP and SRT with the real programs, on this machine only: `make test-pipewire`."""
 
 from __future__ import annotations
 

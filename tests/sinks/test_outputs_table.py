@@ -1,4 +1,4 @@
-"""The one table of live outputs: what is meant by a name, and what is said of a wrong one."""
+"""The table of live outputs: what names mean, and the errors for wrong ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page for other devices: by TLS and with the token, or not at all."""
+"""The page for other devices: only with TLS and the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the preview shows over its picture, by the look of its pixels."""
+"""What the preview draws over its picture, checked by pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing video files and pictures, and the whole way from a file to a file."""
+"""Writing video files and images, and the whole path from a file to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pictures of backgrounds: of what sizes, at what cost."""
+"""Thumbnails of backgrounds: sizes and cost."""
 
 from __future__ import annotations
 

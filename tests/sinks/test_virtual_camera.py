@@ -1,4 +1,4 @@
-"""The virtual camera on devices that behave as v4l2loopback's, and as pyvirtualcam's elsewhere."""
+"""The virtual camera on fakes of v4l2loopback and, for other systems, of pyvirtualcam."""
 
 from __future__ import annotations
 

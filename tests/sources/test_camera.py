@@ -1,4 +1,4 @@
-"""Cameras with OpenCV's devices replaced by fakes, and which camera is meant."""
+"""Cameras with OpenCV's devices replaced by fakes, and how names choose a camera."""
 
 from __future__ import annotations
 

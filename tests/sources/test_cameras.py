@@ -1,4 +1,4 @@
-"""What `--camera` takes beside cameras: files that are looped, streams, and what it refuses."""
+"""Other values of `--camera`: looped files, streams, and what it refuses."""
 
 from __future__ import annotations
 

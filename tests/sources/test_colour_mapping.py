@@ -1,4 +1,4 @@
-"""HDR and wide gamuts: the colours that come out are those that were meant, in SDR."""
+"""HDR and wide gamuts: the SDR result has the intended colours."""
 
 from __future__ import annotations
 

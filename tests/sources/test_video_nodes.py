@@ -1,4 +1,4 @@
-"""Linux's video nodes: the numbers of the ioctls, what a node says, who has it open."""
+"""Linux's video nodes: ioctl numbers, what a node reports, and who has it open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is prepared for a GPU machine that is lent for minutes: everything but the machine."""
+"""Everything that is prepared for a GPU machine, except the machine itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report on a GPU, tried out on a CPU: every way runs or says why not."""
+"""The report on a GPU, run on a CPU: everything is measured or has a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole training in small, its schedule, average and options."""
+"""A small but complete training, its schedule, averaging and options."""
 
 from __future__ import annotations
 

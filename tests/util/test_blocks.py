@@ -1,4 +1,4 @@
-"""Blocks of a picture: every pixel of the chosen ones, and no other."""
+"""Blocks of an image: every pixel of the chosen ones, and no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said about a name that is not on the list."""
+"""The message for a name that is not on the list."""
 
 from __future__ import annotations
 

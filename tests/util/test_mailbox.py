@@ -1,4 +1,4 @@
-"""Order, ends, failures and giving up, between two threads."""
+"""The mailbox between two threads: order, end, failure and abandoning."""
 
 from __future__ import annotations
 

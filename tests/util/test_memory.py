@@ -1,4 +1,4 @@
-"""What the C library keeps of the memory that was freed."""
+"""How much freed memory the C library keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a virtual machine is made of, and where it is kept outside the repository."""
+"""The parts of a virtual machine, and where they are kept outside the repository."""
 
 from __future__ import annotations
 

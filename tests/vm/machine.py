@@ -1,4 +1,4 @@
-"""Boots the virtual machine and gathers what the checks in it found."""
+"""Boot the virtual machine and collect the results of its checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan's commands with their numbers, checked against what the machine allows."""
+"""The commands of a plan, checked against the machine's limits."""
 
 from __future__ import annotations
 

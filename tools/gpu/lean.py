@@ -1,7 +1,7 @@
-"""A checkout that is small for a while: its large files wait in an ignored folder.
+"""Make the checkout small for a while by moving its large files to an ignored folder.
 
-Every file that git tracks and that is there travels to the machine, so they are moved, not copied.
-A journal is written before the first of them moves: whatever happens, `restore` knows them all.
+Every tracked file is sent to the machine, so they are moved, not copied. A journal is written
+before the first file moves, so `restore` can put all of them back, whatever happens.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the GPU machine trains, in what order, with which options of `training.train`."""
+"""The trainings on the GPU machine: their order and their options for `training.train`."""
 
 from __future__ import annotations
 

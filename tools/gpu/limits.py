@@ -1,4 +1,4 @@
-"""What the GPU machine allows, in one place."""
+"""The limits of the GPU machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of a device: its ceilings, the floor under a network, and calls timed one by one."""
+"""Measure a device: its ceilings, the floor of a network, and the times of single calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machine needs beside the checkout, in folders that each fit into one command."""
+"""Pack what the machine needs besides the checkout into folders that each fit one command."""
 
 from __future__ import annotations
 

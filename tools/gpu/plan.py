@@ -1,6 +1,6 @@
-"""The commands for the GPU machine, in their order, and what each does there.
+"""The commands for the GPU machine, in order, and their steps.
 
-Both sides read this: `prepare` here, and `tools.gpu.there` on the machine.
+Both sides use this: `prepare` here, and `tools.gpu.there` on the machine.
 """
 
 from __future__ import annotations

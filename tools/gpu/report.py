@@ -1,9 +1,9 @@
-"""What the networks and full frames do on a GPU: `python -m tools.gpu.report --out FOLDER`.
+"""Measure networks and full frames on a GPU: `python -m tools.gpu.report --out FOLDER`.
 
-All that docs/performance.md has to say of a GPU, in parts that each have their time: the machine
-and its ceilings; PyTorch; other runtimes on the same graph; TensorRT. What cannot be measured
-stands there with the reason. Every figure is written as soon as it is there, and a part that is
-given again goes on with what is missing. `--device cpu` is for trying this program.
+The report has the figures for docs/performance.md, in parts with a time limit each: the machine
+and its ceilings; PyTorch; other runtimes with the same graph; TensorRT. If something cannot be
+measured, the report has the reason. Each figure is written immediately, and running a part again
+measures only what is missing. `--device cpu` is for trying this program.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ways a network or a whole frame can run with PyTorch: eager, as a CUDA graph, compiled.
+"""Ways to run a network or a full frame with PyTorch: eager, as a CUDA graph, compiled.
 
 All are the program's TorchRunner, so uploads, downloads and pinned memory are the same.
 """

@@ -1,13 +1,13 @@
-"""On the GPU machine: one command's steps, each within its time. Needs nothing that it lacks.
+"""Run the steps of one command on the GPU machine, each within its time limit.
 
-`python3 -m tools.gpu.there NAME --part FOLDER... --step STEP=SECONDS... --out FOLDER`, as
-`tools.gpu prepare` writes it. What has to last until the next command is kept outside of the
-checkout, in VIDBG_GPU_STATE (/tmp/vidbg-gpu), a copy of the code among it: training runs on while
-the next command replaces the checkout. Each step goes on from what is there, and a step that fails
-does not keep the next one from running.
+`tools.gpu prepare` writes the command: `python3 -m tools.gpu.there NAME --part FOLDER... --step
+STEP=SECONDS... --out FOLDER`. Only packages of the machine are imported. Everything that must last
+until the next command is kept outside the checkout, in VIDBG_GPU_STATE (/tmp/vidbg-gpu), including
+a copy of the code, because training continues while the next command replaces the checkout. Each
+step continues from what is there, and a failed step does not stop the next one.
 
-VIDBG_GPU_REHEARSAL, set by `tools.gpu rehearse` alone, takes a CPU for the card and little of all;
-it is a number, by which steps may be slower here.
+`tools.gpu rehearse` sets VIDBG_GPU_REHEARSAL, which replaces the GPU by the CPU and reduces the
+work. Its value is the factor by which steps may be slower.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ def blur_motion(
     ys, xs = np.nonzero(mask > 127)
     if not len(ys):
         return picture, mask
+    # A soft ellipse around a random pixel of the person is what moves.
     height, width = mask.shape
     at = rng.integers(len(ys))
     region = np.zeros((height, width), np.float32)
@@ -87,6 +88,7 @@ def blur_motion(
         region, (int(xs[at]), int(ys[at])), axes, rng.uniform(0, 180), 0, 360, 1, cv2.FILLED
     )
     region = np.asarray(cv2.GaussianBlur(region, (0, 0), 0.03 * height), np.float32)
+    # Blur alpha and premultiplied colour alike, and blend both in by the region.
     kernel = _streak(rng, max(5, int(rng.uniform(0.03, 0.14) * height)))
     alpha = mask.astype(np.float32) * np.float32(1 / 255)
     moved_alpha = np.asarray(cv2.filter2D(alpha, -1, kernel), np.float32)
@@ -94,6 +96,7 @@ def blur_motion(
     weight = alpha + region * (moved_alpha - alpha)
     colour = picture * alpha[..., None]
     colour += region[..., None] * (moved_colour - colour)
+    # Divide by alpha again; where there is hardly any, the colour does not matter.
     person = np.where(
         weight[..., None] > 0.004, colour / np.maximum(weight, 1e-3)[..., None], picture
     )

@@ -58,6 +58,7 @@ def frame_person(
     ys, xs = np.flatnonzero(mask.max(1) > 127), np.flatnonzero(mask.max(0) > 127)
     if not len(ys):
         return anywhere(rng, height, width, aspect)
+    # The window's height, from the photo's or the person's.
     top, tall, wide = ys[0], ys[-1] - ys[0] + 1, xs[-1] - xs[0] + 1
     if framing is Framing.WHOLE:
         window_height = min(height, width / aspect) * rng.uniform(0.85, 1.0)
@@ -69,6 +70,7 @@ def frame_person(
         window_height = tall * rng.uniform(0.28, 0.9)
     else:
         window_height = tall * rng.uniform(0.7, 1.6)
+    # Its place: the head near the upper border, the person about in the middle.
     x = (xs[0] + xs[-1]) / 2 + wide * rng.uniform(-0.35, 0.35) - window_height * aspect / 2
     y = top - window_height * rng.uniform(*_ABOVE_HEAD)
     if framing is Framing.ANYWHERE and inside:

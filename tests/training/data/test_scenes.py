@@ -1,4 +1,4 @@
-"""Training scenes: objects behind, before and in hands, motion blur, contrast, who is drawn."""
+"""Training scenes: objects behind, in front of and in hands, motion blur, contrast, sampling."""
 
 from __future__ import annotations
 

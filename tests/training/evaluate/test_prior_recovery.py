@@ -1,4 +1,4 @@
-"""How long one wrong previous alpha is seen."""
+"""How long one wrong previous alpha stays visible."""
 
 from __future__ import annotations
 

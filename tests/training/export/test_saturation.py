@@ -1,4 +1,4 @@
-"""Quantised weights keep within 16-bit sums, and lose no more than that asks for."""
+"""Quantised weights stay within 16-bit sums and lose no more than necessary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graphs in engines/ are what the code makes of the weights there."""
+"""The graphs in engines/ are those that the code makes from the weights there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distillation: what the teacher is shown, how far it counts, and a training that follows it."""
+"""Distillation: the teacher's input, its share of the target, and a training that follows it."""
 
 from __future__ import annotations
 

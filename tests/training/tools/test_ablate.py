@@ -1,4 +1,4 @@
-"""The table of what each part of the recipe is worth."""
+"""The table of the ablations."""
 
 from __future__ import annotations
 

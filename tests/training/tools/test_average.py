@@ -1,4 +1,4 @@
-"""Mixtures of weights: their numbers, and which of them is kept."""
+"""Mixtures of weights: their values, and which one is kept."""
 
 from __future__ import annotations
 

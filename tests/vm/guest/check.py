@@ -1,4 +1,4 @@
-"""What a check is, and what several of them do."""
+"""The decorator of checks, and helpers that several of them use."""
 
 from __future__ import annotations
 

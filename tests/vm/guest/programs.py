@@ -1,4 +1,4 @@
-"""The programs that a check starts: vidbg, and readers of the virtual camera."""
+"""Programs that checks start: vidbg, and readers of the virtual camera."""
 
 from __future__ import annotations
 

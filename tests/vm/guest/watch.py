@@ -1,4 +1,4 @@
-"""A reader as a browser or a meeting is one: OpenCV opens the virtual camera and reads on.
+"""A reader like a browser or a video call: OpenCV opens the virtual camera and reads from it.
 
 `python -m vm.guest.watch` prints a line of JSON for each attempt to read and saves the first
 picture whose two sides are as they should be, until it is ended.
