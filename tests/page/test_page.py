@@ -110,6 +110,8 @@ def test_what_has_no_effect_is_disabled_and_says_why(app: AppRun, opened: Open) 
     assert setting(page, "pan-x").locator("input[type=range]").is_disabled()
     setting(page, "zoom").locator("input[type=range]").press("End")
     app.wait(setting(page, "pan-x").locator("input[type=range]").is_enabled)
+    assert app.live.config.adapt is False
+    assert setting(page, "cpu-limit").locator("input").is_disabled()
 
 
 def test_kinds_and_files_as_background(app: AppRun, opened: Open) -> None:

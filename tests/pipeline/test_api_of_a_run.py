@@ -88,6 +88,7 @@ def test_every_setting_is_taken_by_the_run(run: RunWithApi) -> None:
     client, first = run.client, run.client.get("/settings")
     texts = {
         "size": "160x120",
+        "output-size": "192x120",
         "network-size": "256x144",
         "away-text": "Tea",
         "camera": "synthetic",
@@ -102,7 +103,7 @@ def test_every_setting_is_taken_by_the_run(run: RunWithApi) -> None:
         if key == "device":
             values = ["auto", "cpu"]
         values += [end for end in option["range"] or [] if end is not None]
-        values += [True, False] if option["kind"] == "check" else []
+        values += [False, True] if option["kind"] == "check" else []
         values += [texts[key]] if key in texts else []
         values += [None] if option["optional"] and key != "output" else []
         for value in values:

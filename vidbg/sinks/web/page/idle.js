@@ -9,6 +9,7 @@ const RULES = {
   offset: needsPerson, feather: needsPerson, "light-wrap": needsPerson, people: needsPerson, refine: needsPerson, smoothing: needsPerson,
   "overlay-position": needsOverlay, "overlay-size": needsOverlay, "overlay-margin": needsOverlay,
   "pan-x": pans, "pan-y": pans,
+  "cpu-limit": ({ settings }) => (settings.adapt ? null : text.idle.adapt),
   zoom: ({ settings }) => (settings["auto-frame"] ? text.idle.autoFrame : null),
 };
 

@@ -247,6 +247,7 @@ export const text = {
     person: "Has an effect only when a background replaces the room.",
     overlay: "Has an effect only when an overlay is chosen.",
     zoom: "Has an effect only when the picture is zoomed.",
+    adapt: "Has an effect only with less quality when the computer is busy.",
     autoFrame: "Automatic framing takes care of this.",
   },
 
