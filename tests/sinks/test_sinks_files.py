@@ -619,16 +619,28 @@ def _with_subtitles(path: Path) -> Path:
     return path
 
 
-def test_language_is_kept(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "in.mp4", audio="aac")
+@pytest.mark.parametrize(
+    ("suffix", "language", "kept"),
+    [
+        (".mp4", "fra", "fra"),
+        (".mkv", "deu", "deu"),
+        (".mov", "eng", "eng"),
+        (".mov", "deu", "ger"),
+        (".mov", "fre", "fra"),
+        (".mov", "swe", "sve"),
+        (".mov", "zho", "chi"),
+    ],
+)
+def test_language_is_kept(tmp_path: Path, suffix: str, language: str, kept: str) -> None:
+    clip = write_clip(tmp_path / "in.mp4", audio="aac", ticks=range(3))
     with VideoFileSource(clip) as source:
         assert source.relay is not None
-        source.relay.streams[0].metadata["language"] = "fra"
-        with VideoFileSink(tmp_path / "out.mp4", source.info, relay=source.relay) as sink:
+        source.relay.streams[0].metadata["language"] = language
+        with VideoFileSink(tmp_path / f"out{suffix}", source.info, relay=source.relay) as sink:
             for frame in source:
                 sink.write(frame)
-    with av.open(str(tmp_path / "out.mp4")) as container:
-        assert container.streams.audio[0].language == "fra"
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert container.streams.audio[0].language == kept
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])

@@ -29,6 +29,14 @@ log = logging.getLogger(__name__)
 
 _SPEAKERS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 _TAGS = ("language", "title", "handler_name")
+_QUICKTIME_LANGUAGES = {
+    **{"bod": "tib", "cym": "wel", "cze": "ces", "deu": "ger", "ell": "gre", "eus": "baq"},
+    **{"fre": "fra", "hye": "arm", "isl": "ice", "kat": "geo", "mkd": "mac", "msa": "may"},
+    **{"mya": "bur", "nld": "dut", "rum": "ron", "slo": "slk", "sqi": "alb", "swe": "sve"},
+    "zho": "chi",
+}
+"""Other codes of ISO 639-2 (and one mistake) under which FFmpeg's writer of .mov knows languages;
+it leaves out those that it does not know."""
 
 
 class CopiedStreams:
@@ -80,6 +88,8 @@ class CopiedStreams:
             log.warning("%s is left out: %s cannot hold it", _describe(stream), suffix)
             return
         tags = {key: value for key, value in stream.metadata.items() if key in _TAGS}
+        if suffix == ".mov" and "language" in tags:
+            tags["language"] = _QUICKTIME_LANGUAGES.get(tags["language"], tags["language"])
         route.output.metadata.update(tags)
         route.output.disposition = stream.disposition
         self._routes[stream.index] = route

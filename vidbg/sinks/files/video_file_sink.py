@@ -30,7 +30,15 @@ from vidbg.util.packets import PacketRelay
 log = logging.getLogger(__name__)
 
 _MP4 = (".mp4", ".m4v", ".mov")
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENODEV)
+_DISK_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.ENODEV,
+    errno.ENOENT,
+)
 _FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AV_FIELD_PROGRESSIVE, _TT, _BB
 _DURABLE_MP4 = {
     "movflags": "+hybrid_fragmented",  # fragments, which closing makes one piece with an index
