@@ -619,6 +619,24 @@ def _with_subtitles(path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
+def test_attached_fonts_are_kept_where_they_fit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str
+) -> None:
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream: Any = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        container.add_attachment("a.ttf", "font/ttf", b"the font's bytes")
+        picture = av.VideoFrame.from_ndarray(numbered(0, *SIZE), format="bgr24")
+        container.mux([*stream.encode(picture), *stream.encode(None)])
+    copy(tmp_path / "in.mkv", tmp_path / f"out{suffix}")
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        files: Any = [s for s in container.streams if s.type == "attachment"]
+        kept = [(file.name, file.mimetype, bytes(file.data)) for file in files]
+    assert kept == ([("a.ttf", "font/ttf", b"the font's bytes")] if suffix == ".mkv" else [])
+    assert ("cannot hold attached files, which are left out: a.ttf" in caplog.text) != bool(kept)
+
+
 @pytest.mark.parametrize(
     ("suffix", "language", "kept"),
     [

@@ -18,6 +18,7 @@ class PacketRelay:
         tags: of the file, such as title and creation_time.
         video_tags: of the video stream, such as language.
         chapters: PyAV's chapters, in the packets' time.
+        attachments: Matroska's attached files, such as the fonts of subtitles (PyAV's streams).
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class PacketRelay:
         tags: Mapping[str, str] | None = None,
         video_tags: Mapping[str, str] | None = None,
         chapters: Sequence[Any] = (),
+        attachments: Sequence[Any] = (),
     ) -> None:
         self.streams = streams
         self.tags = dict(tags or {})
         self.video_tags = dict(video_tags or {})
         self.chapters = list(chapters)
+        self.attachments = list(attachments)
         self._packets: deque[Any] = deque()
 
     def push(self, packet: Any) -> None:

@@ -115,6 +115,7 @@ class VideoFileSink(Unwatched, Abortable):
             self._describe(self._stream, codec.threads)
             self._describe_file(relay)
             self._copied = CopiedStreams(self._container, relay, self._file.path.suffix)
+            self._attach(relay)
             self._container.start_encoding()
         self._report_changes(kind)
 
@@ -218,6 +219,20 @@ class VideoFileSink(Unwatched, Abortable):
             self._container.metadata.update(relay.tags)
             self._stream.metadata.update(relay.video_tags)
             self._container.set_chapters(relay.chapters)
+
+    def _attach(self, relay: PacketRelay | None) -> None:
+        """Copy attached files, which are Matroska's; a warning says what is left out elsewhere."""
+        attachments = relay.attachments if relay is not None else []
+        if attachments and self._container.format.name != "matroska":
+            names = ", ".join(str(attachment.name) for attachment in attachments)
+            log.warning(
+                "%s cannot hold attached files, which are left out: %s; .mkv can",
+                *(self._file.path, names),
+            )
+            return
+        for file in attachments:
+            if file.name and file.mimetype:  # without either, Matroska's writer fails
+                self._container.add_attachment(file.name, file.mimetype, file.data)
 
     def _describe(self, stream: VideoStream, threads: int) -> None:
         """Set how the encoder and the container's header describe the video."""

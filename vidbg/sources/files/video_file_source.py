@@ -151,13 +151,15 @@ class VideoFileSource(Closeable):
             tags=kept_tags(self._container.metadata),
             video_tags=kept_tags(self._stream.metadata),
             chapters=moved_chapters(self._container.chapters(), self._origin_s),
+            attachments=[s for s in self._container.streams if s.type == "attachment"],
         )
         # the pictures of an animated AVIF or HEIF are not streams that anybody misses
         sequence = self._container.metadata.get("major_brand") in ("avis", "msf1", "hevc")
         lost = [
             s
             for s in ([] if sequence else self._container.streams)
-            if s not in (self._stream, *relay.streams) and not (relay.chapters and s.type == "data")
+            if s not in (self._stream, *relay.streams, *relay.attachments)
+            and not (relay.chapters and s.type == "data")
         ]
         if lost:
             names = ", ".join(f"{s.type} stream {s.index}" for s in lost)
