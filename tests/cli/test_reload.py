@@ -11,6 +11,8 @@ from typing import IO
 
 import pytest
 
+from vidbg.cli.ctl.run_client import of_page
+
 WIDTH, HEIGHT = 64, 48
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP here")
 
@@ -25,11 +27,13 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
     file, log = tmp_path / "config.toml", tmp_path / "v.log"
     file.write_text('background = "#0000ff"\nsize = "64x48"\n')
     command = [sys.executable, "-m", "vidbg", "run", "--config", str(file), "-c", "synthetic"]
-    command += ["-o", "-", "--pipe-format", "bgr24", "--log-file", str(log)]
+    command += ["-o", "-", "--pipe-format", "bgr24", "--log-file", str(log), "--panel", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
         out: IO[bytes] = process.stdout  # type: ignore[assignment]  # a pipe
+        told_first: IO[bytes] = process.stderr  # type: ignore[assignment]
+        page = next(line for line in told_first if line.startswith(b"panel: ")).split()[1].decode()
         assert (255, 0, 0) in corners(out, 5)
         for text, colour in (
             ('background = "#ff0000"\nsize = "128x96"\nlog-level = "debug"\n', (0, 0, 255)),
@@ -51,6 +55,16 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
                 assert time.monotonic() < deadline
             corners(out, 15)
             assert corners(out, 1)[0] == colour
+        # What is hidden on the page stays so, unless the file says anew that it be shown
+        client = of_page(page)
+        client.ask("PATCH", "/settings", {"background": "#102030"})
+        file.write_text('background = "none"\nmirror = false\n')
+        process.send_signal(signal.SIGHUP)
+        while "the room stays hidden" not in log.read_text():
+            corners(out, 1)
+            assert time.monotonic() < deadline + 10
+        corners(out, 15)
+        assert set(corners(out, 5)) == {(48, 32, 16)}
         process.terminate()
         out.read()
         assert process.wait(20) == 143

@@ -243,7 +243,8 @@ def test_the_room_is_shown_only_after_a_question(
 
     assert shown("") == shown("x" * 32) == shown(client.token) == 409
     assert shown(asked("preview")) == 409
-    assert shown(asked("output"), confirm=False) == 409
+    refused = asked("output")
+    assert shown(refused, confirm=False) == shown(refused) == 409
     with monkeypatch.context() as patch:
         patch.setattr(room_consent, "VALID_S", -1.0)
         assert shown(asked("output")) == 409

@@ -50,6 +50,7 @@ def run_until_end(
     """
     from vidbg.pipeline.live import LiveRun
     from vidbg.pipeline.live.appearance import warn_of_room
+    from vidbg.pipeline.live.live_config import with_room_hidden
     from vidbg.pipeline.live.outputs.live_outputs import output_name
     from vidbg.sources.camera.cameras import camera_name
 
@@ -64,11 +65,25 @@ def run_until_end(
             StatusLine() as status,
             LiveRun(config, on_status=status.tell, on_message=_tell) as live,
         ):
-            # SIGHUP takes new values of the options that may change, and keeps the others
+            # SIGHUP takes new values of the options that may change, and keeps the others. A room
+            # that was hidden since is shown only if the setting says so anew
+            asked = params["background"]
+
             def reload(new: typer.Context) -> None:
+                nonlocal asked
                 kept = {option.name: ctx.params[option.name] for option in FIXED_OPTIONS}
                 changed = completed(_live_config({**new.params, **kept}))
+                background = new.params["background"]
+                if background == asked and changed.look.shows_room and not live.look.shows_room:
+                    changed = with_room_hidden(changed, live.look)
+                    logger.warning(
+                        "the room stays hidden, though the background is %s as before (%s): it "
+                        "was changed on the page or over the API since",
+                        background,
+                        settings.origin_of(new, "background"),
+                    )
                 live.change(changed)
+                asked = background
                 warn_of_room(changed.look, settings.origin_of(new, "background"))
 
             # Everything is open: run, with all faults handled inside, until somebody ends it

@@ -321,7 +321,8 @@ class LiveApi(Closeable):
     def show_room(self, body: types.RoomRequest) -> types.RunState:
         """Show the real room to everyone, after the user has said yes."""
         run = self._live_run()
-        if not body.confirm or not self._consent.redeem(body.token, "output"):
+        answered = self._consent.redeem(body.token, "output")  # a no uses the question up, too
+        if not (answered and body.confirm):
             raise ApiError(409, "ask first: POST /room/question, and answer within two minutes")
         with self._changing:
             run.change(with_settings(run.config, {"background": "none"}))
