@@ -41,18 +41,7 @@ def read_record(path: Path) -> Record:
                 f"{path} is a record of format {version!r}; this vidbg reads format {FORMAT}: "
                 "measure again with `vidbg bench --json`"
             )
-        # Refuse records that the comparison cannot read.
-        engines = record["engines"]
-        if not isinstance(engines, list) or not engines:
-            raise ValueError('"engines" is no list of engines')
-        for engine in engines:
-            for key in ("engine", "network_size"):
-                if not isinstance(engine[key], str):
-                    raise TypeError(f"{key!r} is {engine[key]!r}, no text")
-            for name, value in figures(engine).items():
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                if not number or not math.isfinite(value):
-                    raise TypeError(f"the figure {name!r} is {value!r}, no number")
+        _check_engines(record["engines"])
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
@@ -71,6 +60,25 @@ def _parsed(text: str) -> Record:
         if isinstance(record, dict):
             return record
     raise ValueError("its last line is no JSON object")
+
+
+def _check_engines(engines: object) -> None:
+    """Refuse engines that the comparison cannot read.
+
+    Raises:
+        KeyError: something is missing; its name is the argument.
+        TypeError, ValueError: something has the wrong type or value; the message names it.
+    """
+    if not isinstance(engines, list) or not engines:
+        raise ValueError('"engines" is no list of engines')
+    for engine in engines:
+        for key in ("engine", "network_size"):
+            if not isinstance(engine[key], str):
+                raise TypeError(f"{key!r} is {engine[key]!r}, no text")
+        for name, value in figures(engine).items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value):
+                raise TypeError(f"the figure {name!r} is {value!r}, no number")
 
 
 def figures(engine: Mapping[str, Any]) -> dict[str, float]:

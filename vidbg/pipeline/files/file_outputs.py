@@ -59,20 +59,7 @@ def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: Outp
     inputs = _Inputs(jobs, compositing)
     taken: dict[str, Path] = {}
     for job in jobs:
-        transparent = is_transparent(compositing)
-        if job.target != PIPE:
-            output_kind(job.target, alpha=transparent)
-        elif transparent:
-            raise ConfigError(
-                "standard output carries no transparency; give -o NAME.mov, NAME.webm or %05d.png"
-            )
-        if (
-            output.alpha_video is not None
-            and output_kind(output.alpha_video) is OutputKind.PICTURES
-        ):
-            raise ConfigError(
-                f"the alpha video {output.alpha_video} is no video; give .mp4, .mov or .mkv"
-            )
+        _check_kinds(job, is_transparent(compositing), output.alpha_video)
         targets = [] if job.target == PIPE else [Path(job.target)]
         if output.alpha_video is not None:
             targets.append(output.alpha_video)
@@ -86,6 +73,17 @@ def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: Outp
                 )
             if other is not target:
                 raise ConfigError(f"{target} would be written twice; give two names")
+
+
+def _check_kinds(job: Job, transparent: bool, alpha_video: Path | None) -> None:
+    if job.target != PIPE:
+        output_kind(job.target, alpha=transparent)
+    elif transparent:
+        raise ConfigError(
+            "standard output carries no transparency; give -o NAME.mov, NAME.webm or %05d.png"
+        )
+    if alpha_video is not None and output_kind(alpha_video) is OutputKind.PICTURES:
+        raise ConfigError(f"the alpha video {alpha_video} is no video; give .mp4, .mov or .mkv")
 
 
 class _Inputs:

@@ -83,26 +83,14 @@ class PreviewKeys:
             if key == "s":  # held down, it repeats
                 return None
             if key == "y":
-                if self._asked is None or now - self._asked < EARLIEST_ANSWER_S:
-                    return None
-                self._asked = None
-                return Action.PASSTHROUGH
+                return self._answered(now)
             self._asked = None
             if key in ("n", _ESCAPE):
                 return None
         elif key == "s":
-            if self.passthrough:
-                return Action.BACKGROUND
-            self._asked = _WITH_NEXT_PICTURE
-            return None
+            return self._ask()
         action = _ACTIONS.get(key)
-        match action:
-            case Action.MIRROR:
-                self._mirror = not self._mirror
-            case Action.FPS:
-                self._figures = not self._figures
-            case Action.HELP:
-                self._help = not self._help
+        self._toggle(action)
         return action
 
     def view(self, status: PreviewStatus | None, now: float) -> View:
@@ -123,3 +111,24 @@ class PreviewKeys:
         """Return the seconds left to answer; None if there is no question or it has expired."""
         left = 0.0 if self._asked is None else self._asked + ANSWER_S - now
         return left if left > 0 else None
+
+    def _ask(self) -> Action | None:
+        if self.passthrough:
+            return Action.BACKGROUND
+        self._asked = _WITH_NEXT_PICTURE
+        return None
+
+    def _answered(self, now: float) -> Action | None:
+        if self._asked is None or now - self._asked < EARLIEST_ANSWER_S:
+            return None
+        self._asked = None
+        return Action.PASSTHROUGH
+
+    def _toggle(self, action: Action | None) -> None:
+        match action:
+            case Action.MIRROR:
+                self._mirror = not self._mirror
+            case Action.FPS:
+                self._figures = not self._figures
+            case Action.HELP:
+                self._help = not self._help
