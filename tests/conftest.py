@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 from nodes import FakeLoopback, FakePyvirtualcam, Kernel
 from running import Cli, Run, running
 
@@ -25,6 +26,9 @@ from vidbg.cli.app import main
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """PyTorch in one thread: on small inputs, its threads spend most of their time waiting."""
+
+settings.register_profile("vidbg", deadline=None)  # a shared machine pauses any example
+settings.load_profile("vidbg")
 
 REQUIRED = set(filter(None, os.environ.get("VIDBG_REQUIRE", "").split(",")))
 

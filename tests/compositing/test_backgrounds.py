@@ -144,7 +144,7 @@ def test_bad_words_are_refused_with_what_is_allowed(text: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(*[st.integers(1, 60)] * 4, st.sampled_from(["cover", "contain"]))
 def test_filled_pictures_have_the_frames_size(h: int, w: int, th: int, tw: int, fit: Fit) -> None:
     filled = fill(np.full((h, w, 3), 9, np.uint8), th, tw, fit, RED)
@@ -259,7 +259,7 @@ def test_a_single_frame_stands_still_and_is_read_once() -> None:
     assert at(clip, 10.0) is at(clip, 11.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 6), st.lists(st.integers(0, 400), min_size=1, max_size=12))
 def test_at_any_time_the_frame_due_is_shown(count: int, hundredths: list[int]) -> None:
     clip = moving([index / 4 for index in range(count)])

@@ -46,7 +46,7 @@ def soft_disc(height: int, width: int, blur_px: float = 3) -> Alpha:
     return np.asarray(cv2.GaussianBlur(alpha, (0, 0), blur_px), np.float32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SIZES, SIZES, SEEDS)
 def test_blend_is_exact_at_both_ends_and_rounds_to_nearest(
     height: int, width: int, seed: int
@@ -79,7 +79,7 @@ def test_blend_refuses_differing_sizes_with_both() -> None:
         composite(image, np.zeros((5, 4), np.float32), image)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIZES, SIZES, SEEDS)
 def test_every_documented_kind_of_alpha_gives_the_same_picture(
     height: int, width: int, seed: int
@@ -160,7 +160,7 @@ def test_alpha_is_left_alone_without_offset_and_feather() -> None:
     assert adjust_alpha(alpha, 0, 0) is alpha
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, st.floats(-6, 6), st.floats(0, 6))
 def test_adjusted_alpha_stays_in_range_and_moves_the_way_of_the_sign(
     seed: int, offset_px: float, feather_px: float

@@ -76,7 +76,7 @@ def test_the_edges_colour_is_carried_on_outside_and_the_room_is_not() -> None:
     assert not estimate[:, :300].any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_opaque_pixels_stay_exactly_as_they_are(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -99,7 +99,7 @@ def test_a_matte_without_edges(value: float) -> None:
     np.testing.assert_array_equal(estimate, image * np.uint8(value))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_estimate_and_blend_in_one_step_give_the_same(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -113,7 +113,7 @@ def test_estimate_and_blend_in_one_step_give_the_same(height: int, width: int, s
     np.testing.assert_array_equal(at_once[alpha == 1], image[alpha == 1])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(0, 2**32 - 1))
 def test_no_soft_pixel_is_missed_for_looking_in_blocks(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -48,7 +48,7 @@ def test_a_constant_stays_constant(value: float) -> None:
     np.testing.assert_allclose(out, value, atol=1e-4)  # rounding of the fit in float32
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 90), st.integers(1, 90), st.floats(1, 6), st.integers(0, 2**32 - 1))
 def test_no_edge_is_missed_for_looking_in_blocks(
     height: int, width: int, scale: float, seed: int

@@ -89,7 +89,7 @@ def test_two_people_are_both_shown() -> None:
 PLACES = st.tuples(st.floats(0.2, 1.6), st.floats(0.2, 0.8), st.floats(0.08, 0.4))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.one_of(st.none(), PLACES), min_size=1, max_size=6))
 def test_it_never_jumps(stays: list[Person]) -> None:
     """Whatever happens: people jump, vanish and come back."""
@@ -102,7 +102,7 @@ def test_it_never_jumps(stays: list[Person]) -> None:
         assert abs(after.y - before.y) <= 1.5 * bound
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(PLACES)
 def test_it_comes_to_rest_before_a_still_person(person: Person) -> None:
     shown = views([person] * 270)
@@ -111,7 +111,7 @@ def test_it_comes_to_rest_before_a_still_person(person: Person) -> None:
     assert MAX_ZOOM * shown[-1].size >= 0.999
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(PLACES, st.integers(0, 99))
 def test_a_person_who_sways_does_not_move_it(person: tuple[float, float, float], seed: int) -> None:
     random = np.random.default_rng(seed)

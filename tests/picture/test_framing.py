@@ -56,7 +56,7 @@ def test_zoom_and_pan_show_a_part(pan_x: float, left: int, pan_y: float, top: in
     np.testing.assert_array_equal(result, wanted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 90), st.integers(1, 160), st.floats(1, 4), st.floats(-1, 1), st.floats(-1, 1))
 def test_any_part_of_any_frame(height: int, width: int, zoom: float, x: float, y: float) -> None:
     view = manual_crop(PictureConfig(zoom=zoom, pan_x=x, pan_y=y))

@@ -172,7 +172,7 @@ def written_times(path: Path, times: Sequence[float], info: StreamInfo) -> list[
         [Fraction(1, 30), Fraction(1001, 30000), Fraction(1, 15360), Fraction(1, 90_000)]
     ),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_mp4_keeps_every_time(
     tmp_path_factory: pytest.TempPathFactory, gaps: list[int], first: int, time_base: Fraction
 ) -> None:

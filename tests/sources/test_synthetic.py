@@ -116,7 +116,7 @@ def test_unfit_pictures_are_refused(pictures: list[Image]) -> None:
         SyntheticSource(8, 8, RATE, pictures=pictures)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     picture=st.tuples(st.integers(20, 200), st.integers(20, 200)),
     frame=st.tuples(st.integers(16, 128), st.integers(16, 128)),

@@ -25,7 +25,7 @@ def covered(chosen: NDArray[np.bool_], side: int, height: int, width: int) -> ND
     return np.kron(chosen, np.ones((side, side), np.bool_))[:height, :width]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDES, SIDES, st.integers(1, 16), st.integers(0, 2**32 - 1), st.sampled_from([(), (3,)]))
 def test_what_is_taken_can_be_put_back(
     height: int, width: int, side: int, seed: int, colours: tuple[int, ...]
@@ -59,7 +59,7 @@ def test_many_blocks_come_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(np.sort(indices), np.arange(400))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDES, SIDES, st.integers(1, 16), st.integers(0, 2**32 - 1))
 def test_runs_cover_the_chosen_blocks_once(height: int, width: int, side: int, seed: int) -> None:
     chosen = chosen_blocks(height, width, side, seed)

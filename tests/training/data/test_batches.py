@@ -68,7 +68,7 @@ def test_a_picture_of_nobody_has_an_empty_mask(sets: Path) -> None:
     assert not mask.any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), inside=st.booleans(), framing=st.sampled_from(Framing))
 def test_windows_never_open_a_side_where_the_person_is_cut(
     seed: int, inside: bool, framing: Framing
@@ -101,7 +101,7 @@ class _Upright:
         return 0.99
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000))
 def test_previous_alphas_are_masks_of_the_same_size(seed: int) -> None:
     mask = np.zeros((48, 64), np.uint8)

@@ -118,7 +118,7 @@ def test_conn_forgives_less_than_015(level: float, error: float) -> None:
     assert conn(alpha, squares(0)) == pytest.approx(100 * error / 1e3, abs=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(alphas, alphas)
 def test_errors_are_symmetric_and_vanish_at_the_truth(alpha: Alpha, truth: Alpha) -> None:
     for metric in PER_FRAME.values():
