@@ -41,6 +41,7 @@ API_ROUTES = [
     *(("GET", PREFIX + path) for path in ("/openapi.json", "/events", "/preview", "/no")),
 ]
 JSON_ROUTES = [(each.method, path) for each, path in TABLE if each.body not in (None, Upload)]
+WITHOUT_BODY = [(each.method, path) for each, path in TABLE if not each.needs_body]
 PAGE_ROUTES = [("GET", "/"), ("GET", "/page/main.js"), ("GET", "/page/no.js"), ("GET", "/page/")]
 WEB_ROUTES = ["/", "/page.js", "/page.css", "/picture.js", "/stream.mjpg", "/ws", "/no"]
 PROTECTION = (
@@ -344,6 +345,8 @@ def test_bodies_that_say_nothing_sensible(
 ) -> None:
     before = served.run.config
     for method, path in JSON_ROUTES:
+        if not body and (method, path) in WITHOUT_BODY:
+            continue  # it then answers as it does without options
         status, text = ask(served.client.port, path, JSON, method=method, body=body)
         assert status in (400, 404, 409, 413, 415), (method, path, text)
         assert '"error":{"message":' in text
