@@ -49,6 +49,21 @@ def limit_weights(model: Any, batches: Sequence[NDArray[np.float32]]) -> int:
     return changed
 
 
+def fold_constants(model: Any) -> None:
+    """Compute in place what depends on no input of an OpenVINO model.
+
+    Behind a Reshape, as ONNX graphs have them, nncf gives depthwise weights a range for each column
+    of the kernel. OpenVINO has no INT8 kernel for that and computes them in floating point: the
+    light network took 14.8 ms of CPU time at 86016 pixels without VNNI, in place of 11.5.
+    """
+    import_openvino()
+    from openvino.passes import ConstantFolding, Manager
+
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
+
+
 def widening(levels: NDArray[np.float32], activations: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute by how much each output channel's range must widen so that no pair saturates.
 

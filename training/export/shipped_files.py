@@ -38,7 +38,7 @@ from training.evaluate.quick_scores import Scores
 from training.evaluate.score_tables import score_engine
 from training.export.onnx_graphs import NetworkGraphs, load_network, write_graph
 from training.export.quantised_graphs import activation_ranges, open_as_it_stands
-from training.export.saturation import limit_weights
+from training.export.saturation import fold_constants, limit_weights
 from training.export.shipped_graphs import typed_files, write_card
 from training.model.checkpoint import save_weights
 from training.provenance import each_recipe_once, read_recipe, saw_priors
@@ -100,6 +100,7 @@ def quantise(graph: Path, batches: Iterable[NDArray[np.float32]], out: Path) -> 
     from openvino._offline_transformations import compress_quantize_weights_transformation
 
     model = openvino.Core().read_model(graph)
+    fold_constants(model)
     data = list(batches)
     quantised = nncf.quantize(
         model,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.export.saturation import LARGEST_SUM, limit_weights, widening
+from training.export.saturation import LARGEST_SUM, fold_constants, limit_weights, widening
 from vidbg.matting.backends.openvino import import_openvino
 
 
@@ -76,3 +76,16 @@ def test_what_the_calibration_shows_decides() -> None:
 def test_no_pictures_are_an_error() -> None:
     with pytest.raises(ValueError, match="no images"):
         limit_weights(quantised_convolution(0.5), [])
+
+
+def test_depthwise_weights_are_constants_before_they_are_quantised() -> None:
+    ops = import_openvino().opset13
+    picture = ops.parameter([1, 2, 4, 4], np.float32, name="input")
+    kernel = np.arange(18, dtype=np.float32).reshape(2, 1, 3, 3)
+    shaped = ops.reshape(ops.constant(kernel), [2, 1, 1, 3, 3], special_zero=False)
+    out = ops.group_convolution(picture, shaped, [1, 1], [0, 0], [0, 0], [1, 1])
+    model = import_openvino().Model([out], [picture], "depthwise")
+    fold_constants(model)
+    weights = model.get_ops()[-2].input_value(1).get_node()
+    assert weights.get_type_name() == "Constant"
+    assert (weights.data == kernel[:, None]).all()
