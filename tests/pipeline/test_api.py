@@ -106,6 +106,8 @@ def test_paths_are_taken_wherever_a_path_is_meant(tmp_path: Path) -> None:
         ({"matting": "fast"}, "matting is 'fast'; it must be MattingConfig or None"),
         ({"written": True}, "written is True; it must be OutputConfig or None"),
         ({"picture": {}}, "picture is of the type dict; it must be PictureConfig or None"),
+        ({"source": "a\0.mp4"}, "has a null character"),
+        ({"output": "a\0.mp4"}, "has a null character"),
         ({"observer": 5}, "the observer is 5; it needs the methods of Observer"),
     ],
 )
@@ -130,6 +132,12 @@ def test_arguments_of_another_type_are_refused(arguments: dict[str, Any], messag
         (vidbg.OutputConfig, {"alpha_video": 5}, "alpha_video is 5; it must be a path or None"),
         (vidbg.CompositingConfig, {"background": 5}, "background is 5; it must be BackgroundSpec"),
         (vidbg.CompositingConfig, {"background": "blur", "bars": (1, 2)}, "bars is of the type tu"),
+        (
+            vidbg.CompositingConfig,
+            {"background": "blur", "bars": (0, 0, 300)},
+            "bars are .* 0 to 255",
+        ),
+        (vidbg.OutputConfig, {"alpha_video": "a\0.mp4"}, "has a null character"),
         (vidbg.LiveConfig, {"output": 5}, "output is 5; it must be a text or a tuple of a text"),
         (vidbg.LiveConfig, {"fps": "x"}, "fps is 'x'; it must be a number"),
         (vidbg.LiveConfig, {"camera": 5.5}, "camera is 5.5; it must be a text"),
@@ -153,6 +161,10 @@ def test_fields_take_what_stands_for_their_type() -> None:
     assert str(vidbg.CompositingConfig(words).background) == "blur:30"
     number: Any = 2
     assert vidbg.LiveConfig(camera=number).camera == "2"
+    path: Any = Path("talk.mp4")
+    size: Any = [640, 480]
+    live = vidbg.LiveConfig(camera=path, size=size)
+    assert (live.camera, live.size) == ("talk.mp4", (640, 480))
 
 
 def test_several_inputs_are_processed_in_one_call(tmp_path: Path) -> None:

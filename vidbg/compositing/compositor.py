@@ -30,6 +30,7 @@ from vidbg.compositing.fade import Fade
 from vidbg.compositing.foreground import composite_foreground, estimate_foreground
 from vidbg.compositing.foreground_layer import ForegroundLayer, Placement
 from vidbg.compositing.scaling import Fit
+from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.option_table import (
     FADE,
@@ -117,6 +118,8 @@ class CompositingConfig:
         if isinstance(self.overlay, str):
             object.__setattr__(self, "overlay", Path(self.overlay).expanduser())
         check_config(self, "compositing")
+        if not all(0 <= level <= 255 for level in self.bars):
+            raise ConfigError(f"bars are {self.bars}; allowed are three numbers from 0 to 255, BGR")
 
 
 def as_compositing(background: StrPath | BackgroundSpec | CompositingConfig) -> CompositingConfig:

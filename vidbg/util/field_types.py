@@ -23,7 +23,7 @@ _WORDS = {
 
 
 def check_field_types(config: Any) -> None:
-    """Check that each field of a frozen dataclass has its type; texts for paths are converted.
+    """Check the fields of a frozen dataclass; converts text for a path, and lists to tuples.
 
     Raises:
         ConfigError: the message gives the field, the value and what is allowed.
@@ -33,6 +33,8 @@ def check_field_types(config: Any) -> None:
         check_type(f"{type(config).__name__}.{name}", value, hint)
         if Path in _alternatives(hint) and isinstance(value, str):
             object.__setattr__(config, name, Path(value))
+        elif isinstance(value, list):
+            object.__setattr__(config, name, tuple(value))
 
 
 def check_type(name: str, value: object, hint: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from vidbg.compositing import CompositingConfig
 from vidbg.errors import ConfigError, SinkError
 from vidbg.option_table import INTERLACED, check_config
-from vidbg.pipeline.files.jobs import PIPE, Job, folded
+from vidbg.pipeline.files.jobs import PIPE, Job, check_name, folded
 from vidbg.sinks import Sink
 from vidbg.sinks.camera.opaque import OpaqueSink
 from vidbg.sinks.encoding.formats import Encoding, OutputKind, output_kind
@@ -42,6 +42,8 @@ class OutputConfig:
 
     def __post_init__(self) -> None:
         check_config(self, "output")
+        if self.alpha_video is not None:
+            check_name(str(self.alpha_video))
 
 
 def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: OutputConfig) -> None:
@@ -97,7 +99,7 @@ class _Inputs:
         self._roles: dict[tuple[int, int], str] = {}
         self._folders: dict[Path, list[tuple[Path, str]]] = {}
         for path, role in named:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 status = path.stat()
                 self._roles.setdefault((status.st_dev, status.st_ino), role)
             self._folders.setdefault(resolved(path.absolute().parent), []).append((path, role))
@@ -105,12 +107,14 @@ class _Inputs:
     def check(self, target: Path, job: Job) -> None:
         """Raise ConfigError where writing to the target would replace an input."""
         role = self._role_of_sequence(target) if job.is_sequence else None
-        with suppress(OSError):  # a target that does not exist is no input
+        with suppress(OSError, ValueError):  # a target that does not exist is no input
             status = target.stat()
             role = self._roles.get((status.st_dev, status.st_ino), role)
         if role is None:
             return
-        with suppress(OSError):  # one does not exist, or has a name that is too long for any file
+        with suppress(
+            OSError, ValueError
+        ):  # one does not exist, or has a name that is too long for any file
             if job.source != PIPE and target.samefile(job.source):
                 role = "the input itself"
         raise ConfigError(f"{target} is {role}; give another name or folder for the output")

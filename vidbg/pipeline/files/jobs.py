@@ -53,6 +53,16 @@ class Job:
         return written and "%" in Path(self.target).name and not is_picture(Path(self.source))
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that no file can have.
+
+    Raises:
+        ConfigError: it has a null character.
+    """
+    if "\0" in name:
+        raise ConfigError(f"the name {name!r} has a null character, which no file's name can have")
+
+
 def plan_jobs(source: str | Sequence[str], output: str | None, *, transparent: bool) -> list[Job]:
     """Plan one job per file of an input: a file, a folder, a glob pattern or several of these.
 
@@ -74,6 +84,8 @@ def plan_jobs(source: str | Sequence[str], output: str | None, *, transparent: b
         raise ConfigError(
             "an INPUT is empty; give a file, a folder, a pattern or - (is $FILE set?)"
         )
+    for name in [*sources, output or ""]:
+        check_name(name)
     if len(sources) == 1:
         return _jobs_of(sources[0], output, transparent)
     if PIPE in sources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -116,9 +117,9 @@ class LiveConfig:
     config_file: Path | None = None
 
     def __post_init__(self) -> None:
-        number: object = self.camera
-        if isinstance(number, int) and not isinstance(number, bool):
-            object.__setattr__(self, "camera", str(number))
+        camera: object = self.camera
+        if isinstance(camera, int | os.PathLike) and not isinstance(camera, bool):
+            object.__setattr__(self, "camera", str(camera))
         check_config(self, "live")
         _ = self.outside  # which checks it
         check_size("size", *self.size)
