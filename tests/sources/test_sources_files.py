@@ -625,6 +625,15 @@ def test_pipes_are_read(tmp_path: Path, name: str) -> None:
         assert [number_of(frame.image) for frame in source] == list(range(12))
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
+def test_a_photo_from_a_pipe_is_one_frame(tmp_path: Path, suffix: str) -> None:
+    """So that it fits into one picture."""
+    cv2.imwrite(str(tmp_path / f"a{suffix}"), numbered(5, *SIZE))
+    with pipe(tmp_path / f"a{suffix}") as stream, VideoFileSource(stream) as source:
+        assert source.info.frame_count == 1
+        assert [number_of(frame.image) for frame in source] == [5]
+
+
 def test_mp4_with_its_index_behind_is_refused_from_a_pipe(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream: Any = container.add_stream("libx264", rate=30, options={"qp": "0"})

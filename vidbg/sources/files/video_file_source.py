@@ -294,7 +294,8 @@ class VideoFileSource(Closeable):
             height=self._pixels.height,
             frame_rate=stream.average_rate or stream.guessed_rate or None,
             time_base=stream.time_base,
-            frame_count=stream.frames or None,
+            # FFmpeg's formats for photos that come through a pipe, "png_pipe" for example
+            frame_count=stream.frames or (1 if container.format.name.endswith("_pipe") else None),
             duration_s=duration_s,
             colour=colour,
             sample_aspect_ratio=1 / aspect if self._pixels.orientation.transposed else aspect,
