@@ -34,6 +34,7 @@ from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
+from vidbg.platform.memory import limit_arenas
 from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources.synthetic import SyntheticSource, swaying_person
 
@@ -275,6 +276,7 @@ def main() -> None:
     parser.add_argument("--fps", type=Fraction, default=Fraction(30))
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
+    limit_arenas()  # as the command does
     sys.exit(run(Soak((width, height), given.fps), given.minutes, given.every))
 
 

@@ -72,3 +72,22 @@ print(before - resident())
 def test_freed_memory_is_returned() -> None:
     done = subprocess.run([sys.executable, "-c", RETURNED], capture_output=True, check=True)
     assert int(done.stdout) > 30e6
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (600_000_000, resource.RLIM_INFINITY))
+sys.argv = ["vidbg", *sys.argv[1:]]
+from vidbg.cli.app import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ulimit -v")
+@pytest.mark.parametrize("command", ["run", "process x.mp4 -b green", "bench"])
+def test_a_limit_under_which_libraries_crash_is_told(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *command.split()], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "600 MB of virtual memory (ulimit -v)" in done.stderr

@@ -112,7 +112,7 @@ def _exit_code() -> int:
         return 1
     except (MemoryError, ImportError) as error:
         logging.getLogger(__name__).debug("failed", exc_info=error)
-        if isinstance(error, MemoryError):
+        if isinstance(error, MemoryError) or "failed to map segment" in str(error):
             typer.echo("vidbg: the memory is used up; close other programs", err=True)
         else:
             typer.echo(f"vidbg: a library cannot be loaded: {error}; reinstall vidbg", err=True)

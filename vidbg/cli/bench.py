@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vidbg.cli import options
+from vidbg.platform.memory import require_addresses
 from vidbg.util.limits import parse_size
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def bench(
     **params: Any,
 ) -> None:
     """Measure frames per second and latency: a table for people and one JSON line."""
+    require_addresses()
     from vidbg.benchmark import benchmark
     from vidbg.benchmark import compare as bench_compare
     from vidbg.benchmark import report as bench_report

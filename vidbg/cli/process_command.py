@@ -12,6 +12,7 @@ import typer
 
 from vidbg.cli import options
 from vidbg.errors import SinkError, VidbgError
+from vidbg.platform.memory import require_addresses
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -37,6 +38,7 @@ def process(
 
     Audio, subtitles and every frame's time are kept. A file appears when complete.
     """
+    require_addresses()
     from vidbg.pipeline.files.file_outputs import (
         OutputConfig,
         check_jobs,

@@ -13,7 +13,7 @@ from vidbg.cli.logs import log_to
 from vidbg.cli.reload import reloading
 from vidbg.cli.status_line import StatusLine
 from vidbg.option_table import options_of
-from vidbg.platform.memory import limit_arenas
+from vidbg.platform.memory import limit_arenas, require_addresses
 
 if TYPE_CHECKING:
     from vidbg.pipeline.live import LiveConfig, LiveRun
@@ -48,6 +48,7 @@ def run_until_end(
         completed: fills in what neither the user nor a file has set, also after each reload.
         on_open: called before the first frame, once camera and page are open.
     """
+    require_addresses()
     from vidbg.pipeline.live import LiveRun
     from vidbg.pipeline.live.appearance import warn_of_room
     from vidbg.pipeline.live.live_config import with_room_hidden

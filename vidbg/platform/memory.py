@@ -6,8 +6,14 @@ import sys
 from functools import cache
 from typing import Any
 
+from vidbg.errors import VidbgError
+
 _M_ARENA_MAX = -8
 _ARENAS = 2
+
+MIN_ADDRESSES = 1_000_000_000
+"""Bytes of addresses below which native libraries crash or fail while they load. A live run of the
+synthetic camera at 320x180 needs 1,050 MB."""
 
 
 @cache
@@ -41,3 +47,22 @@ def return_freed_memory() -> None:
     trim = getattr(_c_library(), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def require_addresses() -> None:
+    """Refuse a limit of virtual memory under which native libraries would crash.
+
+    Raises:
+        VidbgError: there is one, as `ulimit -v` sets it.
+    """
+    if sys.platform != "linux":
+        return
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < MIN_ADDRESSES:
+        raise VidbgError(
+            f"this program may use {limit / 1e6:.0f} MB of virtual memory (ulimit -v), and its "
+            f"libraries need more than {MIN_ADDRESSES / 1e6:,.0f} MB: raise the limit, or remove "
+            "it with `ulimit -v unlimited`"
+        )
