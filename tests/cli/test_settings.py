@@ -188,6 +188,13 @@ def test_files_and_profiles_that_are_not_there(vidbg: Vidbg, tmp_path: Path) -> 
         assert "pipe cannot be read: it is a pipe" in vidbg("run", "--config", tmp_path / "pipe")[2]
 
 
+def test_a_home_that_is_no_folder_has_no_file(
+    vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)
+    assert shown(vidbg)["background"].endswith("# built in")
+
+
 def test_help_needs_no_file_in_order(vidbg: Vidbg) -> None:
     write("nonsense")
     code, out, _ = vidbg("run", "--help")

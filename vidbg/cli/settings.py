@@ -94,7 +94,7 @@ def _read_settings(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
     try:
         return tomllib.loads(settings_text(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home of /dev/null, as services have
         if not must_exist:
             return {}
         raise ConfigError(f"{path} does not exist; `vidbg config init` writes an example") from None

@@ -148,7 +148,7 @@ class Profiles:
             return tomlkit.document()
         try:
             return tomlkit.parse(settings_text(self._file))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return tomlkit.document()
         except (OSError, ValueError, RecursionError, TOMLKitError) as error:
             raise ApiError(409, f"{self._file} cannot be read: {error}; mend it first") from None
