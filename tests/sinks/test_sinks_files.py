@@ -654,11 +654,13 @@ def test_language_is_kept(tmp_path: Path, suffix: str, language: str, kept: str)
     with VideoFileSource(clip) as source:
         assert source.relay is not None
         source.relay.streams[0].metadata["language"] = language
+        source.relay.video_tags["language"] = language
         with VideoFileSink(tmp_path / f"out{suffix}", source.info, relay=source.relay) as sink:
             for frame in source:
                 sink.write(frame)
     with av.open(str(tmp_path / f"out{suffix}")) as container:
         assert container.streams.audio[0].language == kept
+        assert container.streams.video[0].language == kept
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])

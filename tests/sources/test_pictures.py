@@ -108,6 +108,37 @@ def test_old_formats_are_read_as_pictures(tmp_path: Path, kind: str) -> None:
     assert error_of(read(path).image, image) < 1
 
 
+@pytest.mark.parametrize("name", ["runs.sgi", "rgb.pam", "alpha.pam", "little.pfm", "big.pfm"])
+def test_rare_formats_keep_colours_alpha_and_direction(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(1)
+    rgba = rng.integers(0, 256, (20, 30, 4), np.uint8)
+    rgba[:, :15] = rgba[:, :1]  # so that there are runs to encode
+    rgb, alpha = rgba[..., :3], name == "alpha.pam"
+    if name.endswith(".pam"):
+        depth, kind, samples = (4, "RGB_ALPHA", rgba) if alpha else (3, "RGB", rgb)
+        head = f"P7\nWIDTH 30\nHEIGHT 20\nDEPTH {depth}\nMAXVAL 255\nTUPLTYPE {kind}\nENDHDR\n"
+        data = head.encode() + samples.tobytes()
+    elif name.endswith(".pfm"):  # its lines go upwards
+        scale, kind = (1, ">f4") if name == "big.pfm" else (-1, "<f4")
+        data = f"PF\n30 20\n{scale}\n".encode() + (rgb[::-1] / 255).astype(kind).tobytes()
+    else:
+        encoder: Any = av.CodecContext.create("sgi", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = 30, 20, "rgb24"
+        encoder.time_base = Fraction(1)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        data = b"".join(bytes(each) for each in (*encoder.encode(frame), *encoder.encode(None)))
+        assert data[2] == 1  # run lengths
+    (tmp_path / name).write_bytes(data)
+    picture = read_picture(tmp_path / name)
+    assert picture is not None
+    assert np.array_equal(picture.image, rgb[..., ::-1])
+    assert (picture.alpha is not None) == alpha
+    if picture.alpha is not None:
+        assert np.array_equal(np.rint(picture.alpha * 255), rgba[..., 3])
+    (tmp_path / name).write_bytes(data[:300])
+    assert read_picture(tmp_path / name) is None
+
+
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff", ".avif"])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_orientation_holds_where_there_is_alpha(

@@ -351,6 +351,20 @@ def test_interlaced_frames_become_whole_pictures(tmp_path: Path, top: bool) -> N
         assert bar[0] == pytest.approx(8 * index % 100, abs=2)
 
 
+def test_kept_fields_are_told_though_the_first_frames_have_none(tmp_path: Path) -> None:
+    """As in broadcasts, whose programmes follow one another in one stream."""
+    film = write_clip(
+        tmp_path / "a.ts", ticks=range(10), time_base=Fraction(1, 25), size=(128, 96)
+    ).read_bytes()
+    mixed = tmp_path / "mixed.ts"
+    mixed.write_bytes(film + _interlaced(tmp_path / "b.ts").read_bytes())
+    with VideoFileSource(mixed, interlaced="keep") as source:
+        assert source.info.field_order == "top"
+        frames = list(source)
+    assert [frame.index for frame in frames] == list(range(30))
+    assert all(one.pts < two.pts for one, two in itertools.pairwise(frames))
+
+
 def test_progressive_frames_are_not_filtered(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4")
     with VideoFileSource(clip) as source, VideoFileSource(clip, interlaced="keep") as other:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -232,16 +233,16 @@ def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
 
 
 def _decoded(data: bytes, path: Path) -> Picture | None:
+    # Pillow fails at SGI's run lengths, and OpenCV swaps the colours of PAM and drops its alpha
+    if data.startswith((b"P7\n", b"\x01\xda\0", b"\x01\xda\1")):
+        return _by_ffmpeg(data, path)
     try:
         picture = open_picture(io.BytesIO(data), path.suffix)
     except Exception as error:  # Pillow's plug-ins can raise any error on foreign data
         log.debug("%s: Pillow cannot open it: %s", path, error)
         return _by_opencv(data, path)
     if picture.width * picture.height > MAX_PIXELS:
-        raise SourceError(
-            f"the picture {path} has {picture.width}x{picture.height} pixels; allowed are "
-            f"{MAX_PIXELS} in all, 32768x32768 for example: scale it down first"
-        )
+        raise SourceError(_too_large(path, picture.width, picture.height))
     try:
         return decode_picture(mapped_to_srgb(picture, data, path), path)
     except MemoryError:
@@ -287,6 +288,13 @@ def _plain(picture: Pillow.Image) -> Pillow.Image:
     return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
 
 
+def _too_large(path: Path, width: int, height: int) -> str:
+    return (
+        f"the picture {path} has {width}x{height} pixels; allowed are {MAX_PIXELS} in all, "
+        "32768x32768 for example: scale it down first"
+    )
+
+
 def _by_opencv(data: bytes, path: Path) -> Picture | None:
     """Decode with OpenCV what Pillow does not read, such as floats."""
     if not data:
@@ -299,6 +307,23 @@ def _by_opencv(data: bytes, path: Path) -> Picture | None:
         log.debug("%s: OpenCV cannot decode it: %s", path, error)
         return None
     return None if decoded is None else Picture(_deep(decoded))
+
+
+def _by_ffmpeg(data: bytes, path: Path) -> Picture | None:
+    """Decode PAM or SGI with FFmpeg, to 8 bits."""
+    decoder: Any = av.CodecContext.create("pam" if data.startswith(b"P7") else "sgi", "r")
+    try:
+        frame = decoder.decode(av.Packet(data))[0]
+        if frame.width * frame.height > MAX_PIXELS:
+            raise SourceError(_too_large(path, frame.width, frame.height))
+        pixels = frame.to_ndarray(format="bgra")
+    except (av.FFmpegError, ValueError, IndexError) as error:
+        log.debug("%s: FFmpeg cannot decode it: %s", path, error)
+        return None
+    image, alpha = np.ascontiguousarray(pixels[..., :3]), pixels[..., 3]
+    if int(alpha.min()) == 255:
+        return Picture(image)
+    return Picture(image, alpha.astype(np.float32) / np.float32(255))
 
 
 def _deep(picture: NDArray[Any]) -> Image:

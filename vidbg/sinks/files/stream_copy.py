@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -37,6 +37,14 @@ _QUICKTIME_LANGUAGES = {
 }
 """Other codes of ISO 639-2 (and one mistake) under which FFmpeg's writer of .mov knows languages;
 it leaves out those that it does not know."""
+
+
+def written_tags(tags: Mapping[str, str], suffix: str) -> dict[str, str]:
+    """Return a stream's tags with the language under the code that the container's writer knows."""
+    language = tags.get("language", "")
+    if suffix.lower() != ".mov" or language not in _QUICKTIME_LANGUAGES:
+        return dict(tags)
+    return {**tags, "language": _QUICKTIME_LANGUAGES[language]}
 
 
 class CopiedStreams:
@@ -88,9 +96,7 @@ class CopiedStreams:
             log.warning("%s is left out: %s cannot hold it", _describe(stream), suffix)
             return
         tags = {key: value for key, value in stream.metadata.items() if key in _TAGS}
-        if suffix == ".mov" and "language" in tags:
-            tags["language"] = _QUICKTIME_LANGUAGES.get(tags["language"], tags["language"])
-        route.output.metadata.update(tags)
+        route.output.metadata.update(written_tags(tags, suffix))
         route.output.disposition = stream.disposition
         self._routes[stream.index] = route
 

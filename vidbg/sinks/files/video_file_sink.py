@@ -22,7 +22,7 @@ from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.encoding.formats import CONTAINERS, Encoding, OutputKind, codec_for, output_kind
 from vidbg.sinks.encoding.pixel_conversion import Content, EncoderPictures
 from vidbg.sinks.files.partial_file import PartialFile
-from vidbg.sinks.files.stream_copy import CopiedStreams
+from vidbg.sinks.files.stream_copy import CopiedStreams, written_tags
 from vidbg.sinks.watching import Unwatched
 from vidbg.util.lifecycle import Abortable
 from vidbg.util.packets import PacketRelay
@@ -217,7 +217,8 @@ class VideoFileSink(Unwatched, Abortable):
         """Copy the tags and chapters."""
         if relay is not None:
             self._container.metadata.update(relay.tags)
-            self._stream.metadata.update(relay.video_tags)
+            suffix = self._file.path.suffix
+            self._stream.metadata.update(written_tags(relay.video_tags, suffix))
             self._container.set_chapters(relay.chapters)
 
     def _attach(self, relay: PacketRelay | None) -> None:

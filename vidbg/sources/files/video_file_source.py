@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,6 +44,8 @@ log = logging.getLogger(__name__)
 _RGB_MATRIX = 0
 _UNSPECIFIED = 2
 _SHORTEST_S = 0.001  # of the last frame, whose time the container's end extends
+_AHEAD = 25  # frames in which interlaced ones are looked for
+_MOST_INTERLACED_LINES = 1088
 _FIELD_ORDERS: dict[int, FieldOrder] = {2: "top", 5: "top", 3: "bottom", 4: "bottom"}
 
 
@@ -101,15 +105,20 @@ class VideoFileSource(Closeable):
             self._deinterlacer = Deinterlacer() if interlaced == "deinterlace" else None
             self._decoded = self._decode()
             first = self._first_frame()
+            # Broadcasts mix interlaced frames with others, and the encoder has to be told before
+            # the first one. They are taller than this in no standard.
+            kept = self._deinterlacer is None and first.height <= _MOST_INTERLACED_LINES
+            ahead = deque(islice(self._decoded, _AHEAD)) if kept else deque()
+            fields = next((frame for frame in (first, *ahead) if frame.interlaced_frame), None)
             colour = _colour(first, self._stream)
             _report_mapping(self._tell, self._name, colour)
             orientation = orientation_of(upright_frame(self._decoder) or first)
             self._pixels = UprightReader(first, colour, self._tell, orientation)
-            self._info = self._describe(first, mapped_colour(colour))
+            self._info = self._describe(first, mapped_colour(colour), fields)
             self._timeline = Timeline(
                 self._name, self._info.time_base, self._info.frame_rate, self._tell
             )
-            self._frames = self._give(first)
+            self._frames = self._give(first, ahead)
         except BaseException:
             self._container.close()
             raise
@@ -183,10 +192,11 @@ class VideoFileSource(Closeable):
         self._health.forget()  # a stream that is joined midway starts with undecodable frames
         return first
 
-    def _give(self, first: VideoFrame) -> Generator[Frame]:
+    def _give(self, first: VideoFrame, ahead: deque[VideoFrame]) -> Generator[Frame]:
         """Yield each frame once the next one is known, because the last one may last longer."""
         held = self._frame(first, 0)
-        for index, decoded in enumerate(self._decoded, 1):
+        waiting = (ahead.popleft() for _ in range(len(ahead)))  # each is freed once it is used
+        for index, decoded in enumerate(chain(waiting, self._decoded), 1):
             frame = self._frame(decoded, index)
             yield held
             held = frame
@@ -278,7 +288,8 @@ class VideoFileSource(Closeable):
             not self._intact_frame_read or 0 <= pts * time_base - self._clock.joined_s < SETTLING_S
         )
 
-    def _describe(self, first: VideoFrame, colour: Colour) -> StreamInfo:
+    def _describe(self, first: VideoFrame, colour: Colour, fields: VideoFrame | None) -> StreamInfo:
+        """Describe the video; `fields` is an interlaced frame at its start that is kept."""
         stream, container = self._stream, self._container
         duration_s = None
         if stream.duration and stream.time_base:
@@ -287,7 +298,7 @@ class VideoFileSource(Closeable):
             duration_s = container.duration / av.time_base
         aspect = stream.sample_aspect_ratio or Fraction(1)
         order: FieldOrder = "progressive"
-        if first.interlaced_frame:  # then they are kept
+        if fields is not None:
             order = _FIELD_ORDERS.get(stream.codec_context.field_order, "top")
         return StreamInfo(
             width=self._pixels.width,
