@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import groupby, pairwise
@@ -140,12 +140,18 @@ def test_a_stopped_process_finds_its_frame_no_older(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(output_writer, "HOLD_S", 1.0)
     writer = make_writer(MemorySink(), 1 / 30)
     writer.deliver(arrived(7))
-    assert writer._choose_frame()[0].live
+
+    def is_live() -> bool:
+        choice = writer._choose_frame()
+        assert choice is not None
+        return choice[0].live
+
+    assert is_live()
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 60.0)
-    assert writer._choose_frame()[0].live  # as after Ctrl-Z and fg
+    assert is_live()  # as after Ctrl-Z and fg
     monkeypatch.setattr(time, "monotonic", lambda: now + 60.6)
-    assert not writer._choose_frame()[0].live
+    assert not is_live()
 
 
 # --- frames that come in bursts -------------------------------------------------------------------
@@ -300,3 +306,114 @@ def test_a_reader_at_27_frames_a_second_gets_27_new_ones_also_after_a_pause() ->
             ended.set()
             feeding.join()
             reader.close()
+
+
+# --- a picture that must no longer be seen --------------------------------------------------------
+
+
+class SlowToOpen:
+    """Opens a sink each time; `began` is set when it starts, and it ends with `go`."""
+
+    def __init__(self) -> None:
+        self.began, self.go = threading.Event(), threading.Event()
+        self.sinks: list[Values] = []
+
+    def __call__(self) -> Sink:
+        self.began.set()
+        assert self.go.wait(5)
+        self.sinks.append(Values())
+        return self.sinks[-1]
+
+
+def test_what_is_hidden_while_an_output_opens_is_not_written() -> None:
+    opening = SlowToOpen()
+    writer = make_writer(Values(), 1 / 30)
+    writer.target = OutputTarget("", opening)
+    writer.deliver(arrived(7))  # the room
+    writer.start()
+    try:
+        assert opening.began.wait(5)
+        writer.replace_fallback(picture(SAFE), keep=False)
+        opening.go.set()
+        wait_for(lambda: bool(opening.sinks) and len(opening.sinks[0].values) > 1)
+        assert set(opening.sinks[0].values) == {SAFE}
+    finally:
+        writer.stop(5.0)
+
+
+class SlowToClose(Values):
+    """Its close() hangs until `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing, self.go = threading.Event(), threading.Event()
+
+    def close(self) -> None:
+        self.closing.set()
+        self.go.wait(5)
+        super().close()
+
+
+def test_an_abandoned_thread_writes_nothing_to_the_next_sink(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It holds a picture from before its close() hung."""
+    monkeypatch.setattr(output_writer, "WRITE_PATIENCE_S", 0.1)
+    first, second = SlowToClose(), Values()
+    sinks = iter([first, second])
+    writer = make_writer(first, 1 / 30)
+    writer.target = OutputTarget("", lambda: next(sinks))
+    writer.open()
+    writer.start()
+    try:
+        writer.deliver(arrived(7))
+        wait_for(lambda: 7 in first.values)
+        writer.resize(picture(SAFE), StreamInfo(WIDTH, HEIGHT, frame_rate=Fraction(15)))
+        assert first.closing.wait(5)
+        writer.replace_fallback(picture(SAFE), keep=False)
+
+        def goes_on() -> bool:
+            writer.check()
+            return bool(second.values)
+
+        wait_for(goes_on)
+        first.go.set()
+        seen = len(second.values)
+        wait_for(lambda: len(second.values) > seen + 4)
+        assert set(second.values) == {SAFE}
+    finally:
+        first.go.set()
+        writer.stop(5.0)
+
+
+def test_what_is_hidden_while_a_recording_starts_is_not_recorded() -> None:
+    info = StreamInfo(WIDTH, HEIGHT, frame_rate=Fraction(30))
+    context = RunContext(info, Appearance(CompositingConfig(ColourSpec((0, 0, 0)))))
+    outputs = OutputSet([], picture(0), context)
+    outputs.start()
+    outputs.deliver(arrived(7))  # the room
+    sink = Values()
+
+    def open_while_hidden() -> Sink:
+        hiding = threading.Thread(
+            target=outputs.replace_fallback, args=(picture(SAFE),), kwargs={"keep": False}
+        )
+        hiding.start()
+        hiding.join(0.1)
+        return sink
+
+    writer = outputs.add_writer(OutputTarget("recording", open_while_hidden, reopens=False))
+    try:
+        wait_for(lambda: SAFE in sink.values)
+        wait_for(lambda: len(sink.values) > 5)
+        assert sink.values[-1] == SAFE
+    finally:
+        outputs.remove_writer(writer, 5.0)
+        outputs.stop(5.0)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

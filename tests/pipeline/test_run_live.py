@@ -270,5 +270,5 @@ def test_a_call_leaves_half_of_the_computer_unless_quality_leads() -> None:
 
 
 def test_a_cpu_limit_needs_adapting_to_be_kept() -> None:
-    with pytest.raises(ConfigError, match=r"30 % is kept by adapting .* leave out --no-adapt"):
+    with pytest.raises(ConfigError, match=r"30 % is kept by adapting .* limit the threads"):
         vidbg.LiveConfig(adapt=False, cpu_limit_percent=30)

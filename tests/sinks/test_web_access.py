@@ -41,7 +41,7 @@ API_ROUTES = [
     *(("GET", PREFIX + path) for path in ("/openapi.json", "/events", "/preview", "/no")),
 ]
 JSON_ROUTES = [(each.method, path) for each, path in TABLE if each.body not in (None, Upload)]
-WITHOUT_BODY = [(each.method, path) for each, path in TABLE if not each.needs_body]
+BODY_OPTIONAL = ("POST", f"{PREFIX}/snapshot")
 PAGE_ROUTES = [("GET", "/"), ("GET", "/page/main.js"), ("GET", "/page/no.js"), ("GET", "/page/")]
 WEB_ROUTES = ["/", "/page.js", "/page.css", "/picture.js", "/stream.mjpg", "/ws", "/no"]
 PROTECTION = (
@@ -345,13 +345,25 @@ def test_bodies_that_say_nothing_sensible(
 ) -> None:
     before = served.run.config
     for method, path in JSON_ROUTES:
-        if not body and (method, path) in WITHOUT_BODY:
-            continue  # it then answers as it does without options
+        if not body and (method, path) == BODY_OPTIONAL:
+            continue  # see the next test
         status, text = ask(served.client.port, path, JSON, method=method, body=body)
         assert status in (400, 404, 409, 413, 415), (method, path, text)
         assert '"error":{"message":' in text
     assert served.run.config is before
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "headers", [[], [JSON], [JSON, "Content-Length: 0"], ["Content-Type: text/plain"]]
+)
+def test_one_route_alone_needs_no_body(served: Served, headers: list[str]) -> None:
+    optional = [(each.method, path) for each, path in TABLE if each.body and not each.needs_body]
+    assert optional == [BODY_OPTIONAL]
+    method, path = BODY_OPTIONAL
+    status, text = ask(served.client.port, path, *headers, method=method)
+    assert status == 200
+    assert "PNG" in text
 
 
 @pytest.mark.parametrize(

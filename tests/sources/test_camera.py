@@ -503,7 +503,7 @@ def test_our_own_output_is_no_camera(
 ) -> None:
     """Whatever its name, and however it was asked for."""
     monkeypatch.setattr(remembered_camera, "opened_by_us", len)
-    with pytest.raises(SourceError, match=r"is what vidbg writes to.*choose another by --camera$"):
+    with pytest.raises(SourceError, match=r"is what vidbg writes to.*choose another camera$"):
         RememberedCamera(device, cameras=lambda: ALL).open()
     RememberedCamera(0, cameras=lambda: ALL).open()  # a real one may be shared
     assert [device for device, _ in opened] == ["/dev/video0"]

@@ -141,7 +141,7 @@ class LiveConfig:
         if self.cpu_limit_percent is not None and not self.adapt:
             raise ConfigError(
                 f"a CPU limit of {self.cpu_limit_percent:g} % is kept by adapting the network, "
-                "which is switched off: leave out --no-adapt, or use --threads"
+                "which is switched off: switch that on, or limit the threads instead"
             )
         if self.away_image is not None:
             object.__setattr__(self, "away_image", Path(self.away_image))

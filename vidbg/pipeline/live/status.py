@@ -7,13 +7,13 @@ from enum import Enum
 
 TOO_LATE = (
     "no new picture came in time; this computer is probably too busy: close other programs, or "
-    "choose a smaller --size or --fps"
+    "choose a smaller size or frame rate of the camera"
 )
 """Reason given when viewers see the background although nothing has failed."""
 
 EASED = (
     "This computer is busy, so the edge of your picture is less exact: close other programs, or "
-    "choose a smaller --size or --fps"
+    "choose a smaller size or frame rate of the camera"
 )
 """Message to the user while the governor has lowered the level."""
 

@@ -59,7 +59,7 @@ class VirtualCameraSink(LiveSink):
         if info.width % 2 or info.height % 2:
             raise SinkError(
                 f"the virtual camera takes even sizes only, not {info.width}x{info.height}: "
-                "choose another --size"
+                "choose another size"
             )
         self._pace = None if info.live else _Pace()
         self._camera = open_camera(

@@ -52,7 +52,7 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
         if scheme not in STREAM_SCHEMES:
             raise ConfigError(refusal("kind of stream", scheme, STREAM_SCHEMES))
         if scheme != "udp" and not public_name(name).partition("://")[2]:
-            raise ConfigError(f"the address {scheme}:// of --camera names no host")
+            raise ConfigError(f"the camera's address {scheme}:// names no host")
         from vidbg.sources.camera.network_camera import open_stream
 
         return lambda: open_stream(name, rate)

@@ -147,9 +147,7 @@ def _not_ours(camera: CameraInfo) -> CameraInfo:
 
 
 def _ours(camera: CameraInfo) -> str:
-    return (
-        f"{camera} is what vidbg writes to, not a camera to read from: choose another by --camera"
-    )
+    return f"{camera} is what vidbg writes to, not a camera to read from: choose another camera"
 
 
 def _what_there_is(cameras: Sequence[CameraInfo]) -> str:

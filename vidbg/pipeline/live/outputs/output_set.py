@@ -110,12 +110,15 @@ class OutputSet:
     def add_writer(self, target: OutputTarget) -> OutputWriter:
         """Open one that is not an output of the run, such as a recording.
 
+        Args:
+            target: opens at once, as the outputs wait for it: what is hidden meanwhile would be
+                written to it.
         Raises:
             VidbgError: it cannot be opened.
         """
-        writer = self._make_writer(target)
-        writer.open()
         with self._lock:
+            writer = self._make_writer(target)
+            writer.open()
             self._extra.append(writer)
             if self._running:
                 writer.start()

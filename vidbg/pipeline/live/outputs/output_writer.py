@@ -261,7 +261,8 @@ class OutputWriter:
 
     def _write_frames(self, turn: int) -> None:
         """Write a frame at each tick, until the run or this turn ends."""
-        pacer = Pacer(self._period_s, time.monotonic())
+        period_s = self._period_s
+        pacer = Pacer(period_s, time.monotonic())
         deadline, backoff = self._deadline, Backoff()
         while self._thread.current(turn) and not self._stopping.is_set():
             # Wait for the tick; a change that cannot wait for it ends the wait and starts another
@@ -277,13 +278,16 @@ class OutputWriter:
                 self._delivered.wait(GRACE * self._period_s)
             if self._stopping.is_set():
                 return
-            # Write what is to be seen now: a new frame, the last one again, or the fallback
-            shown, due, resized = self._choose_frame()
-            if resized:
-                self._renew_sink(deadline)
-                pacer = Pacer(self._period_s, tick_s)
+            due = None
             try:
-                self._write_frame(turn, deadline, shown)
+                # The frame is chosen last: while a sink opens, the one before it may be hidden
+                sink = self._prepare_sink(turn, deadline)
+                choice = self._choose_frame()
+                if choice is None:
+                    continue
+                shown, due = choice
+                with deadline.over(WRITE_PATIENCE_S), self._context.clock.stage("write"):
+                    sink.write(shown.frame)
             except Exception as error:
                 if not self._handle_failure(turn, error, backoff):
                     return
@@ -294,16 +298,49 @@ class OutputWriter:
                 self._context.faults.cleared(self.target.part)
                 self.shown = shown
                 self._listener.written(shown, None if due is None else due.arrived)
+            if period_s != self._period_s:
+                period_s = self._period_s
+                pacer = Pacer(period_s, tick_s)
             pacer.tick(time.monotonic(), None if due is None else tick_s - due.at_s)
 
-    def _choose_frame(self) -> tuple[LastOutput, Due | None, bool]:
-        """Choose the frame to write.
+    def _prepare_sink(self, turn: int, deadline: Deadline) -> Sink:
+        """Return an open sink that takes frames of the present size and rate.
+
+        Raises:
+            VidbgError: it cannot be opened, or only when another thread had taken its place.
+        """
+        with self._lock:
+            resized, self._resized = self._resized, False
+        sink = self._sink
+        if resized and isinstance(sink, Adaptable):
+            sink.adapt(self._context.info)
+        elif resized and sink is not None:
+            self._sink = None
+            with deadline.over(WRITE_PATIENCE_S):
+                self._close(sink)
+            sink = None
+        if sink is None and self._thread.current(turn):
+            with deadline.over(WRITE_PATIENCE_S):
+                sink = self.target.open()
+            if self._thread.current(turn) and not self._stopping.is_set():
+                self._sink = sink
+            else:
+                sink.abort()
+                sink = None
+        if sink is None:
+            raise SinkError("opened too late")
+        return sink
+
+    def _choose_frame(self) -> tuple[LastOutput, Due | None] | None:
+        """Choose the frame to write: a new one, the last one again, or the fallback.
 
         Returns:
-            the frame, when it was due if it is new, and whether size or rate have changed.
+            the frame, and when it was due if it is new; None if it does not fit the sink any more.
         """
         now = time.monotonic()
         with self._lock:
+            if self._resized:
+                return None
             due = self._queue.take(now)
             self._held = newest = self._held if due is None else due.arrived
             self._age_s += min(now - self._aged_s, self._period_s + MAX_STALL_S)
@@ -315,37 +352,9 @@ class OutputWriter:
             image = self._fallback if newest is None else newest.frame.image
             if self._queue.empty:
                 self._delivered.clear()
-            resized, self._resized = self._resized, False
         frame = Frame(image, now - self._epoch, self._index)
         self._index += 1
-        return LastOutput(frame, newest is not None, now), None if newest is None else due, resized
-
-    def _renew_sink(self, deadline: Deadline) -> None:
-        """Let the sink take frames of another size or rate, or close it, to be opened again."""
-        sink = self._sink
-        if isinstance(sink, Adaptable):
-            sink.adapt(self._context.info)
-        elif sink is not None:
-            self._sink = None
-            with deadline.over(WRITE_PATIENCE_S):
-                self._close(sink)
-
-    def _write_frame(self, turn: int, deadline: Deadline, shown: LastOutput) -> None:
-        """Write, opening the sink if needed.
-
-        Raises:
-            VidbgError: the sink failed.
-        """
-        sink = self._sink
-        if sink is None:
-            with deadline.over(WRITE_PATIENCE_S):
-                sink = self.target.open()
-            if not self._thread.current(turn) or self._stopping.is_set():
-                sink.abort()
-                raise SinkError("opened too late")
-            self._sink = sink
-        with deadline.over(WRITE_PATIENCE_S), self._context.clock.stage("write"):
-            sink.write(shown.frame)
+        return LastOutput(frame, newest is not None, now), None if newest is None else due
 
     def _handle_failure(self, turn: int, error: Exception, backoff: Backoff) -> bool:
         """Let go of a sink that failed, and return whether this thread goes on."""
