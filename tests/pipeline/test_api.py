@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from pathlib import Path
+from fractions import Fraction
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -125,6 +127,7 @@ def test_arguments_of_another_type_are_refused(arguments: dict[str, Any], messag
         (vidbg.MattingConfig, {"people": None}, "people is None; it must be 'all' or 'main'"),
         (vidbg.MattingConfig, {"smoothing_s": None}, "smoothing_s is None; it must be a number"),
         (vidbg.PictureConfig, {"zoom": "2"}, "PictureConfig.zoom is '2'; it must be a number"),
+        (vidbg.PictureConfig, {"rotate": np.zeros(2)}, "rotate is of the type tuple"),
         (vidbg.PictureConfig, {"rotate": 90}, "rotate is 90; it must be '0' or '90' or"),
         (vidbg.Encoding, {"crf": 18.5}, "crf is 18.5; it must be a whole number or None"),
         (vidbg.Encoding, {"crf": True}, "crf is True"),
@@ -152,19 +155,24 @@ def test_fields_of_another_type_are_refused(
 
 
 def test_fields_take_what_stands_for_their_type() -> None:
-    numbers: Any = {"threads": np.int64(2), "smoothing_s": np.float32(1)}
+    numbers: Any = {"threads": np.int64(2), "smoothing_s": np.float32(1), "refine": np.bool_(False)}
     matting = vidbg.MattingConfig(**numbers)
-    assert (matting.threads, matting.smoothing_s) == (2, 1)
-    text: Any = "matte.mp4"
-    assert vidbg.OutputConfig(alpha_video=text).alpha_video == Path(text)
+    assert (matting.threads, matting.smoothing_s, matting.refine) == (2, 1, False)
+    assert (type(matting.threads), type(matting.refine)) == (int, bool)  # JSON takes no others
+    paths: Any = ["matte.mp4", PurePath("matte.mp4")]
+    for path in paths:
+        assert vidbg.OutputConfig(alpha_video=path).alpha_video == Path("matte.mp4")
     words: Any = "blur:30"
     assert str(vidbg.CompositingConfig(words).background) == "blur:30"
     number: Any = 2
     assert vidbg.LiveConfig(camera=number).camera == "2"
-    path: Any = Path("talk.mp4")
-    size: Any = [640, 480]
-    live = vidbg.LiveConfig(camera=path, size=size)
-    assert (live.camera, live.size) == ("talk.mp4", (640, 480))
+    path = Path("talk.mp4")
+    sizes: Any = [[640, 480], np.array([640, 480])]
+    rate: Any = Fraction(30000, 1001)
+    for size in sizes:
+        live = vidbg.LiveConfig(camera=path, size=size, fps=rate)
+        assert (live.camera, live.size, live.fps) == ("talk.mp4", (640, 480), 30000 / 1001)
+        assert json.dumps(live.size) == "[640, 480]"
 
 
 def test_several_inputs_are_processed_in_one_call(tmp_path: Path) -> None:

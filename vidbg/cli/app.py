@@ -61,7 +61,10 @@ def _globals(
         bool, typer.Option("--verbose", "-v", help="Log what happens; tracebacks of errors.")
     ] = False,
     version: Annotated[  # noqa: ARG001  (handled by its callback)
-        bool, typer.Option("--version", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     restore_interrupts()

@@ -69,7 +69,7 @@ def _origin() -> dict[str, Any]:
 
 
 def _recorded(file: str) -> str:
-    from importlib import metadata  # late: it takes a tenth of the time of `vidbg --help`
+    from importlib import metadata  # late: `vidbg --help` does not need it
 
     try:
         return metadata.distribution(NAME).read_text(file) or ""

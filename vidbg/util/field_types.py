@@ -6,6 +6,7 @@ import dataclasses
 import numbers
 import os
 import types
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -23,18 +24,30 @@ _WORDS = {
 
 
 def check_field_types(config: Any) -> None:
-    """Check the fields of a frozen dataclass; converts text for a path, and lists to tuples.
+    """Check the fields of a frozen dataclass, and convert what stands for another type.
+
+    Text and os.PathLike become paths, lists tuples, and numpy's values and fractions Python's own
+    numbers, which can be written as JSON.
 
     Raises:
         ConfigError: the message gives the field, the value and what is allowed.
     """
     for name, hint in _hints(config.__class__).items():
-        value = getattr(config, name)
+        given = getattr(config, name)
+        value = _plain(given)
         check_type(f"{type(config).__name__}.{name}", value, hint)
-        if Path in _alternatives(hint) and isinstance(value, str):
-            object.__setattr__(config, name, Path(value))
-        elif isinstance(value, list):
-            object.__setattr__(config, name, tuple(value))
+        if Path in _alternatives(hint) and isinstance(value, str | os.PathLike):
+            value = value if isinstance(value, Path) else Path(os.fsdecode(value))
+        if value is not given:
+            object.__setattr__(config, name, value)
+
+
+def _plain(value: Any) -> Any:
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):  # a scalar or an array
+        value = value.tolist()
+    if isinstance(value, list) or type(value) is tuple:
+        return tuple(map(_plain, value))
+    return float(value) if isinstance(value, Fraction) else value
 
 
 def check_type(name: str, value: object, hint: Any) -> None:
