@@ -160,13 +160,13 @@ def test_fields_take_what_stands_for_their_type() -> None:
     assert (matting.threads, matting.smoothing_s, matting.refine) == (2, 1, False)
     assert (type(matting.threads), type(matting.refine)) == (int, bool)  # JSON takes no others
     paths: Any = ["matte.mp4", PurePath("matte.mp4")]
-    for path in paths:
-        assert vidbg.OutputConfig(alpha_video=path).alpha_video == Path("matte.mp4")
+    for matte in paths:
+        assert vidbg.OutputConfig(alpha_video=matte).alpha_video == Path("matte.mp4")
     words: Any = "blur:30"
     assert str(vidbg.CompositingConfig(words).background) == "blur:30"
     number: Any = 2
     assert vidbg.LiveConfig(camera=number).camera == "2"
-    path = Path("talk.mp4")
+    path: Any = Path("talk.mp4")
     sizes: Any = [[640, 480], np.array([640, 480])]
     rate: Any = Fraction(30000, 1001)
     for size in sizes:

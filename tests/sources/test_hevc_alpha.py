@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from clips import SIZE, number_of, numbered, write_clip
 
-from vidbg.errors import SourceError
+from vidbg.errors import SourceError, SourceIncomplete
 from vidbg.sources.files.video_file_source import VideoFileSource
 
 START = b"\0\0\0\1"
@@ -37,7 +37,9 @@ def access_units(units: list[bytes]) -> list[list[bytes]]:
     return pictures[:-1]
 
 
-def with_alpha(folder: Path, name: str, *, depth: str = "", use: int = 0) -> Path:
+def with_alpha(
+    folder: Path, name: str, *, depth: str = "", use: int = 0, without: int = -1
+) -> Path:
     def grey(_: int) -> av.VideoFrame:
         frame = av.VideoFrame(*SIZE, "yuv420p")
         planes: Any = frame.planes
@@ -53,12 +55,12 @@ def with_alpha(folder: Path, name: str, *, depth: str = "", use: int = 0) -> Pat
     info = b"\x4e\1" + bytes([165, 4, use << 4, 0, 0x7F, 0x90, 0x80])
     layers = [access_units(units_of(folder, make, depth)) for make in (picture, grey)]
     packets = []
-    for base, alpha in zip(*layers, strict=True):
+    for index, (base, alpha) in enumerate(zip(*layers, strict=True)):
         second = [bytes([unit[0], unit[1] | 8]) + unit[2:] for unit in alpha]
         # SPS and PPS have the same numbers in both: the base's own come later and stay in force
         headers = [unit for unit in second if unit[0] >> 1 in (33, 34)]
         units = (*base[: len(headers) // 2], *headers, *base[len(headers) // 2 : -1], info)
-        units = (*units, base[-1], second[-1])
+        units = (*units, base[-1], *([] if index == without else second[-1:]))
         packets.append(b"".join(START + unit for unit in units))
     (folder / "both.hevc").write_bytes(b"".join(packets))
     if name.endswith(".hevc"):
@@ -83,6 +85,22 @@ def test_the_layer_for_alpha_is_read(tmp_path: Path, name: str, depth: str) -> N
     for frame in frames:
         assert frame.alpha is not None
         assert np.abs(frame.alpha * 255 - RAMP).max() < 4
+
+
+@pytest.mark.parametrize(("without", "lost"), [(7, [7]), (11, [11])])
+def test_one_picture_without_alpha_costs_no_others(
+    tmp_path: Path, without: int, lost: list[int]
+) -> None:
+    numbers = []
+    with (
+        VideoFileSource(with_alpha(tmp_path, "a.mp4", without=without)) as source,
+        pytest.raises(SourceIncomplete, match=r"could not be read: 1,.* lacks its alpha"),
+    ):
+        for frame in source:
+            numbers.append(number_of(frame.image))
+            assert frame.alpha is not None
+            assert np.abs(frame.alpha * 255 - RAMP).max() < 4
+    assert numbers == [number for number in range(12) if number not in lost]
 
 
 def test_colours_multiplied_by_alpha_are_refused(tmp_path: Path) -> None:

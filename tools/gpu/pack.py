@@ -128,8 +128,8 @@ def _pack_data(carry: Path, data: Path, limit: int) -> None:
 
 def _pack_wheels(carry: Path, wheels: Path, limit: int) -> None:
     """Pack the wheels in as few parts as fit one command each."""
-    frame = sorted(wheels.glob("*.whl"))
-    if not frame:
+    files = sorted(wheels.glob("*.whl"))
+    if not files:
         raise ConfigError(f"no wheels in {wheels}; `python -m tools.gpu wheels` fetches them")
     archive = Path(shutil.make_archive(str(carry.parent / "wheels"), "tar", wheels))
     pieces = split(archive, carry.parent / "pieces", limit - 64 * 1024)

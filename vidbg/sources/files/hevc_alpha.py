@@ -61,20 +61,28 @@ class HevcDecoder:
 
         Raises:
             SourceError: the colours are already multiplied by alpha.
-            av.FFmpegError: it cannot be decoded.
+            av.FFmpegError: it cannot be decoded; later packets can be.
         """
         if self._undecided and packet is not None and packet.size:
             self._decide(packet)
         if self._alpha is None:
             return self._usual.decode(packet)
         at_end = packet is None or not packet.size
+        layer = packet if at_end else self._alpha_packet(packet)
         pictures = self._usual.decode(packet)
-        alphas = self._alpha.decode(packet if at_end else self._alpha_packet(packet))
         self.first = self.first or next(iter(pictures), None)
         self._pictures.update(self._by_time(pictures, 0))
-        self._alphas.update(self._by_time(alphas, 1))
+        # An empty packet would tell the decoder that the stream ends
+        if layer is not None and not layer.size and not at_end:
+            raise av.InvalidDataError(1, "a picture lacks its alpha")
+        self._alphas.update(self._by_time(self._alpha.decode(layer), 1))
         both = [time for time in self._pictures if time in self._alphas]
-        done = [_merged(self._pictures.pop(time), self._alphas.pop(time)) for time in both]
+        done = [_merged(self._pictures[time], self._alphas[time]) for time in both]
+        # Both decoders go by time, so what is older than a pair will never be one
+        for waiting in (self._pictures, self._alphas) if both else ():
+            times = list(waiting)
+            for time in times[: times.index(both[-1]) + 1]:
+                del waiting[time]
         if not done and len(self._pictures) > (0 if at_end else _MAX_WAITING):
             self._pictures.clear()
             raise av.InvalidDataError(1, "pictures lack their alpha")
