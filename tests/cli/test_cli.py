@@ -26,7 +26,7 @@ import typer
 from clips import numbered, write_clip
 
 from vidbg.cli import process_command
-from vidbg.cli.app import main
+from vidbg.cli.app import app, main
 from vidbg.cli.process_command import ProgressBar
 from vidbg.frame import StreamInfo
 from vidbg.matting import video_matting
@@ -90,9 +90,41 @@ def one_line(outcome: Outcome, code: int = 1) -> str:
 
 
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
-    code = "import sys, vidbg.cli.app; print(*sorted(m for m in sys.modules))"
+    code = "import sys; from vidbg.cli.app import app; from typer.main import get_command as get; "
+    code += "len([*get(app).commands.values()]) > 9 and print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert HEAVY & set(done.stdout.split()) == set()
+    imported = set(done.stdout.split())
+    assert "vidbg.cli.run" in imported
+    assert HEAVY & imported == set()
+
+
+@pytest.mark.parametrize("word", ["--help", "--version", "--nonsense"])
+def test_no_command_is_imported_before_it_is_called(word: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "vidbg", word]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    needed = {"app", "commands", "early_signals", "leaving", "option_names", "start", "streams"}
+    assert {name for name in imported if name.startswith("vidbg.")} == {
+        "vidbg.cli",
+        "vidbg.errors",
+        *(f"vidbg.cli.{name}" for name in needed),
+    }
+    if word == "--version":
+        assert not {name for name in imported if name.startswith(("rich.", "pydantic."))}
+
+
+def test_the_list_of_commands_says_what_their_help_says() -> None:
+    group: Any = typer.main.get_command(app)
+    context = typer.Context(group)
+    assert list(group.commands) == group.list_commands(context)
+    for name, command in group.commands.items():
+        listed = group.get_command(context, name)
+        assert listed.help == " ".join(command.help.partition("\n\n")[0].split()), name
+        assert (listed.name, listed.hidden, listed.deprecated) == (
+            command.name,
+            command.hidden,
+            command.deprecated,
+        )
 
 
 def test_help_and_version(run: Run) -> None:

@@ -49,6 +49,7 @@ def test_another_terminal_controls_the_run(run: Run) -> None:
 def test_its_start_is_fast(run: Run) -> None:
     code = "import sys, vidbg.cli.ctl.commands; print(sorted({*sys.argv[1:]} & {*sys.modules}))"
     heavy = ["numpy", "cv2", "aiohttp", "av", "PIL", "msgspec", "dbus_fast", "asyncio"]
+    heavy += ["vidbg.cli.settings", "vidbg.option_table", "vidbg.compositing"]
     command = [sys.executable, "-c", code, *heavy]
     done = subprocess.run(command, env=run.environment, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

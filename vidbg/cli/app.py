@@ -1,4 +1,4 @@
-"""The command line: `vidbg COMMAND`. Each command imports heavy libraries when it runs."""
+"""The command line: `vidbg COMMAND`. A command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,20 +9,10 @@ from typing import Annotated
 import typer
 
 import vidbg
-from vidbg.cli.app_command import app as app_command
-from vidbg.cli.bench import bench
-from vidbg.cli.build import build
-from vidbg.cli.config_command import config
-from vidbg.cli.ctl.commands import ctl
-from vidbg.cli.demo_command import demo
-from vidbg.cli.devices import devices
-from vidbg.cli.doctor import doctor
+from vidbg.cli.commands import CommandGroup
 from vidbg.cli.early_signals import INTERRUPTED, restore_interrupts
 from vidbg.cli.leaving import ENDING_SIGNALS, insisting, leave
-from vidbg.cli.process_command import process
-from vidbg.cli.run import run
-from vidbg.cli.service import service
-from vidbg.cli.settings import FileCommand, LiveCommand, current_name
+from vidbg.cli.option_names import current_name
 from vidbg.cli.streams import secure_streams
 from vidbg.errors import ConfigError, VidbgError
 
@@ -30,6 +20,7 @@ WRONG_USAGE = 2
 
 app = typer.Typer(
     name="vidbg",
+    cls=CommandGroup,
     help="Another background behind a person, in real time.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -38,15 +29,6 @@ app = typer.Typer(
         "token_normalize_func": current_name,
     },
 )
-ELSEWHERE = "Options may also stand in a file (vidbg config) and in VIDBG_OPTION, as VIDBG_FIT."
-app.command(cls=FileCommand, epilog=ELSEWHERE)(process)
-app.command(cls=LiveCommand, epilog=ELSEWHERE)(run)
-app.command("app", cls=LiveCommand, epilog=ELSEWHERE)(app_command)
-for command in (bench, build, devices, doctor, demo):
-    app.command()(command)
-app.add_typer(config)
-app.add_typer(ctl)
-app.add_typer(service)
 
 
 def _show_version(asked: bool) -> None:

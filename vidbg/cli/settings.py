@@ -16,6 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from vidbg.cli.option_names import RENAMED, current_name
 from vidbg.errors import ConfigError
 from vidbg.option import Option
 from vidbg.option_table import CAMERA, SHARED_OPTIONS, options_of
@@ -29,9 +30,6 @@ FILE_NAME = "config.toml"
 
 FILE_OPTIONS = {option.key: option for option in options_of("run")}
 """The options that a file can hold, by key."""
-
-_RENAMED = {"whole-frame": "full-frame"}
-"""Old names of options, which still work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +57,6 @@ def variable_of(option: Option[Any]) -> str:
 
 def _variable(key: str) -> str:
     return "VIDBG_" + key.upper().replace("-", "_")
-
-
-def current_name(name: str) -> str:
-    """Return an option's current name without leading dashes; a "no-" prefix is allowed."""
-    prefix = "no-" if name.startswith("no-") else ""
-    return prefix + _RENAMED.get(name.removeprefix("no-"), name.removeprefix("no-"))
 
 
 def load_settings(file: Path | None, profile: str | None) -> Settings:
@@ -142,7 +134,7 @@ class LiveCommand(TyperCommand):
         super().__init__(*args, **kwargs)
         for option in self._options():
             name = option.name or ""
-            before = [old for old, new in _RENAMED.items() if new.replace("-", "_") == name]
+            before = [old for old, new in RENAMED.items() if new.replace("-", "_") == name]
             option.envvar = [_VARIABLES[name], *(_variable(old) for old in before)]
             if option.multiple:
                 # Names may have spaces in them, at which typer would split the variable

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidbg.cli.settings import current_name
+from vidbg.cli.option_names import current_name
 from vidbg.errors import ConfigError
 from vidbg.util.choices import refusal
 from vidbg.util.paths import exists

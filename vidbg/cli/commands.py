@@ -1,0 +1,102 @@
+"""The commands of `vidbg`, each imported when it is called: `vidbg --help` needs none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS = {
+    "process": ("process_command", "Replace the background of video files and images."),
+    "run": (
+        "run",
+        "Run a virtual webcam with another background, until Ctrl-C (exits 130) or SIGTERM (143).",
+    ),
+    "app": (
+        "app_command",
+        "Run vidbg with its page in the browser, until the page's Quit, Ctrl-C or SIGTERM.",
+    ),
+    "bench": (
+        "bench",
+        "Measure frames per second and latency: a table for people and one JSON line.",
+    ),
+    "build": ("build", "Build an engine for TensorRT, unless there is one that fits."),
+    "devices": (
+        "devices",
+        "List the cameras, the virtual cameras and NVIDIA's GPUs of this computer.",
+    ),
+    "doctor": ("doctor", "Show what is installed, what vidbg would use, and what to do next."),
+    "demo": ("demo_command", "Make a sample clip and replace its background."),
+    "config": ("config_command", "The settings file: show, path, init."),
+    "ctl": (
+        "ctl.commands",
+        "Control a running vidbg from another terminal, a script or a hotkey.",
+    ),
+    "service": (
+        "service",
+        "vidbg run as a systemd service and in the menu: print, install, uninstall, preview.",
+    ),
+}
+"""Module in vidbg.cli and first paragraph of the help, by the name of a command and its function,
+in the order of `vidbg --help`."""
+
+_ELSEWHERE = "Options may also stand in a file (vidbg config) and in VIDBG_OPTION, as VIDBG_FIT."
+
+
+class CommandGroup(TyperGroup):
+    """Group whose commands are imported when one is called, or looked up in `commands`."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = _Imported()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Return a stand-in with the name and the first paragraph of the help, for lists."""
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Import the command that is called."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else self.commands[name], rest
+
+
+class _Imported(Mapping[str, Any]):
+    """The real commands by name, each imported when it is first looked up."""
+
+    def __init__(self) -> None:
+        self._imported: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._imported:
+            module = import_module(f"vidbg.cli.{COMMANDS[name][0]}")
+            self._imported[name] = _command(name, getattr(module, name))
+        return self._imported[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+def _command(name: str, member: Any) -> Any:
+    """Return the command that typer makes of a function or a group."""
+    if isinstance(member, typer.Typer):
+        return typer.main.get_group(member)
+    holder = typer.Typer(add_completion=False)
+    if name in ("process", "run", "app"):
+        from vidbg.cli.settings import FileCommand, LiveCommand
+
+        kind = FileCommand if name == "process" else LiveCommand
+        holder.command(name, cls=kind, epilog=_ELSEWHERE)(member)
+    else:
+        holder.command(name)(member)
+    return typer.main.get_command(holder)
