@@ -54,6 +54,12 @@ def test_a_scene_is_calm_without_bands_and_the_same_at_every_size(name: str) -> 
     assert np.abs(large - small(image)).mean() < 1.5
 
 
+def test_upright_frames_show_shelves() -> None:
+    """And not the bare wall between them."""
+    rows = cv2.cvtColor(draw_scene("shelf", 320, 180), cv2.COLOR_BGR2GRAY).astype(int)
+    assert rows.std(axis=1).mean() > 10  # 1.7 in the middle
+
+
 def test_frames_of_other_shapes_show_the_middle() -> None:
     whole = draw_scene("window", 720, 1280)
     across = (1280 - 960) // 2

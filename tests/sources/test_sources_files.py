@@ -38,6 +38,7 @@ from PIL import Image as Pillow
 
 from vidbg.errors import SourceError, SourceIncomplete
 from vidbg.frame import Colour, Frame
+from vidbg.sinks.files.video_file_sink import VideoFileSink
 from vidbg.sources import Source
 from vidbg.sources.files.images_source import ImagesSource
 from vidbg.sources.files.orientation import Orientation
@@ -595,6 +596,31 @@ def test_cover_picture_is_not_the_video(tmp_path: Path) -> None:
     with VideoFileSource(_with_cover(tmp_path / "a.mp4", video=True)) as source:
         assert (source.info.width, source.info.height) == SIZE
         assert len(list(source)) == 3
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_cover_picture_is_kept_by_mp4(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str
+) -> None:
+    clip = _with_cover(tmp_path / "in.mp4", video=True)
+    with (
+        VideoFileSource(clip) as source,
+        VideoFileSink(tmp_path / f"out{suffix}", source.info, relay=source.relay) as sink,
+    ):
+        for frame in source:
+            sink.write(frame)
+    pictures = []
+    for path in (clip, tmp_path / f"out{suffix}"):
+        with av.open(str(path)) as container:
+            pictures += [
+                bytes(p)
+                for p in container.demux()
+                if p.stream.disposition & av.stream.Disposition.attached_pic and p.size
+            ]
+    assert len(pictures) == (2 if suffix == ".mp4" else 1)
+    assert len(set(pictures)) == 1
+    told = f"video stream 1 (mjpeg, und) is left out: {suffix} cannot hold it"
+    assert (told in caplog.text) == (suffix != ".mp4")
 
 
 def _with_cover(path: Path, *, video: bool) -> Path:

@@ -1,7 +1,8 @@
 """The pictures that ship as backgrounds, drawn by code at any size.
 
-A scene is a function that draws a picture of a height; canvas.py has what they share. To add one,
-write its function, and give it a name here and in `SCENES` of backgrounds/scene.py.
+A scene is a function that draws a picture of a height; canvas.py has what they share. Frames that
+are narrower than that show its middle, or where there is more to see. To add one, write its
+function, and give it a name here and in `SCENES` of backgrounds/scene.py.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ DRAWINGS: Mapping[str, Callable[[int], Picture]] = {
 0 to 255.
 """
 
+PORTRAIT_PLACES: Mapping[str, float] = {"window": 0.04, "shelf": 1.0}
+"""Where upright and square frames look in a scene whose middle is bare: from 0 at the left to 1."""
+
 
 def draw_scene(name: str, height: int, width: int, pixel_aspect: Fraction = Fraction(1)) -> Image:
     """Draw a scene that fills a frame; the same picture each time.
@@ -52,7 +56,8 @@ def draw_scene(name: str, height: int, width: int, pixel_aspect: Fraction = Frac
     """
     across = max(1, round(width * pixel_aspect))
     picture = DRAWINGS[name](max(height, -(-across * 9 // 16)))
-    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - across) // 2
+    place = PORTRAIT_PLACES.get(name, 0.5) if across <= height else 0.5
+    top, left = (picture.shape[0] - height) // 2, int((picture.shape[1] - across) * place)
     part = picture[top : top + height, left : left + across]
     # Rounding up as often as the fraction is large keeps every mean
     part = part + np.random.default_rng(0).random(part.shape, np.float32)

@@ -102,6 +102,8 @@ class CopiedStreams:
 
     def _route(self, stream: Stream, suffix: str) -> _Route | None:
         name = self._container.format.name
+        if stream.type == "video" and name != "mp4":  # others hold covers in ways of their own
+            return None
         if _holds(name, lambda container: _Copy(container, stream)) and not _is_misread(
             stream, name
         ):

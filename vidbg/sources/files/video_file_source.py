@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import av
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 _RGB_MATRIX = 0
 _UNSPECIFIED = 2
 _SHORTEST_S = 0.001  # of the last frame, whose time the container's end extends
+_COVER = Disposition.attached_pic
+_COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 _AHEAD = 25  # frames in which interlaced ones are looked for
 _MOST_INTERLACED_LINES = 1088
 _FIELD_ORDERS: dict[int, FieldOrder] = {2: "top", 5: "top", 3: "bottom", 4: "bottom"}
@@ -156,7 +159,11 @@ class VideoFileSource(Closeable):
 
     def _relay_of_copies(self) -> PacketRelay:
         relay = PacketRelay(
-            [s for s in self._container.streams if s.type in ("audio", "subtitle")],
+            [
+                s
+                for s in self._container.streams
+                if s.type in ("audio", "subtitle") or s.disposition & _COVERS == _COVER
+            ],
             tags=kept_tags(self._container.metadata),
             video_tags=kept_tags(self._stream.metadata),
             chapters=moved_chapters(self._container.chapters(), self._origin_s),
@@ -172,7 +179,9 @@ class VideoFileSource(Closeable):
         ]
         if lost:
             names = ", ".join(f"{s.type} stream {s.index}" for s in lost)
-            log.warning("%s: audio and subtitles are copied, %s not", self._name, names)
+            log.warning(
+                "%s: audio, subtitles and cover pictures are copied, %s not", self._name, names
+            )
         return relay
 
     def _first_frame(self) -> VideoFrame:
