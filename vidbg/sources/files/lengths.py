@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer
@@ -40,6 +42,8 @@ def ends_midway(path: Path, format_name: str, last_byte: int) -> bool:
             start = file.read(8)
             file.seek(max(0, size - _LONGEST_OGG_PAGE))
             tail = file.read()
+            if format_name == "gif":
+                return not _has_trailer(file)
     except OSError:
         return False
     if format_name == "avi":  # RIFF says its size; what is written as it comes says 0 or the most
@@ -49,9 +53,28 @@ def ends_midway(path: Path, format_name: str, last_byte: int) -> bool:
         page = tail.rfind(b"OggS")
         lengths = tail[page + 27 : page + 27 + tail[page + 26]] if page >= 0 else b""
         return bool(lengths) and len(tail) - page < 27 + len(lengths) + sum(lengths)
-    if format_name == "gif":
-        return b";" not in tail[-16:]  # the trailer, perhaps with something behind it
     return format_name in ("yuv4mpegpipe", "dv") and last_byte < size
+
+
+def _has_trailer(file: BinaryIO) -> bool:
+    """Return whether the blocks of a GIF lead to its trailer, which anything may follow."""
+    file.seek(10)
+    flags = file.read(1)
+    file.seek(13 + _colours_size(flags))
+    while (kind := file.read(1)) in (b"!", b","):  # an extension or an image
+        if kind == b"!":
+            file.seek(1, os.SEEK_CUR)  # which extension
+        else:
+            flags = file.read(9)[8:]
+            file.seek(_colours_size(flags) + 1, os.SEEK_CUR)
+        while length := file.read(1).rstrip(b"\0"):
+            file.seek(length[0], os.SEEK_CUR)
+    return kind == b";"
+
+
+def _colours_size(flags: bytes) -> int:
+    """Return the bytes of a GIF's table of colours, by the flags in front of it."""
+    return 6 << (flags[0] & 7) if flags and flags[0] & 0x80 else 0
 
 
 def origin_s(container: InputContainer) -> Fraction:
