@@ -132,6 +132,19 @@ def test_alpha_and_full_range_of_wide_gamuts_are_exact(pixel_format: str) -> Non
     assert alpha is None
 
 
+@pytest.mark.parametrize("pixel_format", ["yuvj420p", "yuvj422p", "yuvj444p", "yuv444p"])
+def test_greys_of_a_wide_gamut_in_full_range_stay(pixel_format: str) -> None:
+    """FFmpeg's decoders name 8 bits in full range yuvj420p, as some phones write Display P3."""
+    colour = Colour(1, 12, 1, full_range=True)
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
+    frame = av.VideoFrame(256, 16, pixel_format)
+    planes: Any = frame.planes
+    for plane, samples in zip(planes, (ramp, np.uint8(128), np.uint8(128)), strict=True):
+        np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width] = samples
+    image, _ = UprightReader(frame, colour).read(frame)
+    assert np.abs(image.astype(int) - ramp[..., np.newaxis]).max() <= 1
+
+
 def test_what_is_brighter_than_white_is_white(tmp_path: Path) -> None:
     rgb = pq(np.full((*IMAGE.shape[:2], 3), 900.0))
     with VideoFileSource(clip_of(tmp_path / "a.mkv", rgb, Colour(9, 9, 16))) as source:

@@ -128,6 +128,8 @@ class UprightReader:
             bits = frame.format.components[0].bits
             deep = self._shifted_up(frame)
             samples = np.dstack([_samples16(plane)[:, : plane.width] for plane in deep.planes])
+            if frame.format.name == "yuvj444p":  # whose luma FFmpeg repeats in the lower byte
+                samples[..., 0] -= samples[..., 0] >> 8
             if bits == 8:  # FFmpeg shifts up such an alpha as well
                 samples[..., 3] |= samples[..., 3] >> 8
         mapped = _uint8(
@@ -162,15 +164,21 @@ class UprightReader:
         )
 
     def _shifted_up(self, frame: VideoFrame) -> VideoFrame:
-        """Return YUVA in 4:4:4, 16 bits; with one range on both sides, samples are only shifted."""
+        """Return YUVA in 4:4:4, 16 bits; with one range on both sides, samples are only shifted.
+
+        Formats named yuvj have the full range for FFmpeg, whatever it is told; the luma of others
+        is only shifted in the limited one.
+        """
+        jpeg = frame.format.name.startswith("yuvj")
+        one_range = ColorRange.JPEG if jpeg else ColorRange.MPEG
         return self._reformatter.reformat(
             frame,
             *self._inner_size(frame),
             format="yuva444p16le",
             src_colorspace=self._matrix,
             dst_colorspace=self._matrix,
-            src_color_range=ColorRange.MPEG,
-            dst_color_range=ColorRange.MPEG,
+            src_color_range=one_range,
+            dst_color_range=one_range,
             interpolation=_ACCURATE,
             threads=1,
         )
