@@ -61,6 +61,8 @@ def from_json(option: Option[Any], value: Any) -> Any:
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise wrong
         value = list(dict.fromkeys(texts))
+        if option.kind == "output" and not value:
+            value = ["none"]  # nobody, while no option at all means the first free camera
     elif type(value) is int and "".join(option.choices).isdigit():  # such as rotate = 90
         value = str(value)
     elif not isinstance(value, str):
@@ -147,11 +149,10 @@ def _parse_background(text: str) -> Any:
 
 
 def _outputs(value: str | list[str] | None) -> str | tuple[str, ...] | None:
-    """Return the outputs as LiveConfig has them: one as it is; "none" in place of none at all."""
+    """Return the outputs as LiveConfig has them: one as it is."""
     if not isinstance(value, list):
         return value
-    outputs = tuple(value) or ("none",)
-    return outputs if len(outputs) > 1 else outputs[0]
+    return tuple(value) if len(value) > 1 else value[0]
 
 
 def _shortened(value: Any) -> str:

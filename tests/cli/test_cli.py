@@ -625,6 +625,12 @@ def test_without_a_virtual_camera_run_says_what_to_do(run: Run) -> None:
     assert ". Next: " in message
 
 
+def test_a_log_that_nobody_reads_is_refused(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    command = ("run", "-c", "synthetic", "-o", "-", "-b", "green", "--log-file", tmp_path / "log")
+    assert "is a pipe that nobody reads; start its reader first" in one_line(run(*command))
+
+
 def test_a_log_whose_reader_goes_is_told_once_and_the_run_goes_on(
     tmp_path: Path, spawn: Callable[..., Any]
 ) -> None:

@@ -254,6 +254,9 @@ def test_several_outputs(vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(vidbg)["output"].startswith('output = ["web:8090", "pipewire:My Desk"]')
     monkeypatch.setenv("VIDBG_OUTPUT", "OBS Virtual Camera, web:8091")
     assert shown(vidbg)["output"].startswith('output = ["OBS Virtual Camera", "web:8091"]')
+    write("output = []\n")  # as over the API
+    monkeypatch.delenv("VIDBG_OUTPUT")
+    assert shown(vidbg)["output"].startswith('output = ["none"]')
     write("output = 7\n")
     assert "it must be a text, or a list of texts" in vidbg("config", "show")[2]
 

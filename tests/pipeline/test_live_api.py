@@ -164,6 +164,32 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
     assert served.run.config is before
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "message", "field"),
+    [
+        ("PATCH", "/settings", [1], "the body is [1]; it must be an object", None),
+        ("POST", "/recording", {"path": 5}, "path is 5; it must be a text or null", "path"),
+        ("POST", "/snapshot", {"save": "yes"}, 'save is "yes"; it must be true or false', "save"),
+        ("POST", "/recording", {"paht": "a"}, "unknown field 'paht'; did you mean 'path'", "paht"),
+        ("POST", "/settings/reset", {"keys": [5]}, "keys[0] is 5; it must be a text", "keys"),
+        ("POST", "/room/question", {}, "purpose is missing; send it", "purpose"),
+        (
+            "POST",
+            "/room/question",
+            {"purpose": "x"},
+            "purpose is \"x\"; it must be 'output'",
+            "purpose",
+        ),
+    ],
+)
+def test_wrong_types_are_told_in_words(
+    served: Served, method: str, path: str, body: Any, message: str, field: str | None
+) -> None:
+    status, answer = served.client.send(method, path, body)
+    assert (status, answer["error"]["field"]) == (400, field)
+    assert answer["error"]["message"].startswith(message)
+
+
 def test_a_file_is_chosen_by_its_value(served: Served, files: list[Path]) -> None:
     (broken, red) = served.client.get("/backgrounds")["files"]
     assert (broken["name"], red["name"], red["deletable"]) == ("broken.jpg", "red.png", False)

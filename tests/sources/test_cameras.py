@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import itertools
+import os
 import socket
 import sys
 import threading
@@ -165,6 +166,8 @@ def test_a_file_that_goes_meanwhile_is_waited_for(tmp_path: Path) -> None:
         ("", "there is no camera ''"),
         (" ", "there is no camera ' '"),
         ("-", "there is no camera '-'"),
+        ("/dev/zero", "'/dev/zero' is no camera but another kind of device or a pipe"),
+        ("{}/pipe", "pipe' is no camera but another kind of device or a pipe"),
         ("rstp://host/x", "unknown kind of stream 'rstp'; did you mean"),
         ("file:///etc/passwd", "unknown kind of stream 'file'"),
         ("rtsp://", "names no host"),
@@ -177,6 +180,10 @@ def test_what_will_never_be_a_camera_is_refused_at_once(
     (tmp_path / "text.txt").write_text("hello\nworld\n")
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "talk.mp4").touch()
+    if "kind of device" in hint:
+        if sys.platform != "linux":
+            pytest.skip("no such devices")
+        os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match=hint) as refused:
         CameraOpener(camera_source(name.format(tmp_path), ASKED, "auto"), ASKED)
     assert "secret" not in str(refused.value)

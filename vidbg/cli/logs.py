@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,11 +53,22 @@ def log_to(file: Path | None, level: str) -> Iterator[None]:
 def _open_log_file(file: Path, level: str) -> logging.Handler:
     from vidbg.cli.log_file import LogFile
 
+    reader = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_fifo():  # to open one waits until somebody reads it
+            reader = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
         handler = LogFile(file, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
     except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise SinkError(
+                f"the log {file} is a pipe that nobody reads; start its reader first, or give the "
+                "name of a file"
+            ) from error
         raise SinkError(f"the log {file} cannot be written: {error}") from error
+    finally:
+        if reader is not None:
+            os.close(reader)
     handler.setLevel(level.upper())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     return handler

@@ -102,9 +102,11 @@ def parse_background(spec: str | os.PathLike[str]) -> BackgroundSpec:
     return next(background for background in parsed if background is not None)
 
 
-def check_background(spec: BackgroundSpec) -> None:
+def check_background(spec: BackgroundSpec, *, live: bool = False) -> None:
     """Refuse a background whose file or folder cannot be used, without reading it.
 
+    Args:
+        live: name only those that a live output can show as allowed.
     Raises:
         ConfigError: it is missing, empty, or a folder in place of a file.
     """
@@ -114,7 +116,9 @@ def check_background(spec: BackgroundSpec) -> None:
     path, problem = unreadable
     suggestion = _suggestion(path) if problem == MISSING else None
     hint = f" did you mean {suggestion!r}?" if suggestion else ""
-    raise ConfigError(f"background {str(path)!r} {problem};{hint} allowed are {background_usage()}")
+    raise ConfigError(
+        f"background {str(path)!r} {problem};{hint} allowed are {background_usage(live=live)}"
+    )
 
 
 def _suggestion(path: Path) -> str | None:

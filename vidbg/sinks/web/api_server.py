@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler
 
 from vidbg.errors import VidbgError
 from vidbg.platform.folders import cache_folder
+from vidbg.sinks.web.api_errors import type_error
 from vidbg.sinks.web.api_route import JSON, PREFIX, ApiError, Route, Upload, routes_of
 from vidbg.sinks.web.newest_jpeg import SILENCE_S, NewestJpeg, drop_connection, limit_buffer
 from vidbg.sinks.web.openapi import ErrorAnswer, Problem, openapi
@@ -186,7 +187,7 @@ def _query_values(request: web.Request, route: Route) -> dict[str, Any]:
             try:
                 values[name] = msgspec.convert(request.query[name], kind, strict=False)
             except msgspec.ValidationError as error:
-                raise ApiError(400, f"{name}: {error}", name) from None
+                raise type_error(error, request.query[name], kind, name) from None
     return values
 
 
@@ -213,10 +214,12 @@ async def _decoded(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> 
         raise ApiError(413, f"the JSON is too large; send at most {_MAX_BYTES} bytes") from None
     except web.RequestPayloadError:
         raise ApiError(400, "the request broke off, or is not what its headers say") from None
+    plain = None
     try:
+        plain = msgspec.json.decode(content)
         return decoder.decode(content)
     except msgspec.ValidationError as error:
-        raise ApiError(400, str(error)) from None
+        raise type_error(error, plain, decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON, or is nested too deeply: {error}") from None
 

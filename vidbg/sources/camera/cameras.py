@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 SYNTHETIC = "synthetic"
 SAMPLE = "sample"
+
+_VIDEO_MAJOR = 81
+"""Number of Linux's video devices."""
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtp", "rtmp", "rtmps")
 
@@ -122,6 +127,16 @@ def _refuse_nonsense(name: str) -> None:
     path = Path(name).expanduser()
     if is_folder(path):
         raise ConfigError(f"camera {name!r} is a folder; give a video or a picture in it")
+    try:
+        mode, device = path.stat().st_mode, path.stat().st_rdev
+    except (OSError, ValueError):  # it may be a name, or a camera that is plugged in later
+        mode = device = 0
+    camera = stat.S_ISCHR(mode) and (sys.platform != "linux" or os.major(device) == _VIDEO_MAJOR)
+    if mode and not camera:
+        raise ConfigError(
+            f"{name!r} is no camera but another kind of device or a pipe; give a camera "
+            "(`vidbg devices` lists them), a file or a stream's URL"
+        )
     if _looks_like_a_file(name):
         raise ConfigError(f"the file {name!r} for the camera does not exist{_suggested_file(path)}")
     if sys.platform != "linux" and not name.isdecimal():

@@ -21,7 +21,7 @@ def check_live(compositing: CompositingConfig) -> None:
     Raises:
         ConfigError: the background is transparent, or a file that does not exist.
     """
-    check_background(compositing.background)
+    check_background(compositing.background, live=True)
     if compositing.background.transparent:
         raise ConfigError("a camera cannot be transparent; give a background such as green or blur")
 
