@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from live_desk import GREEN, NAVY, ROOMS, Desk, Shown, shown
@@ -588,6 +589,19 @@ def test_outputs_get_another_rate(monkeypatch: pytest.MonkeyPatch) -> None:
         assert longest_gap(seen) < 0.5
         assert desk.opened == ["web:1"] * 3
     assert desk.leaks == 0
+
+
+def test_the_rate_changes_whatever_has_become_of_the_background(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "plain.png"
+    cv2.imwrite(str(file), np.full((90, 160, 3), 77, np.uint8))
+    with Desk(monkeypatch) as desk:
+        desk.change(background=str(file))
+        file.write_bytes(b"damaged")
+        desk.change(output_fps=10.0)
+        assert desk.run.config.output_fps == 10.0
+        assert desk.run.info.frame_rate == 10
 
 
 def test_what_a_reader_was_told_at_the_start_stays(monkeypatch: pytest.MonkeyPatch) -> None:

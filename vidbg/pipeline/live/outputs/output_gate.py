@@ -66,10 +66,12 @@ class OutputGate:
             what changes them: frames of the last size are dropped from then on, and viewers see the
             last one that was written, between bars where the shape differs, until the next.
         Raises:
-            ConfigError: the background cannot be read.
+            ConfigError: the size is another one, and the background cannot be read for it.
         """
-        look = self._context.look
-        fallback = fallback_image(look.compositing, info.width, info.height)
+        with self._lock:
+            look, fallback = self._context.look, self._fallback
+        if fallback.shape[:2] != (info.height, info.width):
+            fallback = fallback_image(look.compositing, info.width, info.height)
 
         def resize() -> None:
             with self._lock:
