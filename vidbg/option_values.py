@@ -133,10 +133,10 @@ def parse_network_size(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    width, height = parse_size("--network-size", text)
+    width, height = parse_size("network-size", text)
     if not MIN_PIXELS <= width * height <= MAX_PIXELS:
         raise ConfigError(
-            f"--network-size {text} has {width * height} pixels; allowed are "
+            f"network-size {text} has {width * height} pixels; allowed are "
             f"{MIN_PIXELS} (128x128) to {MAX_PIXELS} (2048x2048)"
         )
     return width * height
@@ -168,7 +168,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "background": _parse_background,
     "network_size": parse_network_size,
     "output": _outputs,
-    "size": lambda text: parse_size("--size", text),
-    "output_size": lambda text: None if text is None else parse_size("--output-size", text),
+    "size": lambda text: parse_size("size", text),
+    "output_size": lambda text: None if text is None else parse_size("output-size", text),
 }
 """Readers for options whose config takes another type than the command line."""

@@ -30,6 +30,7 @@ from api_client import PREFIX, Served
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.sinks.web import api_server, web_access, web_peer, web_service
 from vidbg.sinks.web.api_route import Upload, routes_of
+from vidbg.sinks.web.page_files import PageFiles
 
 INFO = StreamInfo(64, 48, live=True)
 JSON = "Content-Type: application/json"
@@ -463,6 +464,13 @@ def test_the_page_brings_what_its_first_paint_needs(served: Served) -> None:
     modules = {path.name for path in api_server.PAGE.glob("*.js")} - {"theme.js"}
     assert set(re.findall(r'"modulepreload" href="page/(.*?)"', html)) == modules
     assert {ask(served.client.port, f"/page/{name}")[0] for name in modules} == {200}
+
+
+def test_the_page_of_a_checkout_on_windows_keeps_its_style(tmp_path: Path) -> None:
+    """Browsers hash what they have read, with LF in place of CRLF."""
+    for path in api_server.PAGE.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert vars(PageFiles(tmp_path)) == vars(PageFiles(api_server.PAGE))
 
 
 def test_clients_that_leave_early_leave_no_trace(

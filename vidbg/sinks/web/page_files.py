@@ -31,7 +31,11 @@ class PageFiles:
 
     def __init__(self, folder: Path) -> None:
         files = [path for path in folder.iterdir() if path.suffix in _TYPES]
-        self._files = {path.name: (path.read_bytes(), _TYPES[path.suffix]) for path in files}
+        # Git on Windows may write CRLF, which browsers turn into LF before they hash
+        self._files = {
+            path.name: (path.read_text(encoding="utf-8").encode(), _TYPES[path.suffix])
+            for path in files
+        }
         self._hashes: dict[str, list[str]] = {"style": [], "script": []}
         html = (folder / "index.html").read_text(encoding="utf-8")
         html = _STYLE.sub(lambda link: self._inline("style", link[1]), html)
