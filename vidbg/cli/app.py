@@ -97,8 +97,11 @@ def _exit_code() -> int:
         return 1
     except (MemoryError, ImportError) as error:
         logging.getLogger(__name__).debug("failed", exc_info=error)
-        if isinstance(error, MemoryError) or "failed to map segment" in str(error):
+        if isinstance(error, MemoryError):
             typer.echo("vidbg: the memory is used up; close other programs", err=True)
+        elif "failed to map segment" in str(error):
+            words = "the memory is used up, or the disk it is on runs no programs (noexec)"
+            typer.echo(f"vidbg: a library cannot be loaded: {error}; {words}", err=True)
         else:
             typer.echo(f"vidbg: a library cannot be loaded: {error}; reinstall vidbg", err=True)
         return 1
