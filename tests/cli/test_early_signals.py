@@ -51,6 +51,18 @@ def test_ctrl_c_ends_the_start_without_a_word(module: str) -> None:
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("module", ["vidbg.cli.start", "signal", "typing"])
+def test_ctrl_c_ends_python_m_vidbg_without_a_word(module: str) -> None:
+    """Before the program's own handlers stand, too."""
+    names = f"MODULE, NUMBER, ARGUMENTS = {module!r}, {int(signal.SIGINT)}, ['--version']"
+    head = PROGRAM.partition("from vidbg")[0]
+    run = "import runpy\nrunpy.run_module('vidbg', run_name='__main__', alter_sys=True)"
+    program = f"{names}\n{head}for name in ('signal', MODULE): sys.modules.pop(name, None)\n{run}"
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
+
+
 @pytest.mark.parametrize("module", ["typer", "vidbg.pipeline.live"])
 def test_sighup_at_the_start_of_a_run_reads_the_settings(module: str, tmp_path: Path) -> None:
     log = tmp_path / "vidbg.log"
