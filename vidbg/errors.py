@@ -5,7 +5,7 @@
     VidbgError
       ConfigError        what the user asked for cannot be (an option, a background, a size)
       SourceError        a camera, file or pipe cannot be read
-        CameraBlocked    a camera is there, but gives nothing beside another one
+        CameraBlocked    a camera is there, but gives nothing while another one is open
         SourceIncomplete it was read, but broke off early or has damaged places
       SinkError          a file, virtual camera or window cannot be written
       BackendError       the network cannot be run

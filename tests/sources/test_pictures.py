@@ -365,6 +365,7 @@ def test_a_picture_that_breaks_off_is_refused(
         (b"\x76\x2f\x31\x01\2\0\0\0", "OpenEXR"),
         (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe", "Radiance HDR"),
         (b'<svg xmlns="http://www.w3.org/2000/svg">', "SVG"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg">', "SVG or other XML"),
         (b"", "empty"),
     ],
 )

@@ -50,6 +50,7 @@ _UNREAD = {  # by content, whatever the name is
     b"#?RADIANCE": "Radiance HDR",
     b"#?RGBE": "Radiance HDR",
     b"<svg": "SVG",
+    b"<?xml": "SVG or other XML",
 }
 _WHOLE_IN_PILLOW = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 """Formats of which Pillow decodes every kind: where it fails, the file is damaged."""

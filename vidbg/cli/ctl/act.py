@@ -43,7 +43,7 @@ def snapshot(
     ] = None,
     save: Annotated[
         bool,
-        typer.Option("--save", help="Let the run save it beside its recordings."),
+        typer.Option("--save", help="Let the run save it next to its recordings."),
     ] = False,
 ) -> None:
     """Write what viewers see now as a PNG."""

@@ -94,7 +94,7 @@ class PartialFile:
         try:
             if self._taken():
                 raise SinkError(
-                    f"{self.path} came into being meanwhile and is left alone; what was written "
+                    f"{self.path} was created in the meantime and is left alone; what was written "
                     f"is in {self._set_aside()}"
                 )
             try:

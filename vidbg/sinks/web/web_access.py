@@ -74,7 +74,7 @@ def guard(hosts: Sequence[str], token: str, public: str = "") -> Middleware:
         host = _HOST.fullmatch(named[0]) if len(named) == 1 else None
         if host is None or not request.raw_path.startswith("/"):
             raise web.HTTPBadRequest(
-                text="the request has no valid Host, or a URL in place of a path"
+                text="the request has no valid Host, or a URL instead of a path"
             )
         name = host["name"].strip("[]").lower()
         if name not in names and (local_only or not _is_address(name)):

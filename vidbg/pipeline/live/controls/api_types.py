@@ -336,7 +336,7 @@ class SnapshotRequest(Struct, forbid_unknown_fields=True):
     """What becomes of a snapshot.
 
     Attributes:
-        save: write it to a new file beside the recordings, instead of returning it.
+        save: write it to a new file next to the recordings, instead of returning it.
     """
 
     save: bool = False

@@ -278,7 +278,7 @@ class LiveApi(Closeable):
 
     @route("POST", "/snapshot", media_type="image/png", exclusive=True)
     def snapshot(self, body: types.SnapshotRequest | None = None) -> bytes | types.SavedSnapshot:
-        """Return what viewers see at the moment as a PNG, or save it beside the recordings."""
+        """Return what viewers see at the moment as a PNG, or save it next to the recordings."""
         png = cv2.imencode(".png", self._live_run().snapshot())[1].tobytes()
         if body is None or not body.save:
             return png
