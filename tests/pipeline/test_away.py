@@ -277,6 +277,16 @@ def test_ten_minutes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert history.samples[-1].latency_p50_ms == pytest.approx(20)
 
 
+def test_statistics_go_on_where_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    history, start = History(), time.monotonic()
+    for second, clock in enumerate((5000.0, 5001.0, 1402.0, 1403.0, 5010.0), 1):
+        monkeypatch.setattr("time.time", lambda now=clock: now)
+        monkeypatch.setattr("time.monotonic", lambda now=start + 1.01 * second: now)
+        history.record(State.LIVE, 30 * second, 0, deque())
+    assert [sample.time_s for sample in history.samples] == [5000, 5001, 5002, 5003, 5010]
+    assert history.samples[-1].fps == pytest.approx(30 / 1.01)
+
+
 def test_what_runs_the_network_is_told_and_why_others_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

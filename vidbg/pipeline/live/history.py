@@ -23,7 +23,8 @@ class Sample:
     """What a run did in one second.
 
     Attributes:
-        time_s: when the second ended, in seconds since 1970.
+        time_s: when the second ended, in seconds since 1970. It never falls: where the clock is
+            set back, times go on from the last one.
         state: what viewers saw at its end.
         fps: composited frames that were written, a second.
         latency_p50_ms, latency_p95_ms: of those frames, from arrival to the first output; None if
@@ -77,8 +78,9 @@ class History:
             return None
         cpu_s, count = time.process_time(), frames - self._frames
         p50_ms, p95_ms = _percentiles_ms(list(latencies_s)[-count:] if count else [])
+        last_s = self._samples[-1].time_s if self._samples else 0.0
         sample = Sample(
-            time_s=time.time(),
+            time_s=max(time.time(), last_s + PERIOD_S),
             state=state,
             fps=count / passed_s,
             latency_p50_ms=p50_ms,
