@@ -113,6 +113,18 @@ def test_no_command_is_imported_before_it_is_called(word: str) -> None:
         assert not {name for name in imported if name.startswith(("rich.", "pydantic."))}
 
 
+def test_a_run_imports_what_it_needs_alone() -> None:
+    code = "import sys, atexit; from vidbg.cli.app import main; "
+    code += "import vidbg.pipeline.live.controls.live_api; "  # of the page
+    code += "atexit.register(lambda: print(*sys.modules)); main()"
+    command = [sys.executable, "-c", code, "run", "-c", "synthetic", "-o", "none"]  # is refused
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "nothing would be shown" in done.stderr
+    assert "vidbg.pipeline.live.live_run" in done.stdout
+    unwanted = {"av", "aiohttp", "openvino", "pyvirtualcam", "torch", "rich.console"}
+    assert unwanted & set(done.stdout.split()) == set()
+
+
 def test_the_list_of_commands_says_what_their_help_says() -> None:
     group: Any = typer.main.get_command(app)
     context = typer.Context(group)

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -312,6 +311,8 @@ def _by_opencv(data: bytes, path: Path) -> Picture | None:
 
 def _by_ffmpeg(data: bytes, path: Path) -> Picture | None:
     """Decode PAM or SGI with FFmpeg, to 8 bits."""
+    import av  # these photos are rare, and a live run would import it for nothing else
+
     decoder: Any = av.CodecContext.create("pam" if data.startswith(b"P7") else "sgi", "r")
     try:
         frame = decoder.decode(av.Packet(data))[0]

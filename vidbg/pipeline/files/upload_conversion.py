@@ -19,9 +19,7 @@ import numpy as np
 from vidbg.errors import SourceError, VidbgError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.sinks.encoding.formats import Encoding
-from vidbg.sinks.files.video_file_sink import VideoFileSink
 from vidbg.sources import open_frames
-from vidbg.sources.files.untrusted import check_untrusted
 from vidbg.util.photo_file import is_animated, open_picture, read_picture
 
 MAX_PIXELS, MAX_PICTURE_BYTES = 50_000_000, 40_000_000
@@ -111,6 +109,10 @@ def _picture_size(source: Path) -> tuple[int, int] | None:
 
 
 def _convert_video(source: Path, target: Path) -> Path:
+    # Imported here, because a run imports this module for its limits and never decodes
+    from vidbg.sinks.files.video_file_sink import VideoFileSink
+    from vidbg.sources.files.untrusted import check_untrusted
+
     check_untrusted(source, MAX_VIDEO_PIXELS, LONGEST_S)
     with closing(open_frames(source)) as video:
         sink: VideoFileSink | None = None
