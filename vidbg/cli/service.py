@@ -151,17 +151,17 @@ def _files(
 def _text_of(file: Path) -> str | None:
     try:
         return file.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise SinkError(f"{file} cannot be read: {error}") from error
+        raise SinkError(f"{file} cannot be read: {error.strerror}; check its rights") from error
 
 
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SinkError(f"{folder} cannot be made: {error}") from error
+        raise SinkError(f"{folder} cannot be made: {error.strerror}; check its rights") from error
 
 
 Commands = Sequence[Sequence[str]]
