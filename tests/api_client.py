@@ -23,6 +23,7 @@ from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.history import Sample
+from vidbg.pipeline.live.live_config import with_room_hidden
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.pipeline.live.status import (
     BackendStatus,
@@ -76,10 +77,10 @@ class FakeRun:
     def look(self) -> Appearance:
         return self.config.look
 
-    def change(self, config: LiveConfig) -> None:
+    def change(self, config: LiveConfig, *, keep_hidden: bool = False) -> None:
         if as_compositing(config.background).background == FileSpec(Path("/gone.jpg")):
             raise ConfigError("it does not exist")
-        self.config = config
+        self.config = with_room_hidden(config, self.config.look) if keep_hidden else config
 
     def stop(self) -> None:
         self.stopped = True
@@ -92,9 +93,9 @@ class RigRun(FakeRun):
         super().__init__()
         self._rig = rig
 
-    def change(self, config: LiveConfig) -> None:
+    def change(self, config: LiveConfig, *, keep_hidden: bool = False) -> None:
         self._rig.supervisor.change(config.look)
-        super().change(config)
+        super().change(config, keep_hidden=keep_hidden)
 
 
 class Served:

@@ -591,6 +591,21 @@ def test_outputs_get_another_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.leaks == 0
 
 
+def test_what_was_asked_for_while_the_room_showed_does_not_show_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Desk(monkeypatch) as desk:
+        hidden = desk.run.config
+        asked_before = replace(hidden, background="none", mirror=True)
+        desk.run.change(asked_before, keep_hidden=True)
+        assert not desk.run.look.shows_room
+        assert desk.run.config.mirror
+        desk.run.change(asked_before)
+        assert desk.run.look.shows_room
+        desk.run.change(replace(asked_before, mirror=False), keep_hidden=True)
+        assert desk.run.look.shows_room
+
+
 def test_the_rate_changes_whatever_has_become_of_the_background(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

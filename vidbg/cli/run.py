@@ -83,7 +83,7 @@ def run_until_end(
                         background,
                         settings.origin_of(new, "background"),
                     )
-                live.change(changed)
+                live.change(changed, keep_hidden=background == asked)
                 asked = background
                 warn_of_room(changed.look, settings.origin_of(new, "background"))
 

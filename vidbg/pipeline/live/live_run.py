@@ -31,6 +31,7 @@ from vidbg.pipeline.live.live_config import (
     LiveConfig,
     changed_fields,
     with_look,
+    with_room_hidden,
 )
 from vidbg.pipeline.live.network.changing_networks import ChangingNetworks
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
@@ -305,7 +306,7 @@ class LiveRun(Closeable):
 
     # --- changes ---
 
-    def change(self, config: LiveConfig) -> None:
+    def change(self, config: LiveConfig, *, keep_hidden: bool = False) -> None:
         """Take other settings. Returns at once; what needs time to open is opened beside the run.
 
         The camera in use goes on until another one gives frames. If that one cannot be read, the
@@ -313,11 +314,16 @@ class LiveRun(Closeable):
         that does not open is a fault, and is opened again and again. Outputs get another size when
         a network for it has been loaded, and the last picture until then.
 
+        Args:
+            keep_hidden: where the room is hidden, it stays so, with the background of now. For a
+                config made from an earlier one that showed the room, which may be hidden since.
         Raises:
             ConfigError: a setting is invalid, or cannot change during a run; nothing is changed.
         """
         with self._changing:
             before = self.config
+            if keep_hidden and not before.look.shows_room:
+                config = with_room_hidden(config, before.look)
             changed = changed_fields(before, config)
             self._refuse(changed)
             open_camera = _camera(config, self._tell) if changed & CAMERA_FIELDS else None

@@ -399,7 +399,7 @@ class LiveApi(Closeable):
                 "background",
             )
         try:
-            run.change(config)
+            run.change(config, keep_hidden=True)  # it may have been hidden just now
         except ConfigError as error:
             raise ApiError(400, str(error), key) from None
 
