@@ -65,6 +65,8 @@ def main(
     """Score mixtures of two weights, and write the best."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     ends = load_file(one), load_file(other)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)  # before minutes of scoring, not after
     mean_scores: dict[float, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         mixture = Path(folder) / "mixture.safetensors"
