@@ -50,7 +50,7 @@ from vidbg.matting.networks import network_name
 
 logger = logging.getLogger(__name__)
 
-CALIBRATION_IMAGES = 100
+CALIBRATION_IMAGES = 300
 CALIBRATION_PIXELS = 288 * 512
 SATURATION_IMAGES = 60
 """How many of them limit_weights uses to find the largest activations."""
