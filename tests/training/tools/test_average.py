@@ -49,10 +49,11 @@ def test_the_best_mixture_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     save_file(weights(2.0), tmp_path / "b")
     app = typer.Typer()
     app.command()(average.main)
-    arguments = [tmp_path / "a", tmp_path / "b", "--data", tmp_path, "--out", tmp_path / "new" / "c"]
+    out = tmp_path / "new" / "c"
+    arguments = [tmp_path / "a", tmp_path / "b", "--data", tmp_path, "--out", out]
     outcome = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert outcome.exit_code == 0, outcome.output
     assert outcome.output.startswith("best: 0.5 of ")
-    assert load_file(tmp_path / "new" / "c")["conv.weight"].tolist() == [[1.5, 1.5], [1.5, 1.5]]
-    card = json.loads((tmp_path / "new" / "c.json").read_text())
+    assert load_file(out)["conv.weight"].tolist() == [[1.5, 1.5], [1.5, 1.5]]
+    card = json.loads(out.with_name("c.json").read_text())
     assert [part["file"] for part in card["recipe"]["mixture"]] == ["a", "b"]
