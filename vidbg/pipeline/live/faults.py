@@ -60,8 +60,9 @@ class Faults:
             logger.log(logging.WARNING if new else logging.INFO, "%s: %s", part, words)
         if isinstance(error, BaseException):
             logger.debug("%s failed", part, exc_info=error)
-            # Drop the stack frames that an exception holds, which keep images and networks
-            # alive.
+            # Drop the stack frames that an exception holds, which keep images and networks alive: a
+            # frame with a variable for the exception is a cycle, which waits for the garbage
+            # collector, and that counts objects, not megabytes. An exception may be its own cause.
             left: list[BaseException | None] = [error]
             visited = set[int]()
             while left:

@@ -164,6 +164,11 @@ def _state(folder: Path, path: Path, open_node: OpenNode) -> NodeState:
         return "forbidden"
     except OSError as error:  # EBUSY: as many programs as max_openers allows have it open
         return "written" if error.errno == errno.EBUSY else "absent"
+    # With exclusive_caps=1 a device announces an output while it waits for a writer, a capture
+    # while it has one, both on module 0.12 while only readers are left, and nothing on 0.12 after
+    # a writer that left without STREAMON. With exclusive_caps=0 it always announces both, and only
+    # the file `state` of newer modules tells: "output" waits for a writer, "capture" has one or is
+    # locked.
     if capabilities.outputs:
         written = capabilities.captures and content(folder / "state") == "capture"
         return "written" if written and not locked else "free"
