@@ -62,10 +62,7 @@ def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: Outp
     taken: dict[str, Path] = {}
     for job in jobs:
         _check_kinds(job, is_transparent(compositing), output.alpha_video)
-        targets = [] if job.target == PIPE else [Path(job.target)]
-        if output.alpha_video is not None:
-            targets.append(output.alpha_video)
-        for target in targets:
+        for target in output_names(job, output):
             inputs.check(target, job)
             other = taken.setdefault(folded(target), target)
             if str(other) != str(target):
@@ -127,15 +124,20 @@ class _Inputs:
         return next((role for path, role in neighbours if pattern.fullmatch(path.name)), None)
 
 
+def output_names(job: Job, output: OutputConfig) -> list[Path]:
+    """List the names that a job writes to; a sequence of images has one with a number's place."""
+    names = [] if job.target == PIPE else [Path(job.target)]
+    return names if output.alpha_video is None else [*names, output.alpha_video]
+
+
 def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
     """List the output files of a job that already exist, with every image of a sequence."""
-    targets = [] if job.target == PIPE else [Path(job.target)]
+    names = output_names(job, output)
     if job.is_sequence:
         from vidbg.sinks.files.images_sink import numbered_pictures
 
-        targets = list(numbered_pictures(Path(job.target)).values())
-    targets += [output.alpha_video] if output.alpha_video else []
-    return [path for path in targets if is_file(path)]
+        names[:1] = numbered_pictures(Path(job.target)).values()
+    return [path for path in names if is_file(path)]
 
 
 def is_transparent(compositing: CompositingConfig) -> bool:

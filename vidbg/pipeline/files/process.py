@@ -20,9 +20,10 @@ from vidbg.pipeline.files.file_outputs import (
     check_jobs,
     is_transparent,
     open_sink,
+    output_names,
     wants_streams,
 )
-from vidbg.pipeline.files.jobs import PIPE, Job
+from vidbg.pipeline.files.jobs import Job
 from vidbg.pipeline.files.rotated_source import RotatedSource
 from vidbg.pipeline.files.stream import MAX_UNDER_WAY, Stream, StreamReport
 from vidbg.pipeline.frame_processor import FrameProcessors
@@ -102,8 +103,7 @@ class Processor(Closeable):
         with ExitStack() as stack:
             source = stack.enter_context(self._open_job(job))
             # Remove leftovers of killed runs from each output folder, once per folder.
-            written = [] if job.target == PIPE else [Path(job.target)]
-            written += [self._output.alpha_video] if self._output.alpha_video else []
+            written = output_names(job, self._output)
             folders = {
                 name.absolute().parent for path in written for name in (path, resolved(path))
             }
