@@ -214,12 +214,12 @@ async def _decoded(request: web.Request, decoder: msgspec.json.Decoder[Any]) -> 
         raise ApiError(413, f"the JSON is too large; send at most {_MAX_BYTES} bytes") from None
     except web.RequestPayloadError:
         raise ApiError(400, "the request broke off, or is not what its headers say") from None
-    plain = None
     try:
-        plain = msgspec.json.decode(content)
-        return decoder.decode(content)
-    except msgspec.ValidationError as error:
-        raise type_error(error, plain, decoder.type) from None
+        try:
+            return decoder.decode(content)
+        except msgspec.ValidationError as error:
+            plain = msgspec.json.decode(content)  # the rest of it may be no JSON
+            raise type_error(error, plain, decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON, or is nested too deeply: {error}") from None
 
