@@ -12,10 +12,10 @@ from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
-from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.sinks.encoding.formats import OutputKind
+from vidbg.util.planes import plane_samples
 
 Content = Literal["opaque", "transparent", "mask"]
 
@@ -92,7 +92,7 @@ class EncoderPictures:
             alpha = self._padded(self._alpha(frame))
             # Fill the alpha plane at its own bit depth; alpha has no limited range.
             deep = picture.format.components[3].bits > 8
-            plane = _samples(picture.planes[3], np.uint16 if deep else np.uint8)
+            plane = plane_samples(picture.planes[3], np.uint16 if deep else np.uint8)
             plane[:] = np.rint(alpha * np.float32(1023 if deep else 255))
         picture.colorspace = self.colour.matrix  # ProRes takes these from every picture
         picture.color_primaries = self.colour.primaries
@@ -104,7 +104,7 @@ class EncoderPictures:
 
     def _mask(self, alpha: Alpha) -> VideoFrame:
         picture = VideoFrame(self.width, self.height, self.pixel_format)
-        luma, *chroma = (_samples(plane, np.uint8) for plane in picture.planes)
+        luma, *chroma = (plane_samples(plane, np.uint8) for plane in picture.planes)
         cv2.convertScaleAbs(self._padded(alpha), alpha=219.0, beta=16.0, dst=luma)
         for plane in chroma:
             plane.fill(128)
@@ -146,9 +146,3 @@ def _marking_graph(pictures: EncoderPictures, info: StreamInfo) -> Graph:
     mark = graph.add("setfield", "tff" if info.field_order == "top" else "bff")
     graph.link_nodes(source, mark, graph.add("buffersink")).configure()
     return graph
-
-
-def _samples(plane: Any, kind: type[np.uint8] | type[np.uint16]) -> NDArray[Any]:
-    """Return a plane's samples as a writable array, (height, width)."""
-    rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
-    return rows[:, : plane.width]

@@ -17,6 +17,7 @@ from vidbg.errors import SinkError
 from vidbg.frame import Colour, Frame, Image, StreamInfo
 from vidbg.sinks.live_sink import LiveSink
 from vidbg.util.choices import RawFormat as RawFormat
+from vidbg.util.planes import plane_samples
 
 MAX_REPEATED_S = 1.0
 """Longest gap in a live stream that is filled by repeating a frame. After a longer one, such as a
@@ -170,5 +171,4 @@ class _Planes:
 
 def _plane(plane: Any) -> memoryview:
     """Return the samples of a PyAV plane without row padding."""
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-    return np.ascontiguousarray(rows[:, : plane.width]).data
+    return np.ascontiguousarray(plane_samples(plane, np.uint8)).data

@@ -13,6 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from vidbg.errors import SourceError
+from vidbg.util.planes import plane_samples
 
 _VPS, _PREFIX_SEI = 32, 39
 _ALPHA_CHANNEL_INFO = 165
@@ -179,14 +180,9 @@ def _merged(picture: VideoFrame, alpha: VideoFrame) -> VideoFrame:
     merged.pts, merged.time_base, merged.duration = picture.pts, picture.time_base, picture.duration
     merged.colorspace, merged.color_range = picture.colorspace, picture.color_range
     merged.color_primaries, merged.color_trc = picture.color_primaries, picture.color_trc
-    deep = [frame.format.components[0].bits > 8 for frame in (picture, alpha)]
-    source = _luma(alpha.planes[0], deep[1])
-    target = _luma(merged.planes[3], deep[0])
-    difference = picture.format.components[0].bits - alpha.format.components[0].bits
+    bits, alpha_bits = (frame.format.components[0].bits for frame in (picture, alpha))
+    source = plane_samples(alpha.planes[0], np.uint16 if alpha_bits > 8 else np.uint8)
+    target = plane_samples(merged.planes[3], np.uint16 if bits > 8 else np.uint8)
+    difference = bits - alpha_bits
     target[:] = source.astype(np.uint16) << difference if difference > 0 else source >> -difference
     return merged
-
-
-def _luma(plane: Any, deep: bool) -> Any:
-    rows = np.frombuffer(plane, np.uint16 if deep else np.uint8).reshape(plane.height, -1)
-    return rows[:, : plane.width]

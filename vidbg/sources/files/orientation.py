@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Colour, Image
 from vidbg.util.colour_mapping import mapped_colour, mapper_of
+from vidbg.util.planes import plane_samples
 
 log = logging.getLogger(__name__)
 
@@ -106,14 +107,9 @@ class UprightReader:
             return self._read_mapped(frame, transparent)
         pixel_format = "gbrap" if transparent else "gbrp"
         # A frame of another shape than the stored one is letterboxed.
-        planes = [
-            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
-                :, : plane.width
-            ]
-            for plane in self._reformatted(frame, pixel_format).planes
-        ]
         green, blue, red, *alpha = [
-            _uint8(_between_bars(plane, *self._stored_size)) for plane in planes
+            _uint8(_between_bars(plane_samples(plane, np.uint8), *self._stored_size))
+            for plane in self._reformatted(frame, pixel_format).planes
         ]
         image = self.orientation.apply(_uint8(cv2.merge([blue, green, red])))
         if not alpha or int(alpha[0].min()) == 255:
@@ -123,11 +119,12 @@ class UprightReader:
     def _read_mapped(self, frame: VideoFrame, transparent: bool) -> tuple[Image, Alpha | None]:
         if frame.format.is_rgb or len(frame.format.components) < 3:  # grey has no matrix
             deep, bits = self._reformatted(frame, "rgba64le"), None
-            samples = _samples16(deep.planes[0]).reshape(deep.height, -1, 4)[:, : deep.width]
+            rows = np.frombuffer(memoryview(deep.planes[0]), np.uint16).reshape(deep.height, -1, 4)
+            samples = rows[:, : deep.width]
         else:
             bits = frame.format.components[0].bits
             deep = self._shifted_up(frame)
-            samples = np.dstack([_samples16(plane)[:, : plane.width] for plane in deep.planes])
+            samples = np.dstack([plane_samples(plane, np.uint16) for plane in deep.planes])
             if frame.format.name == "yuvj444p":  # whose luma FFmpeg repeats in the lower byte
                 samples[..., 0] -= samples[..., 0] >> 8
             if bits == 8:  # FFmpeg shifts up such an alpha as well
@@ -202,10 +199,6 @@ def _between_bars(picture: NDArray[Any], width: int, height: int) -> NDArray[Any
 def _uint8(array: Any) -> Image:
     """Cast OpenCV's result to the type of uint8 images; OpenCV returns uint8 for uint8."""
     return cast(Image, array)
-
-
-def _samples16(plane: Any) -> NDArray[np.uint16]:
-    return np.frombuffer(memoryview(plane), np.uint16).reshape(plane.height, -1)
 
 
 def has_alpha(pixel_format: VideoFormat) -> bool:
