@@ -94,3 +94,8 @@ def fill(
     top, left = (height - inner_height) // 2, (width - inner_width) // 2
     framed[top : top + inner_height, left : left + inner_width] = image
     return framed
+
+
+def letterbox(image: Image, height: int, width: int) -> Image:
+    """Show all of an image in a frame, between black bars where the shape differs; see `fill`."""
+    return fill(image, height, width, "contain", (0, 0, 0))

@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from vidbg.compositing.scaling import fill
+from vidbg.compositing.scaling import letterbox
 from vidbg.frame import Image
 from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.pipeline import LivePipeline
@@ -38,7 +38,7 @@ def view_image(pipeline: LivePipeline, view: View) -> Image:
         if view == "camera":
             frame = pipeline.newest_frame
             if frame is not None and frame.at_s > oldest_s:
-                return fill(frame.frame.image, info.height, info.width, "contain", (0, 0, 0))
+                return letterbox(frame.frame.image, info.height, info.width)
         else:
             pipeline.context.alpha_asked_s = time.monotonic()
             matted = pipeline.newest_alpha

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from vidbg.compositing.scaling import fill
+from vidbg.compositing.scaling import letterbox
 from vidbg.frame import Image, StreamInfo
 from vidbg.pipeline.live.appearance import Appearance, Composited
 from vidbg.pipeline.live.context import RunContext
@@ -102,4 +102,4 @@ def _fitted(image: Image, info: StreamInfo) -> Image:
     """Return an image at the outputs' size, between black bars where the shape differs."""
     if image.shape[:2] == (info.height, info.width):
         return image
-    return fill(image, info.height, info.width, "contain", (0, 0, 0))
+    return letterbox(image, info.height, info.width)

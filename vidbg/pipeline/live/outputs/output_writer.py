@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Protocol
 
-from vidbg.compositing.scaling import fill
+from vidbg.compositing.scaling import letterbox
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.pipeline.live.appearance import Arrived
@@ -190,7 +190,7 @@ class OutputWriter:
             self._queue = FrameQueue(self._period_s)
             if self._held is not None:
                 frame = self._held.frame
-                image = fill(frame.image, info.height, info.width, "contain", (0, 0, 0))
+                image = letterbox(frame.image, info.height, info.width)
                 self._held = replace(self._held, frame=replace(frame, image=image))
 
     def idle(self, idle: bool) -> None:

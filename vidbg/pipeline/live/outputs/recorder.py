@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vidbg.compositing.scaling import fill
+from vidbg.compositing.scaling import letterbox
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live.context import RunContext
@@ -84,8 +84,8 @@ class RecordingSink(Abortable):
             self._checked_s = time.monotonic()
             self._check_space()
         if (frame.width, frame.height) != (self._info.width, self._info.height):
-            size = self._info.height, self._info.width
-            frame = replace(frame, image=fill(frame.image, *size, "contain", (0, 0, 0)))
+            image = letterbox(frame.image, self._info.height, self._info.width)
+            frame = replace(frame, image=image)
         self._file.write(frame)
         self._first_pts = frame.pts if self._first_pts is None else self._first_pts
         self.seconds = frame.pts - self._first_pts

@@ -11,7 +11,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from vidbg.compositing.scaling import fill
+from vidbg.compositing.scaling import letterbox
 from vidbg.errors import VidbgError
 from vidbg.frame import Alpha, Frame
 from vidbg.matting.video_matting import VideoMatting
@@ -128,7 +128,7 @@ class MattingWorker(StageWorker[Arrived, Matted | Composited]):
         size = self._context.info.height, self._context.info.width
         frame = rotate(frame, look.picture.rotate)
         if frame.width * size[0] != frame.height * size[1]:
-            frame = replace(frame, image=fill(frame.image, *size, "contain", (0, 0, 0)))
+            frame = replace(frame, image=letterbox(frame.image, *size))
         if look.mirror:
             frame = replace(frame, image=np.asarray(cv2.flip(frame.image, 1), np.uint8))
         return self._framing(frame, look.picture, size)
