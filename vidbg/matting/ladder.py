@@ -6,12 +6,16 @@ frame rate, ResNet-50's masks are better: docs/masks.md has the scores of every 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from vidbg.config import MattingConfig
 from vidbg.matting.engines import NetworkName
 from vidbg.matting.preprocess import plan_geometry
 from vidbg.util.choices import Quality
+
+T = TypeVar("T")
 
 USUAL_PIXELS = 224 * 384
 
@@ -90,12 +94,17 @@ def live_steps(config: MattingConfig, frame_size: tuple[int, int]) -> tuple[Step
         (step.network, plan_geometry(*frame_size, step.pixels)): step
         for step in reversed(_steps_up_to(config))
     }
-    best_first = list(smallest.values())
-    kept = best_first[:1]
-    for step in best_first[1:]:
-        if step.cost_for(frame_size) < kept[-1].cost_for(frame_size):
-            kept.append(step)
-    return tuple(reversed(kept))
+    best_first = ever_cheaper(smallest.values(), lambda step: step.cost_for(frame_size))
+    return tuple(reversed(best_first))
+
+
+def ever_cheaper(items: Iterable[T], cost: Callable[[T], float]) -> list[T]:
+    """Leave out what does not cost less than the last item that is kept."""
+    kept: list[T] = []
+    for item in items:
+        if not kept or cost(item) < cost(kept[-1]):
+            kept.append(item)
+    return kept
 
 
 def _steps_up_to(config: MattingConfig) -> tuple[Step, ...]:

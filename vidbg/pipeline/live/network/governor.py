@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
-from vidbg.matting.ladder import Step
+from vidbg.matting.ladder import Step, ever_cheaper
 from vidbg.platform.processor import usable_cores
 from vidbg.util.limits import MIN_PIXELS
 
@@ -93,11 +93,7 @@ def levels_of(steps: Sequence[Step], frame_size: tuple[int, int]) -> list[Level]
         levels += [level(_smaller(cheapest, share)) for share in reversed(SMALLER_SHARES)]
         cheapest = levels[-1].step
     levels += [level(_smaller(cheapest, share), every) for share, every in LAST_RESORTS]
-    kept = levels[:1]
-    for each in levels[1:]:
-        if each.cost < kept[-1].cost:
-            kept.append(each)
-    return kept
+    return ever_cheaper(levels, lambda each: each.cost)
 
 
 def _smaller(step: Step, share: float) -> Step:
