@@ -51,7 +51,6 @@ def run_until_end(
     require_addresses()
     from vidbg.pipeline.live import LiveRun
     from vidbg.pipeline.live.appearance import warn_of_room
-    from vidbg.pipeline.live.live_config import with_room_hidden
     from vidbg.pipeline.live.outputs.live_outputs import output_name
     from vidbg.sources.camera.cameras import camera_name
 
@@ -67,7 +66,7 @@ def run_until_end(
             LiveRun(config, on_status=status.tell, on_message=_tell) as live,
         ):
             # SIGHUP takes new values of the options that may change, and keeps the others. A room
-            # that was hidden since is shown only if the setting says so anew
+            # that was hidden since is shown only if the setting says so again
             asked = params["background"]
 
             def reload(new: typer.Context) -> None:
@@ -75,17 +74,18 @@ def run_until_end(
                 kept = {option.name: ctx.params[option.name] for option in FIXED_OPTIONS}
                 changed = completed(_live_config({**new.params, **kept}))
                 background = new.params["background"]
-                if background == asked and changed.look.shows_room and not live.look.shows_room:
-                    changed = with_room_hidden(changed, live.look)
+                origin = settings.origin_of(new, "background")
+                live.change(changed, keep_hidden=background == asked)
+                asked = background
+                if changed.look.shows_room and not live.look.shows_room:
                     logger.warning(
                         "the room stays hidden, though the background is %s as before (%s): it "
                         "was changed on the page or over the API since",
                         background,
-                        settings.origin_of(new, "background"),
+                        origin,
                     )
-                live.change(changed, keep_hidden=background == asked)
-                asked = background
-                warn_of_room(changed.look, settings.origin_of(new, "background"))
+                else:
+                    warn_of_room(changed.look, origin)
 
             # Everything is open: run, with all faults handled inside, until somebody ends it
             warn_of_room(config.look, settings.origin_of(ctx, "background"))
