@@ -126,7 +126,3 @@ export function ask({ title, body = "", yes, danger = false, fields = [] }) {
 export function withCode(words) {
   return words.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part));
 }
-// Options of the command line, such as --size, are shown as code, which no line break splits.
-export function withOptions(words) {
-  return words.split(/(--[a-z][a-z-]*)/).map((part, index) => (index % 2 ? element("code", { className: "whole" }, part) : part));
-}

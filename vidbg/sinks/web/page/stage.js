@@ -1,6 +1,6 @@
 // The picture with its banner, and what is done with one click: view, pause, snapshot, recording.
 import { post, request } from "./api.js";
-import { $, ask, attribute, button, complain, element, fileName, makeStop, notice, rebuild, roving, setIcon, tell, withOptions } from "./dom.js";
+import { $, ask, attribute, button, complain, element, fileName, makeStop, notice, roving, setIcon, tell } from "./dom.js";
 import { showPicture } from "./preview.js";
 import { change, store, subscribe, takeState } from "./store.js";
 import { onSetup, stepList } from "./setup.js";
@@ -156,8 +156,7 @@ function showState({ state, link }) {
   tell($("glance-latency"), live && status.latency_ms ? text.glance.latencyValue(status.latency_ms) : "–");
   tell($("glance-cpu"), status ? text.glance.cpuValue(status.cpu_percent) : "–");
   tell($("glance-watched"), !status ? "–" : status.watched === null ? text.glance.unknown : status.watched ? text.glance.watching : text.glance.nobody);
-  const reason = (status && (status.reason || (status.state === "live" && status.reduced))) || "";
-  rebuild($("reason"), reason, () => (reason ? [element("p", {}, ...withOptions(reason))] : []));
+  tell($("reason"), (status && (status.reason || (status.state === "live" && status.reduced))) || "");
   showRoom();
   showEmpty();
 }
