@@ -36,14 +36,16 @@ def ends_midway(path: Path, format_name: str, last_byte: int) -> bool:
         format_name: FFmpeg's name of the container.
         last_byte: where the last packet that was read ends.
     """
+    if format_name not in ("avi", "dv", "gif", "ogg", "yuv4mpegpipe"):
+        return False
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
+            if format_name == "gif":
+                return not _has_trailer(file)
             start = file.read(8)
             file.seek(max(0, size - _LONGEST_OGG_PAGE))
             tail = file.read()
-            if format_name == "gif":
-                return not _has_trailer(file)
     except OSError:
         return False
     if format_name == "avi":  # RIFF says its size; what is written as it comes says 0 or the most
@@ -53,7 +55,7 @@ def ends_midway(path: Path, format_name: str, last_byte: int) -> bool:
         page = tail.rfind(b"OggS")
         lengths = tail[page + 27 : page + 27 + tail[page + 26]] if page >= 0 else b""
         return bool(lengths) and len(tail) - page < 27 + len(lengths) + sum(lengths)
-    return format_name in ("yuv4mpegpipe", "dv") and last_byte < size
+    return last_byte < size
 
 
 def _has_trailer(file: BinaryIO) -> bool:
