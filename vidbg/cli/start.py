@@ -14,14 +14,8 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not under nohup
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     hangup = getattr(signal, "SIGHUP", None)
-    if (
-        hangup is not None
-        and (
-            next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-            in ("run", "app")
-        )
-        and not has_terminal()
-    ):
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if hangup is not None and command in ("run", "app") and not has_terminal():
         signal.signal(hangup, lambda *_: hung_up.set())
     from vidbg.cli.app import main as command_line
 

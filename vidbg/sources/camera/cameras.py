@@ -128,7 +128,8 @@ def _refuse_nonsense(name: str) -> None:
     if is_folder(path):
         raise ConfigError(f"camera {name!r} is a folder; give a video or a picture in it")
     try:
-        mode, device = path.stat().st_mode, path.stat().st_rdev
+        status = path.stat()
+        mode, device = status.st_mode, status.st_rdev
     except (OSError, ValueError):  # it may be a name, or a camera that is plugged in later
         mode = device = 0
     camera = stat.S_ISCHR(mode) and (sys.platform != "linux" or os.major(device) == _VIDEO_MAJOR)
