@@ -223,13 +223,10 @@ def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
     if turned.mode.startswith(("I;16", "F")):
         return Picture(_deep(np.asarray(turned)), pixel_aspect=aspect)
     pixels = np.asarray(in_srgb(_plain(turned), path))
-    # Colours and alpha apart; alpha is left out where the photo is opaque
     transparent = pixels.shape[2] == 4
     code = cv2.COLOR_RGBA2BGR if transparent else cv2.COLOR_RGB2BGR
     image = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
-    if not transparent or int(pixels[..., 3].min()) == 255:
-        return Picture(image, pixel_aspect=aspect)
-    return Picture(image, pixels[..., 3].astype(np.float32) / np.float32(255), aspect)
+    return Picture(image, _soft_alpha(pixels[..., 3]) if transparent else None, aspect)
 
 
 def _decoded(data: bytes, path: Path) -> Picture | None:
@@ -322,10 +319,14 @@ def _by_ffmpeg(data: bytes, path: Path) -> Picture | None:
     except (av.FFmpegError, ValueError, IndexError) as error:
         log.debug("%s: FFmpeg cannot decode it: %s", path, error)
         return None
-    image, alpha = np.ascontiguousarray(pixels[..., :3]), pixels[..., 3]
+    return Picture(np.ascontiguousarray(pixels[..., :3]), _soft_alpha(pixels[..., 3]))
+
+
+def _soft_alpha(alpha: NDArray[np.uint8]) -> Alpha | None:
+    """Return alpha in [0, 1]; None where the photo is opaque."""
     if int(alpha.min()) == 255:
-        return Picture(image)
-    return Picture(image, alpha.astype(np.float32) / np.float32(255))
+        return None
+    return alpha.astype(np.float32) / np.float32(255)
 
 
 def _deep(picture: NDArray[Any]) -> Image:
