@@ -221,9 +221,9 @@ class Reader:
         used = self.camera.name
         kept = "its last mode stays" if used == refused.name else f"camera {used} stays in use"
         words = f"camera {refused.name} cannot be used: {error}; {kept}"
+        refused.refused()  # first: who sees the fault finds the settings of the camera in use
         self._refused_s = time.monotonic()
         self._context.faults.raised(CAMERA_SWITCH, words)
-        refused.refused()
 
     # --- reading ---
 
