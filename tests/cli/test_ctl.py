@@ -189,8 +189,8 @@ def test_cameras_and_outputs_are_listed_and_changed(ctl: Cli) -> None:
     assert "web:8090" in outputs
     assert ctl("camera", "sample") == (0, "", "")
     assert ctl("output", "none", "web:0") == (0, "", "")
-    after = state(ctl)
-    assert after["camera"]["name"] == "sample"
+    while (after := state(ctl))["camera"]["name"] != "sample":
+        time.sleep(0.1)  # it is being opened
     assert [output["value"] for output in after["outputs"]] == ["none", "web:0"]
     assert "output      web:0 (" in ctl("status")[1]
     assert ctl("set", "output=none", "camera=synthetic") == (0, "", "")

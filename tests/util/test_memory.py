@@ -25,13 +25,14 @@ for thread in threads:
     thread.start()
 barrier.wait()
 pool = 64 * 2**20
-sizes = [0]
-end = 0
-for line in open("/proc/self/maps"):  # a pool reserves 64 MB, of which the first part is in use
-    first, last = (int(number, 16) for number in line.split()[0].split("-"))
-    sizes = [*sizes[:-1], sizes[-1] + last - first] if first == end else [*sizes, last - first]
-    end = last
-print(sum(size // pool for size in sizes if size % pool == 0))
+count, end = 0, 0
+for line in open("/proc/self/maps"):
+    # A pool reserves 64 MB at a multiple of that: a part in use, and the rest without rights
+    place, rights = line.split()[:2]
+    first, last = (int(number, 16) for number in place.split("-"))
+    count += first == end and rights == "---p" and begun % pool == 0
+    begun, end = first, last if rights == "rw-p" else 0
+print(count)
 barrier.wait()
 """
 
