@@ -184,7 +184,7 @@ def main(
     ] = None,
     framing: Annotated[
         list[str] | None,
-        typer.Option(help="webcam=SHARE or whole=SHARE of crops; repeat."),
+        typer.Option(help="webcam=SHARE, close=SHARE or whole=SHARE of crops; repeat."),
     ] = None,
     priors: Annotated[bool, typer.Option(help="Train the previous alpha's channel.")] = False,
     clips: Annotated[float, typer.Option(help="Share of clips among batches.")] = 0.0,

@@ -14,6 +14,8 @@ from training.data.scenes import AugmentConfig
 from training.losses.matting_loss import WEIGHTS
 from vidbg.errors import ConfigError
 
+_FRAMINGS = ("webcam", "close", "whole")
+
 
 def fast_precision(device: str) -> str:
     """Return mixed bf16 if the device computes in it, else fp32.
@@ -47,8 +49,7 @@ def loss_weights(items: list[str] | None) -> dict[str, float]:
 
 def framings(items: list[str] | None) -> dict[str, float]:
     """Parse `--framing`: fields of AugmentConfig."""
-    usual = AugmentConfig()
-    shares = {"webcam": usual.webcam_framing, "whole": usual.whole_framing}
+    shares = {name: getattr(AugmentConfig(), f"{name}_framing") for name in _FRAMINGS}
     given = numbers("--framing", items)
     if unknown := set(given) - set(shares):
         raise ConfigError(f"--framing: unknown framing {sorted(unknown)}; choose from {[*shares]}")
@@ -61,7 +62,7 @@ def framings(items: list[str] | None) -> dict[str, float]:
 def scene_shares(items: list[str] | None) -> dict[str, float]:
     """Parse `--augment`: fields of AugmentConfig."""
     given = numbers("--augment", items)
-    known = {f.name for f in fields(AugmentConfig)} - {"webcam_framing", "whole_framing"}
+    known = {f.name for f in fields(AugmentConfig)} - {f"{name}_framing" for name in _FRAMINGS}
     if unknown := set(given) - known:
         raise ConfigError(
             f"--augment: unknown share {sorted(unknown)}; choose from {sorted(known)}"

@@ -17,6 +17,9 @@ MAX_ROTATION_DEG = 12.0
 _TOUCHING_SHARE = 0.01
 """Share of a photo's side that the person must cover to count as cut off by it."""
 
+_SHOULDERS = 1.5
+"""Width of shoulders, as a multiple of the median width of the head and neck above them."""
+
 _ABOVE_HEAD = (-0.06, 0.35)
 """Range of the space above a head, as a share of the window's height; below 0 it is cut off."""
 
@@ -26,6 +29,8 @@ class Framing(Enum):
 
     WEBCAM = auto()
     """Head and upper body."""
+    CLOSE = auto()
+    """A face that fills the image, with little of the shoulders, as before a laptop."""
     WHOLE = auto()
     """As much of the photo as the window's shape allows."""
     ANYWHERE = auto()
@@ -64,6 +69,8 @@ def frame_person(
         window_height = min(height, width / aspect) * rng.uniform(0.85, 1.0)
     elif framing is Framing.FAR:
         window_height = tall * rng.uniform(2.2, 6.0)
+    elif framing is Framing.CLOSE and (shoulders := shoulder_row(mask)) is not None:
+        window_height = (shoulders - top) * rng.uniform(1.1, 1.7)
     elif framing is Framing.ANYWHERE:
         window_height = tall * rng.uniform(1.0, 2.4) if not inside else height * rng.uniform(0.5, 1)
     elif tall > 1.7 * wide:
@@ -79,6 +86,23 @@ def frame_person(
         x = (xs[0] + xs[-1]) / 2 - rng.uniform(0.05, 0.95) * window_height * aspect
         y = top - window_height * rng.uniform(0.05, 0.6)
     return _keep_cut_sides(mask, Window(x, y, window_height * aspect, window_height), inside)
+
+
+def shoulder_row(mask: Mask) -> int | None:
+    """Find the row of a person's mask at which the shoulders are wider than the head.
+
+    Returns None where there is no such row, as beside raised arms or in a lying person.
+    """
+    widths = (mask > 127).sum(1)
+    rows = np.flatnonzero(widths)
+    if not len(rows):
+        return None
+    top, tall = int(rows[0]), len(rows)
+    for row in range(top + tall // 8, top + tall):
+        head = float(np.median(widths[top:row]))
+        if widths[row] > _SHOULDERS * head:
+            return row if 0.4 < head / (row - top) < 1.1 else None
+    return None
 
 
 def _keep_cut_sides(mask: Mask, window: Window, inside: bool) -> Window:

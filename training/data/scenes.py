@@ -55,8 +55,9 @@ class AugmentConfig:
     """Share of composites whose background takes on the colour of the clothes."""
     backlight: float = 0.06
     """Share of composites with a dark person in front of a bright background."""
-    webcam_framing: float = 0.5
-    whole_framing: float = 0.35
+    webcam_framing: float = 0.42
+    close_framing: float = 0.1
+    whole_framing: float = 0.34
     still: float = 0.4
     """Share of a clip's layers that do not move."""
 
@@ -320,11 +321,17 @@ class SceneMaker:
         return Layer(image, mask, matrix, light=_seed(rng), role=role)
 
     def _framing(self, rng: Generator) -> Framing:
+        shares = {
+            Framing.WEBCAM: self.config.webcam_framing,
+            Framing.CLOSE: self.config.close_framing,
+            Framing.WHOLE: self.config.whole_framing,
+        }
         number = rng.random()
-        if number < self.config.webcam_framing:
-            return Framing.WEBCAM
-        number -= self.config.webcam_framing
-        return Framing.WHOLE if number < self.config.whole_framing else Framing.ANYWHERE
+        for framing, share in shares.items():
+            if number < share:
+                return framing
+            number -= share
+        return Framing.ANYWHERE
 
     def _person(
         self, rng: Generator, image: Image, mask: Mask, framing: Framing, height: int, width: int

@@ -19,7 +19,7 @@ from training.data.image_sets import (  # noqa: E402
     find_sets,
     sampling_weights,
 )
-from training.data.person_windows import Framing, Window, frame_person, placing  # noqa: E402
+from training.data.person_windows import Framing, Window, frame_person, placing, shoulder_row  # noqa: E402
 from training.data.priors import NONE_SHARE, OWN_SHARE, corrupt_prior, own_priors  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 
@@ -82,6 +82,18 @@ def test_windows_never_open_a_side_where_the_person_is_cut(
         assert window.x >= -1e-6
         assert window.y >= -1e-6
         assert window.x + window.width <= 60 + 1e-6
+
+
+def test_a_close_window_ends_at_the_shoulders() -> None:
+    mask = np.zeros((300, 200), np.uint8)
+    cv2.ellipse(mask, (100, 80), (35, 50), 0, 0, 360, 255, -1)  # head, from row 30
+    mask[125:150, 82:118] = 255
+    mask[150:, 30:170] = 255  # shoulders
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        window = frame_person(rng, mask, 16 / 9, Framing.CLOSE, inside=False)
+        assert 1.1 * 120 <= window.height <= 1.7 * 120 + 1
+    assert shoulder_row(np.full((50, 90), 255, np.uint8)) is None  # no head above them
 
 
 def test_a_scene_shows_its_window() -> None:
