@@ -17,6 +17,7 @@ from vidbg.option_table import (
     check_config,
 )
 from vidbg.util.choices import Device, Network, People, Precision, Quality
+from vidbg.util.limits import MAX_PIXELS, MIN_PIXELS, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,5 @@ class MattingConfig:
 
     def __post_init__(self) -> None:
         check_config(self, "matting")
+        if self.network_pixels is not None:
+            Limits(MIN_PIXELS, MAX_PIXELS).check("network_pixels", self.network_pixels)

@@ -23,12 +23,12 @@ from vidbg.util.paths import is_file
 EXPECTED = {
     "check": "true or false",
     "number": "a number",
-    "texts": "a text, or a list of texts",
-    "output": "a text, or a list of texts",
+    "texts": "a string, or a list of strings",
+    "output": "a string, or a list of strings",
 }
-"""What a value must be, by the option's kind; a text otherwise."""
+"""What a value must be, by the option's kind; a string otherwise."""
 
-_TEXT = 'a text in quotes, such as "blur"'
+_TEXT = 'a string in quotes, such as "blur"'
 
 
 def from_json(option: Option[Any], value: Any) -> Any:

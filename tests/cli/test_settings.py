@@ -132,7 +132,7 @@ def test_process_takes_matting_and_background_alone(vidbg: Vidbg, tmp_path: Path
         ("frames = 1.5", ": frames is 1.5; it must be a whole number"),
         ("frames = 0", ": frames is 0; allowed are 1 or more"),
         ("refine = 1", ": refine is 1; it must be true or false"),
-        ("fit = ['cover']", ": fit is ['cover']; it must be a text"),
+        ("fit = ['cover']", ": fit is ['cover']; it must be a string"),
         ("background = 'blur:900'", ": blur strength '900'"),
         ("[profile.z]\nfit = 3", ", [profile.z]: fit is 3"),
         ("profile = 'z'", ": profile is not a table; write [profile.NAME]"),
@@ -247,7 +247,7 @@ def test_a_gpu_has_a_number(vidbg: Vidbg, command: str) -> None:
 
 
 def test_several_outputs(vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the file, as a text or a list, and from the environment, where names have spaces."""
+    """From the file, as a string or a list, and from the environment, where names have spaces."""
     write('output = "web:8090"\n')
     assert shown(vidbg)["output"].startswith('output = ["web:8090"]')
     write('output = ["web:8090", "pipewire:My Desk"]\n')
@@ -258,7 +258,7 @@ def test_several_outputs(vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIDBG_OUTPUT")
     assert shown(vidbg)["output"].startswith('output = ["none"]')
     write("output = 7\n")
-    assert "it must be a text, or a list of texts" in vidbg("config", "show")[2]
+    assert "it must be a string, or a list of strings" in vidbg("config", "show")[2]
 
 
 def test_a_choice_made_of_digits_may_be_a_number(vidbg: Vidbg) -> None:

@@ -100,11 +100,11 @@ def test_paths_are_taken_wherever_a_path_is_meant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"source": None}, "the source is None; it must be a text or a path"),
+        ({"source": None}, "the source is None; it must be a string or a path"),
         ({"source": b"a.mp4"}, "the source is of the type bytes"),
-        ({"source": ["a.mp4", 5]}, "the source is 5; it must be a text or a path"),
+        ({"source": ["a.mp4", 5]}, "the source is 5; it must be a string or a path"),
         ({"source": {"a.mp4": 1}}, "the source is of the type dict"),
-        ({"output": 5}, "the output is 5; it must be a text or a path or None"),
+        ({"output": 5}, "the output is 5; it must be a string or a path or None"),
         ({"matting": "fast"}, "matting is 'fast'; it must be MattingConfig or None"),
         ({"written": True}, "written is True; it must be OutputConfig or None"),
         ({"picture": {}}, "picture is of the type dict; it must be PictureConfig or None"),
@@ -141,9 +141,18 @@ def test_arguments_of_another_type_are_refused(arguments: dict[str, Any], messag
             "bars are .* 0 to 255",
         ),
         (vidbg.OutputConfig, {"alpha_video": "a\0.mp4"}, "has a null character"),
-        (vidbg.LiveConfig, {"output": 5}, "output is 5; it must be a text or a tuple of a text"),
+        (
+            vidbg.LiveConfig,
+            {"output": 5},
+            "output is 5; it must be a string or a tuple of a string",
+        ),
+        (
+            vidbg.MattingConfig,
+            {"network_pixels": 5_000_000},
+            "is 5000000; allowed are 16384 to 4194",
+        ),
         (vidbg.LiveConfig, {"fps": "x"}, "fps is 'x'; it must be a number"),
-        (vidbg.LiveConfig, {"camera": 5.5}, "camera is 5.5; it must be a text"),
+        (vidbg.LiveConfig, {"camera": 5.5}, "camera is 5.5; it must be a string"),
         (vidbg.LiveConfig, {"size": (640, "480")}, "size is of the type tuple; it must be a tup"),
     ],
 )

@@ -168,10 +168,10 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
     ("method", "path", "body", "message", "field"),
     [
         ("PATCH", "/settings", [1], "the body is [1]; it must be an object", None),
-        ("POST", "/recording", {"path": 5}, "path is 5; it must be a text or null", "path"),
+        ("POST", "/recording", {"path": 5}, "path is 5; it must be a string or null", "path"),
         ("POST", "/snapshot", {"save": "yes"}, 'save is "yes"; it must be true or false', "save"),
         ("POST", "/recording", {"paht": "a"}, "unknown field 'paht'; did you mean 'path'", "paht"),
-        ("POST", "/settings/reset", {"keys": [5]}, "keys[0] is 5; it must be a text", "keys"),
+        ("POST", "/settings/reset", {"keys": [5]}, "keys[0] is 5; it must be a string", "keys"),
         ("POST", "/room/question", {}, "purpose is missing; send it", "purpose"),
         (
             "POST",

@@ -27,6 +27,10 @@ def test_a_refusal_suggests_and_lists() -> None:
 
 def test_only_words_of_the_list_pass() -> None:
     check_choice("fruit", "plum", FRUIT)
-    for wrong in ("pear", None, 3):
-        with pytest.raises(ConfigError, match="unknown fruit"):
+    with pytest.raises(ConfigError, match="unknown fruit 'pear'"):
+        check_choice("fruit", "pear", FRUIT)
+    for wrong in (None, 3):
+        with pytest.raises(ConfigError, match=f"fruit is {wrong}; it must be one of apple"):
             check_choice("fruit", wrong, FRUIT)
+    with pytest.raises(ConfigError, match="fruit is of the type list; it must be one of"):
+        check_choice("fruit", ["plum"], FRUIT)

@@ -175,7 +175,12 @@ class VideoMatting(Closeable):
         self._step, self._geometry = step, None
 
     def adjust(self, config: MattingConfig) -> None:
-        """Take smoothing, refinement and people from another config, from the next image on."""
+        """Take smoothing, refinement and people from another config, from the next image on.
+
+        Raises:
+            ConfigError: this is not a config.
+        """
+        check_type("config", config, MattingConfig)
         before = self._config
         self._config = replace(
             before, smoothing_s=config.smoothing_s, refine=config.refine, people=config.people

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Number
 from typing import Literal
 
 from vidbg.errors import ConfigError
@@ -57,6 +58,10 @@ def check_choice(what: str, value: object, allowed: Iterable[str]) -> None:
         ConfigError: the message suggests a close match and lists what is allowed.
     """
     choices = list(allowed)
+    if not isinstance(value, str):
+        short = value is None or isinstance(value, Number)
+        given = repr(value) if short else f"of the type {type(value).__name__}"
+        raise ConfigError(f"{what} is {given}; it must be one of {', '.join(choices)}")
     if value not in choices:
         raise ConfigError(refusal(what, value, choices))
 

@@ -17,7 +17,7 @@ _WORDS = {
     bool: "True or False",
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "a string",
     Path: "a path",
     types.NoneType: "None",
 }

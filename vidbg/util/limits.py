@@ -17,8 +17,8 @@ class Limits(NamedTuple):
 
     def __str__(self) -> str:
         if self.maximum == math.inf:
-            return f"{self.minimum:g} or more"
-        return f"{self.minimum:g} to {self.maximum:g}"
+            return f"{self.minimum:.9g} or more"
+        return f"{self.minimum:.9g} to {self.maximum:.9g}"
 
     def check(self, name: str, value: float, unit: str = "") -> None:
         """Refuse a number out of range, including infinity and NaN.
@@ -30,7 +30,7 @@ class Limits(NamedTuple):
             ConfigError: the message gives the value and the range.
         """
         if not self.minimum <= value <= self.maximum:
-            raise ConfigError(f"{name} is {value:g}; allowed are {self} {unit}".rstrip())
+            raise ConfigError(f"{name} is {value:.9g}; allowed are {self} {unit}".rstrip())
 
 
 FRAMES_PER_SECOND = Limits(0.1, 240)

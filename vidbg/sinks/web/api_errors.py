@@ -14,7 +14,7 @@ from vidbg.util.field_types import in_words
 _TYPES = {
     "object": "an object",
     "array": "a list",
-    "str": "a text",
+    "str": "a string",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",

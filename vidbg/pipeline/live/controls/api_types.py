@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 Json = Any
-"""The value of a setting: true, false, a number, a text, a list of texts, or null."""
+"""The value of a setting: true, false, a number, a string, a list of strings, or null."""
 
 
 class StatusAnswer(Struct):
