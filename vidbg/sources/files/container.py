@@ -36,7 +36,22 @@ def open_container(file: str | Path | BinaryIO, name: str) -> InputContainer:
     Raises:
         SourceError: missing, a folder, empty, not readable, or no container that FFmpeg knows.
     """
-    readable = _readable(file, name)
+    readable: object
+    if not isinstance(file, str | Path):
+        seekable = getattr(file, "seekable", None)
+        readable = file if seekable is not None and seekable() else _PipeReader(file)
+    elif str(file) == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            raise SourceError(
+                "standard input is no pipe; pipe a video into it, or give a file's name"
+            )
+        # Unbuffered, because Python cannot end while a thread that hangs in read() holds the
+        # buffer's lock
+        readable = _PipeReader(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+    elif "://" in str(file):
+        readable = str(file)
+    else:
+        readable = _checked_file(Path(file), name)
     try:
         container = av.open(readable, "r", metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -65,23 +80,8 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
-def _readable(file: str | Path | BinaryIO, name: str) -> object:
-    """Return an argument for av.open: a path, a URL, or an object with read()."""
-    if isinstance(file, str | Path):
-        if str(file) == "-":
-            if sys.stdin is None or sys.stdin.isatty():
-                raise SourceError(
-                    "standard input is no pipe; pipe a video into it, or give a file's name"
-                )
-            # Unbuffered, because Python cannot end while a thread that hangs in read() holds
-            # the buffer's lock
-            return _PipeReader(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
-        return str(file) if "://" in str(file) else _checked_path(Path(file), name)
-    seekable = getattr(file, "seekable", None)
-    return file if seekable is not None and seekable() else _PipeReader(file)
-
-
-def _checked_path(path: Path, name: str) -> object:
+def _checked_file(path: Path, name: str) -> object:
+    """Return what av.open can read of a file: its path, or an animation as an APNG in memory."""
     if has_long_name(path):
         raise SourceError(f"the name {name} is too long for any file here; check it")
     if not exists(path):
@@ -91,8 +91,7 @@ def _checked_path(path: Path, name: str) -> object:
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{name} is empty (0 bytes); allowed is {_ALLOWED}")
     if path.is_file() and needs_repacking(path):
-        # Convert an animation, which OpenCV decodes, to an animated PNG in memory for
-        # FFmpeg.
+        # OpenCV decodes this animation, FFmpeg does not
         done, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
         if not done:
             raise SourceError(f"{name}: this animation cannot be decoded; convert it to GIF or MP4")
@@ -109,7 +108,12 @@ def _why_refused(file: str | Path | BinaryIO, name: str, error: Exception) -> st
                 f"{name} is no video that can be read from a pipe; allowed are y4m, Matroska, "
                 "MPEG-TS, MJPEG and MP4 with its index in front: else give the file's name"
             )
-        if _starts_like_mp4(Path(file)):
+        try:
+            with Path(file).open("rb") as opened:
+                start = opened.read(12)
+        except OSError:
+            start = b""
+        if start[4:8] in (b"ftyp", b"mdat", b"wide"):
             return (
                 f"{name} is an MP4 or MOV file without its index (moov): the recording or the "
                 "download broke off; get the file again, or repair it with a tool such as untrunc"
@@ -117,14 +121,6 @@ def _why_refused(file: str | Path | BinaryIO, name: str, error: Exception) -> st
         return f"{name} is not a video, or broken from the start; allowed is {_ALLOWED}"
     reason = getattr(error, "strerror", None) or str(error)
     return f"{name} cannot be read: {reason}; allowed is {_ALLOWED}"
-
-
-def _starts_like_mp4(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(12)[4:8] in (b"ftyp", b"mdat", b"wide")
-    except OSError:
-        return False
 
 
 class _PipeReader:

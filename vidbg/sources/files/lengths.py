@@ -15,11 +15,9 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 _MOV = "mov,mp4"
-_END_STORED = (
-    "matroska",
-    "asf",
-    "mxf",
-)  # their duration is the time of the end, wherever they start
+_END_STORED = ("matroska", "asf", "mxf")
+"""Their duration is the time of the end, wherever they start."""
+
 _LONGEST_OGG_PAGE = 27 + 255 + 255 * 255
 _DURATION_TAG = "DURATION"  # Matroska's, of a stream: "00:00:05.033000000"
 

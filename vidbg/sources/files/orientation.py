@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
-from numpy.typing import NDArray
 
 from vidbg.frame import Alpha, Colour, Image
 from vidbg.util.colour_mapping import mapped_colour, mapper_of
@@ -37,31 +36,28 @@ class Orientation:
     def apply(self, image: Image) -> Image:
         """Return `image` upright: the same array if nothing changes, else a new one."""
         if self.transposed:
-            image = _uint8(cv2.transpose(image))
+            image = np.asarray(cv2.transpose(image), np.uint8)
         if self.mirrored_x or self.mirrored_y:
             code = -1 if self.mirrored_x and self.mirrored_y else int(self.mirrored_x)
-            image = _uint8(cv2.flip(image, code))
+            image = np.asarray(cv2.flip(image, code), np.uint8)
         return image
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Return the orientation in a frame's display matrix, to the nearest right angle."""
-    (a, b), (c, d) = _display_matrix(frame)
-    if abs(b) > abs(a):
-        return Orientation(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
-    return Orientation(mirrored_x=a < 0, mirrored_y=d < 0)
-
-
-def _display_matrix(frame: VideoFrame) -> NDArray[np.float64]:
-    """Return (2, 2): stored (x, y) is shown at (x, y) @ matrix, up to a shift; y points down."""
     try:
         data: Any = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # the frame has side data of a kind that PyAV has no name for
         turn = np.deg2rad(frame.rotation)
-        return np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    if data is None:
-        return np.eye(2)
-    return np.frombuffer(memoryview(data), "=i4").reshape(3, 3)[:2, :2].astype(np.float64)
+        matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    else:
+        stored = np.eye(3) if data is None else np.frombuffer(memoryview(data), "=i4")
+        matrix = stored.reshape(3, 3)[:2, :2].astype(np.float64)
+    # Stored (x, y) is shown at (x, y) @ matrix, up to a shift; y points down
+    (a, b), (c, d) = matrix
+    if abs(b) > abs(a):
+        return Orientation(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
+    return Orientation(mirrored_x=a < 0, mirrored_y=d < 0)
 
 
 class UprightReader:
@@ -101,105 +97,85 @@ class UprightReader:
 
     def read(self, frame: VideoFrame) -> tuple[Image, Alpha | None]:
         """Return the image, and the alpha if it is transparent anywhere; new arrays."""
-        self._report_other_size(frame)
+        if not self._reported and (frame.width, frame.height) != self._stored_size:
+            self._reported = True
+            self._tell(
+                "the video's size changes to %dx%d midway; it is fitted into %dx%d, its first",
+                *(frame.width, frame.height, *self._stored_size),
+            )
         transparent = has_alpha(frame.format)
         if self._mapped:
             return self._read_mapped(frame, transparent)
-        pixel_format = "gbrap" if transparent else "gbrp"
-        # A frame of another shape than the stored one is letterboxed.
+        planes = self._reformat(frame, "gbrap" if transparent else "gbrp").planes
         green, blue, red, *alpha = [
-            _uint8(_between_bars(plane_samples(plane, np.uint8), *self._stored_size))
-            for plane in self._reformatted(frame, pixel_format).planes
+            _between_bars(plane_samples(plane, np.uint8), *self._stored_size) for plane in planes
         ]
-        image = self.orientation.apply(_uint8(cv2.merge([blue, green, red])))
+        image = self.orientation.apply(np.asarray(cv2.merge([blue, green, red]), np.uint8))
         if not alpha or int(alpha[0].min()) == 255:
             return image, None
         return image, self.orientation.apply(alpha[0]).astype(np.float32) / np.float32(255)
 
     def _read_mapped(self, frame: VideoFrame, transparent: bool) -> tuple[Image, Alpha | None]:
+        """Read HDR or a wide gamut by way of 16 bits."""
         if frame.format.is_rgb or len(frame.format.components) < 3:  # grey has no matrix
-            deep, bits = self._reformatted(frame, "rgba64le"), None
+            deep, bits = self._reformat(frame, "rgba64le"), None
             rows = np.frombuffer(memoryview(deep.planes[0]), np.uint16).reshape(deep.height, -1, 4)
             samples = rows[:, : deep.width]
         else:
             bits = frame.format.components[0].bits
-            deep = self._shifted_up(frame)
+            # With one range on both sides, samples are only shifted up. Formats named yuvj have
+            # the full range for FFmpeg, whatever it is told; the luma of others is only shifted in
+            # the limited one.
+            jpeg = frame.format.name.startswith("yuvj")
+            deep = self._reformat(
+                frame, "yuva444p16le", shifted=ColorRange.JPEG if jpeg else ColorRange.MPEG
+            )
             samples = np.dstack([plane_samples(plane, np.uint16) for plane in deep.planes])
             if frame.format.name == "yuvj444p":  # whose luma FFmpeg repeats in the lower byte
                 samples[..., 0] -= samples[..., 0] >> 8
             if bits == 8:  # FFmpeg shifts up such an alpha as well
                 samples[..., 3] |= samples[..., 3] >> 8
-        mapped = _uint8(
-            _between_bars(mapper_of(self._colour, None, bits)(samples), *self._stored_size)
-        )
-        image = self.orientation.apply(_uint8(cv2.cvtColor(mapped, cv2.COLOR_RGBA2BGR)))
+        mapped = _between_bars(mapper_of(self._colour, None, bits)(samples), *self._stored_size)
+        image = np.asarray(cv2.cvtColor(mapped, cv2.COLOR_RGBA2BGR), np.uint8)
         if not transparent or int(mapped[..., 3].min()) == 255:
-            return image, None
+            return self.orientation.apply(image), None
         alpha = self.orientation.apply(np.ascontiguousarray(mapped[..., 3]))
-        return image, alpha.astype(np.float32) / np.float32(255)
+        return self.orientation.apply(image), alpha.astype(np.float32) / np.float32(255)
 
-    def _report_other_size(self, frame: VideoFrame) -> None:
-        if self._reported or (frame.width, frame.height) == self._stored_size:
-            return
-        self._reported = True
-        self._tell(
-            "the video's size changes to %dx%d midway; it is fitted into %dx%d, its first",
-            *(frame.width, frame.height, *self._stored_size),
-        )
+    def _reformat(
+        self, frame: VideoFrame, pixel_format: str, *, shifted: ColorRange | None = None
+    ) -> VideoFrame:
+        """Scale a frame to the largest size that fits into the stored one.
 
-    def _reformatted(self, frame: VideoFrame, pixel_format: str) -> VideoFrame:
-        """Scale the frame to the largest size that fits into the stored size."""
+        Args:
+            shifted: keep YUV's matrix and this range, instead of conversion to RGB.
+        """
+        width, height = self._stored_size
+        scale = min(width / frame.width, height / frame.height)
         yuv = not frame.format.is_rgb and not frame.format.has_palette
         return self._reformatter.reformat(
             frame,
-            *self._inner_size(frame),
+            width=max(1, round(frame.width * scale)),
+            height=max(1, round(frame.height * scale)),
             format=pixel_format,
             src_colorspace=self._matrix if yuv else None,
-            src_color_range=self._range if yuv else None,
+            dst_colorspace=None if shifted is None else self._matrix,
+            src_color_range=shifted or (self._range if yuv else None),
+            dst_color_range=shifted,
             interpolation=_ACCURATE,
             threads=1,
         )
 
-    def _shifted_up(self, frame: VideoFrame) -> VideoFrame:
-        """Return YUVA in 4:4:4, 16 bits; with one range on both sides, samples are only shifted.
 
-        Formats named yuvj have the full range for FFmpeg, whatever it is told; the luma of others
-        is only shifted in the limited one.
-        """
-        jpeg = frame.format.name.startswith("yuvj")
-        one_range = ColorRange.JPEG if jpeg else ColorRange.MPEG
-        return self._reformatter.reformat(
-            frame,
-            *self._inner_size(frame),
-            format="yuva444p16le",
-            src_colorspace=self._matrix,
-            dst_colorspace=self._matrix,
-            src_color_range=one_range,
-            dst_color_range=one_range,
-            interpolation=_ACCURATE,
-            threads=1,
-        )
-
-    def _inner_size(self, frame: VideoFrame) -> tuple[int, int]:
-        """Return the width and height of a frame fitted into the stored size."""
-        width, height = self._stored_size
-        scale = min(width / frame.width, height / frame.height)
-        return max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-
-
-def _between_bars(picture: NDArray[Any], width: int, height: int) -> NDArray[Any]:
-    """Place an image in the middle of one of the given size, with 0 around it."""
+def _between_bars(picture: Image, width: int, height: int) -> Image:
+    """Place an image or a plane in the middle of one of the given size, with 0 around it."""
     above, beside = height - picture.shape[0], width - picture.shape[1]
     if not above and not beside:
         return picture
     sides = (above // 2, above - above // 2, beside // 2, beside - beside // 2)
-    return np.asarray(cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT, value=0))
-
-
-def _uint8(array: Any) -> Image:
-    """Cast OpenCV's result to the type of uint8 images; OpenCV returns uint8 for uint8."""
-    return cast(Image, array)
+    return np.asarray(cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT, value=0), np.uint8)
 
 
 def has_alpha(pixel_format: VideoFormat) -> bool:
+    """Return whether a format can be transparent; a palette may have transparent colours."""
     return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)

@@ -1,29 +1,22 @@
-"""Times of a video's frames, and a record of the parts that could not be read."""
+"""Times of a video's packets and frames."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from vidbg.errors import SourceIncomplete
-
 log = logging.getLogger(__name__)
 
-_MAX_MISSING_S = 5.0
-"""So much may a long file end before its header says; a short one by 2 % or half a second."""
-
 _GAP_S = 10.0
-"""A longer step ahead is a clock that was reset, where clocks may break (ffmpeg's threshold)."""
+"""Where clocks may break, a longer step ahead is a clock that was reset (ffmpeg's threshold)."""
 
 SETTLING_S = 1.0
-"""So long after a join pictures may lack those they refer to."""
-
+"""For this long after a join, pictures may lack those they refer to."""
 
 Tell = Callable[..., None]
 """Takes a message and its arguments, as a logger's methods do."""
@@ -70,11 +63,11 @@ class Clock:
             part = self._part_of(packet, own * float(packet.time_base), part)
         elif part < len(self._shifts_s) - 1:
             part = self._parts[index] = len(self._shifts_s) - 1
-        ticks = round(self._shifts_s[part] / packet.time_base)
         if packet.pts is not None:
-            shown = round(self._shifts_s[self._shown_part(packet, part)] / packet.time_base)
-            packet.pts += shown
-        packet.dts = None if packet.dts is None else packet.dts + ticks
+            shown_part = self._shown_part(packet, part)
+            packet.pts += round(self._shifts_s[shown_part] / packet.time_base)
+        if packet.dts is not None:
+            packet.dts += round(self._shifts_s[part] / packet.time_base)
 
     def _shown_part(self, packet: Packet[Any], part: int) -> int:
         """Return the part of a frame's presentation time, which may be the next.
@@ -89,11 +82,11 @@ class Clock:
             self._delay_s = max(self._delay_s, delay_s)
             return part
         if part == len(self._shifts_s) - 1:
-            own_s = float(packet.pts * packet.time_base) - self._delay_s
-            self._begin_part(own_s)
+            self._begin_part(float(packet.pts * packet.time_base) - self._delay_s)
         return part + 1
 
     def _part_of(self, packet: Packet[Any], own_s: float, part: int) -> int:
+        """Return the part that a packet of a stream in `part` belongs to; note where it ends."""
         index = packet.stream_index
         while self._jumps(index, own_s, part):
             if part == len(self._shifts_s) - 1:
@@ -111,7 +104,7 @@ class Clock:
         return part
 
     def _begin_part(self, own_s: float) -> None:
-        """Put what follows, from a time of the file on, right behind what came."""
+        """Begin a part at a time of the file, right behind everything before it."""
         here_s = own_s + float(self._shifts_s[-1])
         self.joined_s = max(self._ends_s.values())
         self._shifts_s.append(Fraction(self.joined_s - own_s).limit_denominator(1_000_000))
@@ -160,7 +153,12 @@ class Timeline:
         self._warned = False
 
     def pts(self, frame: VideoFrame) -> float:
-        tick = self._tick(frame)
+        """Return a frame's time in seconds, later than that of the frame before."""
+        stored = frame.dts if frame.pts is None else frame.pts
+        if stored is not None:
+            tick = stored
+        else:
+            tick = 0 if self._last is None else self._last + self._period
         if self._last is not None and tick <= self._last:
             if not self._warned:
                 self._warned = True
@@ -170,78 +168,3 @@ class Timeline:
             tick = self._last + (1 if (self._last - tick) * self._time_base < 1 else self._period)
         self._last = tick
         return tick * self._time_base.numerator / self._time_base.denominator
-
-    def _tick(self, frame: VideoFrame) -> int:
-        stored = frame.dts if frame.pts is None else frame.pts
-        if stored is not None:
-            return stored
-        return 0 if self._last is None else self._last + self._period
-
-
-@dataclass
-class Health:
-    """Record of the parts that could not be read, and of how far the file reached."""
-
-    name: str
-    first: str = ""
-    count: int = 0
-    guessed: int = 0
-    first_guessed_s: float = 0.0
-    end_s: Fraction = Fraction(0)
-    last_byte: int = 0
-
-    def note(self, packet: Packet[Any] | None, error: Exception) -> None:
-        reason = getattr(error, "strerror", None) or str(error)
-        place_s = self.end_s if packet is None or packet.pts is None else _seconds(packet)
-        self.first = self.first or f"at {float(place_s):.2f} s: {reason}"
-        self.count += 1
-        log.info("%s: at %.2f s: %s", self.name, float(place_s), reason)
-
-    def note_guessed(self, frame: VideoFrame) -> None:
-        """Count a frame that the decoder had to complete by guessing."""
-        if not self.guessed:
-            self.first_guessed_s = float(frame.time or 0)
-        self.guessed += 1
-
-    def forget(self) -> None:
-        self.first, self.count = "", 0
-
-    def reach(self, packet: Packet[Any]) -> None:
-        self.last_byte = max(self.last_byte, (packet.pos or 0) + packet.size)
-        if packet.pts is not None:
-            self.end_s = max(self.end_s, _seconds(packet, end=True))
-
-    def check_end(self, stored_end_s: Fraction | None, *, midway: bool = False) -> None:
-        """Raise SourceIncomplete if anything could not be read.
-
-        Args:
-            midway: the file ends in the middle of something.
-        """
-        end_s = self.end_s if stored_end_s is None else stored_end_s
-        spare_s = min(max(0.5, float(end_s) / 50), _MAX_MISSING_S)
-        if end_s - self.end_s > spare_s:
-            raise SourceIncomplete(
-                f"{self.name} breaks off at {float(self.end_s):.1f} s of {float(end_s):.1f} s; "
-                "all frames up to there were read: is the recording or the download complete?"
-            )
-        if midway and not self.count:
-            raise SourceIncomplete(
-                f"{self.name} breaks off at {float(self.end_s):.1f} s, in the middle of a frame; "
-                "all frames up to there were read: is the recording or the download complete?"
-            )
-        if self.count:
-            raise SourceIncomplete(
-                f"{self.name} is damaged: packets that could not be read: {self.count}, the first "
-                f"{self.first}; all other frames were read: get the file again if you can"
-            )
-        if self.guessed:
-            raise SourceIncomplete(
-                f"{self.name} is damaged: frames that could be read in part only: {self.guessed}, "
-                f"the first at {self.first_guessed_s:.2f} s; what was missing in them is guessed: "
-                "get the file again if you can"
-            )
-
-
-def _seconds(packet: Packet[Any], *, end: bool = False) -> Fraction:
-    ticks = (packet.pts or 0) + ((packet.duration or 0) if end else 0)
-    return ticks * Fraction(packet.time_base)
