@@ -51,6 +51,21 @@ class Handheld:
         reach = 1 + ratio * (2 * self.shift + math.sin(math.radians(self.rotation_deg)))
         return reach / (1 - self.zoom)
 
+    def view(
+        self, pose: NDArray[np.float64], layer: tuple[int, ...], frame: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """Return (2, 3), from an image's pixels to a frame's at a pose of the path.
+
+        Args:
+            layer, frame: height and width of the image and of the frame.
+        """
+        shift = self.shift * max(frame)
+        x, y, roll, zoom = pose * (shift, shift, 1, self.zoom)
+        centre = ((layer[1] - 1) / 2, (layer[0] - 1) / 2)
+        view = cv2.getRotationMatrix2D(centre, roll * self.rotation_deg, 1 + zoom)
+        view[:, 2] += ((frame[1] - 1) / 2 - centre[0] + x, (frame[0] - 1) / 2 - centre[1] + y)
+        return np.asarray(view, np.float64)
+
 
 def handheld(
     picture: Image,
@@ -90,7 +105,7 @@ def handheld(
     alpha = None if alpha is None else _cover(alpha, *size, anchor)
     # Look at it from each pose of the path
     for pose in hand.path(frame_count, float(frame_count / frame_rate)):
-        view = _view(hand, pose, picture.shape[:2], (height, width))
+        view = hand.view(pose, picture.shape[:2], (height, width))
         yield (
             _warp(picture, view, width, height),
             (None if alpha is None else _warp(alpha, view, width, height).clip(0, 1)),
@@ -105,17 +120,6 @@ def _cover(layer: _Layer, width: int, height: int, anchor: tuple[float, float]) 
     scaled = np.asarray(cv2.resize(layer, (wide, high), interpolation=method), layer.dtype)
     left, top = int((wide - width) * anchor[0]), int((high - height) * anchor[1])
     return scaled[top : top + height, left : left + width]
-
-
-def _view(
-    hand: Handheld, pose: NDArray[np.float64], layer: tuple[int, ...], frame: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Return (2, 3), from layer to frame pixels; `layer` and `frame` are (height, width)."""
-    x, y, roll, zoom = pose * (hand.shift * max(frame), hand.shift * max(frame), 1, hand.zoom)
-    centre = ((layer[1] - 1) / 2, (layer[0] - 1) / 2)
-    view = cv2.getRotationMatrix2D(centre, roll * hand.rotation_deg, 1 + zoom)
-    view[:, 2] += ((frame[1] - 1) / 2 - centre[0] + x, (frame[0] - 1) / 2 - centre[1] + y)
-    return np.asarray(view, np.float64)
 
 
 def _warp(layer: _Layer, view: NDArray[np.float64], width: int, height: int) -> _Layer:

@@ -48,21 +48,17 @@ class SyntheticSource(Closeable):
         *,
         pictures: Sequence[Image] | None = None,
     ) -> None:
-        if width < 1 or height < 1:
-            raise ConfigError(
-                f"a synthetic source of {width}x{height} pixels: both must be 1 or more"
-            )
-        if frame_rate <= 0:
-            raise ConfigError(
-                f"a synthetic source at {frame_rate} frames per second: give more than 0"
-            )
-        if frame_count is not None and frame_count < 0:
-            raise ConfigError(
-                f"a synthetic source of {frame_count} frames: give 0 or more, or None"
-            )
+        for wrong, what in (
+            (width < 1 or height < 1, f"of {width}x{height} pixels: both must be 1 or more"),
+            (frame_rate <= 0, f"at {frame_rate} frames per second: give more than 0"),
+            ((frame_count or 0) < 0, f"of {frame_count} frames: give 0 or more, or None"),
+        ):
+            if wrong:
+                raise ConfigError(f"a synthetic source {what}")
         self._loop = (
             swaying_person(width, height) if pictures is None else _own(pictures, width, height)
         )
+        self._rate = frame_rate
         self._closed = threading.Event()
         self._info = StreamInfo(
             width=width,
@@ -85,10 +81,6 @@ class SyntheticSource(Closeable):
                 return
             pts = float(slot / self._rate)
             yield Frame(self._loop[slot % len(self._loop)], pts, index)
-
-    @property
-    def _rate(self) -> Fraction:
-        return self._info.frame_rate or Fraction(1)
 
     def _clocked_slots(self) -> Iterator[int]:
         start, slot = time.monotonic(), 0
@@ -113,12 +105,10 @@ def _own(pictures: Sequence[Image], width: int, height: int) -> list[Image]:
                 f"a picture of the loop is {picture.dtype} {picture.shape}, "
                 f"but must be uint8 {(height, width, 3)} (height, width, BGR)"
             )
-    return [_frozen(np.ascontiguousarray(picture).view()) for picture in pictures]
-
-
-def _frozen(image: Image) -> Image:
-    image.setflags(write=False)
-    return image
+    loop = [np.ascontiguousarray(picture).view() for picture in pictures]
+    for image in loop:
+        image.setflags(write=False)
+    return loop
 
 
 @lru_cache(maxsize=1)
@@ -133,18 +123,20 @@ def swaying_person(width: int, height: int) -> tuple[Image, ...]:
     minimum, maximum = _LOOP_FRAMES
     count = min(maximum, max(minimum, _LOOP_BYTES // (width * height * 3)))
     wall, (person, alpha) = _wall(width, height), _person(width, height)
-    return tuple(_frozen(_pose(wall, person, alpha, n / count)) for n in range(count))
-
-
-def _pose(wall: Image, person: Image, alpha: Alpha, phase: float) -> Image:
-    """Draw the person over the wall at `phase` (0 to 1) of the sway."""
-    height, width = alpha.shape
-    angle = 2 * math.pi * phase
-    turn = cv2.getRotationMatrix2D((width / 2, float(height)), 2.5 * math.sin(angle), 1.0)
-    turn[:, 2] += (0.05 * width * math.sin(angle), 0.01 * height * (1 - math.cos(2 * angle)))
-    moved = cv2.warpAffine(person, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    weight = cv2.warpAffine(alpha, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.blendLinear(moved, wall, weight, 1 - weight), np.uint8)
+    loop = []
+    for number in range(count):
+        angle = 2 * math.pi * (number / count)
+        turn = cv2.getRotationMatrix2D((width / 2, float(height)), 2.5 * math.sin(angle), 1.0)
+        sway, nod = 0.05 * width * math.sin(angle), 0.01 * height * (1 - math.cos(2 * angle))
+        turn[:, 2] += np.array([sway, nod])
+        moved, weight = (
+            cv2.warpAffine(layer, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+            for layer in (person, alpha)
+        )
+        image = np.asarray(cv2.blendLinear(moved, wall, weight, 1 - weight), np.uint8)
+        image.setflags(write=False)
+        loop.append(image)
+    return tuple(loop)
 
 
 def _wall(width: int, height: int) -> Image:

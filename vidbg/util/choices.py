@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Number
+from pathlib import Path
 from typing import Literal
 
 from vidbg.errors import ConfigError
@@ -90,3 +91,13 @@ def closest(value: str, allowed: Iterable[str]) -> str | None:
     words = {word.casefold(): word for word in allowed}
     matches = get_close_matches(value.strip().casefold(), words, n=1, cutoff=_LIKENESS)
     return words[matches[0]] if matches else None
+
+
+def similar_file(path: Path) -> str | None:
+    """Return the path of the file in the same folder whose name is most like a path's."""
+    try:
+        names = [file.name for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        return None
+    close = closest(path.name, names)
+    return None if close is None else str(path.with_name(close))

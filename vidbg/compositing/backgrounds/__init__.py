@@ -28,7 +28,7 @@ from vidbg.compositing.backgrounds.scene import SceneSpec
 from vidbg.compositing.backgrounds.slides import SlidesSpec
 from vidbg.compositing.backgrounds.transparent import TransparentSpec
 from vidbg.errors import ConfigError
-from vidbg.util.choices import closest
+from vidbg.util.choices import closest, similar_file
 from vidbg.util.paths import MISSING
 
 if TYPE_CHECKING:
@@ -114,25 +114,16 @@ def check_background(spec: BackgroundSpec, *, live: bool = False) -> None:
     if unreadable is None:
         return
     path, problem = unreadable
-    suggestion = _suggestion(path) if problem == MISSING else None
-    hint = f" did you mean {suggestion!r}?" if suggestion else ""
+    hint = ""
+    if problem == MISSING:  # was a kind of background meant, a file nearby, or something like it?
+        kinds = BACKGROUNDS.values()
+        meant = next((name for kind in kinds if (name := kind.suggest(path.name))), None)
+        meant = meant or similar_file(path)
+        meant = meant or closest(path.name, chain.from_iterable(kind.examples for kind in kinds))
+        hint = f" did you mean {meant!r}?" if meant else ""
     raise ConfigError(
         f"background {str(path)!r} {problem};{hint} allowed are {background_usage(live=live)}"
     )
-
-
-def _suggestion(path: Path) -> str | None:
-    """Find what a path that does not exist was probably meant to be: a kind or a file nearby."""
-    for kind in BACKGROUNDS.values():
-        if meant := kind.suggest(path.name):
-            return meant
-    try:
-        nearby = [file.name for file in path.parent.iterdir() if file.is_file()]
-    except OSError:
-        nearby = []
-    if (close := closest(path.name, nearby)) is not None:
-        return str(path.with_name(close))
-    return closest(path.name, chain.from_iterable(kind.examples for kind in BACKGROUNDS.values()))
 
 
 def open_background(

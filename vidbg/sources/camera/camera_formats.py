@@ -52,27 +52,23 @@ class CameraFormat:
     sizes: tuple[FrameSize, ...]
 
     def sizes_text(self) -> str:
-        """Each size with its highest frame rate, such as "1920x1080@30, 1280x720@60"."""
+        """Return each size with its highest frame rate: "1920x1080@30, 1280x720@60"."""
         return ", ".join(map(str, self.sizes))
 
 
 def formats(node: VideoNode, capability: Capability) -> tuple[CameraFormat, ...]:
     """Return the formats of an open camera; empty if its driver does not report them."""
-    return tuple(
-        CameraFormat(fourcc(code), tuple(sorted(_sizes(node, code), key=_area, reverse=True)))
-        for code in _pixel_formats(node, capability)
-    )
-
-
-def _area(size: FrameSize) -> tuple[int, int]:
-    return size.width * size.height, size.width
-
-
-def _pixel_formats(node: VideoNode, capability: Capability) -> Iterator[bytes]:
     kind = _CAPTURE_MPLANE if capability.multiplanar else _CAPTURE
     asked = (FMTDESC.pack(index, kind, 0, b"", bytes(4)) for index in range(_MAX_ENTRIES))
-    for _index, _kind, _flags, _description, code in _answers(node, ENUM_FMT, FMTDESC, asked):
-        yield code
+    result = []
+    for *_, code in _answers(node, ENUM_FMT, FMTDESC, asked):
+        sizes = sorted(
+            _sizes(node, code),
+            key=lambda size: (size.width * size.height, size.width),
+            reverse=True,
+        )
+        result.append(CameraFormat(fourcc(code), tuple(sizes)))
+    return tuple(result)
 
 
 def _sizes(node: VideoNode, code: bytes) -> Iterator[FrameSize]:

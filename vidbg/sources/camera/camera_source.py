@@ -22,7 +22,7 @@ from vidbg.util.paths import resolved
 from vidbg.util.quiet_opencv import quiet_opencv
 
 READ_TIMEOUT_S = 2.0
-"""A camera is frozen that gives nothing for so long; the slowest modes give 5 pictures a second."""
+"""A camera that gives nothing for this long is frozen; the slowest modes give 5 images a second."""
 
 _log = logging.getLogger(__name__)
 
@@ -149,8 +149,8 @@ class CameraSource(Closeable):
         try:
             if timeout_s is not None and not self._wait(timeout_s):
                 raise SourceError(
-                    f"camera {self._name} has frozen: no picture for {timeout_s:g} s. Should it "
-                    "stay so, unplug it and plug it in again, at the computer itself rather than "
+                    f"camera {self._name} has frozen: no picture for {timeout_s:g} s. If it "
+                    "stays so, unplug it and plug it in again, at the computer itself rather than "
                     "at a hub"
                 )
             given, picture = self._capture.read()
@@ -194,16 +194,14 @@ def list_cameras() -> list[CameraInfo]:
     """
     if sys.platform == "linux":
         return list(v4l2.cameras())
-    return list(_probed(sys.platform))
-
-
-def _probed(platform: str) -> Iterator[CameraInfo]:
+    found = []
     for index in range(_MAX_CAMERAS):
-        capture = _try_open(index, platform)
+        capture = _try_open(index, sys.platform)
         if capture is None:
-            return
+            break
         capture.release()
-        yield CameraInfo(index, str(index), f"camera {index}")
+        found.append(CameraInfo(index, str(index), f"camera {index}"))
+    return found
 
 
 def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:

@@ -16,7 +16,7 @@ from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import StreamInfo
 from vidbg.sources import Source, open_frames
 from vidbg.sources.camera.camera_mode import PixelFormat
-from vidbg.util.choices import closest, refusal, suggestion
+from vidbg.util.choices import refusal, similar_file, suggestion
 from vidbg.util.paths import exists, is_file, is_folder
 from vidbg.util.urls import public_name
 
@@ -74,10 +74,10 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
 
 
 def camera_device(name: str) -> str | None:
-    """Return what has to be closed before it can be opened again, or None if nothing has to be.
+    """Return the device that only one source can have open; None for files and streams.
 
-    That is a camera's node or number, under whichever of its names it is asked for; its name where
-    there is no such camera. Files and streams can be read twice.
+    That is a camera's node or number, whichever of its names is given, or the name itself if there
+    is no such camera.
     """
     if name in (SYNTHETIC, SAMPLE) or "://" in name or is_file(Path(name).expanduser()):
         return None
@@ -98,7 +98,10 @@ def camera_name(name: str) -> str:
 
 
 def _played(what: str, open_clip: OpenClip, rate: Fraction) -> Callable[[], Source]:
-    """Play a clip in a loop; only the first time is one that cannot be played a ConfigError."""
+    """Return a function that plays a clip in a loop.
+
+    A clip that cannot be played is a ConfigError the first time, and a SourceError later.
+    """
     from vidbg.sources.camera.played_file import PlayedSource
 
     opened = False
@@ -118,7 +121,7 @@ def _played(what: str, open_clip: OpenClip, rate: Fraction) -> Callable[[], Sour
 
 
 def _refuse_nonsense(name: str) -> None:
-    """Refuse names that no camera can have, so that nobody waits for one."""
+    """Refuse a name that no camera can have, because a run would wait for it forever."""
     if not name.strip() or name == "-" or re.fullmatch(r"-\d+", name):
         raise ConfigError(
             f"there is no camera {name!r}; give a number from 0, a path, a name or a part of it, "
@@ -138,24 +141,14 @@ def _refuse_nonsense(name: str) -> None:
             f"{name!r} is no camera but another kind of device or a pipe; give a camera "
             "(`vidbg devices` lists them), a file or a stream's URL"
         )
-    if _looks_like_a_file(name):
-        raise ConfigError(f"the file {name!r} for the camera does not exist{_suggested_file(path)}")
+    is_node = name.startswith("/dev/") or (sys.platform == "linux" and exists(name))
+    like_file = "/" in name or "\\" in name or re.fullmatch(r".+\.[a-zA-Z0-9]{2,4}", name)
+    if like_file and not is_node:
+        similar = similar_file(path)
+        hint = f"; did you mean {similar!r}?" if similar else ""
+        raise ConfigError(f"the file {name!r} for the camera does not exist{hint}")
     if sys.platform != "linux" and not name.isdecimal():
         raise ConfigError(
             f"there is no camera {name!r};{suggestion(name, [SYNTHETIC, SAMPLE])} give its number, "
             "0 for the first (`vidbg devices` lists the cameras), a file or a stream's URL"
         )
-
-
-def _looks_like_a_file(name: str) -> bool:
-    if name.startswith("/dev/") or (sys.platform == "linux" and exists(name)):
-        return False  # a device node, not a regular file
-    return "/" in name or "\\" in name or re.fullmatch(r".+\.[a-zA-Z0-9]{2,4}", name) is not None
-
-
-def _suggested_file(path: Path) -> str:
-    try:
-        close = closest(path.name, [file.name for file in path.parent.iterdir()])
-    except OSError:
-        close = None
-    return "" if close is None else f"; did you mean {str(path.with_name(close))!r}?"

@@ -11,7 +11,6 @@ from functools import partial
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from vidbg.errors import ConfigError, SourceError
@@ -38,20 +37,9 @@ def open_stream(url: str, frame_rate: Fraction) -> Source:
         ConfigError: this FFmpeg does not support the protocol.
         SourceError: it does not open; messages name only host and port.
     """
-    container = _connect(url)
-    if not container.duration:
-        return NetworkSource(url, container, frame_rate)
-    container.close()
-    try:
-        return PlayedSource(partial(open_frames, url), frame_rate)
-    except SourceError as error:
-        raise SourceError(concealed(str(error), url)) from None
-
-
-def _connect(url: str) -> InputContainer:
     name = public_name(url)
     try:
-        return av.open(url, "r", options=_OPTIONS, timeout=(OPEN_S, READ_S))
+        container = av.open(url, "r", options=_OPTIONS, timeout=(OPEN_S, READ_S))
     except av.ProtocolNotFoundError:
         raise ConfigError(f"{name} cannot be read: FFmpeg here lacks this protocol") from None
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -59,6 +47,13 @@ def _connect(url: str) -> InputContainer:
             f"the stream {name} cannot be opened: {_reason(error, url, OPEN_S)}. Check the address "
             "and the network, and that the camera is on"
         ) from None
+    if not container.duration:
+        return NetworkSource(url, container, frame_rate)
+    container.close()
+    try:
+        return PlayedSource(partial(open_frames, url), frame_rate)
+    except SourceError as error:
+        raise SourceError(concealed(str(error), url)) from None
 
 
 def _reason(error: Exception, url: str, patience_s: float) -> str:
@@ -126,7 +121,12 @@ class NetworkSource(Closeable):
                 return None
             try:
                 frame = next(self._frames, None)
-                return None if frame is None else self._as_bgr(frame)
+                if frame is None:
+                    return None
+                known = frame.colorspace != _UNSPECIFIED
+                matrix = int(frame.colorspace) if known else Colour().matrix_at(frame.height)
+                bgr = self._reformatter.reformat(frame, format="bgr24", src_colorspace=matrix)
+                return np.ascontiguousarray(bgr.to_ndarray(), np.uint8)
             except (av.FFmpegError, OSError, ValueError) as error:
                 if self._closed.is_set():
                     return None
@@ -136,12 +136,6 @@ class NetworkSource(Closeable):
             finally:
                 if self._closed.is_set():  # close() was called meanwhile
                     self._container.close()
-
-    def _as_bgr(self, frame: VideoFrame) -> Image:
-        known = frame.colorspace != _UNSPECIFIED
-        matrix = int(frame.colorspace) if known else Colour().matrix_at(frame.height)
-        picture = self._reformatter.reformat(frame, format="bgr24", src_colorspace=matrix)
-        return np.ascontiguousarray(picture.to_ndarray(), np.uint8)
 
     def close(self) -> None:
         """Close the connection; a thread that is reading closes it after the current image."""

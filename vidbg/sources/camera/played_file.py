@@ -20,13 +20,13 @@ from vidbg.util.lifecycle import Closeable
 log = logging.getLogger(__name__)
 
 _LONGEST_S = 0.5
-"""A picture that is shown for longer is given again: a camera that gives nothing has frozen."""
+"""A picture that lasts longer is given again, because a camera that gives nothing has frozen."""
 
 _LATE_S = 0.5
-"""Who is later than this goes on from there, without catching up."""
+"""A reader that is later than this continues from there, without catching up."""
 
 _MAX_FPS = 120
-"""A file with a higher nominal rate has none in truth, only a fine clock."""
+"""A higher nominal rate is only the unit of a file's clock, not its frame rate."""
 
 
 class OpenClip(Protocol):

@@ -17,7 +17,7 @@ from vidbg.sources.camera.v4l2 import CameraInfo
 from vidbg.util.paths import resolved
 
 OUR_LABEL = "vidbg"
-"""How the virtual camera is labelled that vidbg's own advice makes (see sinks.loopback)."""
+"""The label of the virtual camera that vidbg's own advice creates (see sinks.loopback)."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +112,13 @@ def find_camera(device: int | str, cameras: Sequence[CameraInfo]) -> CameraInfo:
     """
     wanted = str(device)
     if wanted.isdecimal():
-        return _not_ours(_at(f"/dev/video{wanted}", cameras))
+        camera = _at(f"/dev/video{wanted}", cameras)
+        if camera.virtual and camera.name == OUR_LABEL:
+            raise SourceError(
+                f"{_ours(camera)}; to read what another vidbg writes, give its path, "
+                f"{camera.device}"
+            )
+        return camera
     if "/" in wanted:
         return _at(wanted, cameras)
     exact = [camera for camera in cameras if camera.name == wanted]
@@ -123,7 +129,8 @@ def find_camera(device: int | str, cameras: Sequence[CameraInfo]) -> CameraInfo:
         return matches[0]
     if matches:
         raise SourceError(
-            f"{wanted!r} fits several cameras: {_listed(matches)}. Give more of the name, or a path"
+            f"{wanted!r} fits several cameras: {', '.join(map(str, matches))}. "
+            "Give more of the name, or a path"
         )
     raise SourceError(f"there is no camera named {wanted!r}. {_what_there_is(cameras)}")
 
@@ -138,14 +145,6 @@ def _at(path: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
     raise SourceError(f"there is no camera {path}. {_what_there_is(cameras)}")
 
 
-def _not_ours(camera: CameraInfo) -> CameraInfo:
-    if camera.virtual and camera.name == OUR_LABEL:
-        raise SourceError(
-            f"{_ours(camera)}; to read what another vidbg writes, give its path, {camera.device}"
-        )
-    return camera
-
-
 def _ours(camera: CameraInfo) -> str:
     return f"{camera} is what vidbg writes to, not a camera to read from: choose another camera"
 
@@ -153,8 +152,4 @@ def _ours(camera: CameraInfo) -> str:
 def _what_there_is(cameras: Sequence[CameraInfo]) -> str:
     if not cameras:
         return "This computer has no camera now"
-    return f"This computer has {_listed(cameras)}"
-
-
-def _listed(cameras: Sequence[CameraInfo]) -> str:
-    return ", ".join(map(str, cameras))
+    return f"This computer has {', '.join(map(str, cameras))}"

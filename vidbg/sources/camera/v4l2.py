@@ -39,31 +39,22 @@ class CameraInfo:
 def cameras(root: Path = Path("/"), open_node: OpenNode = VideoNode) -> Iterator[CameraInfo]:
     """List the capture nodes in /sys/class/video4linux, by number."""
     nodes = (root / "sys/class/video4linux").glob("video*")
-    for node in sorted(nodes, key=lambda node: int(node.name[5:])):
-        camera = _camera(node, open_node)
-        if camera is not None:
-            yield camera
-
-
-def _camera(entry: Path, open_node: OpenNode) -> CameraInfo | None:
-    """Return what is known about one node; None if it is not a camera."""
-    index, device = int(entry.name[5:]), f"/dev/{entry.name}"
-    name = content(entry / "name") or f"camera {index}"
-    try:
-        with open_node(device) as node:
-            capabilities = capability(node)
-            offer = formats(node, capabilities) if capabilities.captures else ()
-    except PermissionError:
-        # If the node cannot be queried, only a device's first node is assumed to be its camera.
-        first = content(entry / "index") in ("", "0")
-        return CameraInfo(index, device, name, problem=_no_permission(device)) if first else None
-    except OSError as error:
-        return CameraInfo(index, device, name, problem=f"{device} does not answer: {error}")
-    if not capabilities.captures:
-        return None
-    return CameraInfo(
-        index, device, name, capabilities.virtual, bus=capabilities.bus, formats=offer
-    )
+    for entry in sorted(nodes, key=lambda entry: int(entry.name[5:])):
+        index, device = int(entry.name[5:]), f"/dev/{entry.name}"
+        name = content(entry / "name") or f"camera {index}"
+        try:
+            with open_node(device) as node:
+                found = capability(node)
+                offer = formats(node, found) if found.captures else ()
+        except PermissionError:
+            # If the node cannot be queried, only a device's first node is assumed to be its camera
+            if content(entry / "index") in ("", "0"):
+                yield CameraInfo(index, device, name, problem=_no_permission(device))
+        except OSError as error:
+            yield CameraInfo(index, device, name, problem=f"{device} does not answer: {error}")
+        else:
+            if found.captures:
+                yield CameraInfo(index, device, name, found.virtual, bus=found.bus, formats=offer)
 
 
 def refusal(device: str, open_node: OpenNode = VideoNode) -> str | None:
