@@ -26,8 +26,8 @@ from vidbg.picture.colours import PictureColours
 from vidbg.picture.framing import Framing
 from vidbg.picture.picture_config import PictureConfig
 from vidbg.pipeline.live import Appearance
-from vidbg.pipeline.live.appearance import Arrived, Matted
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.live_frames import Arrived, Matted
 from vidbg.pipeline.live.stages.compositing_stage import CompositingWorker
 from vidbg.pipeline.live.stages.matting_stage import MattingWorker
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline

@@ -19,8 +19,9 @@ from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import ColourSpec
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.ladder import Step
-from vidbg.pipeline.live.appearance import Appearance, Arrived
+from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.live_frames import Arrived
 from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs import output_writer
 from vidbg.pipeline.live.outputs.frame_queue import FrameQueue

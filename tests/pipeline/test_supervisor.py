@@ -40,10 +40,11 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import Appearance, DeviceNetworks, State, supervisor
 from vidbg.pipeline.live.capture import reader
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.outputs import output_writer, pacing
+from vidbg.pipeline.live.outputs import output_writer
 from vidbg.pipeline.live.outputs.fallback import fallback_image
-from vidbg.pipeline.live.outputs.pacing import Backoff, Pacer
+from vidbg.pipeline.live.outputs.pacing import Pacer
 from vidbg.pipeline.live.stages import stage
+from vidbg.pipeline.live.threads.backoff import Backoff
 
 SAFE_S = 0.2
 """Within this time a fault is no longer seen, with a hold of 0.06 s instead of 2.5."""
@@ -692,7 +693,7 @@ def test_backoff_grows_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [backoff.next_s() for _ in range(6)] == [1, 1.5, 2.25, 3.375, 5, 5]
     backoff.worked()
     assert backoff.next_s() == 5  # it had only just failed
-    monkeypatch.setattr(pacing, "SETTLED_S", 0.0)
+    monkeypatch.setattr("vidbg.pipeline.live.threads.backoff.SETTLED_S", 0.0)
     backoff.worked()
     assert backoff.next_s() == 1
 

@@ -1,4 +1,4 @@
-"""Data passed between the threads of a live run."""
+"""How the output of a live run looks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass, field
 
 from vidbg.compositing import CompositingConfig
-from vidbg.frame import Alpha, Frame
 from vidbg.picture.picture_config import PictureConfig
 
 logger = logging.getLogger(__name__)
@@ -44,43 +43,6 @@ class Appearance:
         It has no usable alpha where the room is shown.
         """
         return not self.shows_room and not other.shows_room
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A frame and its arrival time from the camera.
-
-    Attributes:
-        at_s: monotonic time, in seconds.
-        session: counts how often a camera was opened; frames of two sessions may show two rooms.
-    """
-
-    frame: Frame
-    at_s: float
-    session: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Matted:
-    """A frame at the output's size with its alpha, and the look used for both.
-
-    Attributes:
-        at_s, session: of Arrived.
-    """
-
-    frame: Frame
-    alpha: Alpha
-    look: Appearance
-    at_s: float
-    session: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Composited:
-    """A composited frame with its arrival time, and the look used for it."""
-
-    arrived: Arrived
-    look: Appearance
 
 
 def warn_of_room(look: Appearance, origin: str) -> None:

@@ -144,7 +144,7 @@ class Supervisor:
             self.pipeline.gate.show_card(card)
             if card is not None:
                 self.pipeline.camera.pause()
-                self.pipeline.newest_frame = self.pipeline.newest_alpha = None
+                self.pipeline.matting.forget()
 
     def stop(self) -> None:
         """Stop soon. May be called from any thread."""

@@ -36,12 +36,12 @@ def view_image(pipeline: LivePipeline, view: View) -> Image:
     oldest_s = time.monotonic() - FRESH_S
     if not pipeline.gate.shows_card and pipeline.camera.active:
         if view == "camera":
-            frame = pipeline.newest_frame
+            frame = pipeline.matting.newest_frame
             if frame is not None and frame.at_s > oldest_s:
                 return letterbox(frame.frame.image, info.height, info.width)
         else:
             pipeline.context.alpha_asked_s = time.monotonic()
-            matted = pipeline.newest_alpha
+            matted = pipeline.matting.newest_alpha
             if matted is not None and matted.at_s > oldest_s:
                 mask = np.rint(255 * matted.alpha).astype(np.uint8)
                 return np.asarray(cv2.cvtColor(mask, cv2.COLOR_GRAY2BGR), np.uint8)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
 from vidbg.errors import CameraBlocked, ConfigError, SourceError
 from vidbg.frame import Frame
-from vidbg.pipeline.live.appearance import Arrived
 from vidbg.pipeline.live.capture import camera_request
 from vidbg.pipeline.live.capture.camera_request import (
     CameraRequest,
@@ -21,8 +20,10 @@ from vidbg.pipeline.live.capture.camera_request import (
 )
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.faults import CAMERA_SWITCH
-from vidbg.pipeline.live.outputs.pacing import Backoff
+from vidbg.pipeline.live.live_frames import Arrived
+from vidbg.pipeline.live.stages.matting_stage import MattingStage
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.threads.backoff import Backoff
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
 from vidbg.sources import Source
 
@@ -47,7 +48,7 @@ class Reader:
 
     Args:
         camera: the first one.
-        deliver: receives each frame; its pts is in seconds since the reader was made.
+        matting: takes each frame; its pts is in seconds since the reader was made.
         context: of the run.
 
     Attributes:
@@ -55,10 +56,8 @@ class Reader:
         ended: set when a source that is not live has delivered its last frame.
     """
 
-    def __init__(
-        self, camera: CameraRequest, deliver: Callable[[Arrived], None], context: RunContext
-    ) -> None:
-        self.camera, self._deliver, self._context = camera, deliver, context
+    def __init__(self, camera: CameraRequest, matting: MattingStage, context: RunContext) -> None:
+        self.camera, self._matting, self._context = camera, matting, context
         self._next = NextCamera(self._take_over, self._refuse)
         self._last_good: CameraRequest | None = None  # while another is tried in its place
         self._refused_s = 0.0
@@ -323,7 +322,7 @@ class Reader:
             self._last_pts = max(frame.pts + offset, self._last_pts + 1e-4)
             numbered = replace(frame, pts=self._last_pts, index=self._index)
             self._index += 1
-            self._deliver(Arrived(numbered, time.monotonic(), self._session))
+            self._matting.take(Arrived(numbered, time.monotonic(), self._session))
             with self._lock:
                 if not self._thread.current(turn):
                     return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from vidbg.pipeline.live.appearance import Arrived
+from vidbg.pipeline.live.live_frames import Arrived
 
 REMEMBERED = 30
 """Frames whose latencies are compared."""

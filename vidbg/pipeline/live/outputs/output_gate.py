@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from vidbg.compositing.scaling import letterbox
 from vidbg.frame import Image, StreamInfo
-from vidbg.pipeline.live.appearance import Appearance, Composited
+from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.live_frames import Composited
 from vidbg.pipeline.live.outputs.fallback import fallback_image
 from vidbg.pipeline.live.outputs.output_set import OutputSet
 

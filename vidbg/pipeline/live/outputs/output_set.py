@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from vidbg.frame import Image, StreamInfo
-from vidbg.pipeline.live.appearance import Arrived
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.live_frames import Arrived
 from vidbg.pipeline.live.outputs.frame_queue import MAX_WAITING
 from vidbg.pipeline.live.outputs.output_writer import LastOutput, OutputTarget, OutputWriter
 from vidbg.pipeline.live.status import OutputState, OutputStatus

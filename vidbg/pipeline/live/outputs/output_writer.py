@@ -14,11 +14,12 @@ from typing import Protocol
 from vidbg.compositing.scaling import letterbox
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, Image, StreamInfo
-from vidbg.pipeline.live.appearance import Arrived
 from vidbg.pipeline.live.context import RunContext
+from vidbg.pipeline.live.live_frames import Arrived
 from vidbg.pipeline.live.outputs.frame_queue import Due, FrameQueue
-from vidbg.pipeline.live.outputs.pacing import Backoff, Pacer
+from vidbg.pipeline.live.outputs.pacing import Pacer
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
+from vidbg.pipeline.live.threads.backoff import Backoff
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline, ReplaceableThread
 from vidbg.sinks import Adaptable, Sink
 

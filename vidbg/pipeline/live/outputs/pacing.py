@@ -1,22 +1,14 @@
-"""Output frame timing and retry delays."""
+"""Output frame timing."""
 
 from __future__ import annotations
 
 import math
-import time
 
 MAX_SHIFT = 0.03
 """Maximum shift of one tick, as a share of the period. It is too small to notice."""
 
 SLACK = 0.05
 """Target wait of a new frame before its tick, as a share of the period."""
-
-
-GROWTH = 1.5
-"""Growth factor of the wait from one failure to the next."""
-
-SETTLED_S = 5.0
-"""Time without a failure after which a part counts as working."""
 
 
 class Pacer:
@@ -55,29 +47,3 @@ class Pacer:
             self._due -= shift * self._period_s
         if self._due <= now:  # late: skip the missed ticks, keep the phase
             self._due += math.ceil((now - self._due) / self._period_s) * self._period_s
-
-
-class Backoff:
-    """Retry delays that grow by half each time, up to a limit.
-
-    Recovery from a fault of up to two seconds takes little longer than the fault, so the last
-    frame is still held.
-
-    Args:
-        first_s, max_s: the first wait and the longest.
-    """
-
-    def __init__(self, first_s: float = 0.25, max_s: float = 2.0) -> None:
-        self._first_s, self._max_s = first_s, max_s
-        self._next_s, self._failed_s = first_s, 0.0
-
-    def next_s(self) -> float:
-        """Return the wait after another failure, in seconds."""
-        wait_s, self._failed_s = self._next_s, time.monotonic()
-        self._next_s = min(GROWTH * wait_s, self._max_s)
-        return wait_s
-
-    def worked(self) -> None:
-        """Reset the delays after a while of success, as some devices fail just after they open."""
-        if time.monotonic() - self._failed_s > SETTLED_S:
-            self._next_s = self._first_s

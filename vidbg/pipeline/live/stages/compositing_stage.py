@@ -6,11 +6,13 @@ import time
 
 from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.picture.colours import PictureColours
-from vidbg.pipeline.live.appearance import Appearance, Arrived, Composited, Matted
+from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.context import RunContext
-from vidbg.pipeline.live.outputs.pacing import Backoff
+from vidbg.pipeline.live.live_frames import Arrived, Composited, Matted
+from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.stages import stage
-from vidbg.pipeline.live.stages.stage import StageWorker
+from vidbg.pipeline.live.stages.stage import Stage, StageWorker
+from vidbg.pipeline.live.threads.backoff import Backoff
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline
 from vidbg.sources import open_frames
 from vidbg.util.lifecycle import Closeable
@@ -42,6 +44,26 @@ class LookCompositor(Closeable):
         if self._compositor is not None:
             compositor, self._compositor = self._compositor, None
             compositor.close()
+
+
+class CompositingStage(Stage[Matted, Composited]):
+    """Composites frames and passes them to the output gate.
+
+    Args:
+        gate: receives the composited frames.
+        context: of the run.
+    """
+
+    def __init__(self, gate: OutputGate, context: RunContext) -> None:
+        super().__init__(PART, context)
+        self._gate = gate
+
+    def make_worker(self, deadline: Deadline) -> CompositingWorker:
+        return CompositingWorker(self._context, deadline)
+
+    def deliver(self, result: Composited) -> None:
+        """Pass a composited frame to the outputs; one from a GPU needs no compositing here."""
+        self._gate.deliver(result)
 
 
 class CompositingWorker(StageWorker[Matted, Composited]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from vidbg.errors import VidbgError
@@ -45,35 +44,36 @@ class StageWorker(ABC, Generic[In, Out]):
         """Free all resources."""
 
 
-class Stage(Generic[In, Out]):
-    """Processes the newest item and keeps running after failures.
+class Stage(ABC, Generic[In, Out]):
+    """Processes the newest item in a thread, keeps running after failures, and passes results on.
+
+    A subclass says what its worker is and where the results go.
 
     Args:
-        part: its name in messages.
-        make_worker: makes the worker of a thread; receives the deadline, which must time every
-            call that may hang.
-        deliver: receives each result, never from an abandoned thread.
+        name: of the stage in messages.
         context: of the run.
-        on_hang: called when a thread is replaced.
     """
 
-    def __init__(
-        self,
-        part: str,
-        make_worker: Callable[[Deadline], StageWorker[In, Out]],
-        deliver: Callable[[Out], None],
-        context: RunContext,
-        on_hang: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.name, self._make_worker, self._deliver = part, make_worker, deliver
-        self._context, self._on_hang = context, on_hang
+    def __init__(self, name: str, context: RunContext) -> None:
+        self.name, self._context = name, context
         self._inbox: Mailbox[In] = Mailbox(1, newest=True)
         self._deadline = Deadline()
-        self._thread = ReplaceableThread(part, self._process_items, MAX_HANGING)
+        self._thread = ReplaceableThread(name, self._process_items, MAX_HANGING)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
+
+    @abstractmethod
+    def make_worker(self, deadline: Deadline) -> StageWorker[In, Out]:
+        """Return a worker for a new thread; it times every call that may hang by the deadline."""
+
+    @abstractmethod
+    def deliver(self, result: Out) -> None:
+        """Pass a result on. Never called from an abandoned thread."""
+
+    def hung(self) -> None:
+        """Take note of a thread that hangs, before it is replaced."""
 
     @property
     def dropped(self) -> int:
@@ -112,7 +112,7 @@ class Stage(Generic[In, Out]):
         if taken_s is None or self._stopping.is_set():
             return
         self._context.faults.raised(self.name, f"hangs for {taken_s:.1f} s and is replaced")
-        self._on_hang()
+        self.hung()
         with self._lock:
             self._deadline = Deadline()
             replaced = self._thread.replace()
@@ -128,25 +128,26 @@ class Stage(Generic[In, Out]):
 
     def _process_items(self, turn: int) -> None:
         """Process items until the end, or until this thread is replaced."""
-        worker = self._make_worker(self._deadline)
+        worker = self.make_worker(self._deadline)
         try:
             worker.prepare()
-            for item in self._inbox:
+            for item in self._inbox:  # waits for the next one
                 try:
                     result = worker(item)
                 except Exception as error:  # a dead thread would leave viewers without output
                     self._context.faults.raised(self.name, error)
                     result = None
+                # With the lock of `check`, so that what a replaced thread made late goes nowhere
                 with self._lock:
                     if result is not None and self._thread.current(turn):
-                        self._deliver(result)
+                        self.deliver(result)
                     if self._inbox.empty:
                         self._idle.set()
                 if not self._thread.current(turn):
                     break
-        except Abandoned:
+        except Abandoned:  # by stop()
             pass
-        except VidbgError as error:
+        except VidbgError as error:  # the worker cannot get ready
             if self._thread.current(turn):
                 self._context.fail(error)
         finally:
