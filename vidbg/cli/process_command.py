@@ -43,7 +43,6 @@ def process(
         OutputConfig,
         check_jobs,
         existing_outputs,
-        is_transparent,
     )
     from vidbg.pipeline.files.jobs import plan_jobs
     from vidbg.pipeline.files.process import Processor
@@ -59,7 +58,7 @@ def process(
     encoding = Encoding(**options.values_for("encoding", "process", params))
     written = OutputConfig(encoding, **options.values_for("output", "process", params))
     # What becomes what; nothing is opened before all of it has been checked
-    jobs = plan_jobs(sources, params["output"], transparent=is_transparent(compositing))
+    jobs = plan_jobs(sources, params["output"], transparent=compositing.background.transparent)
     check_jobs(jobs, compositing, written)
     jobs = [job for job in jobs if replaces or _agreed(job, written, keep=keeps)]
     agreed = any(existing_outputs(job, written) for job in jobs)

@@ -12,12 +12,7 @@ from vidbg.compositing.compositor import as_compositing
 from vidbg.config import MattingConfig
 from vidbg.errors import ConfigError, SinkError
 from vidbg.picture.picture_config import PictureConfig
-from vidbg.pipeline.files.file_outputs import (
-    OutputConfig,
-    check_jobs,
-    existing_outputs,
-    is_transparent,
-)
+from vidbg.pipeline.files.file_outputs import OutputConfig, check_jobs, existing_outputs
 from vidbg.pipeline.files.jobs import plan_jobs
 from vidbg.pipeline.files.process import Observer, Processor
 from vidbg.util.field_types import check_type
@@ -67,7 +62,7 @@ def process(
     written = written or OutputConfig()
     target = None if output is None else os.fspath(output)
     names = [os.fspath(name) for name in sources]
-    jobs = plan_jobs(names, target, transparent=is_transparent(compositing))
+    jobs = plan_jobs(names, target, transparent=compositing.background.transparent)
     check_jobs(jobs, compositing, written)
     present = [path for job in jobs for path in existing_outputs(job, written)]
     if present and not written.overwrite:

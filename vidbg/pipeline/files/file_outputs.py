@@ -12,7 +12,8 @@ from typing import Any
 from vidbg.compositing import CompositingConfig
 from vidbg.errors import ConfigError, SinkError
 from vidbg.option_table import INTERLACED, check_config
-from vidbg.pipeline.files.jobs import PIPE, Job, check_name, folded
+from vidbg.pipeline.files.jobs import PIPE, Job, check_name
+from vidbg.pipeline.files.result_names import folded
 from vidbg.sinks import Sink
 from vidbg.sinks.camera.opaque import OpaqueSink
 from vidbg.sinks.encoding.formats import Encoding, OutputKind, output_kind
@@ -50,18 +51,28 @@ def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: Outp
     """Refuse outputs that cannot be written, before anything is read.
 
     No input of any job, nor the background, is a target of any other: a batch would replace it
-    before its turn comes. Two targets whose names differ in upper and lower case alone count as
-    one, because many file systems see it so.
+    before its turn comes. Two targets whose names differ only in upper and lower case count as one,
+    because they are one on many file systems.
 
     Raises:
         ConfigError: a name that cannot hold the result, that is an input itself, or is used twice.
     """
     if output.alpha_video is not None and len(jobs) > 1:
         raise ConfigError(f"{len(jobs)} inputs cannot share the alpha video {output.alpha_video}")
+    if output.alpha_video and output_kind(output.alpha_video) is OutputKind.PICTURES:
+        raise ConfigError(
+            f"the alpha video {output.alpha_video} is no video; give .mp4, .mov or .mkv"
+        )
     inputs = _Inputs(jobs, compositing)
     taken: dict[str, Path] = {}
     for job in jobs:
-        _check_kinds(job, is_transparent(compositing), output.alpha_video)
+        transparent = compositing.background.transparent
+        if job.target != PIPE:
+            output_kind(job.target, alpha=transparent)
+        elif transparent:
+            raise ConfigError(
+                "standard output carries no transparency; give -o NAME.mov, NAME.webm or %05d.png"
+            )
         for target in output_names(job, output):
             inputs.check(target, job)
             other = taken.setdefault(folded(target), target)
@@ -72,17 +83,6 @@ def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: Outp
                 )
             if other is not target:
                 raise ConfigError(f"{target} would be written twice; give two names")
-
-
-def _check_kinds(job: Job, transparent: bool, alpha_video: Path | None) -> None:
-    if job.target != PIPE:
-        output_kind(job.target, alpha=transparent)
-    elif transparent:
-        raise ConfigError(
-            "standard output carries no transparency; give -o NAME.mov, NAME.webm or %05d.png"
-        )
-    if alpha_video is not None and output_kind(alpha_video) is OutputKind.PICTURES:
-        raise ConfigError(f"the alpha video {alpha_video} is no video; give .mp4, .mov or .mkv")
 
 
 class _Inputs:
@@ -103,25 +103,22 @@ class _Inputs:
 
     def check(self, target: Path, job: Job) -> None:
         """Raise ConfigError where writing to the target would replace an input."""
-        role = self._role_of_sequence(target) if job.is_sequence else None
+        role = None
+        if job.is_sequence:  # frame%05d.png would replace the input frame00007.png
+            parts = [re.escape(part) for part in _NUMBER.split(target.name)]
+            pattern = re.compile(r"\d+".join(parts), re.IGNORECASE)
+            neighbours = self._folders.get(resolved(target.absolute().parent), [])
+            role = next((role for path, role in neighbours if pattern.fullmatch(path.name)), None)
         with suppress(OSError, ValueError):  # a target that does not exist is no input
             status = target.stat()
             role = self._roles.get((status.st_dev, status.st_ino), role)
         if role is None:
             return
-        with suppress(
-            OSError, ValueError
-        ):  # one does not exist, or has a name that is too long for any file
+        # Fails where one does not exist, or has a name that is too long for any file
+        with suppress(OSError, ValueError):
             if job.source != PIPE and target.samefile(job.source):
                 role = "the input itself"
         raise ConfigError(f"{target} is {role}; give another name or folder for the output")
-
-    def _role_of_sequence(self, target: Path) -> str | None:
-        """Return the role of an input that matches the sequence, such as frame00007.png."""
-        parts = [re.escape(part) for part in _NUMBER.split(target.name)]
-        pattern = re.compile(r"\d+".join(parts), re.IGNORECASE)
-        neighbours = self._folders.get(resolved(target.absolute().parent), [])
-        return next((role for path, role in neighbours if pattern.fullmatch(path.name)), None)
 
 
 def output_names(job: Job, output: OutputConfig) -> list[Path]:
@@ -138,10 +135,6 @@ def existing_outputs(job: Job, output: OutputConfig) -> list[Path]:
 
         names[:1] = numbered_pictures(Path(job.target)).values()
     return [path for path in names if is_file(path)]
-
-
-def is_transparent(compositing: CompositingConfig) -> bool:
-    return compositing.background.transparent
 
 
 def wants_streams(job: Job) -> bool:

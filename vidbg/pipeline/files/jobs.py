@@ -1,17 +1,15 @@
-"""Plans which files to process and how to name each result."""
+"""Plan of the files to process: one job each."""
 
 from __future__ import annotations
 
 import glob
 import os
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidbg.errors import ConfigError, SourceError
-from vidbg.sinks.encoding.formats import CONTAINERS
+from vidbg.pipeline.files.result_names import distinct_names, result_name
 from vidbg.sinks.encoding.formats import PICTURE_SUFFIXES as WRITTEN_PICTURES
 from vidbg.sources.files.images_source import is_picture
 from vidbg.util.paths import exists, is_file, is_folder, resolved
@@ -25,13 +23,7 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 """Suffixes of videos in folders. A file given by name is tried whatever its suffix."""
 
-_SOUND_OF_ALL_KINDS = (".avi", ".ogv", ".vob")
-"""Formats whose audio codecs are often supported by .mkv but not by .mp4."""
-
 SUFFIX_ADDED = "_vidbg"
-
-LONGEST_NAME_BYTES = 255
-"""Maximum length of a file name on nearly every file system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +82,19 @@ def plan_jobs(source: str | Sequence[str], output: str | None, *, transparent: b
         return _jobs_of(sources[0], output, transparent)
     if PIPE in sources:
         raise ConfigError("- (standard input) cannot be one of several inputs; give it alone")
-    return _together(sources, output, transparent)
-
-
-def _together(sources: list[str], output: str | None, transparent: bool) -> list[Job]:
-    """Plan the jobs of several inputs, each file once."""
     if output is not None and (output == PIPE or not _is_folder(output)):
         raise ConfigError(
             f"{len(sources)} inputs cannot all become {output}; give a folder, with / at its end"
         )
     files: list[Path] = []
     jobs: list[Job] = []
-    for source in sources:
-        if output is None and is_folder(source):  # becomes a folder of its own
-            jobs += _jobs_of(source, None, transparent)
+    for name in sources:
+        if output is None and is_folder(name):  # becomes a folder of its own
+            jobs += _jobs_of(name, None, transparent)
         else:
-            files += _files_of(source)
-    files = [*{path.absolute(): path for path in files}.values()]
-    return [*_batch(files, output, transparent), *jobs]
+            files += _files_of(name)
+    once = {path.absolute(): path for path in files}
+    return [*_batch([*once.values()], output, transparent), *jobs]
 
 
 def _files_of(source: str) -> list[Path]:
@@ -127,6 +114,7 @@ def _files_of(source: str) -> list[Path]:
 
 
 def _jobs_of(source: str, output: str | None, transparent: bool) -> list[Job]:
+    """Plan the jobs of one input."""
     if source == PIPE:
         if output is None or (output != PIPE and _is_folder(output)):
             raise ConfigError(
@@ -139,7 +127,13 @@ def _jobs_of(source: str, output: str | None, transparent: bool) -> list[Job]:
         return _batch(_files_of(source), output or f"{named}{SUFFIX_ADDED}", transparent)
     if not exists(path) and glob.has_magic(source):
         return _batch(_files_of(source), output, transparent)
-    return [_single(path, source, output, transparent)]
+    if output is None:
+        target = path.with_name(result_name(path, transparent, SUFFIX_ADDED))
+        return [Job(source, str(target))]
+    if output != PIPE and _is_folder(output):
+        target = Path(output) / result_name(path, transparent)
+        return [Job(source, str(target), makes_folder=True)]
+    return [Job(source, output)]
 
 
 def visible_in(folder: Path) -> list[Path]:
@@ -169,72 +163,24 @@ def media_in(paths: list[Path], source: str) -> list[Path]:
     return media
 
 
-def _single(path: Path, source: str, output: str | None, transparent: bool) -> Job:
-    if output is None:
-        return Job(source, str(path.with_name(_result_name(path, transparent, SUFFIX_ADDED))))
-    if output != PIPE and _is_folder(output):
-        return Job(source, str(Path(output) / _result_name(path, transparent)), makes_folder=True)
-    return Job(source, output)
-
-
 def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job]:
+    """Plan a job per file, with results in the output's folder or next to the files."""
     if output is not None and (output == PIPE or not _is_folder(output)):
         raise ConfigError(
             f"{len(paths)} files cannot all become {output}; give a folder, with / at its end"
         )
-    jobs = []
     added = "" if output else SUFFIX_ADDED
     wanted = [
-        (Path(output) if output else path.parent) / _result_name(path, transparent, added)
+        (Path(output) if output else path.parent) / result_name(path, transparent, added)
         for path in paths
     ]
-    for path, target in zip(paths, _made_distinct(paths, wanted), strict=True):
-        jobs.append(Job(str(path), str(target), makes_folder=output is not None))
-    results = {job.target for job in jobs}
-    return [job for job in jobs if output or job.source not in results]  # of an earlier run
-
-
-def _made_distinct(paths: list[Path], wanted: list[Path]) -> list[Path]:
-    """Rename targets that would collide: a.jpg and a.bmp, or x/a.mp4 and y/a.mp4."""
-    counts = Counter(map(folded, wanted))
-    named = [
-        target
-        if counts[folded(target)] == 1
-        else target.with_name(_shortened(path.stem, f"_{path.suffix[1:]}{target.suffix}"))
-        for path, target in zip(paths, wanted, strict=True)
+    jobs = [
+        Job(str(path), str(target), makes_folder=output is not None)
+        for path, target in zip(paths, distinct_names(paths, wanted), strict=True)
     ]
-    uses: Counter[str] = Counter()
-    for number, target in enumerate(named):
-        uses[folded(target)] += 1
-        if uses[folded(target)] > 1:
-            end = f"_{uses[folded(target)]}{target.suffix}"
-            named[number] = target.with_name(_shortened(target.stem, end))
-    return named
-
-
-def folded(path: Path) -> str:
-    """Normalize a path so that names that some file systems treat as the same compare equal."""
-    return unicodedata.normalize("NFC", str(resolved(path.parent) / path.name)).casefold()
-
-
-def _result_name(path: Path, transparent: bool, added: str = "") -> str:
-    suffix = path.suffix.lower()
-    if is_picture(path):
-        keeps = suffix in WRITTEN_PICTURES and not (transparent and suffix in (".jpg", ".jpeg"))
-        return _shortened(path.stem, f"{added}{path.suffix if keeps else '.png'}")
-    if transparent:
-        return _shortened(path.stem, f"{added}{suffix if suffix == '.webm' else '.mov'}")
-    other = ".mkv" if suffix in _SOUND_OF_ALL_KINDS else ".mp4"
-    return _shortened(path.stem, f"{added}{suffix if suffix in CONTAINERS else other}")
-
-
-def _shortened(stem: str, end: str) -> str:
-    """Join `stem` and `end`, cutting the stem if the name is too long for file systems."""
-    stored = os.fsencode(stem)
-    room = LONGEST_NAME_BYTES - len(os.fsencode(end))
-    if len(stored) > room:
-        stem = stored[:room].decode(errors="ignore")  # not in the middle of a character
-    return stem + end
+    # Next to their inputs, results of an earlier run are not inputs of this one
+    results = {job.target for job in jobs}
+    return [job for job in jobs if output or job.source not in results]
 
 
 def _is_folder(output: str) -> bool:

@@ -18,7 +18,6 @@ from vidbg.pipeline.files.estimate import fast_share
 from vidbg.pipeline.files.file_outputs import (
     OutputConfig,
     check_jobs,
-    is_transparent,
     open_sink,
     output_names,
     wants_streams,
@@ -29,7 +28,7 @@ from vidbg.pipeline.files.stream import MAX_UNDER_WAY, Stream, StreamReport
 from vidbg.pipeline.frame_processor import FrameProcessors
 from vidbg.sinks import Sink
 from vidbg.sinks.files.partial_file import remove_left_behind
-from vidbg.sources import Source, open_frames, open_source
+from vidbg.sources import open_frames, open_source
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.paths import resolved
 
@@ -99,9 +98,14 @@ class Processor(Closeable):
         """
         watcher = observer or Silent()
         check_jobs([job], self._compositing, self._output)
-        transparent = is_transparent(self._compositing)
+        transparent = self._compositing.background.transparent
         with ExitStack() as stack:
-            source = stack.enter_context(self._open_job(job))
+            source = open_source(
+                job.source, copy_streams=wants_streams(job), interlaced=self._output.interlaced
+            )
+            if self._picture.rotate != "0":
+                source = RotatedSource(source, self._picture.rotate)
+            stack.enter_context(source)
             # Remove leftovers of killed runs from each output folder, once per folder.
             written = output_names(job, self._output)
             folders = {
@@ -128,12 +132,6 @@ class Processor(Closeable):
             0 to 0.8; None if it would save less, nothing was measured, or there is no network.
         """
         return None if self._matter is None else fast_share(self._matter)
-
-    def _open_job(self, job: Job) -> Source:
-        interlaced = self._output.interlaced
-        source = open_source(job.source, copy_streams=wants_streams(job), interlaced=interlaced)
-        degrees = self._picture.rotate
-        return source if degrees == "0" else RotatedSource(source, degrees)
 
     def close(self) -> None:
         """Free the device. May be called more than once."""

@@ -110,7 +110,8 @@ class Stream:
             while writer.is_alive():
                 writer.join(timeout=0.5)
         except BaseException as error:
-            self._abandon()
+            self._inbox.abandon()
+            self._outbox.abandon()
             self._join(threads)
             if not isinstance(error, Exception):  # Ctrl-C ended the pipe's reader, too
                 raise
@@ -162,11 +163,8 @@ class Stream:
             pass
         except BaseException as error:
             self._failure = error
-            self._abandon()
-
-    def _abandon(self) -> None:
-        self._inbox.abandon()
-        self._outbox.abandon()
+            self._inbox.abandon()
+            self._outbox.abandon()
 
     def _join(self, threads: list[threading.Thread]) -> None:
         """Wait for the threads, closing a source that blocks in a read to wake it."""

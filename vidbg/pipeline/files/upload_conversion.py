@@ -33,29 +33,27 @@ IMAGE_SIDE, VIDEO_SIDE = 3840, 1920
 """The longer side of what is kept, in pixels."""
 
 FASTEST = Fraction(30)
-"""Frames a second that are kept of a video."""
+"""Maximum frames per second that are kept of a video."""
 
 _MEMORY = 4 << 30
 _CPU_S = 600
 REFUSED = 2
-"""The exit status where a file is refused; why is printed."""
+"""Exit status for a refused file; the reason is printed."""
 
 
 def main() -> None:
-    """Convert argv[1] to argv[2] with a suffix, which is printed; exit with 2 and why not."""
+    """Convert argv[1] to argv[2] with a suffix and print the suffix, or the reason why not."""
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     _limit_process()
     try:
         sys.stdout.write(convert(source, target).suffix)
+        return
     except MemoryError:
-        sys.exit(_refuse("it needs more memory than an upload may"))
+        reason = "it needs more memory than an upload may"
     except (VidbgError, cv2.error) as error:
-        sys.exit(_refuse(str(error).replace(str(source), "it")))
-
-
-def _refuse(reason: str) -> int:
+        reason = str(error).replace(str(source), "it")
     sys.stdout.write(reason)
-    return REFUSED
+    sys.exit(REFUSED)
 
 
 def _limit_process() -> None:
@@ -109,6 +107,7 @@ def _picture_size(source: Path) -> tuple[int, int] | None:
 
 
 def _convert_video(source: Path, target: Path) -> Path:
+    """Write the frames of a video or an animation, without sound, at most 30 a second."""
     # Imported here, because a run imports this module for its limits and never decodes
     from vidbg.sinks.files.video_file_sink import VideoFileSink
     from vidbg.sources.files.untrusted import check_untrusted
