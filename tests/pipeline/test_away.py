@@ -19,7 +19,7 @@ from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live import LiveStatus
 from vidbg.pipeline.live.history import History
-from vidbg.pipeline.live.outputs import card_fonts, output_writer
+from vidbg.pipeline.live.outputs import card_fonts, frame_buffer
 from vidbg.pipeline.live.outputs.away_card import away_card
 from vidbg.pipeline.live.stages import stage
 from vidbg.pipeline.live.status import State
@@ -290,7 +290,7 @@ def test_statistics_go_on_where_the_clock_is_set_back(monkeypatch: pytest.Monkey
 def test_what_runs_the_network_is_told_and_why_others_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(output_writer, "HOLD_S", 0.2)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 0.2)
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         backend = desk.run.backend

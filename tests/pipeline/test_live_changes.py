@@ -19,7 +19,7 @@ from live_rig import HEIGHT, WIDTH, notice_hangs_soon, raising, unplugged
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, CameraBlocked, ConfigError, SinkError, SourceError
 from vidbg.pipeline.live.capture import camera_request, reader
-from vidbg.pipeline.live.outputs import output_writer
+from vidbg.pipeline.live.outputs import frame_buffer, output_writer
 from vidbg.sources import open_frames
 
 
@@ -255,7 +255,7 @@ def test_the_camera_in_use_can_be_chosen_again_while_another_opens(
 def test_nothing_that_breaks_during_a_switch_shows_a_room(
     part: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output_writer, "HOLD_S", 0.1)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 0.1)
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         broken = desk.network
@@ -332,7 +332,7 @@ def test_another_camera_size_keeps_the_outputs_size(monkeypatch: pytest.MonkeyPa
 def test_where_no_camera_works_the_next_one_is_opened_until_it_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(output_writer, "HOLD_S", 0.1)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 0.1)
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         desk.cameras["one"].fault = desk.cameras["two"].fault = unplugged

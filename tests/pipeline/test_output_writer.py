@@ -23,7 +23,7 @@ from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.live_frames import Arrived
 from vidbg.pipeline.live.network.governor import Level
-from vidbg.pipeline.live.outputs import output_writer
+from vidbg.pipeline.live.outputs import frame_buffer, output_writer
 from vidbg.pipeline.live.outputs.frame_queue import FrameQueue
 from vidbg.pipeline.live.outputs.output_set import OutputSet
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget, OutputWriter
@@ -84,15 +84,15 @@ class Values(MemorySink):
 def test_the_last_frame_is_held_and_then_the_safe_picture_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(output_writer, "HOLD_S", 0.5)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 0.5)
     sink = Values()
     with running(sink) as writer:
-        writer.deliver(arrived(7))
+        writer.frames.deliver(arrived(7))
         time.sleep(0.35)
         assert sink.values[-1] == 7
         time.sleep(0.5)
         assert sink.values[-1] == SAFE
-        writer.deliver(arrived(8))
+        writer.frames.deliver(arrived(8))
         time.sleep(0.15)
         assert sink.values[-1] == 8
     changes = [value for value, _ in groupby(sink.values)]
@@ -125,25 +125,25 @@ def test_at_a_low_rate_a_frame_is_held_until_the_next_is_due(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As with --fps 1, five times as fast: whatever the phase between camera and output."""
-    monkeypatch.setattr(output_writer, "HOLD_S", 0.02)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 0.02)
     for phase in (0.02, 0.1, 0.18):
         sink = Values()
         with running(sink, period_s=0.2) as writer:
             time.sleep(phase)
             for value in range(6):
-                writer.deliver(arrived(value))
+                writer.frames.deliver(arrived(value))
                 time.sleep(0.2)
         first = next(index for index, value in enumerate(sink.values) if value != SAFE)
         assert SAFE not in sink.values[first : first + 5]
 
 
 def test_a_stopped_process_finds_its_frame_no_older(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_writer, "HOLD_S", 1.0)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 1.0)
     writer = make_writer(MemorySink(), 1 / 30)
-    writer.deliver(arrived(7))
+    writer.frames.deliver(arrived(7))
 
     def is_live() -> bool:
-        choice = writer._choose_frame()
+        choice = writer.frames.choose()
         assert choice is not None
         return choice[0].live
 
@@ -282,7 +282,7 @@ def test_a_reader_at_27_frames_a_second_gets_27_new_ones_also_after_a_pause() ->
     def feed(writer: OutputWriter) -> None:
         value, due = 0, time.monotonic()
         while not ended.is_set():
-            writer.deliver(arrived(value % 250))
+            writer.frames.deliver(arrived(value % 250))
             value, due = value + 1, due + 1 / 30
             time.sleep(max(0.0, due - time.monotonic()))
 
@@ -334,11 +334,11 @@ def test_what_is_hidden_while_an_output_opens_is_not_written() -> None:
     opening = SlowToOpen()
     writer = make_writer(Values(), 1 / 30)
     writer.target = OutputTarget("", opening)
-    writer.deliver(arrived(7))  # the room
+    writer.frames.deliver(arrived(7))  # the room
     writer.start()
     try:
         assert opening.began.wait(5)
-        writer.replace_fallback(picture(SAFE), keep=False)
+        writer.frames.replace_fallback(picture(SAFE), keep=False)
         opening.go.set()
         wait_for(lambda: bool(opening.sinks) and len(opening.sinks[0].values) > 1)
         assert set(opening.sinks[0].values) == {SAFE}
@@ -371,11 +371,11 @@ def test_an_abandoned_thread_writes_nothing_to_the_next_sink(
     writer.open()
     writer.start()
     try:
-        writer.deliver(arrived(7))
+        writer.frames.deliver(arrived(7))
         wait_for(lambda: 7 in first.values)
-        writer.resize(picture(SAFE), StreamInfo(WIDTH, HEIGHT, frame_rate=Fraction(15)))
+        writer.frames.resize(picture(SAFE), StreamInfo(WIDTH, HEIGHT, frame_rate=Fraction(15)))
         assert first.closing.wait(5)
-        writer.replace_fallback(picture(SAFE), keep=False)
+        writer.frames.replace_fallback(picture(SAFE), keep=False)
 
         def goes_on() -> bool:
             writer.check()

@@ -20,7 +20,7 @@ from live_rig import HEIGHT, WIDTH, unplugged
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.pipeline.live.capture import reader
-from vidbg.pipeline.live.outputs import output_writer, recorder
+from vidbg.pipeline.live.outputs import frame_buffer, recorder
 from vidbg.sinks.files.partial_file import remove_left_behind
 from vidbg.sinks.files.video_file_sink import VideoFileSink
 from vidbg.sources import open_frames
@@ -80,7 +80,7 @@ def test_a_recording_has_what_viewers_saw_in_real_time(
 def test_a_recording_survives_faults_of_camera_and_output(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(output_writer, "HOLD_S", 0.1)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 0.1)
     path = tmp_path / "call.mp4"
     with Desk(monkeypatch) as desk:
         desk.wait_person()

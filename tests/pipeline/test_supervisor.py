@@ -40,7 +40,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import Appearance, DeviceNetworks, State, supervisor
 from vidbg.pipeline.live.capture import reader
 from vidbg.pipeline.live.faults import Faults
-from vidbg.pipeline.live.outputs import output_writer
+from vidbg.pipeline.live.outputs import frame_buffer
 from vidbg.pipeline.live.outputs.fallback import fallback_image
 from vidbg.pipeline.live.outputs.pacing import Pacer
 from vidbg.pipeline.live.stages import stage
@@ -53,7 +53,7 @@ SAFE_S = 0.2
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     notice_hangs_soon(monkeypatch)
-    monkeypatch.setattr(output_writer, "HOLD_S", 0.06)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 0.06)
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 0.3)
 
 
@@ -131,7 +131,7 @@ def test_faults(
 def test_a_fault_of_two_seconds_does_not_take_the_person_away(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output_writer, "HOLD_S", 2.5)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 2.5)
     part, fault = FAULTS[name]
     compose = Compositor.__call__
     with Rig() as rig:
@@ -307,7 +307,7 @@ def test_a_frame_that_comes_after_the_last_viewer_is_not_kept_for_the_next(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It would be shown as live, until it is too old, when somebody watches again."""
-    monkeypatch.setattr(output_writer, "HOLD_S", 2.5)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 2.5)
     with Rig() as rig:
         rig.wait_live()
         rig.backend.fault = slowly  # one frame is on its way when the camera is closed
@@ -362,7 +362,7 @@ def test_the_room_is_not_seen_when_passthrough_ends() -> None:
 
 
 def test_a_slider_does_not_make_the_person_blink(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_writer, "HOLD_S", 2.5)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 2.5)
     with Rig() as rig:
         rig.wait_live()
         count, frames = len(rig.seen), rig.pipeline.outputs.frames
@@ -582,7 +582,7 @@ def test_what_is_waited_for_is_named(
 ) -> None:
     """Before it counts as hanging, and not as "this computer is probably too busy"."""
     monkeypatch.setattr(supervisor, "SILENT_S", 0.3)
-    monkeypatch.setattr(output_writer, "HOLD_S", 0.6)
+    monkeypatch.setattr(frame_buffer, "HOLD_S", 0.6)
     monkeypatch.setattr(stage, "PATIENCE_S", 60.0)
     monkeypatch.setattr(reader, "READ_PATIENCE_S", 60.0)
     with Rig() as rig:

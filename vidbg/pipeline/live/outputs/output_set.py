@@ -11,8 +11,9 @@ from functools import partial
 from vidbg.frame import Image, StreamInfo
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.live_frames import Arrived
+from vidbg.pipeline.live.outputs.frame_buffer import LastOutput
 from vidbg.pipeline.live.outputs.frame_queue import MAX_WAITING
-from vidbg.pipeline.live.outputs.output_writer import LastOutput, OutputTarget, OutputWriter
+from vidbg.pipeline.live.outputs.output_writer import OutputTarget, OutputWriter
 from vidbg.pipeline.live.status import OutputState, OutputStatus
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.util.timing import KEPT
@@ -148,9 +149,9 @@ class OutputSet:
         writer = OutputWriter(target, self.fallback, self._context, self)
         with self._lock:
             if self._idle:
-                writer.idle(True)
+                writer.frames.idle(True)
             elif self._newest is not None:  # its viewers see the person at once
-                writer.deliver(self._newest)
+                writer.frames.deliver(self._newest)
         return writer
 
     @property
@@ -176,7 +177,7 @@ class OutputSet:
                 self.superseded += 1
             writers = self.writers
         for writer in writers:
-            writer.deliver(composited)
+            writer.frames.deliver(composited)
 
     def replace_fallback(self, image: Image, *, keep: bool) -> None:
         """Replace the fallback image.
@@ -190,7 +191,7 @@ class OutputSet:
                 self._newest = None
                 self._pending.clear()
             for writer in self.writers:
-                writer.replace_fallback(image, keep=keep)
+                writer.frames.replace_fallback(image, keep=keep)
 
     def resize(self, fallback: Image, info: StreamInfo) -> None:
         """Let every output take frames of another size and rate; those of the last are dropped."""
@@ -199,7 +200,7 @@ class OutputSet:
             self._newest = None
             self._pending.clear()
             for writer in self.writers:
-                writer.resize(fallback, info)
+                writer.frames.resize(fallback, info)
 
     def idle(self, idle: bool) -> None:
         """Switch between writing only the fallback image, rarely, and normal output."""
@@ -210,7 +211,7 @@ class OutputSet:
             self._newest = None
             self._pending.clear()
             for writer in self.writers:
-                writer.idle(idle)
+                writer.frames.idle(idle)
 
     def written(self, shown: LastOutput, arrived: Arrived | None) -> None:
         """Count a frame that a writer wrote, in its thread."""
@@ -251,7 +252,7 @@ class OutputSet:
     @property
     def caught_up(self) -> bool:
         """Return whether every output has written the newest frame."""
-        return all(writer.caught_up for writer in self.writers)
+        return all(writer.frames.caught_up for writer in self.writers)
 
     @property
     def failing(self) -> bool:

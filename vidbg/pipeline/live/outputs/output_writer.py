@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from statistics import median
+from dataclasses import dataclass
 from typing import Protocol
 
-from vidbg.compositing.scaling import letterbox
 from vidbg.errors import SinkError
-from vidbg.frame import Frame, Image, StreamInfo
+from vidbg.frame import Image
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.live_frames import Arrived
-from vidbg.pipeline.live.outputs.frame_queue import Due, FrameQueue
+from vidbg.pipeline.live.outputs.frame_buffer import FrameBuffer, LastOutput
 from vidbg.pipeline.live.outputs.pacing import Pacer
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.threads.backoff import Backoff
@@ -24,18 +21,6 @@ from vidbg.pipeline.live.threads.replaceable_thread import Deadline, Replaceable
 from vidbg.sinks import Adaptable, Sink
 
 logger = logging.getLogger(__name__)
-
-HOLD_S = 2.5
-"""How much longer than usual the next composited frame may take before the fallback image is shown.
-The last frame is held until then: it shows no more of the room than before, and without it the
-person would flicker on a busy machine. This covers two seconds of trouble and the recovery."""
-
-MAX_INTERVAL_S = 3.0
-"""A longer interval between composited frames is an outage and does not count as usual."""
-
-MAX_STALL_S = 0.5
-"""Maximum lateness counted for a tick: a process that was stopped or starved wrote nothing in the
-meantime, and that does not make its frame old."""
 
 IDLE_PERIOD_S = 0.5
 """Interval between two frames while there are no viewers."""
@@ -72,21 +57,6 @@ class OutputTarget:
         return f"{PART} {self.name}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class LastOutput:
-    """A frame that was written.
-
-    Attributes:
-        frame: as it was written.
-        live: whether it shows the person, not the fallback image.
-        at_s: when it was written, in monotonic seconds.
-    """
-
-    frame: Frame
-    live: bool
-    at_s: float = 0.0
-
-
 class OutputListener(Protocol):
     """Receives what happens in a writer's thread."""
 
@@ -109,6 +79,7 @@ class OutputWriter:
         listener: see OutputListener.
 
     Attributes:
+        frames: takes the frames, and chooses the one to write.
         shown: the last frame that was written.
     """
 
@@ -120,24 +91,13 @@ class OutputWriter:
         listener: OutputListener,
     ) -> None:
         self.target, self._context, self._listener = target, context, listener
-        self._period_s = context.period_s
-        self._lock = threading.Lock()
-        self._fallback = fallback
-        self._queue = FrameQueue(self._period_s)
-        self._held: Arrived | None = None  # written last
-        self._intervals_s: deque[float] = deque(maxlen=60)
-        self._delivered_s: float | None = None
-        self._age_s, self._aged_s = 0.0, time.monotonic()
+        self.frames = FrameBuffer(fallback, context.period_s)
+        self.shown: LastOutput | None = None
+        self._sink: Sink | None = None
         self._thread = ReplaceableThread(PART, self._write_frames, MAX_HANGING)
         self._deadline = Deadline()
-        self._closers = BackgroundTasks()
-        self._woken, self._delivered = threading.Event(), threading.Event()
         self._stopping = threading.Event()
-        self._idle = self._resized = False
-        self._sink: Sink | None = None
-        self._epoch = time.monotonic()
-        self._index = 0
-        self.shown: LastOutput | None = None
+        self._closers = BackgroundTasks()
 
     def open(self) -> None:
         """Open the sink before the start, where a failure is still the caller's.
@@ -150,66 +110,6 @@ class OutputWriter:
     def start(self) -> None:
         """Start writing; the sink is opened in the writer's thread if it is not open."""
         self._thread.start()
-
-    def deliver(self, composited: Arrived) -> None:
-        """Take a composited frame."""
-        now = time.monotonic()
-        with self._lock:
-            if self._idle:
-                return
-            if self._delivered_s is not None:
-                self._intervals_s.append(min(now - self._delivered_s, MAX_INTERVAL_S))
-            self._delivered_s = now
-            self._age_s, self._aged_s = 0.0, now
-            self._queue.put(composited, now)
-        self._delivered.set()
-
-    def replace_fallback(self, image: Image, *, keep: bool) -> None:
-        """Replace the fallback image.
-
-        Args:
-            keep: whether an earlier frame may still be held; otherwise it is no longer shown.
-        """
-        with self._lock:
-            self._fallback = image
-            if not keep:
-                self._forget_frames()
-                self._woken.set()
-
-    def resize(self, fallback: Image, info: StreamInfo) -> None:
-        """Take frames of another size and rate.
-
-        A sink that cannot is closed and opened again. Until the first new frame the last one is
-        shown, between bars where the shape differs.
-
-        Args:
-            fallback: of that size.
-        """
-        with self._lock:
-            self._fallback, self._resized = fallback, True
-            self._period_s = 1 / float(info.frame_rate or 30)
-            self._queue = FrameQueue(self._period_s)
-            if self._held is not None:
-                frame = self._held.frame
-                image = letterbox(frame.image, info.height, info.width)
-                self._held = replace(self._held, frame=replace(frame, image=image))
-
-    def idle(self, idle: bool) -> None:
-        """Switch between writing only the fallback image, rarely, and normal output."""
-        with self._lock:
-            self._idle = idle
-            self._forget_frames()
-        self._woken.set()
-
-    def _forget_frames(self) -> None:
-        """Hold no frame any more, and write none that waits. Call this with the lock."""
-        self._queue.clear()
-        self._held, self._delivered_s = None, None
-
-    @property
-    def caught_up(self) -> bool:
-        """Return whether every frame has been written."""
-        return self._queue.empty
 
     @property
     def failing(self) -> bool:
@@ -245,8 +145,7 @@ class OutputWriter:
     def stop(self, patience_s: float) -> None:
         """Stop the thread and close the sink. A thread that hangs is abandoned."""
         self._stopping.set()
-        self._woken.set()
-        self._delivered.set()
+        self.frames.wake()
         self._thread.end(patience_s)
         sink, self._sink = self._sink, None
         if sink is not None:
@@ -254,53 +153,49 @@ class OutputWriter:
         self._closers.close(patience_s)
         self._context.faults.forget(self.target.part)
 
-    def _close(self, sink: Sink) -> None:
-        try:
-            sink.close()
-        except Exception as error:
-            logger.warning("the %s could not be completed: %s", self.target.part, error)
-
     def _write_frames(self, turn: int) -> None:
         """Write a frame at each tick, until the run or this turn ends."""
-        period_s = self._period_s
+        frames, deadline, backoff = self.frames, self._deadline, Backoff()
+        period_s = frames.period_s
         pacer = Pacer(period_s, time.monotonic())
-        deadline, backoff = self._deadline, Backoff()
         while self._thread.current(turn) and not self._stopping.is_set():
             # Wait for the tick; a change that cannot wait for it ends the wait and starts another
-            self._woken.wait(pacer.wait_s(time.monotonic()))
-            if self._woken.is_set():
-                self._woken.clear()
+            if frames.woken.wait(pacer.wait_s(time.monotonic())):
+                frames.woken.clear()
                 continue
             # At the tick, wait a little for a frame that is about to come
             tick_s = time.monotonic()
-            if self._idle:
-                self._woken.wait(IDLE_PERIOD_S)
+            if frames.is_idle:
+                frames.woken.wait(IDLE_PERIOD_S)
             else:
-                self._delivered.wait(GRACE * self._period_s)
+                frames.delivered.wait(GRACE * frames.period_s)
             if self._stopping.is_set():
                 return
             due = None
             try:
                 # The frame is chosen last: while a sink opens, the one before it may be hidden
                 sink = self._prepare_sink(turn, deadline)
-                choice = self._choose_frame()
+                choice = frames.choose()
                 if choice is None:
                     continue
                 shown, due = choice
                 with deadline.over(WRITE_PATIENCE_S), self._context.clock.stage("write"):
                     sink.write(shown.frame)
             except Exception as error:
-                if not self._handle_failure(turn, error, backoff):
+                if not self._handle_failure(turn, error):
                     return
+                self._stopping.wait(backoff.next_s())
             else:
+                # A thread that was replaced while it wrote must not count its frame
                 if not self._thread.current(turn):
                     return
                 backoff.worked()
                 self._context.faults.cleared(self.target.part)
                 self.shown = shown
                 self._listener.written(shown, None if due is None else due.arrived)
-            if period_s != self._period_s:
-                period_s = self._period_s
+            # The next tick, at the rate of now
+            if period_s != frames.period_s:
+                period_s = frames.period_s
                 pacer = Pacer(period_s, tick_s)
             pacer.tick(time.monotonic(), None if due is None else tick_s - due.at_s)
 
@@ -310,9 +205,7 @@ class OutputWriter:
         Raises:
             VidbgError: it cannot be opened, or only when another thread had taken its place.
         """
-        with self._lock:
-            resized, self._resized = self._resized, False
-        sink = self._sink
+        resized, sink = self.frames.take_resize(), self._sink
         if resized and isinstance(sink, Adaptable):
             sink.adapt(self._context.info)
         elif resized and sink is not None:
@@ -332,32 +225,7 @@ class OutputWriter:
             raise SinkError("opened too late")
         return sink
 
-    def _choose_frame(self) -> tuple[LastOutput, Due | None] | None:
-        """Choose the frame to write: a new one, the last one again, or the fallback.
-
-        Returns:
-            the frame, and when it was due if it is new; None if it does not fit the sink any more.
-        """
-        now = time.monotonic()
-        with self._lock:
-            if self._resized:
-                return None
-            due = self._queue.take(now)
-            self._held = newest = self._held if due is None else due.arrived
-            self._age_s += min(now - self._aged_s, self._period_s + MAX_STALL_S)
-            self._aged_s = now
-            usual_s = median(self._intervals_s) if self._intervals_s else 0.0
-            hold_s = HOLD_S + max(usual_s, self._period_s)
-            if newest is not None and self._age_s > hold_s:
-                newest = None
-            image = self._fallback if newest is None else newest.frame.image
-            if self._queue.empty:
-                self._delivered.clear()
-        frame = Frame(image, now - self._epoch, self._index)
-        self._index += 1
-        return LastOutput(frame, newest is not None, now), None if newest is None else due
-
-    def _handle_failure(self, turn: int, error: Exception, backoff: Backoff) -> bool:
+    def _handle_failure(self, turn: int, error: Exception) -> bool:
         """Let go of a sink that failed, and return whether this thread goes on."""
         if not self._thread.current(turn) or self._stopping.is_set():
             return False
@@ -369,5 +237,10 @@ class OutputWriter:
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.abort()
-        self._stopping.wait(backoff.next_s())
         return True
+
+    def _close(self, sink: Sink) -> None:
+        try:
+            sink.close()
+        except Exception as error:
+            logger.warning("the %s could not be completed: %s", self.target.part, error)
