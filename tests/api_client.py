@@ -23,7 +23,7 @@ from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.history import Sample
-from vidbg.pipeline.live.live_config import with_room_hidden
+from vidbg.pipeline.live.live_config import with_look
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.pipeline.live.status import (
     BackendStatus,
@@ -80,7 +80,8 @@ class FakeRun:
     def change(self, config: LiveConfig, *, keep_hidden: bool = False) -> None:
         if as_compositing(config.background).background == FileSpec(Path("/gone.jpg")):
             raise ConfigError("it does not exist")
-        self.config = with_room_hidden(config, self.config.look) if keep_hidden else config
+        look = config.look.with_room_hidden(self.look) if keep_hidden else config.look
+        self.config = with_look(config, look)
 
     def stop(self) -> None:
         self.stopped = True
@@ -94,7 +95,7 @@ class RigRun(FakeRun):
         self._rig = rig
 
     def change(self, config: LiveConfig, *, keep_hidden: bool = False) -> None:
-        self._rig.supervisor.change(config.look)
+        self._rig.supervisor.change(config.look, keep_hidden=keep_hidden)
         super().change(config, keep_hidden=keep_hidden)
 
 

@@ -276,11 +276,11 @@ def test_helpers_are_waited_for() -> None:
         done.set()
 
     helpers.start("test", work)
-    assert helpers.busy
+    assert helpers.running
     assert helpers.close(5)
     assert done.is_set()
     helpers.start("test", pytest.fail)  # nothing any more
-    assert not helpers.busy
+    assert not helpers.running
 
 
 def test_a_helper_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,8 +18,10 @@ from live_rig import HEIGHT, WIDTH, notice_hangs_soon, raising, unplugged
 
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, CameraBlocked, ConfigError, SinkError, SourceError
+from vidbg.frame import Image
 from vidbg.pipeline.live.capture import camera_request, reader
-from vidbg.pipeline.live.outputs import frame_buffer, output_writer
+from vidbg.pipeline.live.outputs import frame_buffer, output_gate, output_writer
+from vidbg.pipeline.live.outputs.fallback import fallback_image
 from vidbg.sources import open_frames
 
 
@@ -151,12 +153,18 @@ def test_a_camera_that_cannot_be_read_leaves_the_last_one(monkeypatch: pytest.Mo
             assert has_fault(desk, "; camera one stays in use")
             assert (desk.run.config.camera, desk.run.config.size) == ("one", (WIDTH, HEIGHT))
             assert desk.run.camera.name == "one"
+        for _ in range(2):  # each keeps a thread as long as it hangs
+            desk.change(camera="two")
+            desk.wait(partial(has_fault, desk, "it does not answer"))
+        with pytest.raises(ConfigError, match="the last ones that were asked for do not answer"):
+            desk.change(camera="three")
         assert desk.status.state.value == "live"
         frames = desk.seen["web:1"][count:]
         assert {each.person for each in frames} == {"one"}
         assert longest_gap(frames) < 0.5
         two.fault = None
         two.released.set()
+        desk.wait(lambda: not desk.run._supervisor.pipeline.camera.full)
         desk.change(camera="two")
         desk.wait_person("two")
         desk.wait(lambda: desk.status.reason is None)
@@ -604,6 +612,23 @@ def test_what_was_asked_for_while_the_room_showed_does_not_show_it_again(
         assert desk.run.look.shows_room
         desk.run.change(replace(asked_before, mirror=False), keep_hidden=True)
         assert desk.run.look.shows_room
+
+
+def test_a_key_that_hides_the_room_during_another_change_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Desk(monkeypatch) as desk:
+        hidden = desk.run.look
+        desk.change(background="none")
+
+        def pressed_meanwhile(*args: Any) -> Image:
+            monkeypatch.setattr(output_gate, "fallback_image", fallback_image)
+            desk.run._supervisor.change(hidden)
+            return fallback_image(*args)
+
+        monkeypatch.setattr(output_gate, "fallback_image", pressed_meanwhile)
+        desk.run.change(replace(desk.run.config, mirror=True), keep_hidden=True)
+        assert desk.run.look == replace(hidden, mirror=True)
 
 
 def test_the_rate_changes_whatever_has_become_of_the_background(

@@ -521,20 +521,16 @@ def test_transparent_animation_has_alpha(tmp_path: Path) -> None:
     assert np.abs(frame.image[:, :15].astype(int) - (10, 20, 200)).max() <= 3
 
 
-@pytest.mark.parametrize(("codec", "prores"), [("libx265", True), ("libx264", False)])
-def test_a_video_without_a_frame_is_refused_with_the_way_out(
-    tmp_path: Path, codec: str, prores: bool
-) -> None:
-    """As HEVC with alpha by Apple's encoder, whose parameter sets FFmpeg refuses."""
+@pytest.mark.parametrize("codec", ["libx265", "libx264"])
+def test_a_video_without_a_frame_is_refused_with_the_way_out(tmp_path: Path, codec: str) -> None:
     clip = write_clip(tmp_path / "a.mp4", codec=codec, ticks=range(3))
     data = bytearray(clip.read_bytes())
     start = data.index(b"mdat") + 4
     size = int.from_bytes(data[start - 8 : start - 4], "big") - 8
     data[start : start + size] = bytes(size)
     clip.write_bytes(data)
-    with pytest.raises(SourceError, match="no frame of its") as refused:
+    with pytest.raises(SourceError, match=r"no frame of its .* is it complete\?"):
         VideoFileSource(clip)
-    assert ("export ProRes 4444" in str(refused.value)) == prores
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vidbg.compositing import CompositingConfig
 from vidbg.picture.picture_config import PictureConfig
@@ -36,6 +36,13 @@ class Appearance:
         They may unless they show the room: the person stays while one background replaces another.
         """
         return not before.shows_room
+
+    def with_room_hidden(self, other: Appearance) -> Appearance:
+        """Return this with the other's background in place of the real room; itself if hidden."""
+        if not self.shows_room:
+            return self
+        background = other.compositing.background
+        return replace(self, compositing=replace(self.compositing, background=background))
 
     def fits_alpha_of(self, other: Appearance) -> bool:
         """Return whether a frame that was matted for another look can be composited for this one.

@@ -259,11 +259,3 @@ def with_look(config: LiveConfig, look: Appearance) -> LiveConfig:
     if config.look == look:
         return config
     return replace(config, background=look.compositing, mirror=look.mirror, picture=look.picture)
-
-
-def with_room_hidden(config: LiveConfig, look: Appearance) -> LiveConfig:
-    """Return a config with a look's background in place of the real room; itself if it has none."""
-    if not config.look.shows_room:
-        return config
-    background = look.compositing.background
-    return replace(config, background=replace(config.look.compositing, background=background))

@@ -31,7 +31,6 @@ from vidbg.pipeline.live.live_config import (
     LiveConfig,
     changed_fields,
     with_look,
-    with_room_hidden,
 )
 from vidbg.pipeline.live.network.changing_networks import ChangingNetworks
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
@@ -322,8 +321,6 @@ class LiveRun(Closeable):
         """
         with self._changing:
             before = self.config
-            if keep_hidden and not before.look.shows_room:
-                config = with_room_hidden(config, before.look)
             changed = changed_fields(before, config)
             self._refuse(changed)
             open_camera = _camera(config, self._tell) if changed & CAMERA_FIELDS else None
@@ -331,7 +328,8 @@ class LiveRun(Closeable):
             if targets is not None:
                 check_outputs(config.outputs, preview=self._has_previews or config.has_preview)
             if config.look != self._supervisor.look:
-                self._supervisor.change(config.look)  # raises if the background cannot be read
+                # raises if the background cannot be read; a key may hide the room meanwhile
+                self._supervisor.change(config.look, keep_hidden=keep_hidden)
             pipeline = self._supervisor.pipeline
             if open_camera is not None:
                 self._first_camera.close()  # in case the run has not begun
@@ -416,6 +414,11 @@ class LiveRun(Closeable):
             )
         if changed & CAMERA_FIELDS and not self._owns_camera:
             raise ConfigError("the camera cannot change: the program that started the run opens it")
+        if changed & CAMERA_FIELDS and self._supervisor.pipeline.camera.full:
+            raise ConfigError(
+                "the camera cannot change: the last ones that were asked for do not answer yet; "
+                "try again in a moment, or unplug them"
+            )
         if "output" in changed and not self._owns_output:
             raise ConfigError("the output cannot change: the program that started the run opens it")
 

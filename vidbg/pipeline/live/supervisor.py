@@ -126,13 +126,15 @@ class Supervisor:
         """The current look of the output."""
         return self._context.look
 
-    def change(self, look: Appearance) -> None:
+    def change(self, look: Appearance, *, keep_hidden: bool = False) -> None:
         """Change the look. May be called from any thread.
 
+        Args:
+            keep_hidden: where the room is hidden, it stays so, with the background of now.
         Raises:
             ConfigError: the background cannot be read; nothing is changed.
         """
-        self.pipeline.gate.change_look(look)
+        self.pipeline.gate.change_look(look, keep_hidden=keep_hidden)
 
     def set_away(self, card: Image | None) -> None:
         """Close the camera and show only this image; None goes on. May be called from any thread.

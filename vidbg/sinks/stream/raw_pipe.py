@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -104,7 +105,8 @@ class RawPipeSink(LiveSink):
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
             # Point standard output at the null device, so that Python's flush at exit works.
             if sys.stdout is not None and self._stream is sys.stdout.buffer:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                with Path(os.devnull).open("wb") as nowhere:
+                    os.dup2(nowhere.fileno(), sys.stdout.fileno())
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise SinkError(
                     f"raw video cannot be written after {self._periods} frames: {error.strerror}. "

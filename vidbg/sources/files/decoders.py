@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
@@ -23,14 +24,14 @@ class Decoder(Protocol):
     def decode(self, packet: Any = None, /) -> list[VideoFrame]: ...
 
 
-def decoder_of(stream: VideoStream, name: str) -> Decoder:
+def decoder_of(stream: VideoStream, guessed: Callable[[VideoFrame], None]) -> Decoder:
     """Return FFmpeg's default decoder, or one that decodes the alpha of VP8, VP9 and HEVC.
 
     Args:
-        name: of the input, for messages.
+        guessed: called with each frame that lacks its alpha in the file.
     """
     if stream.codec_context.name == "hevc":
-        return HevcDecoder(stream.codec_context, name)
+        return HevcDecoder(stream.codec_context, guessed)
     other = _WITH_ALPHA.get(stream.codec_context.name)
     if other is None or not any(
         key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items()

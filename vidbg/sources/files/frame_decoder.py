@@ -64,7 +64,7 @@ class FrameDecoder:
         self.relay = relay_of(container, self.stream, self.origin_s, name) if copy_streams else None
         self._clock_breaks = clock_breaks(container)
         self._clock = Clock(name, self.origin_s, breaks=self._clock_breaks, tell=tell)
-        self._decoder = decoder_of(self.stream, name)
+        self._decoder = decoder_of(self.stream, self.health.note_guessed)
         self._deinterlacer = Deinterlacer(name, tell) if deinterlace else None
         self._intact_frame_read = False
         self.frames: Generator[VideoFrame] = self._whole_frames()
@@ -77,18 +77,13 @@ class FrameDecoder:
         """
         first = next(self.frames, None)
         if first is not None:
-            self.health.forget()  # a stream joined midway starts with undecodable frames
+            self.health.forget_before(first.time or 0.0)
             return first
         codec = self.stream.codec_context.name
-        advice = (
-            "is it complete? An MP4 that comes through a pipe needs its index in front: else "
-            "give the file's name"
-        )
-        if codec == "hevc":  # FFmpeg 8.1 decodes x265's layer for alpha, and not VideoToolbox's
-            advice += ". HEVC with alpha from Apple's programs is not read: export ProRes 4444"
         raise SourceError(
             f"{self._name}: no frame of its {codec} video can be decoded "
-            f"({self.health.first or 'the stream is empty'}); {advice}"
+            f"({self.health.first or 'the stream is empty'}); is it complete? An MP4 that comes "
+            "through a pipe needs its index in front: else give the file's name"
         )
 
     def orientation(self, first: VideoFrame) -> Orientation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -24,8 +24,7 @@ class Health:
 
     Attributes:
         name: the file's, for messages.
-        first: where and why the first packet could not be read; empty if all could.
-        count: packets that could not be read.
+        damage: times in seconds of the packets that could not be read, and why.
         guessed: frames in which the decoder had to guess parts.
         first_guessed_s: the time of the first of them.
         end_s: the latest time that a packet reaches.
@@ -33,8 +32,7 @@ class Health:
     """
 
     name: str
-    first: str = ""
-    count: int = 0
+    damage: list[tuple[float, str]] = field(default_factory=list)
     guessed: int = 0
     first_guessed_s: float = 0.0
     end_s: Fraction = Fraction(0)
@@ -46,8 +44,7 @@ class Health:
         place_s = float(self.end_s)
         if packet is not None and packet.pts is not None:
             place_s = float(packet.pts * packet.time_base)
-        self.first = self.first or f"at {place_s:.2f} s: {reason}"
-        self.count += 1
+        self.damage.append((place_s, reason))
         log.info("%s: at %.2f s: %s", self.name, place_s, reason)
 
     def note_guessed(self, frame: VideoFrame) -> None:
@@ -56,9 +53,14 @@ class Health:
             self.first_guessed_s = float(frame.time or 0)
         self.guessed += 1
 
-    def forget(self) -> None:
-        """Forget what could not be read so far."""
-        self.first, self.count = "", 0
+    @property
+    def first(self) -> str:
+        """Where and why the first packet could not be read; empty if all could."""
+        return f"at {self.damage[0][0]:.2f} s: {self.damage[0][1]}" if self.damage else ""
+
+    def forget_before(self, start_s: float) -> None:
+        """Forget the damage in front of the first frame, as of a stream that is joined midway."""
+        self.damage = [(place_s, reason) for place_s, reason in self.damage if place_s >= start_s]
 
     def reach(self, packet: Packet[Any]) -> None:
         """Note how far a packet reaches, in time and in bytes."""
@@ -80,15 +82,15 @@ class Health:
                 f"{self.name} breaks off at {float(self.end_s):.1f} s of {float(end_s):.1f} s; "
                 "all frames up to there were read: is the recording or the download complete?"
             )
-        if midway and not self.count:
+        if midway and not self.damage:
             raise SourceIncomplete(
                 f"{self.name} breaks off at {float(self.end_s):.1f} s, in the middle of a frame; "
                 "all frames up to there were read: is the recording or the download complete?"
             )
-        if self.count:
+        if self.damage:
             raise SourceIncomplete(
-                f"{self.name} is damaged: packets that could not be read: {self.count}, the first "
-                f"{self.first}; all other frames were read: get the file again if you can"
+                f"{self.name} is damaged: packets that could not be read: {len(self.damage)}, the "
+                f"first {self.first}; all other frames were read: get the file again if you can"
             )
         if self.guessed:
             raise SourceIncomplete(

@@ -1,4 +1,4 @@
-"""NAL units of HEVC streams (ITU-T H.265): splitting, the second layer, the message on alpha."""
+"""NAL units of HEVC streams (ITU-T H.265): splitting, a layer alone, the message on alpha."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class HevcUnits:
                 yield data[start:place]
 
 
-def second_layer(units: Iterable[bytes]) -> bytes:
-    """Return the units of layer 1 as a stream of layer 0, behind start codes."""
+def single_layer(units: Iterable[bytes], number: int) -> bytes:
+    """Return the units of a layer as a stream of layer 0, behind start codes."""
     kept = []
     for unit in units:
         if len(unit) > 2 and _kind(unit) == _VPS:
             kept.append(_PLAIN_VPS)
-        elif len(unit) > 2 and ((unit[0] & 1) << 5 | unit[1] >> 3) == 1:
+        elif len(unit) > 2 and ((unit[0] & 1) << 5 | unit[1] >> 3) == number:
             kept.append(bytes([unit[0] & 0xFE, unit[1] & 7]) + unit[2:])
     return b"".join(_START_CODE + unit for unit in kept)
 

@@ -15,6 +15,9 @@ from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline
 from vidbg.sources import Source
 
+MAX_OPENING = 3
+"""Cameras that may be opening at once, as the call of a broken one may never return."""
+
 OPEN_PATIENCE_S = 15.0
 """OpenCV waits ten seconds for a camera's first frame."""
 
@@ -91,6 +94,11 @@ class NextCamera:
     def overdue(self) -> CameraRequest | None:
         """Return the camera that takes too long to open, if there is one."""
         return None if self._deadline.overdue_s() is None else self._request
+
+    @property
+    def full(self) -> bool:
+        """Whether too many cameras have not answered yet to open one more."""
+        return self._tasks.running >= MAX_OPENING
 
     def close(self, patience_s: float) -> None:
         self._tasks.close(patience_s)

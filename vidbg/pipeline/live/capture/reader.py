@@ -98,6 +98,11 @@ class Reader:
         """How long the next frame has been waited for, in seconds."""
         return self._deadline.running_s
 
+    @property
+    def full(self) -> bool:
+        """Whether too many cameras have not answered yet to switch to one more."""
+        return self._next.full
+
     def resume(self) -> None:
         """Open the camera and read it."""
         self._wanted.set()

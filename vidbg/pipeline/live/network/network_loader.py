@@ -346,7 +346,7 @@ class DeviceNetworks:
         if self._built.is_set():
             self._built.clear()
             return True
-        if self._auto and self._spare is None and not self._helpers.busy:
+        if self._auto and self._spare is None and not self._helpers.running:
             # Devices that were blamed a while ago are tried while the current one stays in use
             rank, blame = _RANK[self._device], self._blame
             before = [name for name in self._allowed() if _RANK[name] < rank]

@@ -46,19 +46,28 @@ class OutputGate:
             if is_current and fits and self._card is None:
                 self._outputs.deliver(composited.arrived)
 
-    def change_look(self, look: Appearance) -> None:
+    def change_look(self, look: Appearance, *, keep_hidden: bool = False) -> None:
         """Change the look. May be called from any thread.
 
+        Args:
+            keep_hidden: where the room is hidden, it stays so, with the background of now.
         Raises:
             ConfigError: the background cannot be read; nothing is changed.
         """
         info = self._context.info
+        if keep_hidden:
+            look = look.with_room_hidden(self._context.look)
         fallback = fallback_image(look.compositing, info.width, info.height)  # may take a while
         with self._lock:
-            fallback = _fitted(fallback, self._context.info)
-            before, self._context.look, self._fallback = self._context.look, look, fallback
-            if self._card is None:
-                self._outputs.replace_fallback(fallback, keep=look.may_follow(before))
+            before = self._context.look
+            hidden_since = keep_hidden and look.shows_room and not before.shows_room
+            if not hidden_since:
+                self._context.look, self._fallback = look, _fitted(fallback, self._context.info)
+                if self._card is None:
+                    keep = look.may_follow(before)
+                    self._outputs.replace_fallback(self._fallback, keep=keep)
+        if hidden_since:
+            self.change_look(look, keep_hidden=True)
 
     def prepare_resize(self, info: StreamInfo) -> Callable[[], None]:
         """Make what a change of the outputs' size and rate needs.

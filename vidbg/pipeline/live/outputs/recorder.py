@@ -187,7 +187,7 @@ class Recorder:
     def check(self) -> None:
         """End a recording that failed. Call this a few times a second."""
         writer = self._writer
-        if writer is None or self._tasks.busy:
+        if writer is None or self._tasks.running:
             return
         error = self._outputs.error_of(writer)
         if error is not None:

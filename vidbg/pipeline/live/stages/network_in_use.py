@@ -151,7 +151,7 @@ class NetworkInUse(Closeable):
         now = time.monotonic()
         if self._governor.frame(now - start, missed, now, worked=worked):
             self._wanted = self._governor.level
-        if self._wanted is not None and not self._compiling.busy:
+        if self._wanted is not None and not self._compiling.running:
             wanted, self._wanted = self._wanted, None
             self._compiling.start("compile", lambda: self._compile(network, wanted))
         return alpha

@@ -33,16 +33,16 @@ class BackgroundTasks:
             self._threads.append(thread)
 
     @property
-    def busy(self) -> bool:
-        """Return whether any work is running."""
-        return any(thread.is_alive() for thread in self._threads)
+    def running(self) -> int:
+        """How many threads work at the moment."""
+        return sum(thread.is_alive() for thread in self._threads)
 
     def wait(self, patience_s: float) -> bool:
         """Wait for the work that is running, and return whether all of it has ended."""
         deadline = time.monotonic() + patience_s
         for thread in list(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not self.busy
+        return not self.running
 
     def close(self, patience_s: float) -> bool:
         """Refuse new work, wait for running work, and return whether all of it has ended."""
