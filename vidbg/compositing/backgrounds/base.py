@@ -120,9 +120,10 @@ class BackgroundSpec(ABC):
     To add a background:
 
     1. Write `backgrounds/NAME.py` with a subclass: the first four attributes, `parse`, `open` and
-       `__str__`. Import NumPy, OpenCV and the like inside `open`. If no `Background` here draws
-       what you need (`ImageBackground` takes any image), write one in a separate module and
-       add that to `PRELOADED` in compositor.py.
+       `__str__`. Import NumPy, OpenCV and the like inside `open`. `ImageBackground` fits an
+       image to the frame, `DrawnBackground` draws one for the frame's size, `VideoBackground`
+       plays one. If none of them does, write another in a separate module and add that to
+       `PRELOADED` in compositor.py.
     2. Add the class to `BACKGROUNDS` in `backgrounds/__init__.py`.
     3. Run `pytest tests/compositing/test_background_kinds.py`, which names what is missing, and add
        tests of what your background looks like.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from vidbg.compositing.backgrounds.base import BackgroundSpec, OpenOptions
@@ -11,7 +12,7 @@ from vidbg.errors import ConfigError
 from vidbg.util.choices import refusal
 
 if TYPE_CHECKING:
-    from vidbg.compositing.backgrounds.drawn_scene import DrawnScene
+    from vidbg.compositing.backgrounds.drawn import DrawnBackground
 
 SCENES: Mapping[str, str] = {
     "studio": "Warm studio",
@@ -55,10 +56,11 @@ class SceneSpec(BackgroundSpec):
         word, _, scene = text.strip().partition(":")
         return cls(scene.strip().casefold()) if word == cls.name else None
 
-    def open(self, _options: OpenOptions) -> DrawnScene:
-        from vidbg.compositing.backgrounds.drawn_scene import DrawnScene
+    def open(self, _options: OpenOptions) -> DrawnBackground:
+        from vidbg.compositing.backgrounds.drawn import DrawnBackground
+        from vidbg.compositing.scenes import draw_scene
 
-        return DrawnScene(self.scene)
+        return DrawnBackground(partial(draw_scene, self.scene))
 
     def __str__(self) -> str:
         return f"{self.name}:{self.scene}"
