@@ -1,15 +1,19 @@
-"""Checks of what every source and every sink must do."""
+"""Checks of what every source, sink and backend must do."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from vidbg.errors import SinkError
+from vidbg.errors import BackendError, SinkError
 from vidbg.frame import Frame
+from vidbg.matting import backends
+from vidbg.matting.backends import CANDIDATES, Backend
 from vidbg.sinks import Sink
 from vidbg.sources import Source
 
@@ -101,3 +105,33 @@ def _check_frame(source: Source, frame: Frame) -> None:
         assert frame.alpha.shape == frame.image.shape[:2]
         assert frame.alpha.dtype == np.float32
         assert 0 <= float(frame.alpha.min()) < 1 >= float(frame.alpha.max())
+
+
+def precisions_here(device: str) -> list[str]:
+    """Return the precisions that a device offers on this machine; skip the test if it has none."""
+    candidate = CANDIDATES[device]
+    module = import_module(f"{backends.__name__}.{candidate.module}")
+    try:
+        return list(module.offered(candidate.target))
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+def check_backend(backend: Backend) -> NDArray[np.float32]:
+    """Any size in 32s, alpha in [0, 1], a new array each time, closing twice; return an input."""
+    rng = np.random.default_rng(0)
+    for size in ((64, 96), (96, 64), (64, 96)):
+        batch = rng.normal(size=(1, 4, *size)).astype(np.float32)
+        given = batch.copy()
+        alpha = backend(batch)
+        assert alpha.shape == size
+        assert alpha.dtype == np.float32
+        assert 0 <= alpha.min() <= alpha.max() <= 1
+        assert alpha.flags.writeable
+        assert not np.shares_memory(alpha, backend(batch))
+        np.testing.assert_array_equal(batch, given)
+    assert backend.name
+    assert backend.precision
+    backend.close()
+    backend.close()
+    return batch

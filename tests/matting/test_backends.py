@@ -14,12 +14,13 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from contracts import precisions_here
 from numpy.typing import NDArray
 from skimage import data
 
-from vidbg.errors import BackendError, ConfigError, EngineMismatch
+from vidbg.errors import BackendError, EngineMismatch
 from vidbg.matting import engines
-from vidbg.matting.backends import CANDIDATES, compiled, load_backend
+from vidbg.matting.backends import CANDIDATES, CPU_DEVICES, compiled, load_backend
 from vidbg.matting.backends.openvino import OpenVinoBackend
 from vidbg.matting.preprocess import network_input, plan_geometry, shrink
 from vidbg.matting.video_matting import VideoMatting
@@ -62,19 +63,17 @@ def test_every_device_has_a_candidate_and_its_module_is_complete() -> None:
         assert not lacks, f"{name}: {module} lacks {', '.join(sorted(lacks))}"
 
 
-@pytest.mark.parametrize("precision", list(TOLERANCES))
-def test_openvino_equals_the_reference(
-    precision: str, batch: NDArray[np.float32], reference: NDArray[np.float32]
+@pytest.mark.parametrize("device", CPU_DEVICES)
+def test_a_device_equals_the_reference(
+    device: str, batch: NDArray[np.float32], reference: NDArray[np.float32]
 ) -> None:
-    try:
-        backend = load_backend("cpu", precision)
-    except ConfigError as error:
-        pytest.skip(str(error))
-    errors = np.abs(backend(batch) - reference)
-    tolerance, largest = TOLERANCES[precision]
-    assert np.quantile(errors, 0.99) < tolerance
-    assert errors.max() < largest
-    assert (errors > 0.5).mean() < 1e-3
+    for precision in precisions_here(device):
+        with closing(load_backend(device, precision)) as backend:
+            errors = np.abs(backend(batch) - reference)
+        tolerance, largest = TOLERANCES[precision]
+        assert np.quantile(errors, 0.99) < tolerance, precision
+        assert errors.max() < largest, precision
+        assert (errors > 0.5).mean() < 1e-3, precision
 
 
 def test_the_result_belongs_to_the_caller(batch: NDArray[np.float32]) -> None:

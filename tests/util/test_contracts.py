@@ -15,17 +15,19 @@ import pytest
 from contracts import (
     OpenSink,
     OpenSource,
+    check_backend,
     check_sink_aborts,
     check_sink_aborts_on_error,
     check_sink_completes,
     check_source_closes,
     check_source_closes_from_another_thread,
     check_source_gives_frames_in_order,
+    precisions_here,
 )
 
-from vidbg.errors import BackendError, ConfigError
+from vidbg.errors import BackendError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.matting.backends import Backend, load_backend
+from vidbg.matting.backends import CPU_DEVICES, load_backend
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.sinks import OUTPUTS, open_output
 from vidbg.sinks.fan_out import FanOutSink
@@ -56,14 +58,6 @@ NEED_A_SERVER = {"pipewire", "rtmp", "rtmps", "srt"}
 SAME_SINK = {"http": "web"}
 """Outputs that another output's sink serves."""
 
-BACKENDS: dict[str, Callable[[], Backend]] = {
-    "constant": lambda: ConstantBackend(0.5),
-    "openvino int8": lambda: load_backend("cpu", "int8"),
-    "openvino bf16": lambda: load_backend("cpu", "bf16"),
-    "openvino fp32": lambda: load_backend("cpu", "fp32"),
-    "pytorch fp32": lambda: load_backend("torch-cpu", "fp32"),
-}
-
 
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize(
@@ -91,28 +85,14 @@ def test_sink(name: str, check: Callable[[OpenSink, list[Frame]], None]) -> None
     check(SINKS[name], FRAMES)
 
 
-@pytest.mark.parametrize("name", BACKENDS)
-def test_backend(name: str) -> None:
-    """Any size in 32s, alpha in [0, 1], a new array each time, closing twice."""
-    try:
-        backend = BACKENDS[name]()
-    except ConfigError as error:
-        pytest.skip(str(error))
-    rng = np.random.default_rng(0)
-    for size in ((64, 96), (96, 64), (64, 96)):
-        batch = rng.normal(size=(1, 4, *size)).astype(np.float32)
-        given = batch.copy()
-        alpha = backend(batch)
-        assert alpha.shape == size
-        assert alpha.dtype == np.float32
-        assert 0 <= alpha.min() <= alpha.max() <= 1
-        assert alpha.flags.writeable
-        assert not np.shares_memory(alpha, backend(batch))
-        np.testing.assert_array_equal(batch, given)
-    assert backend.name
-    assert backend.precision
-    backend.close()
-    backend.close()
-    if name != "constant":
+@pytest.mark.parametrize("device", CPU_DEVICES)
+def test_backend(device: str) -> None:
+    for precision in precisions_here(device):
+        backend = load_backend(device, precision, "light")
+        batch = check_backend(backend)
         with pytest.raises(BackendError, match="closed"):
             backend(batch)
+
+
+def test_constant_backend() -> None:
+    check_backend(ConstantBackend(0.5))

@@ -47,7 +47,7 @@ class VideoMatting(Closeable):
     Loading takes about a second, and so does the first call at a new image size.
 
     Args:
-        device: "auto", or by name: tensorrt, cuda, mps, xpu, cpu, intel-gpu, torch-cpu.
+        device: one of `Device` in vidbg/util/choices.py, such as "auto", "cuda" or "cpu".
         precision: "auto", int8, bf16, fp16 or fp32.
         config: everything else; `device` and `precision` take precedence over its values.
         backend: a backend of your own instead of the device's.

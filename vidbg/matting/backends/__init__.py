@@ -86,6 +86,9 @@ CANDIDATES = {
 }
 """Devices in the order in which `auto` tries them."""
 
+CPU_DEVICES = tuple(name for name, kind in CANDIDATES.items() if kind.target.upper() == "CPU")
+"""Devices that compute on the processor. Live runs start them with a light network and climb."""
+
 TRIAL_SIZE = 224, 384
 """Height and width of the network's input for a 16:9 image, at the usual size."""
 

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from vidbg.config import MattingConfig
 from vidbg.errors import VidbgError
-from vidbg.matting.backends import CANDIDATES, Backend, check_choices, load_first
+from vidbg.matting.backends import CANDIDATES, CPU_DEVICES, Backend, check_choices, load_first
 from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
 from vidbg.matting.backends.switchable import SwitchableBackend
@@ -28,10 +28,6 @@ from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.util.choices import Device
 
 logger = logging.getLogger(__name__)
-
-
-CPU_DEVICES = ("cpu", "torch-cpu")
-"""Devices that climb the ladder. Others start at its top."""
 
 FORGIVEN_S, MAX_FORGIVEN_S = 3.0, 300.0
 """Delay before a blamed device is retried in the background, and its maximum. The delay doubles
