@@ -39,6 +39,12 @@ IN_PYTHON_ALONE = {
 }
 """Fields of the configs that are no option, or are filled from several."""
 
+FULL_FRAME_KNOWS = {
+    *{"background", "fit", "rotate", "zoom", "pan_x", "pan_y"},
+    *{"overlay_position", "overlay_size", "overlay_margin"},  # of no effect without an overlay
+}
+"""Options of background and picture that work where a GPU composites full frames."""
+
 CONVERTED = {"background", "network_size", "output", "output_size", "size"}
 """Options whose config has another type: a spec, pixels, several names, two numbers."""
 
@@ -127,6 +133,23 @@ def test_configs_hold_numbers_to_their_ranges(option: Option[Any]) -> None:
 def test_configs_hold_choices_to_their_words(option: Option[Any]) -> None:
     with pytest.raises(ConfigError, match=r"unknown .* 'nonsense'; choose from "):
         config_of(option.target, **{option.config_field: "nonsense"})
+
+
+@pytest.mark.parametrize(
+    "option", [o for o in OPTIONS if o.target in ("compositing", "picture")], ids=option_name
+)
+def test_the_full_frame_on_a_gpu_leaves_no_option_out(option: Option[Any]) -> None:
+    """A config with an option that the GPU's graph does not know must not be plain."""
+    if option.config_field in FULL_FRAME_KNOWS:
+        return
+    values = {bool: True, Path | None: Path("logo.png")}
+    value = option.limits.maximum if option.limits else values[option.type]
+    background = {"background": parse_background("green")} if option.target != "picture" else {}
+    assert config_of(option.target, **background).plain
+    assert not config_of(option.target, **background, **{option.config_field: value}).plain, (
+        f"--{option.key} has no effect where a GPU composites: `plain` of {place(option.target)} "
+        "must see it, or the graph do it (then add it to FULL_FRAME_KNOWS here)"
+    )
 
 
 def attributes_read() -> set[str]:

@@ -25,7 +25,7 @@ def blurred_luma(small: Tensor) -> Tensor:
 
 
 def is_cut(change: Tensor) -> Tensor:
-    """Twin of `temporal._is_cut`: 1 at a scene cut, else 0."""
+    """Twin of what `temporal` compares with CUT_CHANGE and CUT_SHARE: 1 at a scene cut, else 0."""
     share = (change > temporal.CUT_CHANGE).float().mean()
     return (share > temporal.CUT_SHARE).float()
 
