@@ -20,7 +20,7 @@ from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Colour, Frame, StreamInfo
 from vidbg.sinks.encoding.h264_stream import H264Stream
 from vidbg.sinks.stream import network_stream
-from vidbg.sinks.stream.addresses import is_stream
+from vidbg.sinks.stream.addresses import stream_url
 from vidbg.sinks.stream.network_stream import NetworkStreamSink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
 from vidbg.sources.files.video_file_source import VideoFileSource
@@ -53,12 +53,13 @@ def test_a_pipe_format_that_cannot_be(
     assert message in err
 
 
-@pytest.mark.parametrize("url", ["rtsp://host/live/secret", "udp://127.0.0.1", "udp://:9"])
+@pytest.mark.parametrize(
+    "url", ["rtsp://host/live/secret", "udp://127.0.0.1", "udp://:9", "/dev/video10"]
+)
 def test_urls_that_are_refused_without_their_secrets(url: str) -> None:
     with pytest.raises(ConfigError, match="udp://HOST:PORT") as caught:
-        is_stream(url)
+        stream_url(url)
     assert "secret" not in str(caught.value)
-    assert not is_stream("/dev/video10")
 
 
 def _receive(url: str, frames: list[av.VideoFrame]) -> None:

@@ -24,7 +24,7 @@ from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks import open_output
 from vidbg.sinks.camera.pipewire import PipeWireSink, pipewire_problem
 from vidbg.sinks.stream import child_process
-from vidbg.sinks.stream.addresses import is_broadcast, pipewire_name
+from vidbg.sinks.stream.addresses import broadcast_url, pipewire_name
 from vidbg.sinks.stream.broadcast import BroadcastSink, broadcast_problem
 from vidbg.sinks.stream.child_process import ChildProcessSink
 from vidbg.sinks.web import newest_image as newest
@@ -326,17 +326,17 @@ def test_secrets_are_found_in_pieces() -> None:
 
 
 def test_what_outputs_are_called() -> None:
-    assert is_broadcast("rtmps://host:443/app/key")
-    assert is_broadcast("srt://[::1]:9000")
-    assert not is_broadcast("udp://host:1")
-    assert not is_broadcast("/dev/video10")
+    for url in ("rtmps://host:443/app/key", "srt://[::1]:9000"):
+        assert broadcast_url(url) == url
+    for other in ("udp://host:1", "/dev/video10"):
+        with pytest.raises(ConfigError, match=f"^{other} cannot be streamed to"):
+            broadcast_url(other)
     for wrong in ("rtmp://host", "rtmp:///app/key", "srt://host?passphrase=hush", "srt://:90"):
         with pytest.raises(ConfigError, match="not complete") as caught:
-            is_broadcast(wrong)
+            broadcast_url(wrong)
         assert "hush" not in str(caught.value)
     assert pipewire_name("pipewire") == "vidbg"
     assert pipewire_name("pipewire:Me, here") == "Me, here"
-    assert pipewire_name("pipewire2") is None
     with pytest.raises(ConfigError, match="pipewire:NAME"):
         pipewire_name("pipewire: ")
 

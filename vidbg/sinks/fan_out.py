@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vidbg.errors import SinkError
-from vidbg.frame import Frame
+from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks import Sink
 from vidbg.util.lifecycle import Abortable
 
@@ -35,21 +35,24 @@ class FanOutSink(Abortable):
         return None if None in answers else False
 
     def close(self) -> None:
-        self._open = False
-        _all([sink.close for sink in self._sinks])
+        self._end([sink.close for sink in self._sinks])
 
     def abort(self) -> None:
+        self._end([sink.abort for sink in self._sinks])
+
+    def _end(self, calls: Sequence[Callable[[], None]]) -> None:
+        """Make every call, then raise the first error."""
         self._open = False
-        _all([sink.abort for sink in self._sinks])
+        errors: list[Exception] = []
+        for call in calls:
+            try:
+                call()
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
-def _all(calls: Sequence[Callable[[], None]]) -> None:
-    """Make every call, then raise the first error."""
-    errors: list[Exception] = []
-    for call in calls:
-        try:
-            call()
-        except Exception as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+def open_nothing(_: StreamInfo) -> FanOutSink:
+    """Open a sink that discards the frames."""
+    return FanOutSink([])

@@ -25,8 +25,13 @@ def split_url(url: str) -> tuple[SplitResult, int | None]:
 
 
 def public_name(url: str) -> str:
-    """Return a URL without its secrets (stream keys, passphrases): scheme, host and port."""
+    """Return a URL without its secrets (stream keys, passphrases): scheme, host and port.
+
+    A path, which has none of these, is returned as it is.
+    """
     parts, port = split_url(url)
+    if not parts.scheme and not parts.netloc:
+        return url
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from urllib.parse import parse_qs, urlsplit
 
-from vidbg.errors import ConfigError, SinkError
+from vidbg.errors import SinkError
 from vidbg.frame import Colour, StreamInfo
 from vidbg.platform.packages import install_step
 from vidbg.sinks.encoding.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
-from vidbg.sinks.stream.addresses import is_broadcast
+from vidbg.sinks.stream.addresses import broadcast_url
 from vidbg.sinks.stream.child_process import ChildProcessSink
 from vidbg.sinks.web.newest_image import STALL_S
 from vidbg.util.urls import concealed, public_name
@@ -46,9 +46,7 @@ class BroadcastSink(ChildProcessSink):
     """
 
     def __init__(self, info: StreamInfo, url: str) -> None:
-        if not is_broadcast(url):
-            raise ConfigError(f"{public_name(url)} is none of rtmp://, rtmps:// and srt://")
-        self._url = url
+        self._url = broadcast_url(url)
         parts = urlsplit(url)
         problem = broadcast_problem(parts.scheme)
         if problem is not None:

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from vidbg.errors import ConfigError, SinkError
+from av.codec import Codec
+
+from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.encoding.h264_stream import H264Stream
-from vidbg.sinks.stream.addresses import is_stream
+from vidbg.sinks.stream.addresses import stream_url
 from vidbg.sinks.web.newest_image import PATIENCE_S, STALL_S, NewestFrameSink
 from vidbg.util.urls import public_name
 
@@ -19,6 +21,15 @@ _log = logging.getLogger(__name__)
 
 CONNECT_S = 10.0
 """How long opening may take, in seconds."""
+
+
+def stream_problem() -> str | None:
+    """Return why a stream cannot be encoded here, with the next step; None if it can."""
+    try:
+        Codec("libx264", "w")
+    except ValueError:
+        return "PyAV has no libx264: `pip install --force-reinstall --only-binary=av av`"
+    return None
 
 
 class NetworkStreamSink(NewestFrameSink):
@@ -36,9 +47,7 @@ class NetworkStreamSink(NewestFrameSink):
     """
 
     def __init__(self, info: StreamInfo, url: str) -> None:
-        if not is_stream(url):
-            raise ConfigError(f"{url} is no URL; allowed is udp://HOST:PORT")
-        self._address = public_name(url)
+        self._address = public_name(stream_url(url))
         super().__init__(f"the stream to {self._address}", info, stall_s=STALL_S)
         if "pkt_size=" not in url:  # seven MPEG-TS packets suit network frames and every reader
             url += f"{'&' if '?' in url else '?'}pkt_size=1316"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import os
 import threading
@@ -33,6 +34,12 @@ _LINGER_S = 2.0  # that an answered client may take to send the rest of what it 
 
 Encrypted = tuple[str, "SSLContext"] | None
 """An address that is served with TLS."""
+
+
+def web_problem() -> str | None:
+    """Return why no page can be served here, with the next step; None if it can."""
+    installed = importlib.util.find_spec("aiohttp") is not None
+    return None if installed else f"aiohttp is not installed: `{install_command('web')}`"
 
 
 class WebService(Closeable):

@@ -58,11 +58,12 @@ def output_choices() -> list[OutputChoice]:
     """List the kinds of output, with the reason where one cannot be used here."""
     camera = VIRTUAL_CAMERA
     listed = [OutputChoice(FIRST_FREE, camera.label, camera.purpose, None, _camera_problem())]
-    for word, kind in OUTPUTS.items():
+    for kind in OUTPUTS.values():
         if kind.label:
-            begin = f"{word}://" if "://" in kind.usage else f"{word}:"
             argument = None if kind.argument is None else OutputArgument(*kind.argument)
-            listed.append(OutputChoice(begin, kind.label, kind.purpose, argument, kind.problem()))
+            listed.append(
+                OutputChoice(kind.prefix, kind.label, kind.purpose, argument, kind.problem())
+            )
     return listed
 
 
