@@ -52,6 +52,10 @@ class Frame:
     def width(self) -> int:
         return int(self.image.shape[1])
 
+    def alpha_or_opaque(self) -> Alpha:
+        """Return alpha; a new array of ones where the frame has none."""
+        return np.ones(self.image.shape[:2], np.float32) if self.alpha is None else self.alpha
+
 
 @dataclass(frozen=True, slots=True)
 class Colour:

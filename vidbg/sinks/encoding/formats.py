@@ -45,7 +45,8 @@ def output_kind(path: str | Path, *, alpha: bool = False) -> OutputKind:
         ConfigError: the suffix is unknown, or cannot hold transparency.
     """
     suffix = Path(path).suffix.lower()
-    if suffix in PICTURE_SUFFIXES or _is_folder(path):
+    folder = not suffix or str(path).endswith((os.sep, "/")) or is_folder(path)
+    if suffix in PICTURE_SUFFIXES or folder:
         if alpha and suffix in (".jpg", ".jpeg"):
             raise ConfigError(f"{path}: JPEG holds no transparency; allowed are .png and .webp")
         return OutputKind.PICTURES
@@ -64,11 +65,6 @@ def output_kind(path: str | Path, *, alpha: bool = False) -> OutputKind:
         f"{path}: {suffix} with H.264 holds no transparency; allowed are .mov (ProRes 4444), "
         ".webm (VP9) and .png pictures, or write the mask as a video of its own"
     )
-
-
-def _is_folder(path: str | Path) -> bool:
-    ends = (os.sep, "/")
-    return not Path(path).suffix or str(path).endswith(ends) or is_folder(path)
 
 
 @dataclass(frozen=True, slots=True)

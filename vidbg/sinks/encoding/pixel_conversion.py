@@ -13,7 +13,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from vidbg.frame import Alpha, Frame, StreamInfo
+from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.encoding.formats import OutputKind
 from vidbg.util.planes import plane_samples
 
@@ -49,7 +49,10 @@ class EncoderPictures:
     """
 
     def __init__(self, info: StreamInfo, kind: OutputKind, content: Content) -> None:
-        self._size = _square_size(info) if kind is OutputKind.VP9 else (info.width, info.height)
+        self._size = info.width, info.height
+        if kind is OutputKind.VP9:  # the same shape, with square pixels
+            aspect = info.sample_aspect_ratio
+            self._size = round(info.width * max(1, aspect)), round(info.height / min(1, aspect))
         self.width, self.height = self._size
         if kind is OutputKind.H264:
             self.width, self.height = (side + side % 2 for side in self._size)
@@ -78,7 +81,12 @@ class EncoderPictures:
     def convert(self, frame: Frame) -> VideoFrame:
         """Convert a frame to a new picture without a time."""
         if self._content == "mask":
-            picture = self._mask(self._alpha(frame))
+            picture = VideoFrame(self.width, self.height, self.pixel_format)
+            luma, *chroma = (plane_samples(plane, np.uint8) for plane in picture.planes)
+            alpha = self._padded(frame.alpha_or_opaque())
+            cv2.convertScaleAbs(alpha, alpha=219.0, beta=16.0, dst=luma)
+            for plane in chroma:
+                plane.fill(128)
         else:
             picture = self._reformatter.reformat(
                 VideoFrame.from_numpy_buffer(self._padded(frame.image), format="bgr24"),
@@ -89,7 +97,7 @@ class EncoderPictures:
                 threads=1,
             )
         if self._content == "transparent":
-            alpha = self._padded(self._alpha(frame))
+            alpha = self._padded(frame.alpha_or_opaque())
             # Fill the alpha plane at its own bit depth; alpha has no limited range.
             deep = picture.format.components[3].bits > 8
             plane = plane_samples(picture.planes[3], np.uint16 if deep else np.uint8)
@@ -102,20 +110,8 @@ class EncoderPictures:
         self._marks.vpush(picture)
         return self._marks.vpull()
 
-    def _mask(self, alpha: Alpha) -> VideoFrame:
-        picture = VideoFrame(self.width, self.height, self.pixel_format)
-        luma, *chroma = (plane_samples(plane, np.uint8) for plane in picture.planes)
-        cv2.convertScaleAbs(self._padded(alpha), alpha=219.0, beta=16.0, dst=luma)
-        for plane in chroma:
-            plane.fill(128)
-        return picture
-
-    def _alpha(self, frame: Frame) -> Alpha:
-        if frame.alpha is not None:
-            return frame.alpha
-        return np.ones(frame.image.shape[:2], np.float32)
-
     def _padded(self, pixels: Any) -> Any:
+        """Enlarge an image or alpha to square pixels and even sides, as the video needs."""
         if pixels.shape[1::-1] != self._size:
             pixels = cv2.resize(pixels, self._size, interpolation=cv2.INTER_CUBIC)
             pixels = np.clip(pixels, 0, 1) if pixels.dtype == np.float32 else pixels
@@ -124,14 +120,6 @@ class EncoderPictures:
         if not below and not right:
             return np.ascontiguousarray(pixels)
         return cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
-
-
-def _square_size(info: StreamInfo) -> tuple[int, int]:
-    """Return the size at which the frames look the same with square pixels."""
-    aspect = info.sample_aspect_ratio
-    if aspect >= 1:
-        return round(info.width * aspect), info.height
-    return info.width, round(info.height / aspect)
 
 
 def _marking_graph(pictures: EncoderPictures, info: StreamInfo) -> Graph:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,9 +60,9 @@ class ImagesSink(Unwatched, Abortable):
         output_kind(f"picture{suffix}", alpha=alpha)
         if not 1 <= quality <= 100:
             raise ConfigError(f"quality = {quality}; allowed are 1 to 100")
-        _check_number(Path(target).name)
-        self._folder = Path(target).suffix.lower() not in PICTURE_SUFFIXES
         self._target = Path(target)
+        _check_number(self._target.name)
+        self._folder = self._target.suffix.lower() not in PICTURE_SUFFIXES
         self._names = names
         self._suffix = suffix if self._folder else self._target.suffix
         self._alpha = alpha
@@ -71,10 +70,17 @@ class ImagesSink(Unwatched, Abortable):
         self._overwrite = overwrite
         self._written: set[Path] = set()
         self._state: Literal["open", "closed", "aborted"] = "open"
+        # Fail now, not at the first picture
         if self._folder:
-            self._make_folder()
+            try:
+                self._target.mkdir(exist_ok=True)
+            except OSError as error:
+                raise SinkError(
+                    f"the folder {self._target} cannot be made: {error.strerror}; "
+                    f"does {self._target.absolute().parent} exist?"
+                ) from error
         elif "%" not in self._target.name:
-            PartialFile(self._target, overwrite=overwrite).discard()  # fails now, not at the end
+            PartialFile(self._target, overwrite=overwrite).discard()
 
     def write(self, frame: Frame) -> None:
         if self._state != "open":
@@ -106,23 +112,21 @@ class ImagesSink(Unwatched, Abortable):
         self._written.add(path)
 
     def close(self) -> None:
-        if self._state == "open":
-            self._state = "closed"
-            if self._overwrite and self._written:
-                self._remove_surplus()
-
-    def abort(self) -> None:
-        if self._state == "open":
-            self._state = "aborted"
-
-    def _remove_surplus(self) -> None:
-        if self._folder:
+        if self._state != "open":
             return
+        self._state = "closed"
+        if self._folder or not self._overwrite or not self._written:
+            return
+        # An older, longer run may have left higher numbers
         old = numbered_pictures(self._target)
         last = max((number for number, path in old.items() if path in self._written), default=None)
         for number, path in old.items():
             if last is not None and number > last:
                 path.unlink(missing_ok=True)
+
+    def abort(self) -> None:
+        if self._state == "open":
+            self._state = "aborted"
 
     def _path(self, index: int) -> Path:
         if not self._folder:
@@ -132,14 +136,18 @@ class ImagesSink(Unwatched, Abortable):
         return self._target / f"{name}{self._suffix}"
 
     def _encoded(self, path: Path, frame: Frame) -> Any:
+        """Return the content of a frame's file; `path` is for the message."""
         pixels: Any = frame.image
         if self._alpha:  # BGRA, not premultiplied
-            alpha = (
-                np.ones(frame.image.shape[:2], np.float32) if frame.alpha is None else frame.alpha
-            )
-            pixels = cv2.merge([*cv2.split(frame.image), np.rint(alpha * 255).astype(np.uint8)])
+            alpha = np.rint(frame.alpha_or_opaque() * 255).astype(np.uint8)
+            pixels = cv2.merge([*cv2.split(frame.image), alpha])
+        parameters = [cv2.IMWRITE_JPEG_QUALITY, self._quality]
+        if self._suffix.lower() == ".png":
+            parameters = [cv2.IMWRITE_PNG_COMPRESSION, 3]
+        elif self._suffix.lower() == ".webp":  # above 100, OpenCV writes it losslessly
+            parameters = [cv2.IMWRITE_WEBP_QUALITY, 101 if self._alpha else self._quality]
         try:
-            done, data = cv2.imencode(self._suffix, pixels, self._parameters())
+            done, data = cv2.imencode(self._suffix, pixels, parameters)
         except cv2.error as error:
             done, reason = False, " ".join(str(error).split())
         else:
@@ -150,22 +158,6 @@ class ImagesSink(Unwatched, Abortable):
                 "try another format, such as .png"
             )
         return data
-
-    def _parameters(self) -> list[int]:
-        if self._suffix.lower() == ".webp":  # above 100, OpenCV writes it losslessly
-            return [cv2.IMWRITE_WEBP_QUALITY, 101 if self._alpha else self._quality]
-        if self._suffix.lower() == ".png":
-            return [cv2.IMWRITE_PNG_COMPRESSION, 3]
-        return [cv2.IMWRITE_JPEG_QUALITY, self._quality]
-
-    def _make_folder(self) -> None:
-        try:
-            self._target.mkdir(exist_ok=True)
-        except OSError as error:
-            raise SinkError(
-                f"the folder {self._target} cannot be made: {error.strerror}; "
-                f"does {os.fspath(self._target.absolute().parent)} exist?"
-            ) from error
 
 
 def numbered_pictures(target: Path) -> dict[int, Path]:

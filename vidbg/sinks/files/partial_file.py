@@ -13,7 +13,7 @@ from vidbg.util.paths import resolved
 
 try:
     import fcntl
-except ImportError:  # Windows, which removes no file that a program has open
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,12 @@ class PartialFile:
     def __init__(self, path: str | Path, *, overwrite: bool = False, named: bool = False) -> None:
         self.path = Path(path)
         self._named = named
+        self._overwrite = overwrite
         # os.path, since pathlib raises for a name that is too long
         linked = os.path.islink(path)  # noqa: PTH114
         self._place = resolved(path) if linked else self.path
-        self._overwrite = overwrite
+
+        # Refuse now what could not be written at the end
         try:
             folder = self._place.absolute().parent
             if not folder.is_dir():
@@ -58,7 +60,7 @@ class PartialFile:
                 )
             if self.path.is_dir():
                 raise SinkError(f"{self.path} is a folder; give the name of a file")
-            if self._taken():
+            if not overwrite and self.path.exists():
                 raise SinkError(f"{self.path} exists; give another name, or allow overwriting (-y)")
         except OSError as error:  # a name too long for the file system, or an inaccessible folder
             name = self.path.name if len(self.path.name) <= 60 else f"{self.path.name[:57]}..."
@@ -66,6 +68,8 @@ class PartialFile:
                 f"{name} ({len(os.fsencode(self.path.name))} bytes) cannot be written to: "
                 f"{error.strerror}; give another name for the output"
             ) from error
+
+        # Make the file under its temporary name, and lock it
         token = secrets.token_hex(4)
         stem = self.path.stem[:40]  # so that a name as long as allowed does not become too long
         hidden = f".{stem}.{token}.partial{self.path.suffix}"
@@ -92,7 +96,7 @@ class PartialFile:
             self._unlock()
             return
         try:
-            if self._taken():
+            if not self._overwrite and self.path.exists():
                 raise SinkError(
                     f"{self.path} was created in the meantime and is left alone; what was written "
                     f"is in {self._set_aside()}"
@@ -130,9 +134,6 @@ class PartialFile:
         if handle is not None:
             os.close(handle)
 
-    def _taken(self) -> bool:
-        return not self._overwrite and self.path.exists()
-
 
 def remove_left_behind(folder: Path) -> None:
     """Remove the hidden files that killed runs left in a folder, and log each.
@@ -145,26 +146,19 @@ def remove_left_behind(folder: Path) -> None:
     except OSError:  # writing to the folder will report what is wrong with it
         return
     for path in candidates:
-        if _is_left_behind(path):
-            log.warning("removed %s, which a run that was killed had left behind", path)
-
-
-def _is_left_behind(path: Path) -> bool:
-    """Remove a file that no process is writing; return whether it was removed."""
-    try:
-        if fcntl is None:
-            path.unlink()
-            return True
-        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        handle = None
         try:
-            if os.fstat(handle).st_uid != os.getuid() or not _locked(handle):
-                return False
+            if fcntl is not None:  # Windows does not remove a file that a program has open
+                handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+                if os.fstat(handle).st_uid != os.getuid() or not _locked(handle):
+                    continue
             path.unlink()
+        except OSError:
+            continue
         finally:
-            os.close(handle)
-    except OSError:
-        return False
-    return True
+            if handle is not None:
+                os.close(handle)
+        log.warning("removed %s, which a run that was killed had left behind", path)
 
 
 def _locked(handle: int) -> bool:

@@ -66,14 +66,20 @@ class CopiedStreams:
         self._routes: dict[int, _Route] = {}
         self._last_dts: dict[int, int] = {}
         for stream in relay.streams if relay is not None else []:
-            self._add(stream, suffix.lower())
+            route = self._route(stream, suffix.lower())
+            if route is None:
+                log.warning("%s is left out: %s cannot hold it", _describe(stream), suffix.lower())
+                continue
+            tags = {key: value for key, value in stream.metadata.items() if key in _TAGS}
+            route.output.metadata.update(written_tags(tags, suffix))
+            route.output.disposition = stream.disposition
+            self._routes[stream.index] = route
 
     def mux(self) -> None:
         """Write the packets that have arrived."""
         while self._relay is not None and (packet := self._relay.pop()) is not None:
-            index = (
-                packet.stream_index
-            )  # not packet.stream, which is invalid once the input is closed
+            # not packet.stream, which is invalid once the input is closed
+            index = packet.stream_index
             route = self._routes.get(index)
             if route is not None:
                 self._put_in_time(packet, index)
@@ -90,23 +96,15 @@ class CopiedStreams:
             packet.stream = route.output
             self._container.mux(packet)
 
-    def _add(self, stream: Stream, suffix: str) -> None:
-        route = self._route(stream, suffix)
-        if route is None:
-            log.warning("%s is left out: %s cannot hold it", _describe(stream), suffix)
-            return
-        tags = {key: value for key, value in stream.metadata.items() if key in _TAGS}
-        route.output.metadata.update(written_tags(tags, suffix))
-        route.output.disposition = stream.disposition
-        self._routes[stream.index] = route
-
     def _route(self, stream: Stream, suffix: str) -> _Route | None:
+        """Add a stream to the container: as it is, else converted; None if neither is possible."""
         name = self._container.format.name
         if stream.type == "video" and name != "mp4":  # others hold covers in ways of their own
             return None
-        if _holds(name, lambda container: _Copy(container, stream)) and not _is_misread(
-            stream, name
-        ):
+        codec = "" if stream.codec_context is None else stream.codec_context.codec.canonical_name
+        # Many players play PCM of other than 16 bits in MP4 as loud noise
+        misread = name == "mp4" and codec.startswith("pcm_") and "16" not in codec
+        if not misread and _holds(name, lambda container: _Copy(container, stream)):
             return _Copy(self._container, stream)
         if stream.codec_context is None:
             return None
@@ -132,8 +130,13 @@ class CopiedStreams:
         """Set a packet's missing times: containers refuse packets without times or out of order."""
         last = self._last_dts.get(index)
         if not packet.duration:
-            known = last is not None and packet.dts is not None and packet.dts > last
-            packet.duration = packet.dts - last if known else _usual_duration(packet)
+            if last is not None and packet.dts is not None and packet.dts > last:
+                packet.duration = packet.dts - last
+            elif isinstance(packet.stream, AudioStream) and packet.stream.codec_context is not None:
+                # The usual length of the codec's frames, in ticks; 0 if it is not known
+                codec = packet.stream.codec_context
+                usual_s = codec.frame_size / codec.sample_rate if codec.sample_rate else 0.0
+                packet.duration = int(usual_s / packet.time_base)
         if packet.dts is None:
             packet.dts = packet.pts if packet.pts is not None else (last or 0) + packet.duration
         if last is not None:
@@ -143,14 +146,6 @@ class CopiedStreams:
         if packet.pts is None or packet.pts < packet.dts:
             packet.pts = packet.dts
         self._last_dts[index] = packet.dts
-
-
-def _usual_duration(packet: Any) -> int:
-    """Return the duration of an audio codec's frame in the packet's ticks; 0 if unknown."""
-    codec = packet.stream.codec_context
-    if not isinstance(packet.stream, AudioStream) or codec is None or not codec.sample_rate:
-        return 0
-    return int(codec.frame_size / codec.sample_rate / packet.time_base)
 
 
 class _Route(Protocol):
@@ -196,12 +191,6 @@ def _holds(format_name: str, add: Callable[[OutputContainer], _Route]) -> bool:
     except (av.FFmpegError, ValueError, NotImplementedError):
         return False
     return True
-
-
-def _is_misread(stream: Stream, format_name: str) -> bool:
-    """Return whether it is PCM in MP4 of other than 16 bits; many players play it as loud noise."""
-    codec = "" if stream.codec_context is None else stream.codec_context.codec.canonical_name
-    return format_name == "mp4" and codec.startswith("pcm_") and "16" not in codec
 
 
 def _describe(stream: Stream) -> str:

@@ -113,9 +113,9 @@ class VideoFileSink(Unwatched, Abortable):
             stream = self._container.add_stream(codec.name, rate=rate, options=options)
             self._stream = cast(VideoStream, stream)
             self._describe(self._stream, codec.threads)
-            self._describe_file(relay)
             self._copied = CopiedStreams(self._container, relay, self._file.path.suffix)
-            self._attach(relay)
+            if relay is not None:
+                self._copy_metadata(relay)
             self._container.start_encoding()
         self._report_changes(kind)
 
@@ -213,27 +213,21 @@ class VideoFileSink(Unwatched, Abortable):
             packet.duration = self._durations.pop(packet.pts or 0, packet.duration)
             self._container.mux(packet)
 
-    def _describe_file(self, relay: PacketRelay | None) -> None:
-        """Copy the tags and chapters."""
-        if relay is not None:
-            self._container.metadata.update(relay.tags)
-            suffix = self._file.path.suffix
-            self._stream.metadata.update(written_tags(relay.video_tags, suffix))
-            self._container.set_chapters(relay.chapters)
-
-    def _attach(self, relay: PacketRelay | None) -> None:
-        """Copy attached files, which are Matroska's; a warning says what is left out elsewhere."""
-        attachments = relay.attachments if relay is not None else []
-        if attachments and self._container.format.name != "matroska":
-            names = ", ".join(str(attachment.name) for attachment in attachments)
+    def _copy_metadata(self, relay: PacketRelay) -> None:
+        """Copy tags, chapters and attached files, which Matroska alone can hold."""
+        path = self._file.path
+        self._container.metadata.update(relay.tags)
+        self._stream.metadata.update(written_tags(relay.video_tags, path.suffix))
+        self._container.set_chapters(relay.chapters)
+        if self._container.format.name == "matroska":
+            for file in relay.attachments:
+                if file.name and file.mimetype:  # without either, Matroska's writer fails
+                    self._container.add_attachment(file.name, file.mimetype, file.data)
+        elif relay.attachments:
+            names = ", ".join(str(attachment.name) for attachment in relay.attachments)
             log.warning(
-                "%s cannot hold attached files, which are left out: %s; .mkv can",
-                *(self._file.path, names),
+                "%s cannot hold attached files, which are left out: %s; .mkv can", path, names
             )
-            return
-        for file in attachments:
-            if file.name and file.mimetype:  # without either, Matroska's writer fails
-                self._container.add_attachment(file.name, file.mimetype, file.data)
 
     def _describe(self, stream: VideoStream, threads: int) -> None:
         """Set how the encoder and the container's header describe the video."""
@@ -253,6 +247,7 @@ class VideoFileSink(Unwatched, Abortable):
         context.color_range = 2 if colour.full_range else 1
 
     def _report_changes(self, kind: OutputKind) -> None:
+        """Log how the video will differ from the frames."""
         info, pictures = self._info, self._pictures
         if kind is OutputKind.VP9 and info.field_order != "progressive":
             log.warning(
@@ -262,16 +257,13 @@ class VideoFileSink(Unwatched, Abortable):
             )
         if (pictures.width, pictures.height) == (info.width, info.height):
             return
+        reason = "H.264 needs even sides, so the last row or column is repeated"
         if info.sample_aspect_ratio != 1 and pictures.sample_aspect_ratio == 1:
-            log.info(
-                "%s is %dx%d instead of %dx%d: .webm does not mark pixels that are no squares",
-                *(self._file.path, pictures.width, pictures.height, info.width, info.height),
-            )
-        else:
-            log.info(
-                "%s is %dx%d instead of %dx%d: H.264 needs even sides; the last one is doubled",
-                *(self._file.path, pictures.width, pictures.height, info.width, info.height),
-            )
+            reason = ".webm cannot mark pixels that are not square"
+        log.info(
+            "%s is %dx%d instead of %dx%d: %s",
+            *(self._file.path, pictures.width, pictures.height, info.width, info.height, reason),
+        )
 
     @contextmanager
     def _failing(self, action: str) -> Iterator[None]:
@@ -296,7 +288,13 @@ def _container(
 ) -> OutputContainer:
     """Create a container for the temporary file, which is opened when the header is written."""
     suffix = file.path.suffix.lower()
-    options = _mp4_options(time_base, relay) if suffix in _MP4 else {}
+    options = {}
+    if suffix in _MP4:
+        # The index comes first, and the clock makes each stream's first pts an integer
+        units = [Fraction(s.time_base or 1) for s in (relay.streams if relay is not None else [])]
+        exact = math.lcm(time_base.denominator, *(unit.denominator for unit in units))
+        timescale = exact if exact < 2**31 else time_base.denominator
+        options = {"movflags": "+faststart", "movie_timescale": str(timescale)}
     if durable:
         options |= _DURABLE_MP4 if suffix in _MP4 else _DURABLE_MATROSKA
     return av.open(
@@ -305,11 +303,3 @@ def _container(
         format=CONTAINERS[suffix],
         container_options=options,
     )
-
-
-def _mp4_options(time_base: Fraction, relay: PacketRelay | None) -> dict[str, str]:
-    """Put the index first, and choose a clock that makes each stream's first pts an integer."""
-    units = [Fraction(s.time_base or 1) for s in (relay.streams if relay is not None else [])]
-    exact = math.lcm(time_base.denominator, *(unit.denominator for unit in units))
-    timescale = exact if exact < 2**31 else time_base.denominator
-    return {"movflags": "+faststart", "movie_timescale": str(timescale)}
