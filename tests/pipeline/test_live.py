@@ -22,10 +22,10 @@ from nodes import FakePyvirtualcam
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks import Sink
-from vidbg.sinks.camera.opaque import OpaqueSink
 from vidbg.sinks.camera.virtual_camera import VirtualCameraSink
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sinks.memory_sink import MemorySink
+from vidbg.sinks.opaque_sink import OpaqueSink
 from vidbg.sinks.preview.window import WindowSink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
 

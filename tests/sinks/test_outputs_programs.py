@@ -23,11 +23,11 @@ from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks import open_output
 from vidbg.sinks.camera.pipewire import PipeWireSink, pipewire_problem
+from vidbg.sinks.newest_frame_sink import STALL_S
 from vidbg.sinks.stream import child_process
 from vidbg.sinks.stream.addresses import broadcast_url, pipewire_name
 from vidbg.sinks.stream.broadcast import BroadcastSink, broadcast_problem
 from vidbg.sinks.stream.child_process import ChildProcessSink
-from vidbg.sinks.web import newest_image as newest
 from vidbg.util.urls import concealed, public_name
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fakes are Unix scripts")
@@ -363,4 +363,4 @@ def test_a_listener_may_wait_for_its_caller() -> None:
     with BroadcastSink(INFO, "srt://0.0.0.0:9000?mode=listener") as sink:
         assert sink._stall_s is None
     with BroadcastSink(INFO, SRT) as sink:
-        assert sink._stall_s == newest.STALL_S
+        assert sink._stall_s == STALL_S

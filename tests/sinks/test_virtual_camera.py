@@ -139,8 +139,8 @@ def test_a_kept_size_is_told_once(
         sink.write(frame(1))
     messages = [r.message for r in caplog.records if r.levelno >= logging.WARNING]
     assert messages == [
-        "the virtual camera /dev/video10 keeps its 320x240 YU12, for somebody reads from it or "
-        "locked it: the pictures of 64x48 are scaled to that"
+        "the virtual camera /dev/video10 keeps its format 320x240 YU12, because a program reads "
+        "from it or it is locked: images of 64x48 are scaled to that"
     ]
 
 

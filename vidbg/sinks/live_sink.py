@@ -15,8 +15,9 @@ from vidbg.util.lifecycle import Closeable
 class LiveSink(Unwatched, Closeable):
     """Base class of sinks that show opaque frames of one size as they arrive.
 
-    close() and abort() do the same. Frames with alpha are refused because their image still
-    contains the room that the alpha hides.
+    write() checks the frames. Ones with alpha are refused because their image still contains the
+    room that the alpha hides. close() and abort() do the same. Subclasses implement show_frame()
+    and release(), which nobody else calls.
 
     Args:
         name: of this sink in messages ("the preview window").
@@ -41,20 +42,20 @@ class LiveSink(Unwatched, Closeable):
                 f"{self._name} got a frame of {frame.image.dtype} {frame.image.shape}, but takes "
                 f"uint8 {self._shape} (height, width, BGR) only"
             )
-        self._show_frame(frame)
+        self.show_frame(frame)
 
     @abstractmethod
-    def _show_frame(self, frame: Frame) -> None:
+    def show_frame(self, frame: Frame) -> None:
         """Show a frame that has been checked."""
 
     @abstractmethod
-    def _release_sink(self) -> None:
+    def release(self) -> None:
         """Free what the sink holds; called once."""
 
     def close(self) -> None:
         if self._open:
             self._open = False
-            self._release_sink()
+            self.release()
 
     def abort(self) -> None:
         self.close()

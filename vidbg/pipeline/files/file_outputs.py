@@ -15,9 +15,9 @@ from vidbg.option_table import INTERLACED, check_config
 from vidbg.pipeline.files.jobs import PIPE, Job, check_name
 from vidbg.pipeline.files.result_names import folded
 from vidbg.sinks import Sink
-from vidbg.sinks.camera.opaque import OpaqueSink
 from vidbg.sinks.encoding.formats import Encoding, OutputKind, output_kind
 from vidbg.sinks.fan_out import FanOutSink
+from vidbg.sinks.opaque_sink import OpaqueSink
 from vidbg.sources import Source
 from vidbg.util.choices import Interlaced
 from vidbg.util.paths import is_file, resolved

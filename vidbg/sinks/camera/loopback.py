@@ -26,6 +26,7 @@ _RELOAD_WITH_TWO = (
 NodeState = Literal["free", "written", "locked", "used up", "forbidden", "absent"]
 ModuleState = Literal["missing", "not built", "installed", "loaded"]
 
+_DEVICES = "sys/devices/virtual/video4linux"
 _INSTALL = {
     "debian": "sudo apt install v4l2loopback-dkms linux-headers-$(uname -r)",
     "ubuntu": "sudo apt install v4l2loopback-dkms linux-headers-$(uname -r)",
@@ -115,24 +116,31 @@ def gather_facts(
     loaded = root / "sys/module/v4l2loopback"
     module = "loaded" if loaded.is_dir() else _module_on_disk(root, kernel or platform.release())
     buffers = content(loaded / "parameters/max_buffers")
+    # Lines such as ID=fedora and ID_LIKE="rhel centos"
+    lines = content(root / "etc/os-release").splitlines()
+    pairs = (line.split("=", 1) for line in lines if "=" in line)
+    release = {key: value.strip("\"'") for key, value in pairs}
+    nodes = []
+    for device in loopback_devices(root):
+        folder = root / _DEVICES / Path(device).name
+        state = _state(folder, root / "dev" / folder.name, open_node)
+        held = holders(device, root / "proc") if state in ("written", "locked") else []
+        name = content(folder / "name") or folder.name
+        nodes.append(LoopbackNode(device, name, state, tuple(held)))
     return LoopbackFacts(
         module=module,
         version=content(loaded / "version"),
-        distribution=_distribution(content(root / "etc/os-release")),
-        nodes=tuple(_node(folder, root, open_node) for folder in _folders(root)),
+        distribution=tuple(f"{release.get('ID', '')} {release.get('ID_LIKE', '')}".split()),
+        nodes=tuple(nodes),
         max_buffers=int(buffers) if buffers.isdecimal() else None,
     )
 
 
 def loopback_devices(root: Path = Path("/")) -> list[str]:
     """Return the paths of v4l2loopback's devices, ordered by number."""
-    return [f"/dev/{folder.name}" for folder in _folders(root)]
-
-
-def _folders(root: Path) -> list[Path]:
-    nodes = (root / "sys/devices/virtual/video4linux").glob("video*")
-    ours = (folder for folder in nodes if (folder / "max_openers").exists())
-    return sorted(ours, key=lambda folder: int(folder.name[5:]))
+    folders = (root / _DEVICES).glob("video*")
+    ours = (folder.name for folder in folders if (folder / "max_openers").exists())
+    return [f"/dev/{name}" for name in sorted(ours, key=lambda name: int(name[5:]))]
 
 
 def _module_on_disk(root: Path, kernel: str) -> ModuleState:
@@ -144,13 +152,6 @@ def _module_on_disk(root: Path, kernel: str) -> ModuleState:
     if sources or any("v4l2loopback.ko" in content(file) for file in other_kernels):
         return "not built"
     return "missing"
-
-
-def _node(folder: Path, root: Path, open_node: OpenNode) -> LoopbackNode:
-    device = f"/dev/{folder.name}"
-    state = _state(folder, root / "dev" / folder.name, open_node)
-    held = holders(device, root / "proc") if state in ("written", "locked") else []
-    return LoopbackNode(device, content(folder / "name") or folder.name, state, tuple(held))
 
 
 def _state(folder: Path, path: Path, open_node: OpenNode) -> NodeState:
@@ -175,12 +176,6 @@ def _state(folder: Path, path: Path, open_node: OpenNode) -> NodeState:
     if capabilities.captures:
         return "locked" if locked else "written"
     return "used up"
-
-
-def _distribution(os_release: str) -> tuple[str, ...]:
-    pairs = (line.split("=", 1) for line in os_release.splitlines() if "=" in line)
-    fields = {key: value.strip("\"'") for key, value in pairs}
-    return tuple(f"{fields.get('ID', '')} {fields.get('ID_LIKE', '')}".split())
 
 
 def next_step(facts: LoopbackFacts) -> str | None:

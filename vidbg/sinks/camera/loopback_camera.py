@@ -88,8 +88,8 @@ class LoopbackCamera(Closeable):
                 f"{kept}: another program opens it too. Close that program, then start again"
             )
         _log.warning(
-            "the virtual camera %s keeps its %s, for somebody reads from it or locked it: the "
-            "pictures of %dx%d are scaled to that",
+            "the virtual camera %s keeps its format %s, because a program reads from it or it is "
+            "locked: images of %dx%d are scaled to that",
             self.device,
             kept,
             asked.width,
@@ -113,7 +113,12 @@ class LoopbackCamera(Closeable):
                 "the device deleted. `vidbg doctor` tells what there is"
             )
         fitted = fit(image, self._format.width, self._format.height)
-        self._writer.send(_converted(fitted, self._format.pixel_format))
+        if self._format.pixel_format != _NATIVE:  # BGR is converted by pyvirtualcam
+            import cv2
+
+            code = getattr(cv2, _CONVERSIONS[self._format.pixel_format])
+            fitted = np.asarray(cv2.cvtColor(fitted, code), np.uint8)
+        self._writer.send(fitted)
 
     def watched(self) -> bool | None:
         """Return whether a program reads from the device; None if unknown."""
@@ -157,12 +162,3 @@ def fit(image: Image, width: int, height: int) -> Image:
     inside = fitted[top : top + inner[1], left : left + inner[0]]
     inside[...] = cv2.resize(image, inner, interpolation=method)
     return fitted
-
-
-def _converted(image: Image, pixel_format: str) -> Image:
-    """Convert an image as the device's format needs; pyvirtualcam converts BGR itself."""
-    if pixel_format == _NATIVE:
-        return image
-    import cv2
-
-    return np.asarray(cv2.cvtColor(image, getattr(cv2, _CONVERSIONS[pixel_format])), np.uint8)

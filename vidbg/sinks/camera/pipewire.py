@@ -14,8 +14,8 @@ from pathlib import Path
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.platform.packages import install_step
+from vidbg.sinks.newest_frame_sink import STALL_S
 from vidbg.sinks.stream.child_process import ChildProcessSink
-from vidbg.sinks.web.newest_image import STALL_S
 
 _PACKAGES = {
     "debian": "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-pipewire",
@@ -62,16 +62,22 @@ class PipeWireSink(ChildProcessSink):
             self._daemon.close()
             raise
 
-    def _show_frame(self, frame: Frame) -> None:
-        if self._failure is None and _has_ended(self._daemon):
+    def show_frame(self, frame: Frame) -> None:
+        try:
+            ended = not self._daemon.recv(1)
+        except BlockingIOError:
+            ended = False
+        except OSError:
+            ended = True
+        if ended and self._failure is None:
             self._failure = ConnectionResetError("PipeWire has ended")
-        super()._show_frame(frame)
+        super().show_frame(frame)
 
-    def _release_sink(self) -> None:
+    def release(self) -> None:
         self._daemon.close()
-        super()._release_sink()
+        super().release()
 
-    def _summary(self, lines: Sequence[str]) -> str:
+    def summary(self, lines: Sequence[str]) -> str:
         """Return the first error or warning: gst-launch prints the reason before its reaction."""
         return next((line for line in lines if "ERROR" in line or "WARNING" in line), "")
 
@@ -124,15 +130,6 @@ def _connection() -> socket.socket:
         ) from None
     connection.setblocking(False)
     return connection
-
-
-def _has_ended(connection: socket.socket) -> bool:
-    try:
-        return not connection.recv(1)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
 
 
 def _command(info: StreamInfo, name: str) -> list[str]:

@@ -72,7 +72,7 @@ class VirtualCameraSink(LiveSink):
         """The device's path, or its name if it has no path, to choose in the other program."""
         return str(self._camera.device)
 
-    def _show_frame(self, frame: Frame) -> None:
+    def show_frame(self, frame: Frame) -> None:
         if self._pace is not None:
             self._pace.wait(frame.pts)
         try:
@@ -87,7 +87,7 @@ class VirtualCameraSink(LiveSink):
         """Return whether a program reads from the camera; None if unknown."""
         return self._camera.watched() if isinstance(self._camera, LoopbackCamera) else None
 
-    def _release_sink(self) -> None:
+    def release(self) -> None:
         if self._pace is not None:
             self._pace.stop()
         self._camera.close()
@@ -169,20 +169,17 @@ def _writable(device: str | None, facts: LoopbackFacts) -> LoopbackNode:
     if node is None:
         there = "it is no virtual camera" if Path(device).exists() else "it does not exist"
         raise SinkError(explain(there, device, facts, "linux"))
-    if node.state == "free" or (node.state == "used up" and _revived(node)):
-        return node
-    raise SinkError(explain(node.situation, node.device, facts, "linux"))
-
-
-def _revived(node: LoopbackNode) -> bool:
-    try:
-        revived = revive(node.device, VideoNode)
-    except OSError as error:
-        _log.debug("%s cannot be revived: %s", node.device, error)
-        return False
-    if revived:
-        _log.info("%s was left used up by its last writer: freed", node.device)
-    return revived
+    free = node.state == "free"
+    if node.state == "used up":
+        try:
+            free = revive(node.device, VideoNode)
+        except OSError as error:
+            _log.debug("%s cannot be revived: %s", node.device, error)
+        if free:
+            _log.info("%s was left used up by its last writer: freed", node.device)
+    if not free:
+        raise SinkError(explain(node.situation, node.device, facts, "linux"))
+    return node
 
 
 def explain(refusal: str, device: str | None, facts: LoopbackFacts | None, platform: str) -> str:

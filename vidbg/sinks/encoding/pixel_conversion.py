@@ -52,7 +52,8 @@ class EncoderPictures:
         self._size = info.width, info.height
         if kind is OutputKind.VP9:  # the same shape, with square pixels
             aspect = info.sample_aspect_ratio
-            self._size = round(info.width * max(1, aspect)), round(info.height / min(1, aspect))
+            wider, higher = max(aspect, Fraction(1)), min(aspect, Fraction(1))
+            self._size = round(info.width * wider), round(info.height / higher)
         self.width, self.height = self._size
         if kind is OutputKind.H264:
             self.width, self.height = (side + side % 2 for side in self._size)

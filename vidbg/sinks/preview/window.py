@@ -78,7 +78,7 @@ class WindowSink(LiveSink):
         """Whether the user closed the window or the sink was closed."""
         return self._dismissed or not self._open
 
-    def _show_frame(self, frame: Frame) -> None:
+    def show_frame(self, frame: Frame) -> None:
         if not self._dismissed:
             import cv2
 
@@ -135,7 +135,7 @@ class WindowSink(LiveSink):
             except cv2.error:  # the user's click was first
                 return
 
-    def _release_sink(self) -> None:
+    def release(self) -> None:
         self._destroy()
 
 

@@ -13,9 +13,9 @@ from vidbg.errors import SinkError
 from vidbg.frame import Colour, StreamInfo
 from vidbg.platform.packages import install_step
 from vidbg.sinks.encoding.live_h264 import KEYFRAME_S, keyframe_interval, x264_options
+from vidbg.sinks.newest_frame_sink import STALL_S
 from vidbg.sinks.stream.addresses import broadcast_url
 from vidbg.sinks.stream.child_process import ChildProcessSink
-from vidbg.sinks.web.newest_image import STALL_S
 from vidbg.util.urls import concealed, public_name
 
 _PACKAGES = {
@@ -60,12 +60,12 @@ class BroadcastSink(ChildProcessSink):
             stall_s=None if waits_for_a_caller else STALL_S,
         )
 
-    def _summary(self, lines: Sequence[str]) -> str:
+    def summary(self, lines: Sequence[str]) -> str:
         """Return the last line and the third last, which often gives the actual reason."""
         telling = [*lines[-3:][:1], *lines[-1:]]
         return "; ".join(dict.fromkeys(_SOURCE_OF_LINE.sub("", line) for line in telling))
 
-    def _concealed(self, line: str) -> str:
+    def conceal(self, line: str) -> str:
         return concealed(line, self._url)
 
 

@@ -14,7 +14,7 @@ from typing import IO, cast
 
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
-from vidbg.sinks.web.newest_image import PATIENCE_S, NewestFrameSink
+from vidbg.sinks.newest_frame_sink import PATIENCE_S, NewestFrameSink
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows'
 
 class ChildProcessSink(NewestFrameSink):
     """A sink that feeds raw BGR frames to a program, which runs while the sink is open.
+
+    Subclasses may override summary() and conceal(), for the program's messages.
 
     Args:
         name: of this sink in messages ("the stream to rtmp://host").
@@ -64,7 +66,7 @@ class ChildProcessSink(NewestFrameSink):
         try:
             if self._ends_within(START_S):
                 self._failure = BrokenPipeError(f"{self._program} has ended")
-                raise self._error("cannot be opened")
+                raise self.failure_error("cannot be opened")
         except BaseException:
             self.close()
             raise
@@ -85,7 +87,7 @@ class ChildProcessSink(NewestFrameSink):
             self._open = False
             raise SinkError(f"{self._program} cannot be started: {error}. {self._advice}") from None
 
-    def _deliver_frames(self, frames: Iterator[Frame]) -> None:
+    def deliver_frames(self, frames: Iterator[Frame]) -> None:
         stdin = cast(IO[bytes], self._process.stdin)
         try:
             for frame in frames:
@@ -98,17 +100,17 @@ class ChildProcessSink(NewestFrameSink):
     def _listen(self) -> None:
         with cast(IO[bytes], self._process.stderr) as stderr:
             for line in stderr:
-                words = self._concealed(line.decode(errors="replace").strip())
+                words = self.conceal(line.decode(errors="replace").strip())
                 if words:
                     self._said.append(words)
                     _log.debug("%s: %s", self._program, words)
 
-    def _show_frame(self, frame: Frame) -> None:
+    def show_frame(self, frame: Frame) -> None:
         if self._failure is None and self._process.poll() is not None:
             self._failure = BrokenPipeError(f"{self._program} has ended")
-        super()._show_frame(frame)
+        super().show_frame(frame)
 
-    def _error(self, what: str) -> SinkError:
+    def failure_error(self, what: str) -> SinkError:
         if isinstance(self._failure, (TimeoutError, ConnectionResetError)):
             reason = str(self._failure)
         else:
@@ -121,18 +123,18 @@ class ChildProcessSink(NewestFrameSink):
         if self._ends_within(_WORDS_S):
             ended = f"ended with exit code {self._process.returncode}"
         self._listener.join(_WORDS_S)
-        words = self._summary(list(self._said)).rstrip(".")
+        words = self.summary(list(self._said)).rstrip(".")
         return f"{self._program} {ended}" + (f" ({words})" if words else "")
 
-    def _summary(self, lines: Sequence[str]) -> str:
+    def summary(self, lines: Sequence[str]) -> str:
         """Return the most useful of the program's last lines on standard error, newest last."""
         return lines[-1] if lines else ""
 
-    def _concealed(self, line: str) -> str:
+    def conceal(self, line: str) -> str:
         """Return a line of the program's output without secrets."""
         return line
 
-    def _release_sink(self) -> None:
+    def release(self) -> None:
         self._newest.close()
         deadline = time.monotonic() + (PATIENCE_S if self._failure is None else 0.0)
         self._thread.join(max(0.0, deadline - time.monotonic()))

@@ -13,8 +13,8 @@ from av.codec import Codec
 from vidbg.errors import SinkError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.encoding.h264_stream import H264Stream
+from vidbg.sinks.newest_frame_sink import PATIENCE_S, STALL_S, NewestFrameSink
 from vidbg.sinks.stream.addresses import stream_url
-from vidbg.sinks.web.newest_image import PATIENCE_S, STALL_S, NewestFrameSink
 from vidbg.util.urls import public_name
 
 _log = logging.getLogger(__name__)
@@ -63,13 +63,13 @@ class NetworkStreamSink(NewestFrameSink):
         self._newest.close()
         if self._failure is None:
             self._failure = TimeoutError(f"no answer within {CONNECT_S:g} s")
-        raise self._error("cannot be opened") from self._failure
+        raise self.failure_error("cannot be opened") from self._failure
 
     def _deliver_until_end(self) -> None:
         super()._deliver_until_end()
         self._answered.set()  # if only with a failure
 
-    def _deliver_frames(self, frames: Iterator[Frame]) -> None:
+    def deliver_frames(self, frames: Iterator[Frame]) -> None:
         host = urlsplit(self._url)
         socket.getaddrinfo(host.hostname, host.port)  # FFmpeg calls a wrong name an I/O error
         with H264Stream(self._url, self._info) as stream:
@@ -78,7 +78,7 @@ class NetworkStreamSink(NewestFrameSink):
                 stream.send(frame)
             stream.finish()
 
-    def _release_sink(self) -> None:
+    def release(self) -> None:
         self._newest.close()
         self._thread.join(PATIENCE_S)
         if self._thread.is_alive():
@@ -88,7 +88,7 @@ class NetworkStreamSink(NewestFrameSink):
         if self.dropped:
             _log.info("%d frames were not streamed to %s", self.dropped, self._address)
 
-    def _error(self, what: str) -> SinkError:
+    def failure_error(self, what: str) -> SinkError:
         self._reported = True
         reason = getattr(self._failure, "strerror", None) or str(self._failure)
         return SinkError(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -71,14 +71,14 @@ class RawPipeSink(LiveSink):
             speed = f"F{self._rate.numerator}:{self._rate.denominator}"
             self._send(f"YUV4MPEG2 {size} {speed} Ip C420mpeg2 XCOLORRANGE=LIMITED\n".encode())
 
-    def _show_frame(self, frame: Frame) -> None:
+    def show_frame(self, frame: Frame) -> None:
         if math.isnan(self._start):
             self._start = frame.pts
         missing = round((frame.pts - self._start) * self._rate) + 1 - self._periods
         if missing <= 0:
             return
         if self._live and (self._held_up or missing > MAX_REPEATED_S * self._rate):
-            self._leave_out(missing - 1)
+            self._start += float((missing - 1) / self._rate)  # as if that time had not passed
             missing = 1
         data = self._encode(frame.image)
         self._repeat(data, missing)
@@ -86,16 +86,13 @@ class RawPipeSink(LiveSink):
             self._last = data, frame.pts + frame.duration_s
 
     def _repeat(self, data: bytes | memoryview, count: int) -> None:
+        """Send a frame for some periods; leave the rest out if a live reader is late."""
         for number in range(1, count + 1):
             self._send(data)
             self._periods += 1
             if self._live and self._held_up:
-                self._leave_out(count - number)
+                self._start += float((count - number) / self._rate)
                 return
-
-    def _leave_out(self, periods: int) -> None:
-        """Continue as if this many periods had not passed."""
-        self._start += float(periods / self._rate)
 
     def _send(self, data: bytes | memoryview) -> None:
         begun_s = time.monotonic()
@@ -122,7 +119,7 @@ class RawPipeSink(LiveSink):
         self._last = None
         super().abort()
 
-    def _release_sink(self) -> None:
+    def release(self) -> None:
         """Repeat the last frame for as long as its source says. The stream stays open: it is the
         caller's, and every frame was flushed."""
         if self._last is not None:
@@ -168,9 +165,5 @@ class _Planes:
             interpolation=self._accurate,
             threads=1,
         )
-        return b"".join([self._heading, *map(_plane, yuv.planes)])
-
-
-def _plane(plane: Any) -> memoryview:
-    """Return the samples of a PyAV plane without row padding."""
-    return np.ascontiguousarray(plane_samples(plane, np.uint8)).data
+        planes = [plane_samples(plane, np.uint8).tobytes() for plane in yuv.planes]
+        return b"".join([self._heading, *planes])

@@ -60,8 +60,8 @@ class WebSink(LiveSink):
         """Return whether any client has taken frames for half a second, by MJPEG or WebSocket."""
         return self._service.watched()
 
-    def _show_frame(self, frame: Frame) -> None:
+    def show_frame(self, frame: Frame) -> None:
         self._service.offer(frame.image)
 
-    def _release_sink(self) -> None:
+    def release(self) -> None:
         self._service.close()

@@ -22,8 +22,8 @@ PATIENCE_S = 3.0
 class NewestFrameSink(LiveSink):
     """A sink whose own thread delivers the newest frame, so that write() never waits.
 
-    Frames that arrive while it is busy are dropped and counted. Subclasses start `_thread`
-    once they are ready to deliver.
+    Frames that arrive while it is busy are dropped and counted. Subclasses implement
+    deliver_frames(), failure_error() and release(), and start `_thread` once they are ready.
 
     Args:
         name: of this sink in messages, and of its thread.
@@ -47,34 +47,35 @@ class NewestFrameSink(LiveSink):
         return self._newest.dropped
 
     @abstractmethod
-    def _deliver_frames(self, frames: Iterator[Frame]) -> None:
+    def deliver_frames(self, frames: Iterator[Frame]) -> None:
         """Deliver frames until there are no more; runs in the thread."""
 
     @abstractmethod
-    def _error(self, what: str) -> SinkError:
-        """Return the error for the caller of write(); `what` happened, such as "failed"."""
+    def failure_error(self, what: str) -> SinkError:
+        """Return the error for the caller of write(), from `_failure`.
+
+        Args:
+            what: happened, such as "failed".
+        """
 
     def _deliver_until_end(self) -> None:
         try:
-            self._deliver_frames(self._taken())
+            self.deliver_frames(self._frames())
         except Exception as error:  # raised in the writer's thread
             self._failure = error
 
-    def _taken(self) -> Iterator[Frame]:
+    def _frames(self) -> Iterator[Frame]:
+        """Yield the newest frames; note how long each is worked on."""
         for frame in self._newest:
             self._busy_since = time.monotonic()
             yield frame
             self._busy_since = None
 
-    def _show_frame(self, frame: Frame) -> None:
-        if self._failure is None and self._stalled():
-            self._failure = TimeoutError(f"it took nothing for {self._stall_s:g} s")
+    def show_frame(self, frame: Frame) -> None:
+        since, stall_s = self._busy_since, self._stall_s  # once, because the thread changes it
+        stalled = since is not None and stall_s is not None and time.monotonic() - since > stall_s
+        if self._failure is None and stalled:
+            self._failure = TimeoutError(f"it took nothing for {stall_s:g} s")
         if self._failure is not None:
-            raise self._error("failed") from self._failure
+            raise self.failure_error("failed") from self._failure
         self._newest.put(frame)
-
-    def _stalled(self) -> bool:
-        since = self._busy_since
-        if since is None or self._stall_s is None:
-            return False
-        return time.monotonic() - since > self._stall_s
