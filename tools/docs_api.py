@@ -9,7 +9,7 @@ from typing import Any
 import vidbg
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.sinks.web.api_route import PREFIX, routes_of
-from vidbg.sinks.web.api_server import SOCKETS
+from vidbg.sinks.web.api_sockets import SOCKETS
 from vidbg.sinks.web.openapi import openapi
 
 HIDDEN = ("ErrorAnswer", "Problem")

@@ -34,7 +34,7 @@ from vidbg.pipeline.live.controls.live_server import LiveServer
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.history import Sample, memory_mb
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
-from vidbg.sinks.web import api_server
+from vidbg.sinks.web import connections
 from vidbg.sinks.web.api_route import Upload, routes_of
 
 aiohttp = pytest.importorskip("aiohttp")
@@ -499,7 +499,8 @@ def test_the_sockets_are_told_when_the_program_ends(served: Served) -> None:
     async def watch(session: Any) -> int | None:
         async with session.ws_connect(served.client.socket_url("/events")) as socket:
             await socket.receive()
-            served.server._service._loop.call_soon_threadsafe(served.server._service._stop.set)
+            thread = served.server._service._thread
+            thread.call(thread._stop.set)
             await socket.receive()
             return socket.close_code  # type: ignore[no-any-return]
 
@@ -526,7 +527,7 @@ def test_a_preview_that_acknowledges_nothing_gets_two_frames(served: Served) -> 
 def test_pages_that_read_nothing_hold_up_nobody_and_are_dropped(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_server, "SILENCE_S", 1.0)
+    monkeypatch.setattr(connections, "SILENCE_S", 1.0)
     client, noise = served.client, np.random.default_rng(0).integers(0, 255, (720, 1280, 3))
     image, before_mb = noise.astype(np.uint8), memory_mb() or 0
     with ExitStack() as opened:

@@ -24,7 +24,7 @@ from PIL import Image as PIL
 from vidbg.errors import VidbgError
 from vidbg.pipeline.files import upload_conversion
 from vidbg.pipeline.live.controls.uploads import Uploads
-from vidbg.sinks.web import api_server
+from vidbg.sinks.web import api_request
 from vidbg.sinks.web.api_route import ApiError, Upload
 from vidbg.sources import open_frames
 from vidbg.util.free_name import safe_stem
@@ -281,7 +281,7 @@ def test_more_than_was_announced_is_not_kept(
     """A chunked body says nothing of its size beforehand."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("VIDBG_CACHE", str(cache))
-    monkeypatch.setattr(api_server, "_REQUEST_S", 0.5)
+    monkeypatch.setattr(api_request, "REQUEST_S", 0.5)
     head = (
         f"POST {PREFIX}/backgrounds?token={served.client.token} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         "Content-Type: multipart/form-data; boundary=edge\r\nTransfer-Encoding: chunked\r\n\r\n"

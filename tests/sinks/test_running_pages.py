@@ -12,7 +12,7 @@ import pytest
 
 from vidbg.platform.folders import state_folder
 from vidbg.sinks.web.running_pages import Announcement, RunningPage, running_pages
-from vidbg.sinks.web.web_service import WebService
+from vidbg.sinks.web.web_service import WebAddress, WebService
 
 SERVES = """
 import sys
@@ -41,9 +41,10 @@ def test_a_page_is_known_until_it_is_closed() -> None:
 
 def test_what_is_served_is_known_if_it_wants_to_be() -> None:
     web = pytest.importorskip("aiohttp.web")
+    here = ("127.0.0.1", 0, "")
     with (
-        WebService("shown", lambda *_: web.Application(), "127.0.0.1", 0, "", announced=True) as a,
-        WebService("hidden", lambda *_: web.Application(), "127.0.0.1", 0, ""),
+        WebService("shown", WebAddress(*here, announced=True), lambda *_: web.Application()) as a,
+        WebService("hidden", WebAddress(*here), lambda *_: web.Application()),
     ):
         assert [page.url for page in running_pages()] == [a.url]
     assert running_pages() == []

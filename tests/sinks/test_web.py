@@ -22,7 +22,7 @@ from vidbg.sinks.stream.addresses import web_address
 from vidbg.sinks.web.web_sink import WebSink
 
 aiohttp = pytest.importorskip("aiohttp")
-web_server = pytest.importorskip("vidbg.sinks.web.web_server")
+connections = pytest.importorskip("vidbg.sinks.web.connections")
 INFO = StreamInfo(640, 480, frame_rate=Fraction(30), live=True)
 IMAGE = np.full((480, 640, 3), (30, 120, 220), np.uint8)
 NOISE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
@@ -218,7 +218,7 @@ def test_clients_that_have_gone_silently_are_dropped(
     path: bytes, reads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They leave no word: their machine is off, or they take and answer nothing any more."""
-    monkeypatch.setattr(web_server, "SILENCE_S", 0.4)
+    monkeypatch.setattr(connections, "SILENCE_S", 0.4)
     with WebSink(INFO) as sink, socket.create_connection(("127.0.0.1", sink.port)) as client:
         client.sendall(b"GET /" + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n")
         client.sendall((_UPGRADE + _KEY if path == b"ws" else b"") + b"\r\n")
@@ -243,9 +243,8 @@ def test_clients_that_have_gone_silently_are_dropped(
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("web_server", "newest_jpeg"):
-        monkeypatch.delitem(sys.modules, f"vidbg.sinks.web.{name}", raising=False)
-    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    for name in ("aiohttp", "aiohttp.web"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(SinkError, match=r"`pip install .*\[web\]'`"):
         WebSink(INFO)
 

@@ -28,7 +28,7 @@ pytest.importorskip("aiohttp")
 from api_client import PREFIX, Served
 
 from vidbg.pipeline.live.controls.live_api import LiveApi
-from vidbg.sinks.web import api_server, web_access, web_peer, web_service
+from vidbg.sinks.web import api_request, api_server, app_thread, web_access, web_peer
 from vidbg.sinks.web.api_route import Upload, routes_of
 from vidbg.sinks.web.page_files import PageFiles
 
@@ -505,9 +505,9 @@ def leave_early(port: int, line: str, rest: bytes) -> None:
 
 
 def test_half_a_request_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_service, "_IDLE_S", 0.5)
-    monkeypatch.setattr(web_service, "_LINGER_S", 0.3)
-    monkeypatch.setattr(api_server, "_REQUEST_S", 0.5)
+    monkeypatch.setattr(app_thread, "_IDLE_S", 0.5)
+    monkeypatch.setattr(app_thread, "_LINGER_S", 0.3)
+    monkeypatch.setattr(api_request, "REQUEST_S", 0.5)
     beginnings = [
         "",
         "G",

@@ -1,8 +1,9 @@
-"""Stream URLs, and names for them that leave out their secrets."""
+"""Addresses: URLs and hosts, and names for URLs that leave out their secrets."""
 
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from vidbg.errors import ConfigError
@@ -22,6 +23,14 @@ def split_url(url: str) -> tuple[SplitResult, int | None]:
         if reason.startswith("Port"):
             reason = "its port must be a number from 0 to 65535"
         raise ConfigError(f"the address is malformed: {reason}") from error
+
+
+def ip_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Return a host as an IP address; None if it is a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 def public_name(url: str) -> str:

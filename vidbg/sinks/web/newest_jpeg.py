@@ -5,18 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from socket import SO_SNDBUF, SOL_SOCKET
 
 import cv2
-from aiohttp import web
 
 from vidbg.frame import Image
 
-SILENCE_S = 20.0
-"""A client that accepts or answers nothing for this many seconds has gone."""
-
 _QUALITY = 85  # of JPEG
-_SEND_BUFFER = 256 * 1024  # bytes a client may be behind in the system's buffer
 _VIEWER_S = 0.5  # a client that has taken frames for so long is a viewer, not a probe
 
 
@@ -64,10 +58,17 @@ class NewestJpeg:
                 if viewer_s is not None and not counted and clock() >= viewer_s:
                     self.watchers, counted = self.watchers + 1, True
                 if self._latest is None or self._latest[0] == sent:
-                    await self._wait(None if viewer_s is None or counted else viewer_s - clock())
+                    # Wait for another frame or the end, or until this client counts as a viewer
+                    at_most_s = None if viewer_s is None or counted else viewer_s - clock()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(at_most_s):
+                            await self._changed.wait()
                     continue
-                sent, jpeg = self._encoded(*self._latest)
-                yield jpeg
+                sent, image = self._latest
+                if self._jpeg[0] != sent:  # the first client that asks for it
+                    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+                    self._jpeg = (sent, data.tobytes())
+                yield self._jpeg[1]
                 if viewer_s is None:  # it asks for the next, and so has taken one
                     viewer_s = clock() + _VIEWER_S
         finally:
@@ -75,27 +76,3 @@ class NewestJpeg:
             self.clients -= 1
             if not self.clients and not self.keep:
                 self._latest, self._jpeg = None, (0, b"")
-
-    async def _wait(self, at_most_s: float | None) -> None:
-        """Wait for another frame or the end."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(at_most_s):
-                await self._changed.wait()
-
-    def _encoded(self, serial: int, image: Image) -> tuple[int, bytes]:
-        if self._jpeg[0] != serial:
-            _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-            self._jpeg = (serial, data.tobytes())
-        return self._jpeg
-
-
-def drop_connection(request: web.Request) -> None:
-    """Close a connection without waiting for a client that accepts no data."""
-    if request.transport is not None:
-        request.transport.abort()
-
-
-def limit_buffer(request: web.Request) -> None:
-    """Let the system hold little for a client, so that a slow one sees the newest frame."""
-    if request.transport is not None:
-        request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, _SEND_BUFFER)

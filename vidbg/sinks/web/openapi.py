@@ -37,30 +37,17 @@ def openapi(
             words for.
         version: of the program.
     """
-    # Schemas of everything that routes take and answer
-    types = [ErrorAnswer, *(kind for route in routes for kind in _types(route))]
-    schemas, components = msgspec.json.schema_components(
-        types, ref_template="#/components/schemas/{name}"
-    )
-    schema_of = dict(zip(map(repr, types), schemas, strict=True))
+    schema_of, components = _schemas(routes)
     refusal = {
         "description": "The request is refused.",
         "content": {JSON: {"schema": schema_of[repr(ErrorAnswer)]}},
     }
-    # The routes, then the sockets as the requests that open them
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = {
-            "operationId": route.name,
-            "summary": route.summary,
-            "parameters": _parameters(route),
-            **_body(route, schema_of),
-            "responses": {
-                "200": {"description": "Done.", **_answer(route, schema_of)},
-                "4XX": refusal,
-            },
-        }
-    for path, text, query in sockets:
+        operation = _operation(route, schema_of)
+        operation["responses"]["4XX"] = refusal
+        paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = operation
+    for path, text, query in sockets:  # as the requests that open them
         paths[PREFIX + path] = {
             "get": {
                 "operationId": path.strip("/") + "_socket",
@@ -84,48 +71,49 @@ def openapi(
     }
 
 
-def _types(route: Route) -> list[Any]:
-    content = [] if route.body in (None, Upload) else [route.body]
-    answers = [kind for kind in route.answers if kind not in (bytes, str)]
-    return content + answers + [kind for kind, _ in route.query.values()]
+def _schemas(routes: Sequence[Route]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of each type that routes take or answer, by its repr, and components."""
+    types: list[Any] = [ErrorAnswer]
+    for route in routes:
+        kinds = [route.body, *route.answers]
+        types += [kind for kind in kinds if kind not in (None, Upload, bytes, str)]
+        types += [kind for kind, _ in route.query.values()]
+    schemas, components = msgspec.json.schema_components(
+        types, ref_template="#/components/schemas/{name}"
+    )
+    return dict(zip(map(repr, types), schemas, strict=True)), components
 
 
-def _parameters(route: Route) -> list[dict[str, Any]]:
-    in_path = [_parameter(name, "path", {"type": "string"}) for name in route.parameters]
-    return in_path + [
-        _parameter(name, "query", {**msgspec.json.schema(kind), "default": default})
-        for name, (kind, default) in route.query.items()
-    ]
+def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
+    """Describe a route, except for what it answers to a request that is refused."""
+    parameters = [_parameter(name, "path", {"type": "string"}) for name in route.parameters]
+    for name, (kind, default) in route.query.items():
+        schema = {**msgspec.json.schema(kind), "default": default}
+        parameters.append(_parameter(name, "query", schema))
+    answers: dict[str, Any] = {}
+    for kind in route.answers:
+        if kind is bytes:
+            answers[route.media_type] = {}
+        elif kind is str:
+            answers[route.media_type] = {"schema": {"type": "string"}}
+        else:
+            answers[JSON] = {"schema": schema_of[repr(kind)]}
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "parameters": parameters,
+    }
+    if route.body is Upload:
+        file = {"type": "string", "contentMediaType": "application/octet-stream"}
+        form = {"type": "object", "properties": {"file": file}, "required": ["file"]}
+        content = {"multipart/form-data": {"schema": form}}
+        operation["requestBody"] = {"required": True, "content": content}
+    elif route.body is not None:
+        content = {JSON: {"schema": schema_of[repr(route.body)]}}
+        operation["requestBody"] = {"required": route.needs_body, "content": content}
+    operation["responses"] = {"200": {"description": "Done.", "content": answers}}
+    return operation
 
 
 def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": place, "required": place == "path", "schema": schema}
-
-
-def _body(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
-    if route.body is None:
-        return {}
-    if route.body is Upload:
-        file = {"type": "string", "contentMediaType": "application/octet-stream"}
-        form = {"type": "object", "properties": {"file": file}, "required": ["file"]}
-        return {
-            "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}
-        }
-    return {
-        "requestBody": {
-            "required": route.needs_body,
-            "content": {JSON: {"schema": schema_of[repr(route.body)]}},
-        }
-    }
-
-
-def _answer(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for kind in route.answers:
-        if kind is bytes:
-            content[route.media_type] = {}
-        elif kind is str:
-            content[route.media_type] = {"schema": {"type": "string"}}
-        else:
-            content[JSON] = {"schema": schema_of[repr(kind)]}
-    return {"content": content}

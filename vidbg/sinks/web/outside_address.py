@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.util.paths import is_file
+from vidbg.util.urls import ip_of
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -35,7 +35,9 @@ class OutsideAddress:
     key: Path | None = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.:-]+", self.host) or _means_every_address(self.host):
+        address = ip_of(self.host)
+        every = address is not None and address.is_unspecified
+        if every or not re.fullmatch(r"[\w.:-]+", self.host):
             raise ConfigError(
                 f"the page cannot be served at {self.host!r}; give one address or name of this "
                 "computer, such as 192.168.1.20"
@@ -77,19 +79,10 @@ class OutsideAddress:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host is this computer for itself alone."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _means_every_address(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
+    address = ip_of(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def _no_passphrase() -> str:
-    """Refuse to ask for one at the terminal, which would hold up the start."""
+    """Refuse to ask for one at the terminal, where the start would wait for it."""
     raise ValueError("its key has a passphrase")

@@ -38,20 +38,17 @@ class PageFiles:
         }
         self._hashes: dict[str, list[str]] = {"style": [], "script": []}
         html = (folder / "index.html").read_text(encoding="utf-8")
-        html = _STYLE.sub(lambda link: self._inline("style", link[1]), html)
-        html = _SCRIPT.sub(lambda script: self._inline("script", script[1]), html)
-        self._html = _MODULE.sub(self._with_hints, html).encode()
-
-    def _inline(self, tag: str, name: str) -> str:
-        content, _ = self._files.pop(name)
-        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
-        self._hashes[tag].append(f"'sha256-{digest}'")
-        return f"<{tag}>{content.decode()}</{tag}>"
-
-    def _with_hints(self, module: re.Match[str]) -> str:
+        # Put style sheets and classic scripts into the page
+        for tag, reference in (("style", _STYLE), ("script", _SCRIPT)):
+            for match in reference.finditer(html):
+                content, _ = self._files.pop(match[1])
+                digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+                self._hashes[tag].append(f"'sha256-{digest}'")
+                html = html.replace(match[0], f"<{tag}>{content.decode()}</{tag}>")
+        # Name every module before the first one, which imports the others
         names = sorted(name for name in self._files if name.endswith(".js"))
-        hints = [f'<link rel="modulepreload" href="page/{name}">' for name in names]
-        return "\n".join([*hints, module[0]])
+        hints = "".join(f'<link rel="modulepreload" href="page/{name}">\n' for name in names)
+        self._html = _MODULE.sub(lambda module: hints + module[0], html).encode()
 
     def add_to(self, app: web.Application) -> None:
         """Serve the page at a server's root."""

@@ -81,25 +81,23 @@ def running_pages() -> list[RunningPage]:
         files = sorted((state_folder() / _FOLDER).glob("*.json"))
     except (OSError, RuntimeError):
         return []
-    pages = [page for file in files if (page := _page(file)) is not None]
+    pages = []
+    for file in files:
+        try:
+            record: Any = json.loads(read_private(file, _MAX_BYTES) or b"{}")
+            page = RunningPage(
+                str(record["url"]),
+                int(record["pid"]),
+                float(record["started_s"]),
+                str(record["outside_url"]),
+            )
+            if _is_locked(file):
+                pages.append(page)
+            else:
+                file.unlink()  # its process was killed
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # removed meanwhile, just being written, or not one of ours
     return sorted(pages, key=lambda page: page.started_s, reverse=True)
-
-
-def _page(file: Path) -> RunningPage | None:
-    try:
-        record: Any = json.loads(read_private(file, _MAX_BYTES) or b"{}")
-        page = RunningPage(
-            str(record["url"]),
-            int(record["pid"]),
-            float(record["started_s"]),
-            str(record["outside_url"]),
-        )
-        if _is_locked(file):
-            return page
-        file.unlink()  # its process was killed
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # removed meanwhile, just being written, or not one of ours
-    return None
 
 
 if sys.platform == "win32":

@@ -6,12 +6,12 @@ import hmac
 import re
 import socket
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from vidbg.sinks.web.web_peer import is_own_account
+from vidbg.util.urls import ip_of
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -65,28 +65,24 @@ def guard(hosts: Sequence[str], token: str, public: str = "") -> Middleware:
         public: a folder whose files hold no data, such as "/page/"; they and / need no token, but
             come from this server's own pages or the address bar as all requests do.
     """
-    names = frozenset[str]().union(*map(_names_of, hosts))
+    # Another site could point any other name at this address
+    names = set(_LOOPBACK)
+    for host in hosts:
+        if host not in _LOOPBACK:
+            own = socket.gethostname().lower()
+            names |= {host.lower(), own, f"{own}.local"}
     local_only = names == _LOOPBACK
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        named = request.headers.getall("Host", [])
-        host = _HOST.fullmatch(named[0]) if len(named) == 1 else None
-        if host is None or not request.raw_path.startswith("/"):
-            raise web.HTTPBadRequest(
-                text="the request has no valid Host, or a URL instead of a path"
-            )
-        name = host["name"].strip("[]").lower()
-        if name not in names and (local_only or not _is_address(name)):
-            raise web.HTTPForbidden(text=f"this server is not called {name}")
-        # Refuse requests from other sites' pages: images, frames, forms, links and scripts.
-        own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
-        foreign = any(origin.lower() not in own for origin in request.headers.getall("Origin", []))
-        sites = request.headers.getall("Sec-Fetch-Site", [])
-        if foreign or any(site not in ("same-origin", "none") for site in sites):
-            raise web.HTTPForbidden(
-                text="vidbg answers no other page: paste the address that it printed into a new tab"
-            )
+        name = _host_of(request)
+        if name not in names:
+            # No site can use an address as its name. 0.0.0.0 leads to this machine, too, but
+            # browsers treat it as another site.
+            address = None if local_only else ip_of(name)
+            if address is None or address.is_unspecified:
+                raise web.HTTPForbidden(text=f"this server is not called {name}")
+        _refuse_other_sites(request)
         free = public and (request.path == "/" or request.path.startswith(public))
         if not (free or _knows(request, token) or (name in _LOOPBACK and _is_trusted(request))):
             raise web.HTTPUnauthorized(
@@ -98,26 +94,36 @@ def guard(hosts: Sequence[str], token: str, public: str = "") -> Middleware:
     return check
 
 
-def _names_of(host: str) -> frozenset[str]:
-    """Return the names allowed for the server; another site could point any other name here."""
-    if host in _LOOPBACK:
-        return _LOOPBACK
-    own = socket.gethostname().lower()
-    return _LOOPBACK | {host.lower(), own, f"{own}.local"}
+def _host_of(request: web.Request) -> str:
+    """Return the name by which the client calls this server.
 
-
-def _is_address(name: str) -> bool:
-    """Return whether it is a machine's address, which no other site can use as its own name.
-
-    0.0.0.0 is not: it leads to this machine, but browsers treat it as another site.
+    Raises:
+        HTTPBadRequest: there is none, or more than one.
     """
-    try:
-        return not ip_address(name).is_unspecified
-    except ValueError:
-        return False
+    named = request.headers.getall("Host", [])
+    host = _HOST.fullmatch(named[0]) if len(named) == 1 else None
+    if host is None or not request.raw_path.startswith("/"):
+        raise web.HTTPBadRequest(text="the request has no valid Host, or a URL instead of a path")
+    return host["name"].strip("[]").lower()
+
+
+def _refuse_other_sites(request: web.Request) -> None:
+    """Refuse requests from other sites' pages: images, frames, forms, links and scripts.
+
+    Raises:
+        HTTPForbidden: this is one.
+    """
+    own = {f"{scheme}://{request.host}".lower() for scheme in ("http", "https")}
+    foreign = any(origin.lower() not in own for origin in request.headers.getall("Origin", []))
+    sites = request.headers.getall("Sec-Fetch-Site", [])
+    if foreign or any(site not in ("same-origin", "none") for site in sites):
+        raise web.HTTPForbidden(
+            text="vidbg answers no other page: paste the address that it printed into a new tab"
+        )
 
 
 def _knows(request: web.Request, token: str) -> bool:
+    """Return whether the request carries the token."""
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     given = [request.query.get("token", ""), bearer if scheme.lower() == "bearer" else ""]
     return any(hmac.compare_digest(text.encode(errors="replace"), token.encode()) for text in given)

@@ -3,102 +3,90 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
 from urllib.parse import quote
 
-from aiohttp import WSCloseCode, web
-from aiohttp.typedefs import Handler
+from aiohttp import web
 
-from vidbg.sinks.web.newest_jpeg import SILENCE_S, NewestJpeg, drop_connection, limit_buffer
+from vidbg.sinks.web import connections
+from vidbg.sinks.web.newest_jpeg import NewestJpeg
 from vidbg.sinks.web.web_access import add_headers, guard
 
 _MAX_BYTES = 4096  # of what a page sends
+_FOLDER = Path(__file__).parent
+_FILES = {
+    "/page.css": ("web_page.css", "text/css"),
+    "/page.js": ("web_page.js", "text/javascript"),
+    "/picture.js": ("web_picture.js", "text/javascript"),
+}
 
 
 def application(newest: NewestJpeg, host: str, token: str) -> web.Application:
     """Create the server's pages, which need the token; `host` is the name to serve as."""
-
-    async def mjpeg(request: web.Request) -> web.StreamResponse:
-        kind = "multipart/x-mixed-replace; boundary=frame"
-        response = web.StreamResponse(headers={"Content-Type": kind})
-        await response.prepare(request)
-        limit_buffer(request)
-        try:
-            async with aclosing(newest.frames()) as frames:
-                await response.write(b"--frame\r\n")
-                async for jpeg in frames:
-                    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                    async with asyncio.timeout(SILENCE_S):
-                        await response.write(head.encode() + jpeg + b"\r\n--frame\r\n")
-        except TimeoutError:
-            drop_connection(request)
-        except ConnectionError:
-            pass  # the client has gone
-        return response
-
+    pages = WebPages(newest)
     app = web.Application(middlewares=[guard((host,), token)], client_max_size=_MAX_BYTES)
     app.on_response_prepare.append(add_headers)
-    app.router.add_get("/", _page("web_page.html"))
-    app.router.add_get("/page.css", _file("web_page.css", "text/css"))
-    app.router.add_get("/page.js", _file("web_page.js", "text/javascript"))
-    app.router.add_get("/picture.js", _file("web_picture.js", "text/javascript"))
-    app.router.add_get("/ws", _picture_socket(newest), allow_head=False)
-    app.router.add_get("/stream.mjpg", mjpeg, allow_head=False)
+    connections.close_sockets_at_end(app)
+    app.router.add_get("/", pages.index)
+    for path in _FILES:
+        app.router.add_get(path, pages.file)
+    app.router.add_get("/ws", pages.socket, allow_head=False)
+    app.router.add_get("/stream.mjpg", pages.mjpeg, allow_head=False)
     return app
 
 
-def _picture_socket(newest: NewestJpeg) -> Handler:
-    """Create a handler that sends the newest frame over a WebSocket."""
+class WebPages:
+    """The handlers of the web output's requests; files are read again for each request.
 
-    async def socket(request: web.Request) -> web.StreamResponse:
-        response = web.WebSocketResponse(
-            compress=False, timeout=1.0, max_msg_size=1024, heartbeat=SILENCE_S
-        )
-        await response.prepare(request)
-        limit_buffer(request)
-        sender = asyncio.create_task(_send(response, newest))
-        try:
-            async for _ in response:
-                pass
-        finally:
-            sender.cancel()
-            if response.close_code == WSCloseCode.ABNORMAL_CLOSURE:
-                drop_connection(request)
-        return response
+    Args:
+        newest: the frames to show.
+    """
 
-    return socket
+    def __init__(self, newest: NewestJpeg) -> None:
+        self._newest = newest
 
-
-def _page(name: str) -> Handler:
-    """Create a handler for a page of this folder, which requests its files with the same token."""
-
-    async def serve(request: web.Request) -> web.StreamResponse:
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        """Send the page, which requests its files with the same token."""
         token = request.query.get("token")
         # quoted: a client that needs no token may have been sent here with any text as one
         query = "" if token is None else f"?token={quote(token, safe='')}"
-        text = _page_file(name).replace("{query}", query)
+        text = (_FOLDER / "web_page.html").read_text(encoding="utf-8").replace("{query}", query)
         return web.Response(text=text, content_type="text/html")
 
-    return serve
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """Send a file of the page."""
+        name, media_type = _FILES[request.path]
+        text = (_FOLDER / name).read_text(encoding="utf-8")
+        return web.Response(text=text, content_type=media_type)
 
+    async def socket(self, request: web.Request) -> web.StreamResponse:
+        """Send frames over a WebSocket, each as JPEG."""
+        response = await connections.open_socket(request)
 
-def _file(name: str, kind: str) -> Handler:
-    """Create a handler for a file of this folder, which is read again for each request."""
+        async def send() -> None:
+            async with aclosing(self._newest.frames()) as frames:
+                async for jpeg in frames:
+                    await response.send_bytes(jpeg)
 
-    async def serve(_: web.Request) -> web.StreamResponse:
-        return web.Response(text=_page_file(name), content_type=kind)
+        await connections.exchange(request, response, send())
+        return response
 
-    return serve
-
-
-def _page_file(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-async def _send(response: web.WebSocketResponse, newest: NewestJpeg) -> None:
-    with suppress(ConnectionError):
-        async with aclosing(newest.frames()) as frames:
-            async for jpeg in frames:
-                await response.send_bytes(jpeg)
-        await response.close()
+    async def mjpeg(self, request: web.Request) -> web.StreamResponse:
+        """Send frames as parts of one endless answer."""
+        kind = "multipart/x-mixed-replace; boundary=frame"
+        response = web.StreamResponse(headers={"Content-Type": kind})
+        await response.prepare(request)
+        connections.limit_buffer(request)
+        try:
+            async with aclosing(self._newest.frames()) as frames:
+                await response.write(b"--frame\r\n")
+                async for jpeg in frames:
+                    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    async with asyncio.timeout(connections.SILENCE_S):
+                        await response.write(head.encode() + jpeg + b"\r\n--frame\r\n")
+        except TimeoutError:
+            connections.drop_connection(request)
+        except ConnectionError:
+            pass  # the client has gone
+        return response

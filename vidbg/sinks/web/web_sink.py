@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vidbg.frame import Frame, StreamInfo
 from vidbg.sinks.live_sink import LiveSink
-from vidbg.sinks.web.web_service import WebService
+from vidbg.sinks.web.web_service import WebAddress, WebService
 
 if TYPE_CHECKING:
     from aiohttp.web import Application
@@ -42,7 +42,8 @@ class WebSink(LiveSink):
 
             return application(views["output"], host, token)
 
-        self._service = WebService(self._name, make, host, port, hint="web:8091")
+        address = WebAddress(host, port, hint="web:8091")
+        self._service = WebService(self._name, address, make)
         self.port, self.url = self._service.port, self._service.url
         if host not in ("localhost", "127.0.0.1", "::1"):
             _log.warning(

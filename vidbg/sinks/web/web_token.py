@@ -23,7 +23,16 @@ def access_token(purpose: str) -> str:
     It is derived from a secret in this account's state folder, so addresses stay the same when
     vidbg restarts. If no file can be kept there, each start has a new token.
     """
-    secret = _kept_secret()
+    secret = secrets.token_urlsafe()
+    try:
+        kept = _stored_secret(secret_file())
+        if kept is None:
+            replace_file(secret_file(), secret.encode(), private=True)
+        secret = kept or secret
+    except (OSError, RuntimeError) as error:
+        _log.warning(
+            "the web addresses change with each start; their secret is not kept: %s", error
+        )
     return hmac.new(secret.encode(), purpose.encode(), "sha256").hexdigest()[:32]
 
 
@@ -36,22 +45,7 @@ def secret_file() -> Path:
     return state_folder() / _FILE
 
 
-def _kept_secret() -> str:
-    new = secrets.token_urlsafe()
-    try:
-        file = secret_file()
-        kept = _stored_token(file)
-        if kept is None:
-            replace_file(file, new.encode(), private=True)
-    except (OSError, RuntimeError) as error:
-        _log.warning(
-            "the web addresses change with each start; their secret is not kept: %s", error
-        )
-        return new
-    return kept or new
-
-
-def _stored_token(file: Path) -> str | None:
+def _stored_secret(file: Path) -> str | None:
     """Return the secret in a file; None if there is none that only this account can read."""
     try:
         data = read_private(file, _LENGTH + 1)

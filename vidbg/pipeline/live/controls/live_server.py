@@ -13,7 +13,7 @@ from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.status import LiveStatus
 from vidbg.pipeline.live.views import View
 from vidbg.sinks.web.outside_address import OutsideAddress
-from vidbg.sinks.web.web_service import WebService
+from vidbg.sinks.web.web_service import WebAddress, WebService
 from vidbg.util.lifecycle import Closeable
 
 if TYPE_CHECKING:
@@ -59,16 +59,8 @@ class LiveServer(Closeable):
             hosts = (HOST,) if outside is None else (HOST, outside.host)
             return api_application(api, views, hosts, token)
 
-        self._service = WebService(
-            "the panel",
-            make,
-            HOST,
-            port,
-            hint="--panel 8092",
-            views=VIEWS,
-            announced=True,
-            outside=outside,
-        )
+        address = WebAddress(HOST, port, hint="--panel 8092", outside=outside, announced=True)
+        self._service = WebService("the panel", address, make, VIEWS)
         self.previews = [ServedView(self._service, api, view) for view in VIEWS]
         self.url, self.outside_url = self._service.url, self._service.outside_url
 
