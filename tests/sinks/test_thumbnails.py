@@ -135,6 +135,49 @@ def test_it_is_kept_until_the_file_changes(tmp_path: Path) -> None:
     assert thumbnails.thumbnail(file) != first
 
 
+def test_the_next_run_has_it_without_decoding_the_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDBG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(thumbnails, "_KEPT", 2)
+    first = tmp_path / "0.png"
+    decode, made = thumbnails._picture, list[Path]()
+
+    def counted(path: Path) -> Image:
+        made.append(path)
+        return decode(path)
+
+    monkeypatch.setattr(thumbnails, "_picture", counted)
+    cv2.imwrite(str(first), halves(54, 96))
+    jpeg = thumbnails.thumbnail(first)
+    thumbnails._made.cache_clear()
+    assert thumbnails.thumbnail(first) == jpeg
+    assert made == [first]
+    (kept,) = (tmp_path / "cache/thumbnails").iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    kept.write_bytes(jpeg[:-9])  # type: ignore[index]
+    thumbnails._made.cache_clear()
+    assert thumbnails.thumbnail(first) == jpeg
+    for number in range(1, 4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), halves(54, 96 + number))
+        thumbnails.thumbnail(tmp_path / f"{number}.png")
+    assert len(list((tmp_path / "cache/thumbnails").iterdir())) == 2
+
+
+@pytest.mark.parametrize("cache", ["file", "/proc/vidbg", ""])
+def test_no_cache_folder_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(thumbnails, "cache_folder", lambda: (tmp_path if cache else home()) / cache)
+    cv2.imwrite(str(tmp_path / "a.png"), halves(54, 96))
+    assert thumbnails.thumbnail(tmp_path / "a.png")
+
+
+def home() -> Path:
+    raise RuntimeError("this account has no home")
+
+
 def test_they_are_made_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(6):
         (tmp_path / f"{number}.png").touch()

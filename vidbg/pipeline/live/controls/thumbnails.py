@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from vidbg.compositing.backgrounds import BackgroundSpec, FileSpec, parse_backgr
 from vidbg.compositing.scaling import fill
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
+from vidbg.platform.folders import cache_folder
 from vidbg.sources import open_frames
+from vidbg.util.atomic_file import replace_file
 from vidbg.util.photo_file import decode_picture, open_picture
 
 logger = logging.getLogger(__name__)
@@ -25,13 +28,15 @@ HEIGHT, WIDTH = 108, 192
 """Size of the thumbnails, in pixels."""
 
 _MAX_PIXELS = 50_000_000  # for formats decoded in full (not JPEG): 200 MB with alpha
-_KEPT = 1000  # thumbnails of about 8 kB each
+_KEPT = 1000  # thumbnails of about 8 kB each, in memory and on disk
+_DRAWN_AS = 1
+"""Changes with what the thumbnails look like, so that those of an earlier version are not used."""
 
 
 def thumbnail(path: Path) -> bytes | None:
     """Make a JPEG thumbnail of a background file; log a warning and return None on failure.
 
-    It is cached until the file changes. Make one call at a time.
+    It is kept in memory and in the cache folder until the file changes. Make one call at a time.
     """
     try:
         status = path.stat()
@@ -42,13 +47,30 @@ def thumbnail(path: Path) -> bytes | None:
 
 
 @lru_cache(_KEPT)
-def _made(path: Path, _changed_ns: int, _bytes: int) -> bytes | None:
+def _made(path: Path, changed_ns: int, size_bytes: int) -> bytes | None:
+    """Make a thumbnail, or take the one that an earlier run made of the same file."""
+    key = f"{_DRAWN_AS} {size_bytes} {changed_ns} {path.absolute()}".encode(
+        errors="surrogateescape"
+    )
+    name = f"{hashlib.sha256(key).hexdigest()[:32]}.jpg"
+    kept = None
+    with suppress(OSError, RuntimeError):  # a cache that cannot be read, or no home
+        kept = cache_folder() / "thumbnails" / name
+        jpeg = kept.read_bytes()
+        if jpeg.startswith(b"\xff\xd8") and jpeg.endswith(b"\xff\xd9"):
+            return jpeg
     try:
-        picture = _picture(path)
+        jpeg = cv2.imencode(".jpg", _picture(path))[1].tobytes()
     except Exception as error:  # files may contain anything, and decoders fail in many ways
         logger.warning("no small picture of %s: %s", path, error)
         return None
-    return cv2.imencode(".jpg", picture)[1].tobytes()
+    if kept is not None:
+        with suppress(OSError):
+            replace_file(kept, jpeg, private=True)
+            files = sorted(kept.parent.glob("*.jpg"), key=lambda file: file.stat().st_mtime)
+            for old in files[:-_KEPT]:
+                old.unlink()
+    return jpeg
 
 
 @lru_cache(_KEPT)
