@@ -1,4 +1,4 @@
-"""Replace the background of a person's video, in real time.
+"""Replace the background behind a person, in real time.
 
 ::
 

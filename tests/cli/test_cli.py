@@ -25,9 +25,9 @@ import pytest
 import typer
 from clips import numbered, write_clip
 
-from vidbg.cli import process_command
+from vidbg.cli import progress_bar
 from vidbg.cli.app import app, main
-from vidbg.cli.process_command import ProgressBar
+from vidbg.cli.progress_bar import ProgressBar, in_words
 from vidbg.frame import StreamInfo
 from vidbg.matting import video_matting
 from vidbg.matting.backends.constant import ConstantBackend
@@ -552,7 +552,7 @@ def test_a_long_file_is_told_what_fast_would_take(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(process_command, "SETTLED_S", 0.2)
+    monkeypatch.setattr(progress_bar, "SETTLED_S", 0.2)
     with ProgressBar("", False, lambda: share) as bar:
         bar.started(Job("in.mp4", "out.mp4"), StreamInfo(64, 48, Fraction(30), frame_count=100_000))
         for frames in range(1, 9):
@@ -567,7 +567,7 @@ def test_a_long_file_is_told_what_fast_would_take(
 
 
 def test_durations_are_said_in_words() -> None:
-    said = [process_command._in_words(seconds) for seconds in (0.2, 42, 200, 9000)]
+    said = [in_words(seconds) for seconds in (0.2, 42, 200, 9000)]
     assert said == ["about 1 s", "about 42 s", "about 3 min", "about 2.5 h"]
 
 

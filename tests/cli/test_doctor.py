@@ -109,12 +109,12 @@ def test_one_json_object_for_scripts() -> None:
         (backends, "examine", BACKENDS[:1], "no backend can run the network: `pip install"),
         (engines, "verify", [DAMAGED], "x is damaged; install again"),
         (
-            command,
-            "_ffmpeg",
+            Ffmpeg,
+            "examine",
             Ffmpeg({}, {}, "PyAV is missing: `pip install av`"),
             "PyAV is missing",
         ),
-        (command, "_ffmpeg", Ffmpeg({}, {"libx264": False}), "PyAV has no libx264: `pip install"),
+        (Ffmpeg, "examine", Ffmpeg({}, {"libx264": False}), "PyAV has no libx264: `pip install"),
     ],
 )
 def test_what_keeps_files_from_being_processed(
@@ -194,8 +194,8 @@ def test_absent_packages_are_told_with_their_purpose(healthy: pytest.MonkeyPatch
 
 
 def test_a_required_package_that_is_absent_stands_out() -> None:
-    assert command._package_row(Package("av", None, "video files")).mark == "no"
-    assert command._package_row(Package("torch", None, "GPUs (optional)")).mark == "-"
+    assert Package("av", None, "video files").row().mark == "no"
+    assert Package("torch", None, "GPUs (optional)").row().mark == "-"
 
 
 @pytest.mark.usefixtures("healthy")
@@ -209,12 +209,12 @@ def test_no_line_is_wider_than_the_terminal_except_next_steps(width: int) -> Non
 
 def test_pyav_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    assert "`pip install av`" in (command._ffmpeg().problem or "")
+    assert "`pip install av`" in (Ffmpeg.examine().problem or "")
 
 
 def test_an_encoder_that_ffmpeg_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_ENCODERS", {"no_such_encoder": ""})
-    assert command._ffmpeg().encoders == {"no_such_encoder": False}
+    assert Ffmpeg.examine().encoders == {"no_such_encoder": False}
 
 
 def test_cpu_features_are_read() -> None:

@@ -70,7 +70,7 @@ def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: 
         assert process.wait(20) == 143
     told = log.read_text()
     assert "settings reloaded: background, size" in told
-    assert "settings that take a restart: log_level" in told
+    assert "settings that need a restart: log_level" in told
     assert "the settings are not reloaded" in told
     assert "missing.png' does not exist" in told
     assert "blur strength '0' cannot be used" in told

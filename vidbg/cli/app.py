@@ -21,7 +21,7 @@ WRONG_USAGE = 2
 app = typer.Typer(
     name="vidbg",
     cls=CommandGroup,
-    help="Another background behind a person, in real time.",
+    help="Replace the background behind a person, in real time.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={
@@ -31,24 +31,27 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
+def show_version(asked: bool) -> None:
+    """Print the version and exit, if --version is given."""
     if asked:
         typer.echo(f"vidbg {vidbg.__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _globals(
+def global_options(
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log what happens; tracebacks of errors.")
+        bool,
+        typer.Option("--verbose", "-v", help="Log what happens, and show tracebacks of errors."),
     ] = False,
     version: Annotated[  # noqa: ARG001  (handled by its callback)
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+            "--version", callback=show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
+    """Set up signals and logging for every command."""
     restore_interrupts()
     log = logging.getLogger("vidbg")
     log.setLevel(logging.DEBUG if verbose else logging.WARNING)
@@ -62,7 +65,7 @@ def _globals(
 
 
 class _StandardError(logging.Handler):
-    """Stream that looks up sys.stderr for each line, because a progress bar replaces it."""
+    """Handler that looks up sys.stderr for each line, because a progress bar replaces it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         typer.echo(self.format(record), err=True)
@@ -83,28 +86,13 @@ def main() -> None:
 
 
 def _exit_code() -> int:
-    """Run the command."""
+    """Run the command, and print an error in one line."""
     try:
         app(standalone_mode=True)
-    except VidbgError as error:
+    except (VidbgError, OSError, MemoryError, ImportError) as error:
         logging.getLogger(__name__).debug("failed", exc_info=error)
-        typer.echo(f"vidbg: {error}", err=True)
+        typer.echo(f"vidbg: {message_of(error)}", err=True)
         return WRONG_USAGE if isinstance(error, ConfigError) else 1
-    except OSError as error:  # a full disk, or a standard output that accepts no more data
-        logging.getLogger(__name__).debug("failed", exc_info=error)
-        where = "" if error.filename is None else f"{error.filename}: "
-        typer.echo(f"vidbg: {where}{error.strerror or error}", err=True)
-        return 1
-    except (MemoryError, ImportError) as error:
-        logging.getLogger(__name__).debug("failed", exc_info=error)
-        if isinstance(error, MemoryError):
-            typer.echo("vidbg: the memory is used up; close other programs", err=True)
-        elif "failed to map segment" in str(error):
-            words = "the memory is used up, or the disk it is on runs no programs (noexec)"
-            typer.echo(f"vidbg: a library cannot be loaded: {error}; {words}", err=True)
-        else:
-            typer.echo(f"vidbg: a library cannot be loaded: {error}; reinstall vidbg", err=True)
-        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as end:
@@ -113,6 +101,22 @@ def _exit_code() -> int:
         typer.echo(end.code, err=True)
         return 1
     return 0
+
+
+def message_of(error: Exception) -> str:
+    """Say what an error is that ends the program."""
+    match error:
+        case OSError():  # a full disk, or a standard output that accepts no more data
+            where = "" if error.filename is None else f"{error.filename}: "
+            return f"{where}{error.strerror or error}"
+        case MemoryError():
+            return "the memory is used up; close other programs"
+        case ImportError() if "failed to map segment" in str(error):
+            words = "the memory is used up, or the disk it is on runs no programs (noexec)"
+            return f"a library cannot be loaded: {error}; {words}"
+        case ImportError():
+            return f"a library cannot be loaded: {error}; reinstall vidbg"
+    return str(error)
 
 
 def _terminated(number: int, _frame: object) -> None:

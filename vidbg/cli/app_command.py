@@ -6,8 +6,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vidbg.pipeline.live import LiveConfig, LiveRun
 
 PORT = 8091
-"""Where the page is unless --panel says otherwise, so that a bookmark stays right; any free port if
+"""The page's port unless --panel says otherwise, so that a bookmark stays right; any free port if
 this one is taken."""
 
 
@@ -71,32 +71,44 @@ def app(
         except VidbgError as error:
             typer.echo(f"vidbg: {error}", err=True)  # the run itself is well
 
-    run_until_end(ctx, params, completed=_completing(), on_open=show)
+    run_until_end(ctx, params, completed=Completion(), on_open=show)
 
 
-def _completing() -> Callable[[LiveConfig], LiveConfig]:
-    """Return a function that gives a config a page, and an output that this computer has.
+class Completion:
+    """Gives a config what it lacks: a page, and an output that this computer has.
 
     What it finds at the start holds for reloads too: by then the run itself has the port and the
     virtual camera.
     """
-    chosen: dict[str, Any] = {}
 
-    def completed(config: LiveConfig) -> LiveConfig:
+    def __call__(self, config: LiveConfig) -> LiveConfig:
         if config.panel is None:
-            chosen.setdefault("panel", PORT if is_free(PORT) else 0)
-            config = replace(config, panel=chosen["panel"])
+            config = replace(config, panel=self.panel)
         if config.output is None:
-            if "output" not in chosen:
-                chosen["output"] = _output()
-            config = replace(config, output=chosen["output"])
+            config = replace(config, output=self.output)
         return config
 
-    return completed
+    @cached_property
+    def panel(self) -> int:
+        """The usual port, or 0 for any if it is taken."""
+        return PORT if is_free(PORT) else 0
+
+    @cached_property
+    def output(self) -> str | None:
+        """None for the default output, or "none" if there is no virtual camera."""
+        from vidbg.sinks.camera.virtual_camera import virtual_camera_report
+
+        report = virtual_camera_report()
+        if report.usable:
+            return None
+        typer.echo(
+            f"no virtual camera, so the page alone shows the output: {report.next_step}", err=True
+        )
+        return "none"
 
 
 def is_free(port: int) -> bool:
-    """Return whether this machine's address can be listened at."""
+    """Return whether a server of this machine can listen at a port."""
     with socket.socket() as probe:
         if sys.platform != "win32":  # where it would take the port from another program
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -105,16 +117,3 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _output() -> str | None:
-    """Return the default output, or "none" where there is no virtual camera."""
-    from vidbg.sinks.camera.virtual_camera import virtual_camera_report
-
-    report = virtual_camera_report()
-    if report.usable:
-        return None
-    typer.echo(
-        f"no virtual camera, so the page alone shows the output: {report.next_step}", err=True
-    )
-    return "none"

@@ -76,8 +76,8 @@ class _Imported(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._imported:
-            module = import_module(f"vidbg.cli.{COMMANDS[name][0]}")
-            self._imported[name] = _command(name, getattr(module, name))
+            member = getattr(import_module(f"vidbg.cli.{COMMANDS[name][0]}"), name)
+            self._imported[name] = click_command(name, member)
         return self._imported[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -87,8 +87,8 @@ class _Imported(Mapping[str, Any]):
         return len(COMMANDS)
 
 
-def _command(name: str, member: Any) -> Any:
-    """Return the command that typer makes of a function or a group."""
+def click_command(name: str, member: Any) -> Any:
+    """Return the command of click that typer makes of a function or a group."""
     if isinstance(member, typer.Typer):
         return typer.main.get_group(member)
     holder = typer.Typer(add_completion=False)

@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
 import vidbg
-from vidbg.cli.devices import (
-    Row,
-    camera_rows,
-    jsonable,
-    section,
-    virtual_camera_rows,
-)
+from vidbg.cli.devices import Row, camera_rows, jsonable, section, virtual_camera_rows
 from vidbg.platform.installation import install_command
 from vidbg.platform.processor import processor_features, processor_name
 from vidbg.sinks import OUTPUTS
@@ -65,6 +60,33 @@ class System:
     cpu_count: int
     cpu_features: tuple[str, ...] | None
 
+    @classmethod
+    def examine(cls) -> System:
+        """Describe this computer."""
+        try:
+            os_name = platform.freedesktop_os_release()["PRETTY_NAME"]
+            os_name = f"{os_name}, {platform.release()}"
+        except (OSError, KeyError):
+            os_name = platform.platform()
+        return cls(
+            vidbg=vidbg.__version__,
+            python=platform.python_version(),
+            os=os_name,
+            cpu=processor_name(),
+            cpu_count=os.cpu_count() or 1,
+            cpu_features=processor_features(),
+        )
+
+    def rows(self) -> list[Row]:
+        features = self.cpu_features
+        names = "unknown on this system" if features is None else ", ".join(features) or "none"
+        return [
+            Row("-", "vidbg", f"{self.vidbg}, Python {self.python}"),
+            Row("-", "operating system", self.os),
+            Row("-", "processor", f"{self.cpu}, {self.cpu_count} logical cores"),
+            Row("-", "processor features", names),
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -73,6 +95,24 @@ class Package:
     name: str
     version: str | None
     purpose: str
+
+    @classmethod
+    def find(cls, name: str, purpose: str) -> Package:
+        """Find the installed version of a package, or of another one with the same module."""
+        from importlib import metadata
+
+        for candidate in _OPENCV if name == "opencv-python" else (name,):
+            try:
+                return cls(candidate, metadata.version(candidate), purpose)
+            except metadata.PackageNotFoundError:
+                continue
+        return cls(name, None, purpose)
+
+    def row(self) -> Row:
+        if self.version is None:
+            mark: Literal["no", "-"] = "-" if self.purpose.endswith("(optional)") else "no"
+            return Row(mark, self.name, f"not installed: {self.purpose}")
+        return Row("ok", self.name, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +123,32 @@ class Ffmpeg:
     encoders: dict[str, bool]
     problem: str | None = None
 
+    @classmethod
+    def examine(cls) -> Ffmpeg:
+        """Return the versions of its libraries, and which of the usual encoders it has."""
+        try:
+            import av
+            from av.codec import Codec
+        except ImportError as error:
+            return cls({}, {}, f"PyAV cannot be imported ({error}): `pip install av`")
+
+        encoders = dict.fromkeys(_ENCODERS, False)
+        for name in encoders:
+            with suppress(ValueError):  # it is unknown
+                encoders[name] = bool(Codec(name, "w").name)
+        versions = {name: ".".join(map(str, parts)) for name, parts in av.library_versions.items()}
+        return cls(versions, encoders)
+
+    def rows(self) -> list[Row]:
+        if self.problem is not None:
+            return [Row("no", "PyAV", self.problem)]
+        versions = ", ".join(f"{name} {version}" for name, version in self.libraries.items())
+        encoders = [
+            Row("ok" if present else "no", name, _ENCODERS[name])
+            for name, present in self.encoders.items()
+        ]
+        return [Row("-", "libraries", versions), *encoders]
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -91,6 +157,10 @@ class Output:
     name: str
     purpose: str
     problem: str | None
+
+    def row(self) -> Row:
+        mark: Literal["ok", "-"] = "ok" if self.problem is None else "-"
+        return Row(mark, self.name, self.problem or self.purpose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,25 +236,21 @@ def examine() -> Findings:
     from vidbg.sinks.camera.virtual_camera import VirtualCameraReport, virtual_camera_report
     from vidbg.sources.camera.camera_source import list_cameras
 
+    def outputs() -> list[Output]:
+        return [Output(kind.usage, kind.purpose, kind.problem()) for kind in OUTPUTS.values()]
+
     failures: list[str] = []
     live_failures: list[str] = []
     unknown = VirtualCameraReport(usable=False, found=("could not be examined",), next_step=None)
     return Findings(
-        system=System(
-            vidbg=vidbg.__version__,
-            python=platform.python_version(),
-            os=_os_name(),
-            cpu=processor_name(),
-            cpu_count=os.cpu_count() or 1,
-            cpu_features=processor_features(),
-        ),
-        packages=[_package(name, purpose) for name, purpose in _PACKAGES.items()],
+        system=System.examine(),
+        packages=[Package.find(name, purpose) for name, purpose in _PACKAGES.items()],
         backends=_tried(backends.examine, [], failures),
         engines=_tried(engines.verify, [], failures),
         cameras=_tried(list_cameras, [], live_failures),
         virtual_camera=_tried(virtual_camera_report, unknown, live_failures),
-        other_outputs=_tried(_other_outputs, [], live_failures),
-        ffmpeg=_ffmpeg(),
+        other_outputs=_tried(outputs, [], live_failures),
+        ffmpeg=Ffmpeg.examine(),
         failures=failures,
         live_failures=live_failures,
     )
@@ -202,114 +268,38 @@ def _tried(look: Callable[[], _T], otherwise: _T, failures: list[str]) -> _T:
         return otherwise
 
 
-def _os_name() -> str:
-    try:
-        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.release()}"
-    except (OSError, KeyError):
-        return platform.platform()
-
-
-def _package(name: str, purpose: str) -> Package:
-    from importlib import metadata
-
-    for candidate in _OPENCV if name == "opencv-python" else (name,):
-        try:
-            return Package(candidate, metadata.version(candidate), purpose)
-        except metadata.PackageNotFoundError:
-            continue
-    return Package(name, None, purpose)
-
-
-def _ffmpeg() -> Ffmpeg:
-    try:
-        import av
-        from av.codec import Codec
-    except ImportError as error:
-        return Ffmpeg({}, {}, f"PyAV cannot be imported ({error}): `pip install av`")
-
-    def present(name: str) -> bool:
-        try:
-            return bool(Codec(name, "w").name)
-        except ValueError:
-            return False
-
-    versions = {name: ".".join(map(str, parts)) for name, parts in av.library_versions.items()}
-    return Ffmpeg(versions, {name: present(name) for name in _ENCODERS})
-
-
-def _other_outputs() -> list[Output]:
-    return [Output(kind.usage, kind.purpose, kind.problem()) for kind in OUTPUTS.values()]
-
-
 def show(findings: Findings, console: Console) -> None:
     """Print the findings for people, with the next steps at the end."""
+    backends = [
+        Row(
+            "ok" if backend.usable else "-",
+            f"{backend.name} (chosen)" if backend.chosen else backend.name,
+            backend.reason,
+        )
+        for backend in findings.backends
+    ]
+    engines = [
+        Row("ok", engine.name, engine.detail)
+        if engine.ok
+        else Row("no", engine.name, "not what its card says, see below")
+        for engine in findings.engines
+    ]
     for title, rows in (
-        ("System", _system_rows(findings.system)),
-        ("Packages", [_package_row(package) for package in findings.packages]),
-        ("Backends, in order of choice", [_backend_row(backend) for backend in findings.backends]),
-        ("Engines", [_engine_row(engine) for engine in findings.engines]),
-        ("FFmpeg", _ffmpeg_rows(findings.ffmpeg)),
+        ("System", findings.system.rows()),
+        ("Packages", [package.row() for package in findings.packages]),
+        ("Backends, in order of choice", backends),
+        ("Engines", engines),
+        ("FFmpeg", findings.ffmpeg.rows()),
         ("Cameras", camera_rows(findings.cameras)),
         ("Virtual camera", virtual_camera_rows(findings.virtual_camera)),
-        ("Other outputs, by --output", [_output_row(output) for output in findings.other_outputs]),
+        ("Other outputs, by --output", [output.row() for output in findings.other_outputs]),
     ):
         console.print(section(title, rows), "")
-    problems = findings.problems()
-    _list(
-        console, "vidbg can process files here." if not problems else "To process files:", problems
-    )
-    steps = findings.live_steps()
-    _list(console, "vidbg can run live here." if not steps else "To run live:", steps)
-
-
-def _list(console: Console, title: str, lines: Sequence[str]) -> None:
-    """Print lines without wrapping, so that commands can be copied from them."""
-    console.print(title, style="bold", highlight=False)
-    for line in lines:
-        console.print(f"- {line}", soft_wrap=True, markup=False, highlight=False)
-
-
-def _system_rows(system: System) -> list[Row]:
-    features = system.cpu_features
-    names = "unknown on this system" if features is None else ", ".join(features) or "none"
-    return [
-        Row("-", "vidbg", f"{system.vidbg}, Python {system.python}"),
-        Row("-", "operating system", system.os),
-        Row("-", "processor", f"{system.cpu}, {system.cpu_count} logical cores"),
-        Row("-", "processor features", names),
-    ]
-
-
-def _package_row(package: Package) -> Row:
-    if package.version is None:
-        mark: Literal["no", "-"] = "-" if package.purpose.endswith("(optional)") else "no"
-        return Row(mark, package.name, f"not installed: {package.purpose}")
-    return Row("ok", package.name, package.version)
-
-
-def _backend_row(backend: BackendReport) -> Row:
-    mark: Literal["ok", "-"] = "ok" if backend.usable else "-"
-    return Row(mark, f"{backend.name} (chosen)" if backend.chosen else backend.name, backend.reason)
-
-
-def _engine_row(engine: EngineReport) -> Row:
-    if engine.ok:
-        return Row("ok", engine.name, engine.detail)
-    return Row("no", engine.name, "not what its card says, see below")
-
-
-def _output_row(output: Output) -> Row:
-    if output.problem is None:
-        return Row("ok", output.name, output.purpose)
-    return Row("-", output.name, output.problem)
-
-
-def _ffmpeg_rows(ffmpeg: Ffmpeg) -> list[Row]:
-    if ffmpeg.problem is not None:
-        return [Row("no", "PyAV", ffmpeg.problem)]
-    versions = ", ".join(f"{name} {version}" for name, version in ffmpeg.libraries.items())
-    encoders = [
-        Row("ok" if present else "no", name, _ENCODERS[name])
-        for name, present in ffmpeg.encoders.items()
-    ]
-    return [Row("-", "libraries", versions), *encoders]
+    # Lines are not wrapped, so that commands can be copied from them
+    for can, cannot, lines in (
+        ("vidbg can process files here.", "To process files:", findings.problems()),
+        ("vidbg can run live here.", "To run live:", findings.live_steps()),
+    ):
+        console.print(cannot if lines else can, style="bold", highlight=False)
+        for line in lines:
+            console.print(f"- {line}", soft_wrap=True, markup=False, highlight=False)

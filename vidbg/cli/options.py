@@ -128,9 +128,6 @@ def use_gpu(number: int | None) -> int | None:
     return number
 
 
-# --- from options to configs ----------------------------------------------------------------------
-
-
 def values_for(target: Target, command: Command, params: Params) -> dict[str, Any]:
     """Collect the fields of a config that a command's options set.
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
-from vidbg.cli import settings
+from vidbg.cli import options, settings
 from vidbg.cli.early_signals import has_terminal, hung_up
 from vidbg.option_table import LIVE_OPTIONS
 
@@ -35,26 +35,21 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
         return
     from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 
-    present, helpers = [context], BackgroundTasks()
+    current, tasks = context, BackgroundTasks()
 
     def reload() -> None:
+        nonlocal current
         try:
             new = settings.run_context(context, context.meta[settings.ARGUMENTS], context.command)
             apply(new)
         except Exception as error:
             logger.warning("the settings are not reloaded: %s", error)
             return
-        before = present[0]
-        changed = {name for name, value in new.params.items() if value != before.params[name]}
-        live = {option.name for option in LIVE_OPTIONS}
-        logger.info("settings reloaded: %s", ", ".join(sorted(changed & live)) or "nothing new")
-        waiting = ", ".join(sorted(changed - live))
-        if waiting:
-            logger.warning("settings that take a restart: %s", waiting)
-        present[0] = new
+        log_changes(current.params, new.params)
+        current = new
 
     def on_signal(*_: object) -> None:  # in a thread: the interrupted code may hold locks
-        helpers.start("reload", reload)
+        tasks.start("reload", reload)
 
     before = signal.signal(number, on_signal)
     if hung_up.is_set():  # before there was anything to change
@@ -63,4 +58,14 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
         yield
     finally:
         signal.signal(number, before)
-        helpers.close(PATIENCE_S)
+        tasks.close(PATIENCE_S)
+
+
+def log_changes(before: options.Params, after: options.Params) -> None:
+    """Log which settings have changed, and which of them need a restart."""
+    changed = {name for name, value in after.items() if value != before[name]}
+    live = {option.name for option in LIVE_OPTIONS}
+    logger.info("settings reloaded: %s", ", ".join(sorted(changed & live)) or "nothing new")
+    waiting = ", ".join(sorted(changed - live))
+    if waiting:
+        logger.warning("settings that need a restart: %s", waiting)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIXED_OPTIONS = [option for option in options_of("run") if not option.live]
-"""What stays as it is until the end of a run."""
+"""The options that keep their values until a run ends."""
 
 
 @options.takes_options("run")
@@ -42,7 +42,7 @@ def run_until_end(
     completed: Callable[[LiveConfig], LiveConfig] = lambda config: config,
     on_open: Callable[[LiveRun], None] = lambda _: None,
 ) -> None:
-    """Run what the options of a command say.
+    """Run a camera as the options of a command say, until somebody ends it.
 
     Args:
         completed: fills in what neither the user nor a file has set, also after each reload.
@@ -56,7 +56,7 @@ def run_until_end(
 
     # The config, checked before anything is opened
     limit_arenas()
-    config = completed(_live_config(params))
+    config = completed(live_config(params))
     with log_to(params["log_file"], params["log_level"]):
         outputs = ", ".join(map(output_name, config.outputs))
         camera = camera_name(config.camera)
@@ -65,38 +65,58 @@ def run_until_end(
             StatusLine() as status,
             LiveRun(config, on_status=status.tell, on_message=_tell) as live,
         ):
-            # SIGHUP takes new values of the options that may change, and keeps the others. A room
-            # that was hidden since is shown only if the setting says so again
-            asked = params["background"]
-
-            def reload(new: typer.Context) -> None:
-                nonlocal asked
-                kept = {option.name: ctx.params[option.name] for option in FIXED_OPTIONS}
-                changed = completed(_live_config({**new.params, **kept}))
-                background = new.params["background"]
-                origin = settings.origin_of(new, "background")
-                live.change(changed, keep_hidden=background == asked)
-                asked = background
-                if changed.look.shows_room and not live.look.shows_room:
-                    logger.warning(
-                        "the room stays hidden, though the background is %s as before (%s): it "
-                        "was changed on the page or over the API since",
-                        background,
-                        origin,
-                    )
-                else:
-                    warn_of_room(changed.look, origin)
-
             # Everything is open: run, with all faults handled inside, until somebody ends it
             warn_of_room(config.look, settings.origin_of(ctx, "background"))
             on_open(live)
-            with reloading(ctx, reload):
+            with reloading(ctx, NewSettings(ctx, live, completed)):
                 report = live.run()
         logger.info("ended: %s", report)
         _tell(f"{report.frames} frames, {report.dropped} dropped")
 
 
-def _live_config(params: options.Params) -> LiveConfig:
+class NewSettings:
+    """Applies settings that were read again to a run.
+
+    Options that cannot change keep their values. A room that was hidden since the start stays
+    hidden, unless the setting of the background has changed too and shows it.
+
+    Args:
+        ctx: context of the running command.
+        completed: as in `run_until_end`.
+    """
+
+    def __init__(
+        self, ctx: typer.Context, live: LiveRun, completed: Callable[[LiveConfig], LiveConfig]
+    ) -> None:
+        self._live, self._completed = live, completed
+        self._kept = {option.name: ctx.params[option.name] for option in FIXED_OPTIONS}
+        self._background = ctx.params["background"]
+
+    def __call__(self, new: typer.Context) -> None:
+        from vidbg.pipeline.live.appearance import warn_of_room
+
+        config = self._completed(live_config({**new.params, **self._kept}))
+        background = new.params["background"]
+        origin = settings.origin_of(new, "background")
+        self._live.change(config, keep_hidden=background == self._background)
+        self._background = background
+        if config.look.shows_room and not self._live.look.shows_room:
+            logger.warning(
+                "the room stays hidden, though the background is %s as before (%s): it was changed "
+                "on the page or over the API since",
+                background,
+                origin,
+            )
+        else:
+            warn_of_room(config.look, origin)
+
+
+def live_config(params: options.Params) -> LiveConfig:
+    """Return the config that the options of `vidbg run` describe.
+
+    Raises:
+        ConfigError: a value cannot be.
+    """
     from vidbg.pipeline.live import LiveConfig
 
     return LiveConfig(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +14,8 @@ import typer
 
 from vidbg.cli import options, settings
 from vidbg.cli.service_files import MARKER, UNIT, Folders, entry_text, icon_text, unit_text
+from vidbg.cli.systemctl import report_rest, run_or_report, run_until_problem, systemctl
 from vidbg.errors import SinkError, VidbgError
-
-ANSWER_S = 30.0
-"""How long systemd may take; stopping the unit takes up to 10 (TimeoutStopSec)."""
 
 _PROGRAM = (sys.executable, "-m", "vidbg")
 _ELSEWHERE = {
@@ -34,7 +31,8 @@ service = typer.Typer(
 
 
 @service.callback()
-def _require_linux() -> None:
+def require_linux() -> None:
+    """Refuse the commands on other systems, with what they have instead."""
     if not sys.platform.startswith("linux"):
         otherwise = _ELSEWHERE.get(sys.platform, 'let this system\'s own means run "{}" at log-in')
         raise VidbgError(
@@ -63,7 +61,9 @@ def install(
     now: Annotated[
         bool, typer.Option("--now", help="Start it, now and with every desktop session.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files of others.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that vidbg did not write.")
+    ] = False,
 ) -> None:
     """Write the systemd user unit and the menu entry.
 
@@ -76,20 +76,25 @@ def install(
     for file, text in old.items():
         if text not in (None, files[file]) and MARKER not in (text or "") and not force:
             raise SinkError(f"{file} exists and is not vidbg's; --force replaces it")
-    _make_folder(folders.log.parent)
+    for folder in (folders.log.parent, *(file.parent for file in files)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(
+                f"{folder} cannot be made: {error.strerror}; check its rights"
+            ) from error
     for file, text in files.items():
-        _make_folder(file.parent)
         try:
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise SinkError(f"{file} cannot be written: {error}") from error
         typer.echo(file)
-    enabling: list[Sequence[str]] = [("enable", "--now", UNIT)]
-    if now and old[folders.unit] not in (None, files[folders.unit]):
-        enabling.insert(0, ("try-restart", UNIT))  # enabling does not restart a running service
-    problem, left = _first_problem([("daemon-reload",), *(enabling if now else [])])
+    # Enabling does not restart a service that is running with the old unit
+    changed = now and old[folders.unit] not in (None, files[folders.unit])
+    enabling = [*([("try-restart", UNIT)] if changed else []), ("enable", "--now", UNIT)]
+    problem, left = run_until_problem([("daemon-reload",), *(enabling if now else [])])
     if problem is not None:
-        _report_rest(problem, left if now else [*left, *enabling])
+        report_rest(problem, left if now else [*left, *enabling])
         raise typer.Exit(1 if now else 0)
     if not now:
         typer.echo(f"start it, now and with every session: systemctl --user enable --now {UNIT}")
@@ -97,7 +102,7 @@ def install(
 
 @service.command()
 def uninstall() -> None:
-    """Stop the service and take its files away; settings and log stay."""
+    """Stop the service and remove its files; settings and log stay."""
     folders = Folders.of_user()
     texts = {file: _text_of(file) for file in (folders.unit, folders.entry, folders.icon)}
     ours = [file for file, text in texts.items() if text is not None and MARKER in text]
@@ -108,7 +113,7 @@ def uninstall() -> None:
         typer.echo("nothing of `vidbg service install` is here")
         return
     commands = [("disable", "--now", UNIT)] if folders.unit in ours else []
-    problem = _first_problem(commands)[0]
+    problem, _ = run_until_problem(commands)
     for file in [*ours, *([folders.unit_link] if folders.unit in ours else [])]:
         try:
             file.unlink(missing_ok=True)
@@ -116,9 +121,9 @@ def uninstall() -> None:
             raise SinkError(f"{file} cannot be removed: {error}") from error
     typer.echo("\n".join(f"removed {file}" for file in ours))
     if problem is not None:  # the file is gone, so there is nothing to disable
-        _report_rest(problem, [("stop", UNIT), ("daemon-reload",)])
+        report_rest(problem, [("stop", UNIT), ("daemon-reload",)])
     else:
-        _manage([("daemon-reload",)])
+        run_or_report(("daemon-reload",))
 
 
 @service.command()
@@ -157,70 +162,18 @@ def _text_of(file: Path) -> str | None:
         raise SinkError(f"{file} cannot be read: {error.strerror}; check its rights") from error
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"{folder} cannot be made: {error.strerror}; check its rights") from error
-
-
-Commands = Sequence[Sequence[str]]
-
-
-def _manage(commands: Commands) -> bool:
-    """Run systemctl commands in turn; if one fails, report the remaining ones."""
-    problem, left = _first_problem(commands)
-    if problem is not None:
-        _report_rest(problem, left)
-    return problem is None
-
-
-def _first_problem(commands: Commands) -> tuple[str | None, Commands]:
-    """Run the commands; return the first problem, and the commands from there on."""
-    for index, command in enumerate(commands):
-        problem = _systemctl(*command)
-        if problem is not None:
-            return problem, commands[index:]
-    return None, []
-
-
-def _report_rest(problem: str, left: Commands) -> None:
-    typer.echo(f"{problem}; still to run, in the user's desktop session:", err=True)
-    for command in left:
-        typer.echo("  " + shlex.join(["systemctl", "--user", *command]), err=True)
-
-
-def _systemctl(*arguments: str) -> str | None:
-    """Run systemctl and return why it failed, or None on success."""
-    try:
-        done = subprocess.run(
-            ["systemctl", "--user", *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=ANSWER_S,
-        )
-    except FileNotFoundError:
-        return "there is no systemctl here"
-    except subprocess.TimeoutExpired:
-        return f"systemctl has not answered for {ANSWER_S:g} s"
-    if done.returncode == 0:
-        return None
-    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return f"systemctl failed ({said[0]})"
-
-
 @contextmanager
 def _service_paused() -> Iterator[None]:
-    if _systemctl("is-active", "--quiet", UNIT) is not None:
+    """Stop the service during the `with` block, if it is running."""
+    if systemctl("is-active", "--quiet", UNIT) is not None:
         yield
         return
     typer.echo("the service pauses while this runs", err=True)
-    _manage([("stop", UNIT)])
+    run_or_report(("stop", UNIT))
     try:
         yield
     finally:
-        _manage([("start", UNIT)])
+        run_or_report(("start", UNIT))
 
 
 @contextmanager

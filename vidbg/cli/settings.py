@@ -18,7 +18,6 @@ from typer.core import TyperCommand, TyperOption
 
 from vidbg.cli.option_names import RENAMED, current_name
 from vidbg.errors import ConfigError
-from vidbg.option import Option
 from vidbg.option_table import CAMERA, SHARED_OPTIONS, options_of
 from vidbg.option_values import anchored, from_json
 from vidbg.util.choices import refusal, suggestion
@@ -44,18 +43,35 @@ class Settings:
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
 
+    def add(self, table: Mapping[str, Any], origin: str, folder: Path) -> None:
+        """Add the keys of a table, which override those before.
+
+        Args:
+            origin: where the table stands, for messages.
+            folder: of the file, from which relative paths are taken.
+        Raises:
+            ConfigError: a key is unknown, or its value is not one that the option takes.
+        """
+        for key, value in table.items():
+            option = FILE_OPTIONS.get(current_name(key))
+            if option is None:
+                raise ConfigError(f"{origin}: {refusal('key', key, FILE_OPTIONS)}")
+            if option is CAMERA and type(value) is int:
+                value = str(value)
+            try:
+                self.values[option.name] = anchored(option, from_json(option, value), folder)
+            except ConfigError as error:
+                raise ConfigError(f"{origin}: {error}") from error
+            self.origins[option.name] = origin
+
 
 def default_file() -> Path:
     """Return the user's file: $XDG_CONFIG_HOME/vidbg/config.toml, or the platform's equivalent."""
     return Path(typer.get_app_dir("vidbg")) / FILE_NAME
 
 
-def variable_of(option: Option[Any]) -> str:
-    """Return the environment variable of an option: "VIDBG_LIGHT_WRAP" for --light-wrap."""
-    return _variable(option.key)
-
-
-def _variable(key: str) -> str:
+def variable_of(key: str) -> str:
+    """Return the environment variable of an option: "VIDBG_LIGHT_WRAP" for "light-wrap"."""
     return "VIDBG_" + key.upper().replace("-", "_")
 
 
@@ -70,11 +86,11 @@ def load_settings(file: Path | None, profile: str | None) -> Settings:
     profiles = table.pop(PROFILES, {})
     if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
         raise ConfigError(f"{path}: {PROFILES} is not a table; write [{PROFILES}.NAME]")
-    settings = Settings()
-    _take(settings, table, str(path), path)
+    settings, folder = Settings(), path.absolute().parent
+    settings.add(table, str(path), folder)
     for name, values in profiles.items():  # all are checked, one is used
         chosen = settings if name == profile else Settings()
-        _take(chosen, values, f"{path}, [{PROFILES}.{name}]", path)
+        chosen.add(values, f"{path}, [{PROFILES}.{name}]", folder)
     if profile is not None and profile not in profiles:
         known, meant = ", ".join(profiles) or "none", suggestion(profile, profiles)
         raise ConfigError(f"{path}: there is no profile {profile!r};{meant} there are: {known}")
@@ -107,23 +123,6 @@ def _read_settings(path: Path, *, must_exist: bool) -> dict[str, Any]:
         ) from error
 
 
-def _take(settings: Settings, table: Mapping[str, Any], origin: str, path: Path) -> None:
-    for key, value in table.items():
-        option = FILE_OPTIONS.get(current_name(key))
-        if option is None:
-            raise ConfigError(f"{origin}: {refusal('key', key, FILE_OPTIONS)}")
-        try:
-            # Convert a value to the option's type, and make paths absolute.
-            if option is CAMERA and type(value) is int:
-                value = str(value)
-            settings.values[option.name] = anchored(
-                option, from_json(option, value), path.absolute().parent
-            )
-        except ConfigError as error:
-            raise ConfigError(f"{origin}: {error}") from error
-        settings.origins[option.name] = origin
-
-
 class LiveCommand(TyperCommand):
     """`vidbg run`: every option can also be set in the environment and in a file."""
 
@@ -135,7 +134,7 @@ class LiveCommand(TyperCommand):
         for option in self._options():
             name = option.name or ""
             before = [old for old, new in RENAMED.items() if new.replace("-", "_") == name]
-            option.envvar = [_VARIABLES[name], *(_variable(old) for old in before)]
+            option.envvar = [_VARIABLES[name], *map(variable_of, before)]
             if option.multiple:
                 # Names may have spaces in them, at which typer would split the variable
                 option.value_from_envvar = partial(_split, option)  # type: ignore[method-assign]
@@ -149,8 +148,16 @@ class LiveCommand(TyperCommand):
         ctx.meta[ARGUMENTS] = list(args)
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         if not ctx.resilient_parsing and "help" not in given:
-            settings = self._load(ctx, given)
-            ctx.default_map = settings.values
+            file, profile = (
+                next(p for p in self.params if p.name == name).consume_value(ctx, given)[0]
+                for name in ("config", "profile")
+            )
+            settings = load_settings(Path(file) if file else None, profile)
+            ctx.default_map = {
+                name: value
+                for name, value in settings.values.items()
+                if self.taken is None or name in self.taken
+            }
             ctx.meta[__name__] = settings
         return super().parse_args(ctx, args)
 
@@ -164,19 +171,6 @@ class LiveCommand(TyperCommand):
         names = _VARIABLES if self.taken is None else {*self.taken, "config", "profile"}
         return [p for p in self.params if isinstance(p, TyperOption) and p.name in names]
 
-    def _load(self, ctx: Any, given: Mapping[str, Any]) -> Settings:
-        chosen = {
-            p.name: p.consume_value(ctx, given)[0]
-            for p in self.params
-            if p.name in ("config", "profile")
-        }
-        file = Path(chosen["config"]) if chosen["config"] else None
-        settings = load_settings(file, chosen["profile"])
-        if self.taken is None:
-            return settings
-        kept = {name: value for name, value in settings.values.items() if name in self.taken}
-        return Settings(kept, settings.origins)
-
 
 class FileCommand(LiveCommand):
     """`vidbg process`: takes the options that it shares with `vidbg run`."""
@@ -187,7 +181,7 @@ class FileCommand(LiveCommand):
 _VARIABLES = {
     "config": "VIDBG_CONFIG",
     "profile": "VIDBG_PROFILE",
-    **{option.name: variable_of(option) for option in FILE_OPTIONS.values()},
+    **{option.name: variable_of(option.key) for option in FILE_OPTIONS.values()},
 }
 """The environment variable of each parameter."""
 
@@ -196,12 +190,6 @@ def _split(option: TyperOption, ctx: Any) -> list[str] | None:
     """Read a list from an option's environment variable, where commas stand between the values."""
     text = option.resolve_envvar_value(ctx)
     return None if text is None else [each.strip() for each in text.split(",")]
-
-
-def _run_command(context: typer.Context) -> Any:
-    """Return the command `vidbg run`, whose options a file can hold."""
-    commands = getattr(context.find_root().command, "commands", {})
-    return commands.get("run", context.command)
 
 
 def options_for(file: Path | None, profile: str | None) -> list[str]:
@@ -218,10 +206,10 @@ def run_context(ctx: typer.Context, arguments: Sequence[str], command: Any = Non
     Raises:
         ConfigError: the file or the profile cannot be used.
     """
-    command = command or _run_command(ctx)
-    return command.make_context(
-        command.name, list(arguments), parent=ctx.find_root()
-    )  # it empties its list
+    root = ctx.find_root()
+    command = command or getattr(root.command, "commands", {}).get("run", ctx.command)
+    # The list is a copy, because parsing empties it
+    return command.make_context(command.name, list(arguments), parent=root)
 
 
 def origin_of(context: typer.Context, name: str) -> str:

@@ -17,7 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as the API ans
 
 
 @ctl.callback()
-def _choose(
+def connection(
     url: Annotated[
         str | None,
         typer.Option(

@@ -92,14 +92,11 @@ class Client:
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=patience_s)
         # The body: JSON, a form with a file, or none
-        headers, content = dict(self.headers), None
+        headers, content = ({}, None) if file is None else _form(file)
         if body is not None:
-            headers["Content-Type"], content = "application/json", json.dumps(body).encode()
-        elif file is not None:
-            more, content = _form(file)
-            headers |= more
+            headers, content = {"Content-Type": "application/json"}, json.dumps(body).encode()
         try:
-            connection.request(method, API + path, content, headers)
+            connection.request(method, API + path, content, self.headers | headers)
             answer = connection.getresponse()
             data, media_type = answer.read(), answer.headers.get_content_type()
         except (OSError, HTTPException) as error:

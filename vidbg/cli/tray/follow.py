@@ -20,7 +20,11 @@ from vidbg.sinks.web.events_client import run_events
 from vidbg.sinks.web.running_pages import running_pages
 
 SEARCH_PERIOD_S = 2.0
-"""How often a run is looked for while there is none."""
+"""Time between searches for a run while there is none."""
+
+NO_TRAY = (
+    "no desktop here shows tray icons yet; GNOME needs its extension AppIndicator. Waiting for one"
+)
 
 MAX_FILES = 20
 """Longer menus do not fit on a screen; the page has all backgrounds."""
@@ -46,7 +50,7 @@ class Tray:
 
     async def run(self) -> None:
         """Show the icon until its Quit is chosen."""
-        self._bus = await put_in_tray(self._item, self._menu, self._explain)
+        self._bus = await put_in_tray(self._item, self._menu, lambda: self._tell(NO_TRAY))
         following = asyncio.create_task(self._follow())
         ended = asyncio.create_task(self._ended.wait())
         try:
@@ -57,12 +61,6 @@ class Tray:
             following.cancel()
             ended.cancel()
             self._bus.disconnect()
-
-    def _explain(self) -> None:
-        self._tell(
-            "no desktop here shows tray icons yet; GNOME needs its extension AppIndicator. Waiting "
-            "for one"
-        )
 
     async def _follow(self) -> None:
         while True:
@@ -97,7 +95,7 @@ class Tray:
         )
 
     async def _show_state(self, client: Client, state: dict[str, Any]) -> None:
-        """Show a state; the lists in it are asked for when they have changed."""
+        """Show a state; ask for the lists of backgrounds and profiles when they have changed."""
         if self._lists[0] != (client, state["lists"]):
             backgrounds = await asyncio.to_thread(client.ask, "GET", "/backgrounds")
             profiles = await asyncio.to_thread(client.ask, "GET", "/profiles")
@@ -110,15 +108,17 @@ class Tray:
         self._menu.show(self._entries(words, state["background"]))
 
     def _entries(self, words: str, shown: dict[str, Any] | None) -> list[Entry]:
+        """Return the menu of a run in a state, with the background that is shown."""
         _, backgrounds, profiles = self._lists
         shown = shown or {"kind": "", "value": ""}
+        files = (*backgrounds["pictures"], *backgrounds["files"][:MAX_FILES])
         choices = [
-            self._background(kind["label"], kind["kind"], chosen=shown["kind"] == kind["kind"])
-            for kind in backgrounds["kinds"]
+            *((kind["label"], kind["kind"], shown["kind"]) for kind in backgrounds["kinds"]),
+            *((file["name"], file["value"], shown["value"]) for file in files),
         ]
-        choices += [
-            self._background(file["name"], file["value"], chosen=shown["value"] == file["value"])
-            for file in (*backgrounds["pictures"], *backgrounds["files"][:MAX_FILES])
+        looks = [
+            Entry(label, self._asking("PATCH", "/settings", {"background": value}), value == now)
+            for label, value, now in choices
         ]
         saved = [
             Entry(
@@ -130,17 +130,16 @@ class Tray:
         return [
             Entry(words),
             Entry("Resume" if self._away else "Pause", lambda: self._do(self._toggle)),
-            Entry("Background", entries=tuple(choices)),
+            Entry("Background", entries=tuple(looks)),
             *([Entry("Profile", entries=tuple(saved))] if saved else []),
             Entry(),
             Entry("Open the page", lambda: self._do(self._open_page)),
             Entry("Quit vidbg", self._asking("POST", "/quit")),
         ]
 
-    def _background(self, label: str, value: str, *, chosen: bool) -> Entry:
-        return Entry(label, self._asking("PATCH", "/settings", {"background": value}), chosen)
-
     def _asking(self, method: str, path: str, body: Any = None) -> Callable[[], None]:
+        """Return what sends a request to the run in a thread."""
+
         def ask() -> None:
             if self._client is not None:
                 self._client.ask(method, path, body)
@@ -158,7 +157,7 @@ class Tray:
             open_page(self._client)
 
     def _do(self, work: Callable[[], None]) -> None:
-        """Do in a thread what may take long; tell what fails as a notification."""
+        """Do in a thread what may take long; show what fails as a notification."""
 
         async def run() -> None:
             try:

@@ -21,7 +21,12 @@ _RED = (214, 40, 40, 255)
 
 def pixmaps(mood: Mood) -> list[tuple[int, int, bytes]]:
     """Return width, height and pixels of the icon in each size: ARGB, the highest byte first."""
-    return [(size, size, _argb(draw(mood, size))) for size in SIZES]
+    result = []
+    for size in SIZES:
+        red, green, blue, alpha = draw(mood, size).split()
+        argb = Image.merge("RGBA", (alpha, red, green, blue))
+        result.append((size, size, argb.tobytes()))
+    return result
 
 
 def draw(mood: Mood, size: int) -> Image.Image:
@@ -43,8 +48,3 @@ def draw(mood: Mood, size: int) -> Image.Image:
     if mood == "on air":
         pen.ellipse(box(44, 2, 64, 22), fill=_RED, outline=_LIGHT, width=round(2 * unit))
     return large.resize((size, size), Image.Resampling.LANCZOS)
-
-
-def _argb(image: Image.Image) -> bytes:
-    red, green, blue, alpha = image.split()
-    return Image.merge("RGBA", (alpha, red, green, blue)).tobytes()

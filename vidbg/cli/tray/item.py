@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from dbus_fast import BusType, Message, MessageType
@@ -26,6 +27,7 @@ from vidbg.errors import VidbgError
 PATH = "/StatusNotifierItem"
 NAME = f"org.kde.StatusNotifierItem-{os.getpid()}-1"
 WATCHER = "org.kde.StatusNotifierWatcher"
+BUS = "org.freedesktop.DBus"
 
 Pixmaps = Annotated[list[tuple[int, int, bytes]], DBusSignature("a(iiay)")]
 ToolTipType = Annotated[tuple[str, list[Any], str, str], DBusSignature("(sa(iiay)ss)")]
@@ -114,7 +116,7 @@ class Item(ServiceInterface):
 
 
 async def put_in_tray(item: Item, menu: Menu, on_missing: Callable[[], None]) -> MessageBus:
-    """Put an icon in the tray of this session, also of a desktop that starts later.
+    """Put an icon in the tray of this session's desktop, even if that starts later.
 
     Args:
         on_missing: called where no desktop shows such icons now.
@@ -133,6 +135,8 @@ async def put_in_tray(item: Item, menu: Menu, on_missing: Callable[[], None]) ->
     bus.export(MENU_PATH, menu)
     await bus.request_name(NAME)
 
+    register = partial(_message, WATCHER, "/StatusNotifierWatcher", "RegisterStatusNotifierItem")
+
     def on_message(message: Message) -> None:
         if (
             message.message_type is MessageType.SIGNAL
@@ -140,46 +144,32 @@ async def put_in_tray(item: Item, menu: Menu, on_missing: Callable[[], None]) ->
             and message.body[0] == WATCHER
             and message.body[2]
         ):
-            bus.send(_registration())
+            bus.send(register("s", NAME))
 
+    # Register with the desktop that is here, and with each that starts later
     bus.add_message_handler(on_message)
-    rule = f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{WATCHER}'"
-    await bus.call(
-        Message(
-            destination="org.freedesktop.DBus",
-            path="/org/freedesktop/DBus",
-            interface="org.freedesktop.DBus",
-            member="AddMatch",
-            signature="s",
-            body=[rule],
-        )
-    )
-    answer = await bus.call(_registration())
+    rule = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{WATCHER}'"
+    await bus.call(_message(BUS, "/org/freedesktop/DBus", "AddMatch", "s", rule))
+    answer = await bus.call(register("s", NAME))
     if answer is None or answer.message_type is MessageType.ERROR:
         on_missing()
     return bus
 
 
-def _registration() -> Message:
-    return Message(
-        destination=WATCHER,
-        path="/StatusNotifierWatcher",
-        interface=WATCHER,
-        member="RegisterStatusNotifierItem",
-        signature="s",
-        body=[NAME],
-    )
-
-
 async def notify(bus: MessageBus, text: str) -> None:
     """Show a text as a notification of the desktop."""
-    await bus.call(
-        Message(
-            destination="org.freedesktop.Notifications",
-            path="/org/freedesktop/Notifications",
-            interface="org.freedesktop.Notifications",
-            member="Notify",
-            signature="susssasa{sv}i",
-            body=["vidbg", 0, "vidbg", "vidbg", text, [], {}, -1],
-        )
+    name, path = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
+    body: tuple[Any, ...] = ("vidbg", 0, "vidbg", "vidbg", text, [], {}, -1)
+    await bus.call(_message(name, path, "Notify", "susssasa{sv}i", *body))
+
+
+def _message(service: str, path: str, member: str, signature: str, *body: Any) -> Message:
+    """Return a call of a service's method, on the interface that has the service's name."""
+    return Message(
+        destination=service,
+        path=path,
+        interface=service,
+        member=member,
+        signature=signature,
+        body=list(body),
     )
