@@ -54,7 +54,7 @@ class VirtualCameraSink(LiveSink):
             frames' width or height is odd (the devices take 4:2:0 only).
     """
 
-    def __init__(self, info: StreamInfo, *, device: str | None = None) -> None:
+    def __init__(self, info: StreamInfo, device: str | None = None) -> None:
         super().__init__("the virtual camera", info.width, info.height)
         if info.width % 2 or info.height % 2:
             raise SinkError(
