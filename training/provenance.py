@@ -53,7 +53,7 @@ def each_recipe_once(origins: Any, visited: set[str] | None = None) -> Any:
 
     Args:
         origins: what `read_recipe` returns, or a part of it.
-        seen: hashes of the files that were named before; updated.
+        visited: hashes of the files that were named before; updated.
     Returns:
         A new structure of the same form.
     """

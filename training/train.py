@@ -34,6 +34,7 @@ from training.data.image_sets import (
     split_set,
 )
 from training.data.mask_edges import UNIT_PIXELS
+from training.data.scene_sources import SceneSources
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set
 from training.model.teacher import SHIPPED, teacher_file
@@ -114,7 +115,10 @@ def _init_worker(_: int) -> None:
 def load_data(
     data: Path, validation: Path | None, fraction: float, lists: Path | None, seed: int
 ) -> tuple[list[ImageSet], list[ImageSet]]:
-    """Find training and validation sets; the latter by folder, by names or by share of each set."""
+    """Find the training and validation sets.
+
+    Validation is a folder of its own, the images named in a file, or a share of each set.
+    """
     sets = find_sets(data)
     if validation is not None:
         return sets, find_sets(validation)
@@ -134,7 +138,9 @@ def main(
     val_list: Annotated[
         Path | None, typer.Option(help="File with names of held-out images.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Checkpoints, logs, curves.")] = Path("runs/train"),
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, logs and curves.")] = Path(
+        "runs/train"
+    ),
     network: Annotated[
         str, typer.Option(help="resnet50, light, or seed (the baseline).")
     ] = "resnet50",
@@ -142,7 +148,7 @@ def main(
     without: Annotated[list[str] | None, typer.Option(help="Name of a set to leave out.")] = None,
     agreement: Annotated[
         Path | None,
-        typer.Option(help="What `training.tools.ensemble judge` wrote of the training sets."),
+        typer.Option(help="Table that `training.tools.ensemble judge` wrote of the training sets."),
     ] = None,
     min_agreement: Annotated[
         float, typer.Option(help="IoU with the ensemble below which an image is left out.")
@@ -170,7 +176,7 @@ def main(
         str | None, typer.Option(help="Weights of a larger network to distil from, or `shipped`.")
     ] = None,
     teacher_pixels: Annotated[
-        int, typer.Option(min=64 * 64, help="Least input size of the teacher.")
+        int, typer.Option(min=64 * 64, help="Minimum input size of the teacher.")
     ] = 147456,
     trust: Annotated[
         list[str] | None,
@@ -186,14 +192,16 @@ def main(
         list[str] | None,
         typer.Option(help="webcam=SHARE, close=SHARE or whole=SHARE of crops; repeat."),
     ] = None,
-    priors: Annotated[bool, typer.Option(help="Train the previous alpha's channel.")] = False,
-    clips: Annotated[float, typer.Option(help="Share of clips among batches.")] = 0.0,
+    priors: Annotated[bool, typer.Option(help="Train the channel of the previous alpha.")] = False,
+    clips: Annotated[float, typer.Option(help="Share of batches that are clips.")] = 0.0,
     loss: Annotated[list[str] | None, typer.Option(help="TERM=WEIGHT of the loss.")] = None,
     size: Annotated[list[str] | None, typer.Option(help="HEIGHTxWIDTH; repeat.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes, including validation.")] = None,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the encoder.")] = 1e-4,
-    decoder_factor: Annotated[float, typer.Option(help="Decoder's rate / encoder's.")] = 6.0,
+    decoder_factor: Annotated[
+        float, typer.Option(help="Learning rate of the decoder over the encoder's.")
+    ] = 6.0,
     weight_decay: Annotated[float, typer.Option()] = 1e-2,
     schedule: Annotated[str, typer.Option(help="cosine or plateau.")] = "cosine",
     warmup: Annotated[int, typer.Option(help="Steps of linear warm-up.")] = 200,
@@ -203,21 +211,22 @@ def main(
     train_stem: Annotated[bool, typer.Option(help="Train conv1 and layer1 too.")] = False,
     hold_norms: Annotated[bool, typer.Option(help="Fix all batch norm statistics.")] = False,
     epoch_steps: Annotated[int, typer.Option(help="Steps between validations.")] = 500,
-    patience: Annotated[int, typer.Option(help="Validations without gain before it ends.")] = 8,
+    patience: Annotated[
+        int, typer.Option(help="Validations without improvement before it ends.")
+    ] = 8,
     val_pixels: Annotated[int, typer.Option(help="Network size in validation.")] = 224 * 384,
     workers: Annotated[int, typer.Option(help="Number of processes that make batches.")] = 1,
     in_memory: Annotated[
         bool, typer.Option(help="Keep all decoded images in memory, 4 bytes per pixel.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    devices: Annotated[str, typer.Option(help="How many, or auto.")] = "auto",
+    devices: Annotated[str, typer.Option(help="Number of devices, or auto.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="auto (what the device is fast at), bf16-mixed, 16-mixed, 32-true.")
     ] = "auto",
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Train the matting network."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if steps is None and minutes is None:
         raise typer.BadParameter("give --steps or --minutes")
     if network not in NETWORKS:
@@ -241,41 +250,32 @@ def main(
         patience=patience, validation_pixels=val_pixels, seed=seed,
         teacher=teacher, teacher_pixels=teacher_pixels,
     )  # fmt: skip
+    augmentation = replace(AugmentConfig(), **scene_shares(augment), **framings(framing))
 
-    # Image sets: people, rooms without people, and cut-outs of objects.
     training, validation = load_data(data, val, val_fraction, val_list, seed)
-    training = _chosen(training, without or [], agreement, min_agreement)
+    check_names("--without", without or [], training)
+    training = [s for s in training if s.name not in (without or [])]
+    if agreement is not None:
+        agreements = read_agreement(agreement)
+        training = [keep_agreeing(s, agreements, min_agreement) for s in training]
     people = [s for s in training if s.people]
     if unlabelled is not None:
         people += find_unlabelled(unlabelled)
-    rooms = [s for s in training if not s.people]
     check_names("--coarse", coarse or [], people)
     check_names("--plain", plain or [], people)
     shifts = edge_shifts(edge, people)
-    people = [replace(s, edge=shifts.get(s.name, 0.0)) for s in people]
-    cutouts = None if objects is None else find_sets(objects)[0]
-    weights = sampling_weights(people, numbers("--set-weight", set_weight))
-    trusted = trust_by_set(people, numbers("--trust", trust), coarse or [], plain or [])
-    augmentation = replace(AugmentConfig(), **scene_shares(augment), **framings(framing))
+    sources = SceneSources(
+        people=[replace(s, edge=shifts.get(s.name, 0.0)) for s in people],
+        weights=sampling_weights(people, numbers("--set-weight", set_weight)),
+        rooms=[s for s in training if not s.people],
+        objects=None if objects is None else find_sets(objects)[0],
+        coarse=coarse or [],
+        plain=plain or [],
+        trust=None
+        if teacher is None
+        else trust_by_set(people, numbers("--trust", trust), coarse or [], plain or []),
+    )
 
-    # The recipe is kept beside the weights, so that others can see what they were made from.
-    recipe = {
-        "init": None if init is None else origin(init),
-        "people": {
-            s.name: {"images": len(s.samples), "share": round(float(weight), 4)}
-            for s, weight in zip(people, weights, strict=True)
-        },
-        "rooms": {s.name: len(s.samples) for s in rooms},
-        "coarse": coarse or [],
-        "plain": plain or [],
-        "edge": shifts,
-        "objects": None if cutouts is None else len(cutouts.samples),
-        "min_agreement": None if agreement is None else min_agreement,
-        "augmentation": asdict(augmentation),
-        "teacher": None if teacher is None else origin(teacher_file(teacher)),
-        "trust": None if teacher is None else trusted,
-        "training": {k: v for k, v in asdict(config).items() if k != "teacher"},  # a path
-    }
     fabric = Fabric(
         accelerator=device,
         devices=int(devices) if devices.isdigit() else devices,
@@ -283,28 +283,22 @@ def main(
     )
     fabric.launch()
     if fabric.is_global_zero:
+        recipe = {
+            "init": None if init is None else origin(init),
+            **sources.recipe(),
+            "min_agreement": None if agreement is None else min_agreement,
+            "augmentation": asdict(augmentation),
+            "teacher": None if teacher is None else origin(teacher_file(teacher)),
+            "trust": sources.trust,
+            "training": {k: v for k, v in asdict(config).items() if k != "teacher"},  # a path
+        }
         out.mkdir(parents=True, exist_ok=True)
         (out / RECIPE).write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
     if in_memory:
-        extra = [] if cutouts is None else [cutouts]
-        kept = keep_decoded([*people, *rooms, *validation, *extra], os.cpu_count() or 1)
+        kept = keep_decoded([*sources.all_sets(), *validation], os.cpu_count() or 1)
         logger.info("%.1f GB of decoded images in memory", kept / 1e9)
-    maker = SceneMaker(
-        people, weights, rooms, augmentation, cutouts, coarse or [], plain or [],
-        None if teacher is None else trusted,
-    )  # fmt: skip
+    maker = SceneMaker(sources, augmentation)
     run(Trainer(config, out, init, fabric), maker, validation, workers)
-
-
-def _chosen(
-    sets: list[ImageSet], without: list[str], agreement: Path | None, least: float
-) -> list[ImageSet]:
-    check_names("--without", without, sets)
-    kept = [s for s in sets if s.name not in without]
-    if agreement is None:
-        return kept
-    scores = read_agreement(agreement)
-    return [keep_agreeing(s, scores, least) for s in kept]
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from vidbg.frame import Image
 
 
-def gaussian(picture: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
+def gaussian(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
 def relight(rng: Generator, image: Image) -> Image:
@@ -67,9 +67,9 @@ def _streak(rng: Generator, length: int) -> NDArray[np.float32]:
 
 
 def blur_motion(
-    rng: Generator, picture: Image, mask: NDArray[np.uint8]
+    rng: Generator, image: Image, mask: NDArray[np.uint8]
 ) -> tuple[Image, NDArray[np.uint8]]:
-    """Blur a part of a person, such as an arm, by motion; colour and mask are blurred alike.
+    """Blur a part of a person, such as an arm, by motion: its colours and its mask.
 
     Args:
         image: uint8 (H, W, 3); mask: uint8 (H, W), both at the scene's size.
@@ -78,7 +78,7 @@ def blur_motion(
     """
     ys, xs = np.nonzero(mask > 127)
     if not len(ys):
-        return picture, mask
+        return image, mask
     # A soft ellipse around a random pixel of the person is what moves.
     height, width = mask.shape
     at = rng.integers(len(ys))
@@ -92,13 +92,13 @@ def blur_motion(
     kernel = _streak(rng, max(5, int(rng.uniform(0.03, 0.14) * height)))
     alpha = mask.astype(np.float32) * np.float32(1 / 255)
     moved_alpha = np.asarray(cv2.filter2D(alpha, -1, kernel), np.float32)
-    moved_colour = np.asarray(cv2.filter2D(picture * alpha[..., None], -1, kernel), np.float32)
+    moved_colour = np.asarray(cv2.filter2D(image * alpha[..., None], -1, kernel), np.float32)
     weight = alpha + region * (moved_alpha - alpha)
-    colour = picture * alpha[..., None]
+    colour = image * alpha[..., None]
     colour += region[..., None] * (moved_colour - colour)
     # Divide by alpha again; where there is hardly any, the colour does not matter.
     person = np.where(
-        weight[..., None] > 0.004, colour / np.maximum(weight, 1e-3)[..., None], picture
+        weight[..., None] > 0.004, colour / np.maximum(weight, 1e-3)[..., None], image
     )
     return (
         np.clip(person + 0.5, 0, 255).astype(np.uint8),

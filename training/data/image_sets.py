@@ -127,32 +127,32 @@ def _read_persons(folder: Path, images: list[Path]) -> tuple[str, ...]:
     return tuple(people[p.stem] for p in images)
 
 
-def split_set(pictures: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet | None]:
+def split_set(image_set: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet | None]:
     """Split a set into training and validation, the latter a random `fraction` of the images."""
-    names = sorted(sample.image.stem for sample in pictures.samples)
-    random.Random(f"{seed} {pictures.name}").shuffle(names)
-    return split_by_names(pictures, names[: round(len(names) * fraction)])
+    names = sorted(sample.image.stem for sample in image_set.samples)
+    random.Random(f"{seed} {image_set.name}").shuffle(names)
+    return split_by_names(image_set, names[: round(len(names) * fraction)])
 
 
 def split_by_names(
-    pictures: ImageSet, validation: Iterable[str]
+    image_set: ImageSet, validation: Iterable[str]
 ) -> tuple[ImageSet, ImageSet | None]:
     """Split a set into training and validation, the latter the images with the given stems."""
     chosen = set(validation)
-    training = keep(pictures, lambda sample: sample.image.stem not in chosen)
-    held_out = keep(pictures, lambda sample: sample.image.stem in chosen)
+    training = keep(image_set, lambda sample: sample.image.stem not in chosen)
+    held_out = keep(image_set, lambda sample: sample.image.stem in chosen)
     if not training.samples:
-        raise ConfigError(f"set {pictures.name!r} has no images left for training")
+        raise ConfigError(f"set {image_set.name!r} has no images left for training")
     return training, held_out if held_out.samples else None
 
 
-def keep(pictures: ImageSet, wanted: Callable[[Sample], bool]) -> ImageSet:
+def keep(image_set: ImageSet, wanted: Callable[[Sample], bool]) -> ImageSet:
     """Return the set with only the wanted images."""
-    kept = [index for index, sample in enumerate(pictures.samples) if wanted(sample)]
+    kept = [index for index, sample in enumerate(image_set.samples) if wanted(sample)]
     return replace(
-        pictures,
-        samples=tuple(pictures.samples[i] for i in kept),
-        persons=tuple(pictures.persons[i] for i in kept) if pictures.persons else (),
+        image_set,
+        samples=tuple(image_set.samples[i] for i in kept),
+        persons=tuple(image_set.persons[i] for i in kept) if image_set.persons else (),
     )
 
 
@@ -164,7 +164,7 @@ def keep_decoded(sets: Iterable[ImageSet], threads: int) -> int:
     Returns:
         Size of all decoded images in bytes.
     """
-    samples = [s for pictures in sets for s in pictures.samples if s not in _decoded]
+    samples = [s for image_set in sets for s in image_set.samples if s not in _decoded]
     with ThreadPoolExecutor(threads) as pool:
         for sample, arrays in zip(samples, pool.map(read_sample, samples), strict=True):
             for array in arrays:
@@ -178,8 +178,13 @@ def read_sample(sample: Sample) -> tuple[Image, Mask]:
     if sample in _decoded:
         return _decoded[sample]
     if sample.mask is not None:
-        image = _read(sample.image, cv2.IMREAD_COLOR)
-        return image, _at_size(_read(sample.mask, cv2.IMREAD_GRAYSCALE), image)
+        image, mask = (
+            _read(sample.image, cv2.IMREAD_COLOR),
+            _read(sample.mask, cv2.IMREAD_GRAYSCALE),
+        )
+        if mask.shape != image.shape[:2]:
+            mask = np.asarray(cv2.resize(mask, (image.shape[1], image.shape[0])), np.uint8)
+        return image, mask
     image = _read(sample.image, cv2.IMREAD_UNCHANGED)
     if image.ndim == 3 and image.shape[2] == 4:
         return np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3])
@@ -188,18 +193,11 @@ def read_sample(sample: Sample) -> tuple[Image, Mask]:
     return image, np.zeros(image.shape[:2], np.uint8)
 
 
-def _at_size(mask: Mask, image: Image) -> Mask:
-    if mask.shape == image.shape[:2]:
-        return mask
-    size = (image.shape[1], image.shape[0])
-    return np.asarray(cv2.resize(mask, size), np.uint8)
-
-
 def _read(path: Path, flags: int) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(path), flags)
-    if picture is None:
+    image = cv2.imread(str(path), flags)
+    if image is None:
         raise ConfigError(f"{path} is not an image that OpenCV can read")
-    return np.asarray(picture, np.uint8)
+    return np.asarray(image, np.uint8)
 
 
 def sampling_weights(sets: Sequence[ImageSet], overrides: dict[str, float]) -> NDArray[np.float64]:
@@ -210,7 +208,7 @@ def sampling_weights(sets: Sequence[ImageSet], overrides: dict[str, float]) -> N
     Returns:
         float64 (len(sets),); sums to 1.
     """
-    unknown = set(overrides) - {pictures.name for pictures in sets}
+    unknown = set(overrides) - {image_set.name for image_set in sets}
     if unknown:
         raise ConfigError(f"no set named {sorted(unknown)}; choose from {[s.name for s in sets]}")
     weights = np.array([overrides.get(s.name, len(s.samples) ** 0.5) for s in sets], np.float64)

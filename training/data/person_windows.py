@@ -30,7 +30,7 @@ class Framing(Enum):
     WEBCAM = auto()
     """Head and upper body."""
     CLOSE = auto()
-    """A face that fills the image, with little of the shoulders, as before a laptop."""
+    """A face that fills the image, with little of the shoulders, as in front of a laptop."""
     WHOLE = auto()
     """As much of the photo as the window's shape allows."""
     ANYWHERE = auto()
@@ -89,9 +89,10 @@ def frame_person(
 
 
 def shoulder_row(mask: Mask) -> int | None:
-    """Find the row of a person's mask at which the shoulders are wider than the head.
+    """Find the row of a person's mask from which the shoulders are wider than the head.
 
-    Returns None where there is no such row, as beside raised arms or in a lying person.
+    Returns:
+        None if there is no such row, for example with raised arms or in a person lying down.
     """
     widths = (mask > 127).sum(1)
     rows = np.flatnonzero(widths)

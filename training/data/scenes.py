@@ -9,7 +9,7 @@ training sees the same batches as an uninterrupted one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -32,6 +32,7 @@ from training.data.person_windows import (
     placing,
     small_motion,
 )
+from training.data.scene_sources import SceneSources
 from training.data.trust import COMPOSITES
 from vidbg.compositing.foreground import estimate_foreground
 from vidbg.frame import Image
@@ -139,8 +140,8 @@ class Scene:
         dimming = 1.0
         if self.backlight:
             image, dimming = backlight(np.random.default_rng(self.backlight), image)
-        for layer, (picture, cut) in zip(layers[1:], cuts, strict=True):
-            image, mask = _paste(layer, image, mask, picture, cut, dimming)
+        for layer, (colours, cut) in zip(layers[1:], cuts, strict=True):
+            image, mask = _paste(layer, image, mask, colours, cut, dimming)
         if self.mirrored:
             image, mask = image[:, ::-1], mask[:, ::-1]
         return np.ascontiguousarray(image), np.ascontiguousarray(mask)
@@ -173,12 +174,12 @@ class Scene:
 
     def _cut_pasted(self, layer: Layer) -> tuple[Image, Mask]:
         """Warp a pasted layer to the scene's size; a person cut off by the border is continued."""
-        picture, cut = self._cut(
+        image, cut = self._cut(
             layer, cv2.BORDER_REPLICATE if _is_person(layer) else cv2.BORDER_CONSTANT
         )
         if layer.motion_blur:
-            return blur_motion(np.random.default_rng(layer.motion_blur), picture, cut)
-        return picture, cut
+            return blur_motion(np.random.default_rng(layer.motion_blur), image, cut)
+        return image, cut
 
     def _cut(self, layer: Layer, border: int) -> tuple[Image, Mask]:
         image, mask = layer.image, layer.mask
@@ -200,42 +201,20 @@ def _is_person(layer: Layer) -> bool:
 
 
 class SceneMaker:
-    """Makes scenes from sets with people and sets without people.
+    """Makes scenes from image sets.
 
     Args:
-        people: sets that show people.
-        weights: float64 (len(people),), how often each set is drawn; sums to 1.
-        rooms: sets without people, used as backgrounds and as images of nobody. May be empty.
+        sources: the sets.
         config: shares of the augmentations.
-        objects: cut-outs that show no person, placed behind, beside and in front of people.
-        coarse: names of sets whose masks are only roughly right at the edge. They keep their own
-            background, and their scenes are marked.
-        plain: names of sets in front of plain backdrops. They always get another background, so
-            that a network does not learn that people stand in front of plain walls.
-        trust: the teacher's share of the target by set, from `trust_by_set`; None for no teacher.
-            Sets without masks need a teacher and keep their own background.
     """
 
-    def __init__(
-        self,
-        people: Sequence[ImageSet],
-        weights: NDArray[np.float64],
-        rooms: Sequence[ImageSet],
-        config: AugmentConfig,
-        objects: ImageSet | None = None,
-        coarse: Collection[str] = (),
-        plain: Collection[str] = (),
-        trust: Mapping[str, float] | None = None,
-    ) -> None:
-        self._objects, self._coarse, self._plain = objects, coarse, plain
-        self._people, self._trust = people, trust
-        self._weights = weights
-        self._rooms = rooms
-        self._room_weights = sampling_weights(rooms, {}) if rooms else None
+    def __init__(self, sources: SceneSources, config: AugmentConfig) -> None:
+        self._sources = sources
+        self._room_weights = sampling_weights(sources.rooms, {}) if sources.rooms else None
         self.config = config
 
     def make(self, rng: Generator, height: int, width: int) -> Scene:
-        if self._rooms and rng.random() < self.config.nobody:
+        if self._sources.rooms and rng.random() < self.config.nobody:
             background = self._room(rng, height, width)
             scene = Scene(height, width, background, (), bool(rng.random() < 0.5), _seed(rng))
         else:
@@ -247,16 +226,16 @@ class SceneMaker:
         return self.make(rng, height, width).render(rng)
 
     def _with_people(self, rng: Generator, height: int, width: int) -> Scene:
-        pictures, image, mask = _draw(rng, self._people, self._weights)
+        image_set, image, mask = _draw(rng, self._sources.people, self._sources.weights)
         framing = self._framing(rng)
-        coarse = pictures.name in self._coarse
+        coarse = image_set.name in self._sources.coarse
         pasted: list[Layer] = []
         composite = (
-            pictures.cutouts
-            or pictures.name in self._plain
-            or (pictures.labelled and not coarse and rng.random() < self.config.composite)
+            image_set.cutouts
+            or image_set.name in self._sources.plain
+            or (image_set.labelled and not coarse and rng.random() < self.config.composite)
         )
-        if composite and self._rooms:
+        if composite and self._sources.rooms:
             background = self._room(rng, height, width)
             pasted.append(self._person(rng, image, mask, framing, height, width))
             while len(pasted) < 3 and rng.random() < self.config.second_person:
@@ -268,8 +247,10 @@ class SceneMaker:
             height, width, background, tuple(pasted), bool(rng.random() < 0.5), _seed(rng),
             coarse=coarse,
         )  # fmt: skip
-        if self._trust is not None:
-            scene = replace(scene, trust=self._trust[COMPOSITES if pasted else pictures.name])
+        if self._sources.trust is not None:
+            scene = replace(
+                scene, trust=self._sources.trust[COMPOSITES if pasted else image_set.name]
+            )
         if pasted and rng.random() < self.config.camouflage:
             scene = replace(scene, camouflage=_seed(rng))
         if pasted and rng.random() < self.config.backlight:
@@ -279,15 +260,17 @@ class SceneMaker:
     def _other_person(self, rng: Generator, height: int, width: int) -> Layer:
         """Place another person beside or far behind the first one."""
         while True:
-            pictures, image, mask = _draw(rng, self._people, self._weights)
-            if pictures.labelled and pictures.name not in self._coarse:
+            image_set, image, mask = _draw(rng, self._sources.people, self._sources.weights)
+            if image_set.labelled and image_set.name not in self._sources.coarse:
                 break
         framing = Framing.FAR if rng.random() < 0.5 else Framing.ANYWHERE
         return self._person(rng, image, mask, framing, height, width)
 
     def _with_objects(self, rng: Generator, scene: Scene) -> Scene:
         """Add objects to a scene: behind and in front of its people, or in an empty room."""
-        if self._objects is None or scene.trust == 1:  # without a mask, what it hides is unknown
+        if (
+            self._sources.objects is None or scene.trust == 1
+        ):  # without a mask, what it hides is unknown
             return scene
         layers = list(scene.pasted)
         main = layers[-1] if layers else scene.background
@@ -314,7 +297,7 @@ class SceneMaker:
             layers.append(self._object(rng, Place.IN_FRONT, box))
 
     def _object(self, rng: Generator, place: Place, box: Box) -> Layer:
-        samples = self._objects.samples if self._objects is not None else ()
+        samples = self._sources.objects.samples if self._sources.objects is not None else ()
         image, mask = read_sample(samples[rng.integers(len(samples))])
         role = Role.HELD if place is Place.HELD else Role.OBJECT
         matrix = place_object(rng, place, (image.shape[0], image.shape[1]), box)
@@ -344,7 +327,7 @@ class SceneMaker:
         )  # fmt: skip
 
     def _room(self, rng: Generator, height: int, width: int) -> Layer:
-        _, image, mask = _draw(rng, self._rooms, self._room_weights)
+        _, image, mask = _draw(rng, self._sources.rooms, self._room_weights)
         window = anywhere(rng, image.shape[0], image.shape[1], width / height)
         blur = rng.uniform(0.8, 5.0) if rng.random() < 0.25 else 0.0
         return Layer(image, mask, placing(rng, window, height, width), blur)
@@ -353,9 +336,9 @@ class SceneMaker:
 def _draw(
     rng: Generator, sets: Sequence[ImageSet], weights: NDArray[np.float64] | None
 ) -> tuple[ImageSet, Image, Mask]:
-    pictures = sets[rng.choice(len(sets), p=weights)]
-    image, mask = read_sample(pictures.draw(rng))
-    return pictures, image, shift_edge(mask, pictures.edge)
+    image_set = sets[rng.choice(len(sets), p=weights)]
+    image, mask = read_sample(image_set.draw(rng))
+    return image_set, image, shift_edge(mask, image_set.edge)
 
 
 def _seed(rng: Generator) -> int:
@@ -363,11 +346,11 @@ def _seed(rng: Generator) -> int:
 
 
 def _paste(
-    layer: Layer, canvas: Image, total: Mask, picture: Image, cut: Mask, dimming: float
+    layer: Layer, canvas: Image, total: Mask, image: Image, cut: Mask, dimming: float
 ) -> tuple[Image, Mask]:
     """Blend one layer over the canvas and update the mask by the layer's role."""
     alpha = cut.astype(np.float32) * np.float32(1 / 255)
-    lit = relight(np.random.default_rng(layer.light), estimate_foreground(picture, alpha))
+    lit = relight(np.random.default_rng(layer.light), estimate_foreground(image, alpha))
     weight = alpha[..., None]
     mixed = lit * (weight * np.float32(dimming)) + canvas * (1 - weight) + 0.5
     if layer.role is Role.OBJECT:

@@ -49,19 +49,19 @@ def trust_by_set(
 
     # The closest name given, else the default for the set's kind of mask
     trust = {COMPOSITES: given.get(COMPOSITES, 0.0)}
-    for pictures in sets:
+    for image_set in sets:
         usual = TRUST
-        if not pictures.labelled:
+        if not image_set.labelled:
             usual = 1.0
-        elif pictures.name in coarse:
+        elif image_set.name in coarse:
             usual = COARSE_TRUST
-        elif pictures.cutouts or pictures.name in plain:
+        elif image_set.cutouts or image_set.name in plain:
             usual = 0.0
-        above = [n for n in given if f"{pictures.name}/".startswith(f"{n}/")]
+        above = [n for n in given if f"{image_set.name}/".startswith(f"{n}/")]
         share = given[max(above, key=len)] if above else usual
-        if share < 1 and not pictures.labelled:
+        if share < 1 and not image_set.labelled:
             raise ConfigError(
-                f"--trust {pictures.name}={share}: it has no masks, so only 1 will do"
+                f"--trust {image_set.name}={share}: it has no masks, so only 1 will do"
             )
-        trust[pictures.name] = share
+        trust[image_set.name] = share
     return trust

@@ -35,18 +35,18 @@ class Scored:
 def score_images(predict: Predict, sets: Sequence[ImageSet]) -> list[Scored]:
     """Score every image, in the order of the sets."""
     rows = []
-    for pictures in sets:
-        for sample in pictures.samples:
+    for image_set in sets:
+        for sample in image_set.samples:
             image, mask = read_sample(sample)
             alpha, truth = predict(image), np.float32(1 / 255) * mask
-            if pictures.people:
+            if image_set.people:
                 scores = score_image(alpha, truth)
                 scores |= {"mse": mse(alpha, truth), "grad": grad(alpha, truth)}
                 scores["conn"] = conn(alpha, truth)
             else:
                 scores = {"false_person": float(is_false_person(alpha))}
                 scores["person_share"] = person_share(alpha)
-            rows.append(Scored(pictures.name, sample, pictures.people, scores))
+            rows.append(Scored(image_set.name, sample, image_set.people, scores))
     return rows
 
 

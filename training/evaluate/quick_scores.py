@@ -37,7 +37,7 @@ def score_image(alpha: Alpha, truth: Alpha) -> Scores:
     }
 
 
-def score_set(infer: Infer, pictures: ImageSet, pixels: int) -> Scores:
+def score_set(infer: Infer, image_set: ImageSet, pixels: int) -> Scores:
     """Compute means over the images of a set.
 
     With people: iou, precision, recall, f1, boundary_f, mad, grey. Without: false_person, the share
@@ -45,13 +45,13 @@ def score_set(infer: Infer, pictures: ImageSet, pixels: int) -> Scores:
     """
 
     def score(alpha: Alpha, mask: Mask) -> Scores:
-        if pictures.people:
+        if image_set.people:
             return score_image(alpha, np.float32(1 / 255) * mask)
         return {"false_person": float(is_false_person(alpha))}
 
     rows = []
     with ThreadPoolExecutor() as pool:  # scores take longer than a GPU's alpha
-        for sample in pictures.samples:
+        for sample in image_set.samples:
             image, mask = read_sample(sample)
             rows.append(pool.submit(score, predict(infer, image, pixels), mask))
     return mean_scores([row.result() for row in rows])

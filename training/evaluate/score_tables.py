@@ -228,7 +228,6 @@ def main(
     ] = 24,
 ) -> None:
     """Score engines or weights. The sheets show the last one, at the last size."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     out.mkdir(parents=True, exist_ok=True)
     sets = find_sets(data)
     results: dict[str, list[Result]] = {name: [] for name in TABLES}

@@ -108,11 +108,11 @@ def _draw_line(line: Sequence[Tile]) -> Image:
     return _pad(drawn, 0, SHEET_WIDTH - drawn.shape[1], 2 * GAP)
 
 
-def _at_height(picture: Image, height: int) -> Image:
-    scale = height / picture.shape[0]
-    size = (max(1, int(picture.shape[1] * scale)), height)
+def _at_height(image: Image, height: int) -> Image:
+    scale = height / image.shape[0]
+    size = (max(1, int(image.shape[1] * scale)), height)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
 def _text(lines: Sequence[str], width: int) -> Image:
@@ -126,7 +126,7 @@ def _text(lines: Sequence[str], width: int) -> Image:
     return strip
 
 
-def _pad(picture: Image, left: int, right: int, below: int) -> Image:
+def _pad(image: Image, left: int, right: int, below: int) -> Image:
     paper = (PAPER, PAPER, PAPER)
-    padded = cv2.copyMakeBorder(picture, 0, below, left, right, cv2.BORDER_CONSTANT, value=paper)
+    padded = cv2.copyMakeBorder(image, 0, below, left, right, cv2.BORDER_CONSTANT, value=paper)
     return np.asarray(padded, np.uint8)

@@ -29,8 +29,9 @@ import typer
 from numpy.typing import NDArray
 
 from training.data.batches import SIZES, to_input
-from training.data.image_sets import find_sets, sampling_weights
+from training.data.image_sets import find_sets
 from training.data.priors import corrupt_prior
+from training.data.scene_sources import SceneSources
 from training.data.scenes import AugmentConfig, SceneMaker
 from training.evaluate.image_scores import mean_by_set, score_images
 from training.evaluate.predict import bare
@@ -126,11 +127,7 @@ def calibration_batches(
     Args:
         priors: whether to make previous alphas as in training.
     """
-    sets = find_sets(data)
-    people = [s for s in sets if s.people]
-    maker = SceneMaker(
-        people, sampling_weights(people, {}), [s for s in sets if not s.people], AugmentConfig()
-    )
+    maker = SceneMaker(SceneSources.of(find_sets(data)), AugmentConfig())
     sizes = [size for size in SIZES if size[0] * size[1] <= CALIBRATION_PIXELS]
     for index in range(count):
         rng = np.random.default_rng((seed, index))
@@ -176,7 +173,6 @@ def main(
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
     """Export, quantise and score the network into the folder that the program reads."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     out = engine_folder()
     out.mkdir(exist_ok=True)
     network = load_network(weights)

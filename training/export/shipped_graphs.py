@@ -145,7 +145,6 @@ def _weights(folder: Path, cards: Cards) -> Path:
 
 def main() -> None:
     """Retrace the graphs of all networks whose weights are there."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = engine_folder()
     for cards in shipped_networks(folder):
         written = update_graphs(folder, cards)

@@ -1,8 +1,8 @@
 """The baseline: the network of the program that this project started from, for the same data.
 
-It is here to be trained beside `MattingNetwork`, so that what the newer one gains is measured
-and not supposed. Its recipe: images of 256 x 256, binary cross-entropy alone, Adam at 1e-4,
-the rate reduced on a plateau, early stopping.
+It is trained for comparison with `MattingNetwork`, to measure what the newer network gains. Its
+recipe: images of 256 x 256, binary cross-entropy alone, Adam at 1e-4, the rate reduced on a
+plateau, early stopping.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class SeedEncoder(ResNet50Encoder):
         return super().forward(functional.pad(x[:, :3], (0, 0, 0, 0, 0, 1)))
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Take ImageNet weights by torchvision's names; those of `layer4` and `fc` are left."""
+        """Load ImageNet weights by torchvision's names, without those of `layer4` and `fc`."""
         kept = {name: w for name, w in weights.items() if not name.startswith("layer4.")}
         super().load_imagenet(kept)
 
 
 class AtrousPooling(nn.Module):
-    """What features see at several distances and in the whole image, float (N, 256, h, w).
+    """Context of each feature at several distances and from the entire image, float (N, 256, h, w).
 
     ASPP of Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017,
-    section 3.3. The branch over the whole image has a bias in place of batch norm, which has
+    section 3.3. The branch over the entire image has a bias in place of batch norm, which has
     nothing to normalise when a batch holds one image.
     """
 
@@ -75,9 +75,9 @@ class AtrousPooling(nn.Module):
 class SeedNetwork(AlphaNetwork):
     """ResNet-50 to conv4, atrous pooling, squeeze-and-excitation: about 18 million parameters.
 
-    Everything after the encoder works at 1/16 of the size, and one bilinear up-sampling by 16
-    brings the logits to it, so edges are as coarse as its recipe makes them. H and W may be any
-    multiples of 16, and the input's fourth channel is ignored.
+    Everything after the encoder works at 1/16 of the size. One bilinear up-sampling by 16 brings
+    the logits to the input's size, so edges are coarse. H and W may be any multiples of 16, and the
+    input's fourth channel is ignored.
     """
 
     encoder: SeedEncoder

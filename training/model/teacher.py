@@ -2,9 +2,9 @@
 
 A scene made by pasting people on a new background has an exact mask. Elsewhere masks are hand-made,
 coarse, made by another network, or missing. There the teacher's alpha is mixed into the target
-along the edges, by how far it is trusted over that set's masks; without a mask it is the target.
-The teacher sees the scene larger than the student does and before degradation, so that it is right
-where the student has to guess.
+along the edges, in a share that depends on the set's masks; without a mask it is the target. The
+teacher sees the scene larger than the student does, and before degradation, so it is right where
+the student has to guess.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from vidbg.matting.engines import CARDS, engine_file
 from vidbg.matting.networks import NETWORKS, network_name
 
 SHIPPED = "shipped"
-"""In place of a file: the shipped ResNet-50; on a CPU in INT8 by OpenVINO."""
+"""Stands for the shipped ResNet-50 in place of a file; on a CPU it runs in INT8 by OpenVINO."""
 
 _CHUNK = 16
 """Views in one forward pass, so that a batch of 64 fits on a GPU beside the training."""
 
 
 class Teacher:
-    """The network whose alpha is taught.
+    """A network whose alpha is mixed into the targets.
 
     Args:
         weights: weights of the whole network, or SHIPPED.

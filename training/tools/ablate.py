@@ -110,7 +110,6 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> None:
     """Train without one part at a time, and compare."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if unknown := set(only or []) - set(VARIANTS):
         raise typer.BadParameter(f"unknown variant {sorted(unknown)}; choose from {[*VARIANTS]}")
     options = ["--data", str(data), "--val", str(val), "--init", str(init), "--device", device]

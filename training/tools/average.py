@@ -63,7 +63,6 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Write the best mixture and its card.")] = None,
 ) -> None:
     """Score mixtures of two weights, and write the best."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     ends = load_file(one), load_file(other)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)  # before minutes of scoring, not after

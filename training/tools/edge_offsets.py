@@ -29,11 +29,11 @@ LEAST_SHIFT = 0.05
 """Smaller shifts are not worth an option, in pixels."""
 
 
-def set_offsets(infer: Infer, pictures: ImageSet, limit: int) -> list[float]:
+def set_offsets(infer: Infer, image_set: ImageSet, limit: int) -> list[float]:
     """Offsets of a set's masks in pixels, for up to `limit` images spread over the set."""
-    step = max(1, len(pictures.samples) // limit)
+    step = max(1, len(image_set.samples) // limit)
     offsets = []
-    for sample in pictures.samples[::step][:limit]:
+    for sample in image_set.samples[::step][:limit]:
         image, mask = read_sample(sample)
         height, width = image.shape[:2]
         geometry = plan_geometry(height, width, UNIT_PIXELS)

@@ -83,14 +83,14 @@ def read_agreement(path: Path) -> dict[tuple[str, str], float]:
 
 
 def keep_agreeing(
-    pictures: ImageSet, agreement: dict[tuple[str, str], float], least: float
+    image_set: ImageSet, agreement: dict[tuple[str, str], float], least: float
 ) -> ImageSet:
     """Return the set without images that agree less than `least`; unscored images stay."""
-    kept = keep(pictures, lambda s: agreement.get((pictures.name, s.image.stem), 1.0) >= least)
-    count, total = len(kept.samples), len(pictures.samples)
+    kept = keep(image_set, lambda s: agreement.get((image_set.name, s.image.stem), 1.0) >= least)
+    count, total = len(kept.samples), len(image_set.samples)
     if count < total:
-        logger.info("%s: %d of %d images agree", pictures.name, count, total)
-    return kept if kept.samples else pictures
+        logger.info("%s: %d of %d images agree", image_set.name, count, total)
+    return kept if kept.samples else image_set
 
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
@@ -104,19 +104,18 @@ def judge(
     engine: Engine = "cpu:bf16",
 ) -> None:
     """Score how well each training mask agrees with the ensemble."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     with closing(load_backend(*parse_engine(engine))) as backend, out.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("set", "name", "iou"))
-        for pictures in (s for s in find_sets(data) if s.people and not s.cutouts):
+        for image_set in (s for s in find_sets(data) if s.people and not s.cutouts):
             scores = []
-            for sample in pictures.samples:
+            for sample in image_set.samples:
                 image, mask = read_sample(sample)
                 alpha, _ = ensemble(backend, image)
                 scores.append(segmentation_scores(alpha, np.float32(1 / 255) * mask).iou)
-                writer.writerow((pictures.name, sample.image.stem, f"{scores[-1]:.4f}"))
+                writer.writerow((image_set.name, sample.image.stem, f"{scores[-1]:.4f}"))
             middle = np.median(scores)
-            logger.info("%s: IoU mean %.4f, median %.4f", pictures.name, np.mean(scores), middle)
+            logger.info("%s: IoU mean %.4f, median %.4f", image_set.name, np.mean(scores), middle)
 
 
 @app.command()
@@ -133,7 +132,6 @@ def label(
 
     The spread of an image is the mean over its pixels of the standard deviation over the passes.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     paths = sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise ConfigError(f"no images in {images}; allowed are {sorted(SUFFIXES)}")

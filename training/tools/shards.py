@@ -94,15 +94,15 @@ def _groups(data: Path, max_side: int | None) -> Iterator[Files]:
 def _all_groups(data: Path, max_side: int | None) -> Iterator[Files]:
     for path in sorted(data.rglob("*.csv")):
         yield [(path.relative_to(data).as_posix(), path.read_bytes())]
-    for pictures in find_sets(data):
-        for sample in pictures.samples:
-            files = None if max_side is None else _smaller(pictures, sample, max_side)
+    for image_set in find_sets(data):
+        for sample in image_set.samples:
+            files = None if max_side is None else _smaller(image_set, sample, max_side)
             paths = [path for path in (sample.image, sample.mask) if path is not None]
             kept = [(path, path.read_bytes()) for path in paths]
             yield [(path.relative_to(data).as_posix(), b) for path, b in files or kept]
 
 
-def _smaller(pictures: ImageSet, sample: Sample, max_side: int) -> list[tuple[Path, bytes]] | None:
+def _smaller(image_set: ImageSet, sample: Sample, max_side: int) -> list[tuple[Path, bytes]] | None:
     """Encode the sample at a smaller size; None if no side is longer than `max_side`."""
     image, mask = read_sample(sample)
     height, width = mask.shape
@@ -112,15 +112,15 @@ def _smaller(pictures: ImageSet, sample: Sample, max_side: int) -> list[tuple[Pa
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
-    if pictures.cutouts:
+    if image_set.cutouts:
         return [_encoded(sample.image, ".png", np.dstack([image, mask]))]
-    picture = _encoded(sample.image, ".jpg", image)
-    return [picture] if sample.mask is None else [picture, _encoded(sample.mask, ".png", mask)]
+    photo = _encoded(sample.image, ".jpg", image)
+    return [photo] if sample.mask is None else [photo, _encoded(sample.mask, ".png", mask)]
 
 
-def _encoded(path: Path, suffix: str, picture: NDArray[np.uint8]) -> tuple[Path, bytes]:
+def _encoded(path: Path, suffix: str, image: NDArray[np.uint8]) -> tuple[Path, bytes]:
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else []
-    _, data = cv2.imencode(suffix, picture, settings)
+    _, data = cv2.imencode(suffix, image, settings)
     return path.with_suffix(suffix), data.tobytes()
 
 

@@ -17,18 +17,15 @@ pytest.importorskip("torchvision")
 from training.data.batches import Batches  # noqa: E402
 from training.data.image_sets import (  # noqa: E402
     find_sets,
-    sampling_weights,
 )
 from training.data.person_windows import Framing, Window, frame_person, placing, shoulder_row  # noqa: E402
 from training.data.priors import NONE_SHARE, OWN_SHARE, corrupt_prior, own_priors  # noqa: E402
+from training.data.scene_sources import SceneSources  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 
 
 def maker(sets: Path, **shares: float) -> SceneMaker:
-    image_sets = find_sets(sets)
-    people = [s for s in image_sets if s.people]
-    rooms = [s for s in image_sets if not s.people]
-    return SceneMaker(people, sampling_weights(people, {}), rooms, AugmentConfig(**shares))
+    return SceneMaker(SceneSources.of(find_sets(sets)), AugmentConfig(**shares))
 
 
 def test_batches_are_a_function_of_seed_and_step(sets: Path) -> None:

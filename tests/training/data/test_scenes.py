@@ -11,8 +11,9 @@ import pytest
 
 from training.data.contrast import backlight, camouflage
 from training.data.degradations import blur_motion
-from training.data.image_sets import ImageSet, find_sets, sampling_weights
+from training.data.image_sets import ImageSet, find_sets
 from training.data.objects import Box, Place, person_box, place_object
+from training.data.scene_sources import SceneSources
 from training.data.scenes import AugmentConfig, Layer, Role, Scene, SceneMaker
 from vidbg.errors import ConfigError
 
@@ -128,12 +129,9 @@ def objects(tmp_path: Path) -> ImageSet:
 
 
 def scene_maker(sets: Path, objects: ImageSet, config: AugmentConfig) -> SceneMaker:
-    image_sets = find_sets(sets)
-    people = [s for s in image_sets if s.people]
-    rooms = [s for s in image_sets if not s.people]
-    return SceneMaker(
-        people, sampling_weights(people, {}), rooms, config, objects, ["people"], ["cutouts"]
-    )
+    usual = SceneSources.of(find_sets(sets))
+    sources = replace(usual, objects=objects, coarse=["people"], plain=["cutouts"])
+    return SceneMaker(sources, config)
 
 
 def test_scenes_have_objects_as_often_as_asked(sets: Path, objects: ImageSet) -> None:
@@ -181,9 +179,7 @@ def test_a_sets_edge_is_moved_in_its_scenes(sets: Path) -> None:
     config = AugmentConfig(nobody=0.0, composite=0.0)
     wider = [replace(s, edge=3.0) for s in people]
     areas = [
-        SceneMaker(part, sampling_weights(part, {}), [], config)
-        .pair(np.random.default_rng(1), 64, 96)[1]
-        .mean()
+        SceneMaker(SceneSources.of(part), config).pair(np.random.default_rng(1), 64, 96)[1].mean()
         for part in (people, wider)
     ]
     assert areas[1] > areas[0] + 1

@@ -22,7 +22,8 @@ from typer.testing import CliRunner, Result  # noqa: E402
 
 from training import train  # noqa: E402
 from training.data.batches import Batches, render_with_view, to_input  # noqa: E402
-from training.data.image_sets import find_sets, find_unlabelled, sampling_weights  # noqa: E402
+from training.data.image_sets import find_sets, find_unlabelled  # noqa: E402
+from training.data.scene_sources import SceneSources  # noqa: E402
 from training.data.scenes import AugmentConfig, Layer, Scene, SceneMaker  # noqa: E402
 from training.data.trust import COARSE_TRUST, TRUST, trust_by_set  # noqa: E402
 from training.losses.distillation import mix_targets, shrink_alpha  # noqa: E402
@@ -130,7 +131,7 @@ def batches(sets: Path, unlabelled: Path, teacher_pixels: int | None) -> Batches
     people = [*labelled, *find_unlabelled(unlabelled)]
     rooms = [s for s in find_sets(sets) if s.name == "rooms"]
     trust = trust_by_set(people, {}, [], [])
-    maker = SceneMaker(people, sampling_weights(people, {}), rooms, AugmentConfig(), trust=trust)
+    maker = SceneMaker(SceneSources.of([*people, *rooms], trust), AugmentConfig())
     return Batches(maker, 8 * 64 * 96, 1, 10, sizes=((64, 96),), teacher_pixels=teacher_pixels)
 
 
