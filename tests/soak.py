@@ -35,6 +35,7 @@ from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.platform.memory import limit_arenas
+from vidbg.platform.processor import use_one_opencv_thread
 from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources.synthetic import SyntheticSource, swaying_person
 
@@ -277,6 +278,7 @@ def main() -> None:
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     limit_arenas()  # as the command does
+    use_one_opencv_thread()
     sys.exit(run(Soak((width, height), given.fps), given.minutes, given.every))
 
 

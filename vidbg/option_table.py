@@ -780,8 +780,8 @@ CPU_LIMIT = Option[float | None](
     default=None,
     limits=Limits(5, 100),
     unit="%",
-    help="Use smaller networks to stay below this share of the computer's CPU time, {range}; no "
-    "frames are skipped for it. Default: 50, with --quality best 100.",
+    help="Stay below this share of the computer's CPU time, {range}, by smaller networks, then by "
+    "running the network on every second or third frame. Default: 50, with --quality best 100.",
     group=NETWORK_GROUP,
     commands=("run",),
     target="live",

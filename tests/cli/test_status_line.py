@@ -135,7 +135,7 @@ def test_it_says_in_plain_words_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     reduced = replace(GOOD, reduced=EASED)
     with desk.line:
         rows = desk.tell(reduced, GOOD, reduced, GOOD, reduced)
-    assert rows == ["live", EASED, " 30.0 FPS, 21 ms, 120 % of a core, busy: less exact edge"]
+    assert rows == ["live", EASED, " 30.0 FPS, 21 ms, 120 % of a core, less exact edge"]
 
 
 def test_what_is_no_terminal_gets_no_line(monkeypatch: pytest.MonkeyPatch) -> None:

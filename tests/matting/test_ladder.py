@@ -17,7 +17,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.ladder import LADDER, USUAL_PIXELS, Step, file_step, live_steps
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.live.network import network_loader as networks_module
+from vidbg.pipeline.live.network import network_loader
 from vidbg.pipeline.live.network import speeds as speeds_module
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
 from vidbg.pipeline.live.network.speeds import SHARES, Speeds, network_budget_s
@@ -188,7 +188,7 @@ def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[float]
         def try_out(backend: Any, height: int, width: int) -> float:
             return 1e-3 * ms * Step(backend.name, height * width).cost / LADDER[3].cost
 
-        monkeypatch.setattr(networks_module, "load_first", load_first)
+        monkeypatch.setattr(network_loader, "load_first", load_first)
         monkeypatch.setattr(speeds_module, "try_out", try_out)
         return opened
 
@@ -243,17 +243,23 @@ def test_without_a_rate_to_hold_quality_leads(devices: Callable[[float], list[st
     assert matter.step == Step("resnet50", 262144)
 
 
-@pytest.mark.parametrize(("limit", "step"), [(1.0, LADDER[3]), (0.5, LADDER[2]), (0.2, LADDER[0])])
+@pytest.mark.parametrize(
+    ("limit", "step", "threads"),
+    [(1.0, LADDER[3], None), (0.5, LADDER[2], None), (0.2, LADDER[1], 1), (0.15, LADDER[0], 1)],
+)
 def test_a_run_begins_within_its_share_of_the_computer(
     limit: float,
     step: Step,
+    threads: int | None,
     devices: Callable[[float], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(speeds_module, "usable_cores", lambda: 2)
+    for module in (speeds_module, network_loader):
+        monkeypatch.setattr(module, "usable_cores", lambda: 2)
     devices(18)
     networks = DeviceNetworks(MattingConfig(), 720, 1280, rate=30, cpu_limit=limit)
-    assert networks.load().step == step
+    matter = networks.load()
+    assert (matter.step, matter.config.threads) == (step, threads)
 
 
 @pytest.mark.parametrize(

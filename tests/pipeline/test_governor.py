@@ -23,6 +23,7 @@ from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live.network import governor as governor_module
 from vidbg.pipeline.live.network.governor import Governor, Level, levels_of
 from vidbg.pipeline.live.stages import stage
+from vidbg.pipeline.live.status import LIMITED
 from vidbg.util.choices import Network
 from vidbg.util.limits import MIN_PIXELS
 
@@ -57,7 +58,7 @@ class Machine:
             passed = max(1, int(np.ceil(work_s * RATE)))
             index += passed
             self.now += passed / RATE
-            self.cpu_s += 10e-3 / 2 + work_s
+            self.cpu_s += min(10e-3 / 2 + work_s, passed / RATE)
             if self.governor.frame(work_s, passed - 1, self.now, worked=worked):
                 self.changes.append((self.now, self.governor.level))
         return self
@@ -69,12 +70,9 @@ class Machine:
 
     def cpu_share(self) -> float:
         """Share of the computer's CPU time over ten seconds at the current level."""
-        before, self.cpu_s = self.cpu_s, 0.0
-        start = self.now
+        before_s, start = self.cpu_s, self.now
         self.run(10)
-        share = self.cpu_s / (self.now - start)
-        self.cpu_s += before
-        return share
+        return (self.cpu_s - before_s) / (self.now - start)
 
     def work_s(self, step: Step) -> float:
         """Seconds that the network takes."""
@@ -156,9 +154,43 @@ def test_a_run_keeps_to_its_share_of_the_computer(ms: float, limit: float) -> No
     assert not better or RATE * (5e-3 + machine.work_s(better[0])) > 0.75 * limit
 
 
-def test_no_frame_is_skipped_for_the_share() -> None:
-    machine = Machine(60, ALL, 0.05).run(60)
-    assert machine.governor.level == Level(ALL[0])
+@pytest.mark.parametrize(("limit", "every"), [(0.34, 1), (0.27, 2), (0.235, 3)])
+def test_frames_are_skipped_where_the_smallest_network_takes_more_than_the_share(
+    limit: float, every: int
+) -> None:
+    machine = Machine(60, ALL, limit).run(60)
+    assert machine.governor.level.every == every
+    assert machine.cpu_share() <= limit
+    assert machine.changes[-1][0] < 20
+    assert machine.governor.limited
+    assert machine.governor.over_limit is None
+
+
+def test_a_share_that_cannot_be_kept_is_reported() -> None:
+    machine = Machine(60, ALL, 0.1).run(60)
+    governor = machine.governor
+    assert governor.level == levels_of(ALL, HD)[-1]
+    assert governor.over_limit == pytest.approx(machine.cpu_share(), rel=0.1)
+    governor.aim(cpu_limit=0.5)
+    machine.run(60)
+    assert governor.over_limit is None
+    assert governor.level.every == 1
+
+
+def test_a_live_run_says_what_its_limit_would_have_to_be(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(governor_module, "WINDOW_S", 0.1)
+    rig = Rig(steps=[Step("resnet50", 192 * 256)])
+    rig.cpu_limit = 0.001
+    with rig:
+        rig.wait_live()
+        rig.wait(lambda: "--cpu-limit of" in (rig.statuses[-1].reduced or ""), 20)
+        assert LIMITED in {status.reduced for status in rig.statuses}
+    words = rig.statuses[-1].reduced or ""
+    assert "above its limit of 0.1 %" in words
+    assert "128x96 at 30 frames a second" in words
+    assert sum("above its limit" in record.message for record in caplog.records) == 1
 
 
 def test_quality_comes_back_when_the_machine_is_free_again() -> None:

@@ -34,6 +34,7 @@ from vidbg.pipeline.live.network.governor import Level
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.platform.memory import limit_arenas
+from vidbg.platform.processor import use_one_opencv_thread
 from vidbg.sinks import Sink
 from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sinks.stream.raw_pipe import RawPipeSink
@@ -180,6 +181,7 @@ def run_benchmark(
         VidbgError: the engine or the source cannot be used.
     """
     limit_arenas()  # as a live run does
+    use_one_opencv_thread()
     start = time.perf_counter()
     with (
         VideoMatting(config=matting) as matter,

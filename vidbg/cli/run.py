@@ -14,6 +14,7 @@ from vidbg.cli.reload import reloading
 from vidbg.cli.status_line import StatusLine
 from vidbg.option_table import options_of
 from vidbg.platform.memory import limit_arenas, require_addresses
+from vidbg.platform.processor import use_one_opencv_thread
 
 if TYPE_CHECKING:
     from vidbg.pipeline.live import LiveConfig, LiveRun
@@ -56,6 +57,7 @@ def run_until_end(
 
     # The config, checked before anything is opened
     limit_arenas()
+    use_one_opencv_thread()
     config = completed(live_config(params))
     with log_to(params["log_file"], params["log_level"]):
         outputs = ", ".join(map(output_name, config.outputs))

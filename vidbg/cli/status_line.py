@@ -46,7 +46,7 @@ class StatusLine:
         if status.reason is None and time.monotonic() - self._reported_s >= REPORT_INTERVAL_S:
             self._reported_s = time.monotonic()
             latency = f", {status.latency_ms:.0f} ms" if status.latency_ms else ""
-            reduced = ", busy: less exact edge" if status.reduced else ""
+            reduced = ", less exact edge" if status.reduced else ""
             self._terminal.show(
                 f"{status.fps:5.1f} FPS{latency}, {status.cpu_percent:.0f} % of a core{reduced}"
             )

@@ -344,7 +344,7 @@ class LiveRun(Closeable):
             share = config.cpu_share(config.matting.quality)
             self._networks.limit_cpu(share)
             pipeline.governor.aim(cpu_limit=share)
-            if changed & {"matting", "adapt", "output_size", "output_fps"}:
+            if changed & {"matting", "adapt", "cpu_limit_percent", "output_size", "output_fps"}:
                 info = config.output_info(self._camera_info)
                 self._networks.change(config.matting, config.adapt, info)
             if changed & {"away_text", "away_image"}:

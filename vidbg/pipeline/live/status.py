@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
+
+from vidbg.frame import StreamInfo
 
 TOO_LATE = (
     "no new picture came in time; this computer is probably too busy: close other programs, or "
@@ -16,6 +19,29 @@ EASED = (
     "choose a smaller size or frame rate of the camera"
 )
 """Message to the user while the governor has lowered the level."""
+
+LIMITED = (
+    "To stay below the processor limit, the edge of your picture is less exact: raise the limit, "
+    "or choose a smaller size or frame rate of the camera"
+)
+"""Message to the user while the governor has lowered the level for `--cpu-limit`."""
+
+
+def words_over_limit(used: float, limit: float, info: StreamInfo) -> str:
+    """Say that a run exceeds its processor limit with the least work for the network.
+
+    Args:
+        used, limit: shares of the computer's CPU time, 0 to 1.
+        info: of the outputs.
+    """
+    percent = math.ceil(100 * used)
+    return (
+        f"This run takes {percent} % of this computer's processor time, above its limit of "
+        f"{100 * limit:g} %, with the least work for the network: reading, compositing and writing "
+        f"{info.width}x{info.height} at {float(info.frame_rate or 30):g} frames a second takes "
+        "most of that. Choose a smaller size or frame rate of the camera (--size, --fps), or a "
+        f"--cpu-limit of {percent} or more"
+    )
 
 
 class State(Enum):

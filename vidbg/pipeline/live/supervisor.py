@@ -20,7 +20,15 @@ from vidbg.pipeline.live.faults import RepeatFilter
 from vidbg.pipeline.live.history import History
 from vidbg.pipeline.live.outputs.recorder import Recorder
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.pipeline.live.status import EASED, TOO_LATE, LiveReport, LiveStatus, State
+from vidbg.pipeline.live.status import (
+    EASED,
+    LIMITED,
+    TOO_LATE,
+    LiveReport,
+    LiveStatus,
+    State,
+    words_over_limit,
+)
 from vidbg.pipeline.live.views import View, view_image
 from vidbg.util.timing import StageClock
 
@@ -111,6 +119,7 @@ class Supervisor:
         self._state = State.STARTING
         self._reason: str | None = None
         self._repeats = RepeatFilter()
+        self._warned_limit: float | None = None
         self._watched_s = time.monotonic()
         self.history = History()
         self._switching_camera = threading.Lock()
@@ -223,8 +232,20 @@ class Supervisor:
         sample = self.history.latest
         fps, cpu_percent = (0.0, 0.0) if sample is None else (sample.fps, sample.cpu_percent)
         latency_ms = 1e3 * outputs.latencies_s[-1] if outputs.latencies_s else None
-        reduced = EASED if self.pipeline.governor.reduced else None
+        reduced = self._why_reduced()
         return LiveStatus(state, reason, fps, cpu_percent, latency_ms, watched, reduced)
+
+    def _why_reduced(self) -> str | None:
+        """Say why the network works with less, and warn once where that is not enough."""
+        governor = self.pipeline.governor
+        used, limit = governor.over_limit, governor.cpu_limit
+        if used is not None:
+            words = words_over_limit(used, limit, self._context.info)
+            if self._warned_limit != limit:
+                self._warned_limit = limit
+                logger.warning("%s", words)
+            return words
+        return (LIMITED if governor.limited else EASED) if governor.reduced else None
 
     def _judge(self) -> tuple[State, str | None]:
         """Say what viewers see, and why."""

@@ -14,7 +14,11 @@ from vidbg.frame import StreamInfo
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
-from vidbg.pipeline.live.network.network_loader import DeviceNetworks, replace_details
+from vidbg.pipeline.live.network.network_loader import (
+    DeviceNetworks,
+    network_threads,
+    replace_details,
+)
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
@@ -74,7 +78,10 @@ class ChangingNetworks:
         return self._current
 
     def limit_cpu(self, share: float) -> None:
-        """Keep to another share of the computer's CPU time, 0 to 1."""
+        """Keep to another share of the computer's CPU time, 0 to 1.
+
+        `change` then loads a network with another number of threads if the share needs one.
+        """
         self._current.cpu_limit = share
 
     def replace_unused(self, info: StreamInfo) -> None:
@@ -91,6 +98,8 @@ class ChangingNetworks:
             before, self.matting_config = self.matting_config, config
             needs_network = (replace_details(before, config), self.adapt) != (config, adapt)
             needs_network = needs_network or _size(self.info) != _size(info)
+            threads = network_threads(config.threads, self.cpu_limit)
+            needs_network = needs_network or threads != self._current.threads
             self.adapt, self.info = adapt, info
             self._current.adjust(config)
             if not needs_network:

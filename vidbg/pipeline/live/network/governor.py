@@ -39,6 +39,9 @@ when that step proves too demanding."""
 BUSY_WINDOWS = 2
 """Number of consecutive measurements above the CPU limit before the level is lowered."""
 
+WITHIN = 0.9
+"""Share of the CPU limit below which a run that exceeded it at the last level keeps to it again."""
+
 NETWORK_SHARE = 0.7
 """Share of the run's CPU time that is the network's: tells what a level costs that was not measured
 lately."""
@@ -47,7 +50,8 @@ REMEMBERED_S = 300.0
 """How long a measurement of a level counts."""
 
 STEADY_WINDOWS = 6
-"""Number of measurements that are averaged before a larger step is tried."""
+"""Number of measurements that are averaged before a larger step is tried, or a limit that cannot be
+kept is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +124,13 @@ class Governor:
         levels: best first.
         rate: target frames per second.
         now: monotonic time, in seconds.
-        cpu_limit: maximum share of the computer's CPU time, 0 to 1. For its sake a level is never
-            lowered to one that skips frames.
+        cpu_limit: maximum share of the computer's CPU time, 0 to 1.
         cpu_s: returns the CPU time of this process, in seconds of the whole computer.
+
+    Attributes:
+        limited: whether the level was last lowered for the CPU limit, not for the frame rate.
+        over_limit: share of the computer's CPU time that the run uses although the level is the
+            last; None while it keeps to its limit.
     """
 
     def __init__(
@@ -138,6 +146,8 @@ class Governor:
         self._rate = rate
         self._cpu_limit, self._cpu_s = cpu_limit, cpu_s
         self._start = 0
+        self.limited = False
+        self.over_limit: float | None = None
         self.reset(self._levels[0].step, now)
 
     @property
@@ -149,6 +159,11 @@ class Governor:
     def reduced(self) -> bool:
         """Whether the level is lower than at the start of this run."""
         return self._at > self._start
+
+    @property
+    def cpu_limit(self) -> float:
+        """Maximum share of the computer's CPU time, 0 to 1."""
+        return self._cpu_limit
 
     def reset(
         self,
@@ -170,6 +185,7 @@ class Governor:
         self._at = self._start = steps.index(start) if start in steps else 0
         self._patience_s, self._raised_s = PATIENCE_S, float("-inf")
         self._held: dict[Level, _Held] = {}
+        self.limited, self.over_limit = False, None
         self.restart(now)
         return self.level
 
@@ -177,12 +193,14 @@ class Governor:
         """Change the frame rate, or the share of the computer's CPU time; None keeps them."""
         self._rate = self._rate if rate is None else rate
         self._cpu_limit = self._cpu_limit if cpu_limit is None else cpu_limit
+        self.over_limit = None  # measured for another rate or limit
 
     def restart(self, now: float) -> None:
         """Restart the measurement after a failure or a change of level."""
         self._new_window(now)
         self._well_s, self._busy_windows = now, 0
         self._loads: deque[float] = deque(maxlen=STEADY_WINDOWS)
+        self._cpus: deque[float] = deque(maxlen=STEADY_WINDOWS)
 
     def _new_window(self, now: float) -> None:
         self._window_s, self._window_cpu_s = now, self._cpu_s()
@@ -214,41 +232,56 @@ class Governor:
         rested = len(self._worked_s) * self.level.every < self._done / 2
         cpu = (self._cpu_s() - self._window_cpu_s) / passed_s
         self._new_window(now)
+        if not rested:  # else nothing moves, and how busy it will be is unknown
+            self._busy_windows = self._busy_windows + 1 if cpu > self._cpu_limit else 0
+            self._cpus.append(cpu)
+            self._check_limit()
         if not held:
-            return self._ease(load, now)
-        if rested:  # nothing moves: how busy it will be is unknown
+            if now - self._raised_s < self._patience_s:
+                self._held.pop(self.level, None)
+            return self._lower(lambda level: load * level.cost / self.level.cost <= FITS, now)
+        if rested:
             return False
         self._held[self.level] = _Held(cpu, now)
         self._loads.append(load)
-        self._busy_windows = self._busy_windows + 1 if cpu > self._cpu_limit else 0
-        if self._busy_windows:
-            return self._busy_windows >= BUSY_WINDOWS and self._save(now)
-        return self._try_more(fmean(self._loads), cpu, now)
+        if self._busy_windows >= BUSY_WINDOWS:
+            return self._lower(
+                lambda level: self._expected_cpu(level, cpu) <= self._cpu_limit, now, True
+            )
+        return not self._busy_windows and self._try_more(fmean(self._loads), cpu, now)
 
-    def _ease(self, load: float, now: float) -> bool:
-        """Go down to the best level that is expected to hold the rate.
+    def _check_limit(self) -> None:
+        """Record whether the run exceeds its limit at the last level, by its mean of some time."""
+        steady = len(self._cpus) == STEADY_WINDOWS and self._at == len(self._levels) - 1
+        cpu = fmean(self._cpus)
+        if steady and cpu > self._cpu_limit:
+            self.over_limit = cpu
+        elif cpu <= WITHIN * self._cpu_limit:
+            self.over_limit = None
+
+    def _expected_cpu(self, level: Level, cpu: float) -> float:
+        """Return the share of CPU time at another level, from that at the current one."""
+        return cpu * (1 + NETWORK_SHARE * (level.cost / self.level.cost - 1))
+
+    def _lower(self, fits: Callable[[Level], bool], now: float, limited: bool = False) -> bool:
+        """Go down to the best level that fits, or else to the cheapest that skips no more frames.
 
         Frames are only skipped once the cheapest level that skips no more than now has been tried:
         a mask that follows late is shown late.
+
+        Args:
+            limited: whether that is for the CPU limit.
+        Returns:
+            Whether there is a lower level.
         """
         self._well_s = now
-        if now - self._raised_s < self._patience_s:
-            self._held.pop(self.level, None)
         lower = self._levels[self._at + 1 :]
         if not lower:
             return False
         alike = [level for level in lower if level.every == self.level.every] or lower[:1]
-        fitting = [level for level in alike if load * level.cost / self.level.cost <= FITS]
+        fitting = [level for level in alike if fits(level)]
+        self.limited = limited
         self._move(self._levels.index(fitting[0] if fitting else alike[-1]), now)
-        return True
-
-    def _save(self, now: float) -> bool:
-        """Go down a level for the CPU limit's sake."""
-        self._well_s = now
-        lower = self._at + 1
-        if lower == len(self._levels) or self._levels[lower].every > self.level.every:
-            return False
-        self._move(lower, now)
         return True
 
     def _try_more(self, load: float, cpu: float, now: float) -> bool:
@@ -256,7 +289,7 @@ class Governor:
             return False
         better = self._levels[self._at - 1]
         growth = better.cost / self.level.cost
-        expected_cpu, room = cpu * (1 + NETWORK_SHARE * (growth - 1)), ROOM
+        expected_cpu, room = self._expected_cpu(better, cpu), ROOM
         held = self._held.get(better)
         if held is not None and now - held.at_s < REMEMBERED_S:
             expected_cpu, room = held.cpu, FITS

@@ -56,9 +56,8 @@ class NetworkInUse(Closeable):
         self._applied = networks.matting_config
         self._full_frame = LiveFullFrame(context.info.height, context.info.width)
         self._allowed_s: dict[str, float] = {}
-        # The level in use, the one that is to be compiled, and the one that has been
+        # The level in use, and the one that has been compiled and comes next
         self._level = governor.level
-        self._wanted: Level | None = None
         self._next_level: Level | None = None
         self._compiling = BackgroundTasks()
         # Recovery
@@ -104,7 +103,7 @@ class NetworkInUse(Closeable):
                 self._networks.levels,
                 self._networks.cpu_limit,
             )
-            self._next_level = self._wanted = None
+            self._next_level = None
             self._allowed_s.clear()
         if self._applied is not self._networks.matting_config:
             self._applied = self._networks.matting_config
@@ -141,18 +140,19 @@ class NetworkInUse(Closeable):
         if level is not None:
             network.use(level.step)
             self._level = level
+            self._governor.restart(time.monotonic())
         # Some levels run the network on one frame of several, and move its alpha on the others
         start = time.monotonic()
         skips = frame.index % self._level.every > 0
         work, reused = network.propagate if skips else network, network.reused
         alpha = self._timed("network", lambda: work(frame.image, frame.pts))
         worked = not skips and network.reused == reused
-        # The governor may choose another level, which is compiled in the background
+        # The governor may choose another level, which is compiled in the background. While it is,
+        # the time that frames take says nothing about any level
         now = time.monotonic()
-        if self._governor.frame(now - start, missed, now, worked=worked):
-            self._wanted = self._governor.level
-        if self._wanted is not None and not self._compiling.running:
-            wanted, self._wanted = self._wanted, None
+        changing = self._compiling.running or self._next_level is not None
+        if not changing and self._governor.frame(now - start, missed, now, worked=worked):
+            wanted = self._governor.level
             self._compiling.start("compile", lambda: self._compile(network, wanted))
         return alpha
 
