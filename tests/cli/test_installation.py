@@ -12,10 +12,10 @@ from vidbg.platform.installation import install_command
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Fake an installation outside any checkout, with these records as the package's metadata."""
     records: dict[str, str] = {}
-    monkeypatch.setattr(installation, "_checkout", lambda: None)
+    monkeypatch.setattr(installation, "_CHECKOUT", tmp_path)
     monkeypatch.setattr(installation, "_recorded", lambda file: records.get(file, ""))
     return records
 

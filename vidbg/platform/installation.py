@@ -9,6 +9,9 @@ from typing import Any
 
 NAME = "vidbg"
 
+_CHECKOUT = Path(__file__).resolve().parents[2]
+"""Of the source; without a pyproject.toml it is none."""
+
 
 def install_command(extra: str = "", *options: str) -> str:
     """Return the command that installs vidbg again the way it was, with one of its extras.
@@ -20,8 +23,8 @@ def install_command(extra: str = "", *options: str) -> str:
         extra: such as "web"; "" for none.
         options: of pip, such as "--force-reinstall".
     """
-    origin, installer = _origin(), _recorded("INSTALLER").strip()
-    folder = _checkout() or _local_folder(origin)
+    origin = _origin()
+    folder = _source_folder(origin)
     if folder is not None:
         target = "." if folder == Path.cwd() else str(folder)
         if origin.get("dir_info", {}).get("editable"):
@@ -38,18 +41,14 @@ def install_command(extra: str = "", *options: str) -> str:
     if Path(sys.prefix).parent.parts[-2:] == ("pipx", "venvs"):
         program = f"pipx runpip {Path(sys.prefix).name}"
     else:
-        program = "uv pip" if installer == "uv" else "pip"
+        program = "uv pip" if _recorded("INSTALLER").strip() == "uv" else "pip"
     return " ".join([program, "install", *options, quoted])
 
 
-def _checkout() -> Path | None:
-    """Return the source folder that this module runs from, if any."""
-    folder = Path(__file__).resolve().parents[2]
-    return folder if (folder / "pyproject.toml").is_file() else None
-
-
-def _local_folder(origin: dict[str, Any]) -> Path | None:
-    """Return the folder that vidbg was installed from, if it still exists."""
+def _source_folder(origin: dict[str, Any]) -> Path | None:
+    """Return the checkout that this module runs from, or the folder it was installed from."""
+    if (_CHECKOUT / "pyproject.toml").is_file():
+        return _CHECKOUT
     if "dir_info" not in origin:
         return None
     from urllib.parse import urlsplit

@@ -23,7 +23,13 @@ def install_step(packages: Mapping[str, str]) -> str:
         packages: names by "debian", "fedora", "arch", "darwin" or "win32"; a system that is
             missing has no such package.
     """
-    for system in (sys.platform, *_distribution()):
+    # A distribution names itself and those that it is like
+    try:
+        release = platform.freedesktop_os_release()
+        distributions = f"{release['ID']} {release.get('ID_LIKE', '')}".split()
+    except OSError:
+        distributions = []
+    for system in (sys.platform, *distributions):
         if system in packages:
             return f"`{_COMMANDS[system]} {packages[system]}`"
     return ", ".join(
@@ -31,12 +37,3 @@ def install_step(packages: Mapping[str, str]) -> str:
         for system, name in _NAMES.items()
         if system in packages
     )
-
-
-def _distribution() -> list[str]:
-    """Return the distribution's ID and the similar ones in /etc/os-release."""
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        return []
-    return f"{release['ID']} {release.get('ID_LIKE', '')}".split()

@@ -8,21 +8,26 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from vidbg.platform.system_files import content
+
 FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """What decides how fast a network runs, by Linux's names."""
+
+
+_CPUINFO = Path("/proc/cpuinfo")  # Linux's
 
 
 @cache
 def processor_name() -> str:
     """Return the processor's model, or its architecture if the system does not report it."""
-    name = read_cpuinfo(_cpuinfo())[0]
+    name = read_cpuinfo(content(_CPUINFO))[0]
     return name or platform.processor() or platform.machine()
 
 
 @cache
 def processor_features() -> tuple[str, ...] | None:
     """Return which of FEATURES the processor has; None if the system does not report it."""
-    return read_cpuinfo(_cpuinfo())[1]
+    return read_cpuinfo(content(_CPUINFO))[1]
 
 
 def usable_cores() -> int:
@@ -50,10 +55,3 @@ def read_cpuinfo(text: str) -> tuple[str, tuple[str, ...] | None]:
     flags = fields.get("flags")
     known = None if flags is None else tuple(f for f in FEATURES if f in flags.split())
     return fields.get("model name", ""), known
-
-
-def _cpuinfo() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return ""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidbg.platform.system_files import content
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.paths import resolved
 
@@ -87,20 +88,17 @@ class Capability:
 
 def parse_capability(answer: bytes) -> Capability:
     """Read struct v4l2_capability (104 bytes)."""
-    driver, card, bus, _version, all_nodes, this_node = CAPABILITY.unpack(answer)
+    *names, _version, all_nodes, this_node = CAPABILITY.unpack(answer)
     flags = this_node if all_nodes & _HAS_DEVICE_CAPS else all_nodes
+    driver, card, bus = (name.split(b"\0", 1)[0].decode(errors="replace") for name in names)
     return Capability(
-        _text(driver),
-        _text(card),
-        _text(bus),
+        driver,
+        card,
+        bus,
         captures=bool(flags & (_CAPTURE | _CAPTURE_MPLANE)),
         outputs=bool(flags & _OUTPUT),
         multiplanar=bool(flags & _CAPTURE_MPLANE) and not flags & _CAPTURE,
     )
-
-
-def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode(errors="replace")
 
 
 def capability(node: VideoNode) -> Capability:
@@ -114,14 +112,6 @@ def fourcc(code: bytes) -> str:
     """Return the four letters of a pixel format; "" if they are not printable."""
     letters = code.decode("latin-1")
     return letters if letters.isascii() and letters.isprintable() else ""
-
-
-def content(file: Path) -> str:
-    """Read a small file in /sys or /proc without its newline; "" if it cannot be read."""
-    try:
-        return file.read_text(errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def holders(device: str, proc: Path = Path("/proc")) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vidbg.platform.video_nodes import OpenNode, VideoNode, capability, content, holders
+from vidbg.platform.system_files import content
+from vidbg.platform.video_nodes import OpenNode, VideoNode, capability, holders
 from vidbg.sinks.camera.loopback_node import keeps_format
 from vidbg.util.paths import resolved
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from vidbg.platform.video_nodes import VideoNode, content, opened_by_others, opened_by_us
+from vidbg.platform.system_files import content
+from vidbg.platform.video_nodes import VideoNode, opened_by_others, opened_by_us
 from vidbg.sinks.camera.loopback import loopback_devices
 from vidbg.sinks.camera.loopback_node import next_usage, subscribe_to_usage
 

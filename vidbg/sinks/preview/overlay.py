@@ -73,6 +73,18 @@ class View:
     help: bool = False
     hint: bool = False
 
+    @property
+    def corner(self) -> str:
+        """The text for the upper left corner."""
+        status = self.status
+        if status is None:
+            return ""
+        if not self.figures:
+            return "" if status.state == LIVE else status.state
+        fps = "" if status.fps is None else f"  {status.fps:.1f} FPS"
+        latency = "" if status.latency_ms is None else f"  {status.latency_ms:.0f} ms"
+        return status.state + fps + latency
+
 
 def draw_view(image: Image, view: View) -> Image:
     """Draw the image as the window shows it, in a new array of the same size.
@@ -85,12 +97,12 @@ def draw_view(image: Image, view: View) -> Image:
     canvas = np.asarray(cv2.flip(image, 1), np.uint8) if view.mirror else image.copy()
     top = 0
     if view.room_visible:
-        edge = max(2, round(_unit(canvas) * 0.014))
+        edge = max(2, round(min(canvas.shape[:2]) * 0.014))
         canvas[:edge], canvas[-edge:] = _RED, _RED
         canvas[:, :edge], canvas[:, -edge:] = _RED, _RED
         top = _draw_panel(canvas, [[ROOM_VISIBLE]], size=1.4, fill=_RED)
-    if corner := _corner(view):
-        _draw_panel(canvas, [[corner]], x_share=0.0, top=top)
+    if view.corner:
+        _draw_panel(canvas, [[view.corner]], x_share=0.0, top=top)
     note = None if view.status is None else view.status.note
     if foot := note or ("h: keys" if view.hint and not view.help else ""):
         # As many letters a line as fit into the image at the default font size
@@ -105,26 +117,9 @@ def draw_view(image: Image, view: View) -> Image:
     return canvas
 
 
-def _corner(view: View) -> str:
-    """Return the text for the upper left corner."""
-    status = view.status
-    if status is None:
-        return ""
-    if not view.figures:
-        return "" if status.state == LIVE else status.state
-    fps = "" if status.fps is None else f"  {status.fps:.1f} FPS"
-    latency = "" if status.latency_ms is None else f"  {status.latency_ms:.0f} ms"
-    return status.state + fps + latency
-
-
-def _unit(canvas: Image) -> float:
-    """Return the shorter side in pixels, which all sizes are based on."""
-    return float(min(canvas.shape[:2]))
-
-
 def _font_scale(canvas: Image) -> float:
     """Return a font scale: capitals of 14 pixels at 640 x 360, 33 at 1920 x 1080."""
-    return 0.15 + _unit(canvas) / 1000
+    return 0.15 + min(canvas.shape[:2]) / 1000
 
 
 def _draw_panel(
@@ -147,66 +142,58 @@ def _draw_panel(
     Returns:
         its last line.
     """
-    margin = round(_unit(canvas) * 0.03)
+    margin = round(min(canvas.shape[:2]) * 0.03)
     room_y, room_x = canvas.shape[0] - top - 2 * margin, canvas.shape[1] - 2 * margin
     scale = size * _font_scale(canvas)
-    panel = _measured(rows, scale)
+    panel = Panel(rows, scale)
     fitting = min(1.0, room_x / panel.width, room_y / panel.height)
     if fitting < 1.0:
-        panel = _measured(rows, scale * fitting * 0.98)  # whole pixels may round up
+        panel = Panel(rows, scale * fitting * 0.98)  # whole pixels may round up
     x = max(0, margin + round(x_share * (room_x - panel.width)))
     y = max(0, top + margin + round(y_share * (room_y - panel.height)))
     area = canvas[y : y + panel.height, x : x + panel.width]
     area[:] = (area * _SHADE).astype(np.uint8) if fill is None else np.array(fill, np.uint8)
-    _write_text(area, rows, panel)
+    panel.write(area)
     return int(y + panel.height)
 
 
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    """Sizes of a panel, in pixels; `scale` and `stroke` of its font."""
+class Panel:
+    """Rows of columns as text, measured.
 
-    scale: float
-    stroke: int
-    columns: tuple[int, ...]
-    line: int
-    gap: int
-    width: int
-    height: int
+    Args:
+        scale: of the font.
+    Attributes:
+        width, height: of the whole, in pixels.
+    """
 
+    def __init__(self, rows: Rows, scale: float) -> None:
+        # OpenCV 4's fonts have ASCII only
+        self._rows = [[text.encode("ascii", "replace").decode() for text in row] for row in rows]
+        self._scale, self._stroke = scale, max(1, round(scale * 2))
+        self._line, self._gap = max(1, round(scale * 44)), round(scale * 24)
+        self._columns = [
+            max(_text_width(text, scale, self._stroke) for text in column)
+            for column in zip(*self._rows, strict=True)
+        ]
+        self.width = sum(self._columns) + self._gap * (len(self._columns) + 1)
+        self.height = self._line * len(rows) + self._gap // 2
 
-def _measured(rows: Rows, scale: float) -> _Panel:
-    stroke = max(1, round(scale * 2))
-    line = max(1, round(scale * 44))
-    gap = round(scale * 24)
-    columns = tuple(
-        max(_text_width(text, scale, stroke) for text in column)
-        for column in zip(*rows, strict=True)
-    )
-    width = sum(columns) + gap * (len(columns) + 1)
-    return _Panel(scale, stroke, columns, line, gap, width, line * len(rows) + gap // 2)
+    def write(self, area: Image) -> None:
+        """Write the text into an image of this size; a row of one column is centred."""
+        import cv2
 
-
-def _write_text(area: Image, rows: Rows, panel: _Panel) -> None:
-    import cv2
-
-    for index, row in enumerate(rows):
-        x, base = panel.gap, panel.gap // 4 + round((index + 0.7) * panel.line)
-        for text, width in zip(row, panel.columns, strict=True):
-            centring = (width - _text_width(text, panel.scale, panel.stroke)) // 2
-            place = (x + (centring if len(row) == 1 else 0), base)
-            cv2.putText(
-                area, _ascii(text), place, _FONT, panel.scale, _WHITE, panel.stroke, cv2.LINE_AA
-            )
-            x += width + panel.gap
+        for index, row in enumerate(self._rows):
+            x, base = self._gap, self._gap // 4 + round((index + 0.7) * self._line)
+            for text, width in zip(row, self._columns, strict=True):
+                centring = (width - _text_width(text, self._scale, self._stroke)) // 2
+                place = (x + (centring if len(row) == 1 else 0), base)
+                cv2.putText(
+                    area, text, place, _FONT, self._scale, _WHITE, self._stroke, cv2.LINE_AA
+                )
+                x += width + self._gap
 
 
 def _text_width(text: str, scale: float, stroke: int) -> int:
     import cv2
 
-    return int(cv2.getTextSize(_ascii(text), _FONT, scale, stroke)[0][0])
-
-
-def _ascii(text: str) -> str:
-    """Replace non-ASCII characters, which OpenCV 4's fonts lack."""
-    return text.encode("ascii", "replace").decode()
+    return int(cv2.getTextSize(text, _FONT, scale, stroke)[0][0])

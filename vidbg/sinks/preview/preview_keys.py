@@ -79,18 +79,28 @@ class PreviewKeys:
     def press(self, key: str, now: float) -> Action | None:
         """Return the action for a key; None if there is none, or none yet."""
         key = key.lower()
-        if self._answer_s(now) is not None:
-            if key == "s":  # held down, it repeats
+        if self._asked is not None and self._answer_s(now) is not None:
+            # The question stands. A key that is held down repeats, so s is no answer.
+            if key == "s" or (key == "y" and now - self._asked < EARLIEST_ANSWER_S):
                 return None
-            if key == "y":
-                return self._answered(now)
             self._asked = None
+            if key == "y":
+                return Action.PASSTHROUGH
             if key in ("n", _ESCAPE):
                 return None
         elif key == "s":
-            return self._ask()
+            if self.passthrough:
+                return Action.BACKGROUND
+            self._asked = _WITH_NEXT_PICTURE
+            return None
         action = _ACTIONS.get(key)
-        self._toggle(action)
+        match action:
+            case Action.MIRROR:
+                self._mirror = not self._mirror
+            case Action.FPS:
+                self._figures = not self._figures
+            case Action.HELP:
+                self._help = not self._help
         return action
 
     def view(self, status: PreviewStatus | None, now: float) -> View:
@@ -111,24 +121,3 @@ class PreviewKeys:
         """Return the seconds left to answer; None if there is no question or it has expired."""
         left = 0.0 if self._asked is None else self._asked + ANSWER_S - now
         return left if left > 0 else None
-
-    def _ask(self) -> Action | None:
-        if self.passthrough:
-            return Action.BACKGROUND
-        self._asked = _WITH_NEXT_PICTURE
-        return None
-
-    def _answered(self, now: float) -> Action | None:
-        if self._asked is None or now - self._asked < EARLIEST_ANSWER_S:
-            return None
-        self._asked = None
-        return Action.PASSTHROUGH
-
-    def _toggle(self, action: Action | None) -> None:
-        match action:
-            case Action.MIRROR:
-                self._mirror = not self._mirror
-            case Action.FPS:
-                self._figures = not self._figures
-            case Action.HELP:
-                self._help = not self._help

@@ -85,27 +85,37 @@ class WindowSink(LiveSink):
             try:
                 self._draw(frame)
             except cv2.error as error:
-                raise SinkError(_no_windows(error)) from error
+                reason = str(error).strip().splitlines()[-1]
+                raise SinkError(
+                    f"OpenCV cannot open a window ({reason}). If opencv-python-headless is "
+                    "installed, `pip uninstall opencv-python-headless` and `pip install "
+                    "--force-reinstall opencv-python`; or run without --show"
+                ) from error
 
     def _draw(self, frame: Frame) -> None:
+        """Show a frame and take the keys; the first frame opens the window."""
         import cv2
 
         if self._drawer is None:
-            _require_thread(sys.platform)
+            thread = threading.current_thread()
+            if sys.platform == "darwin" and thread is not threading.main_thread():
+                raise SinkError(
+                    "macOS draws windows from a program's main thread only, and the preview is "
+                    "written from another: run without --show"
+                )
             # Qt adds a tool bar and a status line by default.
             cv2.namedWindow(
                 self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
             )
             cv2.resizeWindow(self._title, frame.width, frame.height)
-            self._drawer = threading.current_thread()
-        cv2.imshow(
-            self._title, draw_view(frame.image, self._keys.view(self.status, time.monotonic()))
-        )
+            self._drawer = thread
+        view = self._keys.view(self.status, time.monotonic())
+        cv2.imshow(self._title, draw_view(frame.image, view))
         if not self._read_keys():
             self._actions.append(Action.QUIT)
         if Action.QUIT in self._actions:
             self._dismissed = True
-            self._destroy()
+            self.release()
 
     def _read_keys(self) -> bool:
         """Read the pending keys and return whether the window still exists."""
@@ -124,7 +134,7 @@ class WindowSink(LiveSink):
         except cv2.error:  # OpenCV 5 with Qt fails here once the last window is closed
             return False
 
-    def _destroy(self) -> None:
+    def release(self) -> None:
         import cv2
 
         if self._drawer is threading.current_thread():
@@ -134,9 +144,6 @@ class WindowSink(LiveSink):
                 cv2.waitKey(1)  # lets the window system take it down
             except cv2.error:  # the user's click was first
                 return
-
-    def release(self) -> None:
-        self._destroy()
 
 
 def _character(code: int) -> str:
@@ -149,22 +156,6 @@ def _character(code: int) -> str:
     if symbol == _X11_ESCAPE:
         return "\x1b"
     return chr(symbol) if symbol < 0x80 else ""
-
-
-def _require_thread(platform: str) -> None:
-    if platform == "darwin" and threading.current_thread() is not threading.main_thread():
-        raise SinkError(
-            "macOS draws windows from a program's main thread only, and the preview is written "
-            "from another: run without --show"
-        )
-
-
-def _no_windows(error: Exception) -> str:
-    return (
-        f"OpenCV cannot open a window ({str(error).strip().splitlines()[-1]}). If "
-        "opencv-python-headless is installed, `pip uninstall opencv-python-headless` and "
-        "`pip install --force-reinstall opencv-python`; or run without --show"
-    )
 
 
 def display_problem(environ: Mapping[str, str], platform: str) -> str | None:
@@ -180,24 +171,21 @@ def display_problem(environ: Mapping[str, str], platform: str) -> str | None:
             "there is no display for the preview window (DISPLAY is not set): run without --show, "
             "or from a desktop session (on Wayland with XWayland)"
         )
-    if not _answers(display):
+    # "host:number.screen" is an X server; without a host, or with "unix", on this machine
+    host, _, rest = display.rpartition(":")
+    number = rest.split(".")[0]
+    answers = False
+    if number.isdecimal() and host in ("", "unix"):
+        path = f"/tmp/.X11-unix/X{number}"
+        answers = _connects(socket.AF_UNIX, path) or _connects(socket.AF_UNIX, "\0" + path)
+    elif number.isdecimal():
+        answers = _connects(socket.AF_INET, (host, 6000 + int(number)))
+    if not answers:
         return (
             f"the display {display} (DISPLAY) does not answer, so there is no preview window: "
             "run without --show, or set DISPLAY to a running X server"
         )
     return None
-
-
-def _answers(display: str) -> bool:
-    """Return whether an X server listens at "host:number.screen" (no host: on this machine)."""
-    host, _, rest = display.rpartition(":")
-    number = rest.split(".")[0]
-    if not number.isdecimal():
-        return False
-    if host in ("", "unix"):
-        path = f"/tmp/.X11-unix/X{number}"
-        return _connects(socket.AF_UNIX, path) or _connects(socket.AF_UNIX, "\0" + path)
-    return _connects(socket.AF_INET, (host, 6000 + int(number)))
 
 
 def _connects(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:

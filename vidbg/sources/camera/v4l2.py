@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidbg.platform.video_nodes import OpenNode, VideoNode, capability, content
+from vidbg.platform.system_files import content
+from vidbg.platform.video_nodes import OpenNode, VideoNode, capability
 from vidbg.sources.camera.camera_formats import CameraFormat, formats
 
 
