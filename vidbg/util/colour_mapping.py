@@ -175,7 +175,13 @@ Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 def _light_of(transfer: int) -> Curve:
     """Return the curve from samples in [0, 1] to light, where 1 is SDR white (HLG: the scene's)."""
     if transfer == 16:  # SMPTE ST 2084
-        return lambda sample: _pq_nits(sample) / _SDR_WHITE_NITS
+
+        def light(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+            root = sample ** (1 / 78.84375)
+            ratio = np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)
+            return np.asarray(10_000 * ratio ** (1 / 0.1593017578125) / _SDR_WHITE_NITS)
+
+        return light
     if transfer == 18:  # ITU-R BT.2100
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         return lambda sample: np.where(
@@ -186,12 +192,6 @@ def _light_of(transfer: int) -> Curve:
             sample <= 0.04045, sample / 12.92, ((sample + 0.055) / 1.055) ** 2.4
         )
     return lambda sample: sample ** _GAMMAS.get(transfer, _DISPLAY_GAMMA)
-
-
-def _pq_nits(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    root = sample ** (1 / 78.84375)
-    ratio = np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)
-    return np.asarray(10_000 * ratio ** (1 / 0.1593017578125))
 
 
 def _code_of(transfer: int) -> Curve:

@@ -66,20 +66,10 @@ def mapped_to_srgb(picture: Pillow.Image, data: bytes, path: Path) -> Pillow.Ima
     Returns:
         8-bit "RGB" or "RGBA" in sRGB, with the metadata; `picture` itself if nothing is to be done.
     """
-    # The colour that the file's code points name; its RGB samples have the full range
-    if picture.format == "PNG":
-        place = data.find(b"cICP", 0, data.find(b"IDAT"))
-        primaries, transfer = place + 4, place + 5
-    else:
-        place = data.find(b"colrnclx") if picture.format in ("AVIF", "HEIF") else -1
-        primaries, transfer = place + 9, place + 11
-    colour = Colour(1, data[primaries], data[transfer], full_range=True) if place >= 0 else None
-    # PNG ranks cICP above a profile; in the others a profile says it more exactly.
-    if colour is None or (picture.info.get("icc_profile") and picture.format != "PNG"):
-        return picture
-    from vidbg.util.colour_mapping import HDR_NAMES, SRGB, mapped_colour
+    from vidbg.util.colour_mapping import HDR_NAMES, SRGB, mapped_colour, mapper_of
 
-    if mapped_colour(colour) == colour:
+    colour = _named_colour(picture, data)
+    if colour is None or mapped_colour(colour) == colour:
         return picture
     samples = _deep_samples(picture, data)
     if samples is None:
@@ -91,9 +81,24 @@ def mapped_to_srgb(picture: Pillow.Image, data: bytes, path: Path) -> Pillow.Ima
             path,
             HDR_NAMES[colour.transfer],
         )
-    mapped = Pillow.fromarray(_mapped(samples, colour, SRGB))
+    rgba = mapper_of(colour, SRGB)(samples)
+    opaque = int(rgba[..., 3].min()) == 255
+    mapped = Pillow.fromarray(np.ascontiguousarray(rgba[..., :3]) if opaque else rgba)
     mapped.info = {key: value for key, value in picture.info.items() if key != "icc_profile"}
     return mapped
+
+
+def _named_colour(picture: Pillow.Image, data: bytes) -> Colour | None:
+    """Return the colour that a file's code points name; its RGB samples have the full range."""
+    if picture.format == "PNG":  # which ranks cICP above a profile
+        place = data.find(b"cICP", 0, data.find(b"IDAT"))
+        primaries, transfer = place + 4, place + 5
+    elif picture.format in ("AVIF", "HEIF") and not picture.info.get("icc_profile"):
+        place = data.find(b"colrnclx")
+        primaries, transfer = place + 9, place + 11
+    else:  # a profile says it more exactly
+        return None
+    return Colour(1, data[primaries], data[transfer], full_range=True) if place >= 0 else None
 
 
 def _deep_samples(picture: Pillow.Image, data: bytes) -> NDArray[np.uint16] | None:
@@ -116,11 +121,3 @@ def _deep_samples(picture: Pillow.Image, data: bytes) -> NDArray[np.uint16] | No
     deep = (samples.astype(np.uint32) * 65535 + largest // 2) // largest
     rgba = deep.astype(np.uint16)
     return rgba if code is None else np.asarray(cv2.cvtColor(rgba, code), np.uint16)
-
-
-def _mapped(samples: NDArray[np.uint16], colour: Colour, target: Colour) -> NDArray[np.uint8]:
-    """Map uint16 (H, W, 4) to uint8 (H, W, 4), or (H, W, 3) where nothing is transparent."""
-    from vidbg.util.colour_mapping import mapper_of
-
-    rgba = mapper_of(colour, target)(samples)
-    return rgba if int(rgba[..., 3].min()) < 255 else np.ascontiguousarray(rgba[..., :3])

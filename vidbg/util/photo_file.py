@@ -8,7 +8,6 @@ import os
 import threading
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -62,7 +61,8 @@ _VIDEO_SIGNATURES = (b"\x1aE\xdf\xa3", b"OggS", b"FLV\1", b"\0\0\1\xba")
 # frames before an AVIF's track for alpha.
 _HEAD_BYTES = 1 << 18
 _TIFF_EXTRA_SAMPLES = 338
-_pillow_limit = threading.Lock()
+_pillow_state = threading.Lock()
+"""Held while Pillow's own settings are changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,16 @@ class Picture:
     image: Image
     alpha: Alpha | None = None
     pixel_aspect: Fraction = Fraction(1)
+
+    @classmethod
+    def from_rgba(cls, pixels: NDArray[np.uint8], pixel_aspect: Fraction = Fraction(1)) -> Picture:
+        """Make a picture of uint8 RGB (H, W, 3) or RGBA (H, W, 4)."""
+        transparent = pixels.shape[2] == 4
+        code = cv2.COLOR_RGBA2BGR if transparent else cv2.COLOR_RGB2BGR
+        image = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+        if not transparent or int(pixels[..., 3].min()) == 255:
+            return cls(image, None, pixel_aspect)
+        return cls(image, pixels[..., 3].astype(np.float32) / np.float32(255), pixel_aspect)
 
 
 def read_picture(path: Path) -> Picture | None:
@@ -165,6 +175,7 @@ def is_animated(path: Path) -> bool:
 
 
 def _is_animated_gif(path: Path) -> bool:
+    """Return whether a GIF has several frames, which its first bytes do not tell."""
     try:
         with path.open("rb") as file, open_picture(file) as picture:
             return bool(getattr(picture, "is_animated", False))
@@ -204,10 +215,13 @@ def open_picture(file: BinaryIO, suffix: str = "") -> Pillow.Image:
     Raises:
         PIL.UnidentifiedImageError: Pillow does not know the format; foreign data can raise others.
     """
-    _register_heif()
     named = _FORMATS_BY_NAME.get(suffix.lower())
     formats = _FORMATS if named is None else (*_FORMATS, named)
-    with _pillow_limit:
+    with _pillow_state:
+        if "HEIF" not in Pillow.OPEN:
+            import pi_heif
+
+            pi_heif.register_heif_opener(thumbnails=False)
         usual, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
         try:
             return Pillow.open(file, formats=formats)
@@ -219,17 +233,24 @@ def decode_picture(picture: Pillow.Image, path: Path) -> Picture:
     """Decode a photo from `open_picture`; damaged data can raise any error from Pillow."""
     picture.load()
     aspect = _pixel_aspect(picture)
-    turned = _upright(picture, path)
-    if turned.mode.startswith(("I;16", "F")):
-        return Picture(_deep(np.asarray(turned)), pixel_aspect=aspect)
-    pixels = np.asarray(in_srgb(_plain(turned), path))
-    transparent = pixels.shape[2] == 4
-    code = cv2.COLOR_RGBA2BGR if transparent else cv2.COLOR_RGB2BGR
-    image = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
-    return Picture(image, _soft_alpha(pixels[..., 3]) if transparent else None, aspect)
+    try:
+        picture = ImageOps.exif_transpose(picture)
+    except Exception as error:  # many programs write EXIF, some of them incorrectly
+        log.debug("%s: its EXIF cannot be read: %s", path, error)
+    if picture.mode.startswith(("I;16", "F")):
+        return Picture(_deep(np.asarray(picture)), pixel_aspect=aspect)
+    # A mode that ICC profiles cover, or one with straight alpha
+    if picture.mode == "RGBX" and _TIFF_EXTRA_SAMPLES not in getattr(picture, "tag_v2", {}):
+        picture = Pillow.fromarray(np.asarray(picture), "RGBA")  # a fourth channel left unnamed
+    elif picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+    elif picture.mode not in ("L", "RGB", "CMYK"):
+        picture = picture.convert("RGB")
+    return Picture.from_rgba(np.asarray(in_srgb(picture, path)), aspect)
 
 
 def _decoded(data: bytes, path: Path) -> Picture | None:
+    """Decode a file's content by what knows it best: Pillow, else OpenCV or FFmpeg."""
     # Pillow fails at SGI's run lengths, and OpenCV swaps the colours of PAM and drops its alpha
     if data.startswith((b"P7\n", b"\x01\xda\0", b"\x01\xda\1")):
         return _by_ffmpeg(data, path)
@@ -249,21 +270,6 @@ def _decoded(data: bytes, path: Path) -> Picture | None:
         return None if picture.format in _WHOLE_IN_PILLOW else _by_opencv(data, path)
 
 
-@cache
-def _register_heif() -> None:
-    import pi_heif
-
-    pi_heif.register_heif_opener(thumbnails=False)
-
-
-def _upright(picture: Pillow.Image, path: Path) -> Pillow.Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception as error:  # many programs write EXIF, some of them incorrectly
-        log.debug("%s: its EXIF cannot be read: %s", path, error)
-        return picture
-
-
 def _pixel_aspect(picture: Pillow.Image) -> Fraction:
     """Return the pixel aspect from PNG's pHYs or JFIF if they give a ratio without a unit."""
     across, down = picture.info.get("aspect", (1, 1))
@@ -274,15 +280,6 @@ def _pixel_aspect(picture: Pillow.Image) -> Fraction:
     aspect = Fraction(int(down), int(across))  # both are densities: pixels per length
     turned = picture.getexif().get(0x0112, 1) >= 5
     return 1 / aspect if turned else aspect
-
-
-def _plain(picture: Pillow.Image) -> Pillow.Image:
-    """Convert to a mode that ICC profiles cover, or to one with straight alpha."""
-    if picture.mode == "RGBX" and _TIFF_EXTRA_SAMPLES not in getattr(picture, "tag_v2", {}):
-        return Pillow.fromarray(np.asarray(picture), "RGBA")  # a fourth channel left unnamed
-    if picture.has_transparency_data:
-        return picture.convert("RGBA")
-    return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
 
 
 def _too_large(path: Path, width: int, height: int) -> str:
@@ -315,18 +312,11 @@ def _by_ffmpeg(data: bytes, path: Path) -> Picture | None:
         frame = decoder.decode(av.Packet(data))[0]
         if frame.width * frame.height > MAX_PIXELS:
             raise SourceError(_too_large(path, frame.width, frame.height))
-        pixels = frame.to_ndarray(format="bgra")
+        pixels = frame.to_ndarray(format="rgba")
     except (av.FFmpegError, ValueError, IndexError) as error:
         log.debug("%s: FFmpeg cannot decode it: %s", path, error)
         return None
-    return Picture(np.ascontiguousarray(pixels[..., :3]), _soft_alpha(pixels[..., 3]))
-
-
-def _soft_alpha(alpha: NDArray[np.uint8]) -> Alpha | None:
-    """Return alpha in [0, 1]; None where the photo is opaque."""
-    if int(alpha.min()) == 255:
-        return None
-    return alpha.astype(np.float32) / np.float32(255)
+    return Picture.from_rgba(pixels)
 
 
 def _deep(picture: NDArray[Any]) -> Image:

@@ -119,7 +119,7 @@ def draw_view(image: Image, view: View) -> Image:
 
 def _font_scale(canvas: Image) -> float:
     """Return a font scale: capitals of 14 pixels at 640 x 360, 33 at 1920 x 1080."""
-    return 0.15 + min(canvas.shape[:2]) / 1000
+    return 0.15 + float(min(canvas.shape[:2])) / 1000
 
 
 def _draw_panel(
