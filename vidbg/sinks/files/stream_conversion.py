@@ -72,20 +72,21 @@ class EncodedSound:
         self._due: int | None = None
 
     def packets(self, packet: Any) -> list[Any]:
-        """Encode a packet's audio; return the packets that the encoder has completed."""
-        return [encoded for frame in self._decoded(packet) for encoded in self._encoded(frame)]
+        """Encode a packet's audio; return the packets that the encoder has completed.
 
-    def rest(self) -> list[Any]:
-        """Return what the decoder and the encoder still hold at the end."""
-        last = [encoded for frame in self._decoded(None) for encoded in self._encoded(frame)]
-        return last + self.output.encode(None)
-
-    def _decoded(self, packet: Any) -> list[AudioFrame]:
+        Args:
+            packet: None for what the decoder still holds at the end.
+        """
         try:
-            return self._decoder.decode(packet)
+            frames = self._decoder.decode(packet)
         except av.FFmpegError as error:
             log.info("a packet of sound cannot be decoded: %s", error.strerror)
             return []
+        return [encoded for frame in frames for encoded in self._encoded(frame)]
+
+    def rest(self) -> list[Any]:
+        """Return what the decoder and the encoder still hold at the end."""
+        return self.packets(None) + self.output.encode(None)
 
     def _encoded(self, frame: AudioFrame) -> list[Any]:
         """Encode a frame at the time at which the previous one ends, unless there is a real gap.

@@ -27,7 +27,6 @@ class AppThread(Closeable):
 
     Args:
         make: makes the application; called by the thread.
-        at_end: called by the thread when it stops to serve, before open requests are awaited.
         host: name or address to listen at.
         port: 0 takes any that is free.
         outside: another host to listen at, with TLS and at the same port.
@@ -40,12 +39,11 @@ class AppThread(Closeable):
     def __init__(
         self,
         make: Callable[[], web.Application],
-        at_end: Callable[[], None],
         host: str,
         port: int,
         outside: tuple[str, SSLContext] | None = None,
     ) -> None:
-        self._make, self._at_end = make, at_end
+        self._make = make
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._started: Future[int] = Future()
@@ -99,7 +97,6 @@ class AppThread(Closeable):
             self._started.set_result(port)
             await self._stop.wait()
         finally:
-            self._at_end()
             await runner.cleanup()
 
 

@@ -65,10 +65,13 @@ class OutsideAddress:
         """
         import ssl
 
+        def refuse_passphrase() -> str:  # or it would be asked for at the terminal
+            raise ValueError("its key has a passphrase")
+
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            context.load_cert_chain(self.certificate or "", self.key, password=_no_passphrase)
+            context.load_cert_chain(self.certificate or "", self.key, password=refuse_passphrase)
         except (OSError, ValueError) as error:
             raise SinkError(
                 f"the certificate {self.certificate} cannot be used: {error}. It takes PEM files, "
@@ -81,8 +84,3 @@ def is_loopback(host: str) -> bool:
     """Return whether a host is this computer for itself alone."""
     address = ip_of(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
-
-
-def _no_passphrase() -> str:
-    """Refuse to ask for one at the terminal, where the start would wait for it."""
-    raise ValueError("its key has a passphrase")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vidbg.platform.file_lock import is_locked, lock_file
 from vidbg.platform.folders import state_folder
 from vidbg.util.lifecycle import Closeable
 from vidbg.util.private_file import read_private
@@ -46,8 +46,8 @@ class RunningPage:
 class Announcement(Closeable):
     """Makes a page known until it is closed or this process ends, in whatever way.
 
-    The file is locked meanwhile. A lock goes with its process, so a file without one is known to be
-    left over; a process number could have been given to another program since.
+    The file is locked meanwhile, so a file without a lock is known to be left over; its process's
+    number could have been given to another program since.
 
     A folder that cannot be written is logged, and the page stays unknown.
     """
@@ -60,7 +60,7 @@ class Announcement(Closeable):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor, name = tempfile.mkstemp(".json", dir=folder)  # for the owner alone
             self._file = Path(name)
-            _lock(self._descriptor)  # before anything is in it: see running_pages()
+            lock_file(self._descriptor)  # before anything is in it: see running_pages()
             os.write(self._descriptor, json.dumps(asdict(page)).encode())
         except (OSError, RuntimeError) as error:
             _log.warning("`vidbg ctl` will not find this run without --url: %s", error)
@@ -91,43 +91,10 @@ def running_pages() -> list[RunningPage]:
                 float(record["started_s"]),
                 str(record["outside_url"]),
             )
-            if _is_locked(file):
+            if is_locked(file):
                 pages.append(page)
             else:
                 file.unlink()  # its process was killed
         except (OSError, ValueError, KeyError, TypeError):
             continue  # removed meanwhile, just being written, or not one of ours
     return sorted(pages, key=lambda page: page.started_s, reverse=True)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _LOCKED_BYTE = 1 << 30  # beyond the content, which others could not read under a lock
-
-    def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-
-    def _is_locked(file: Path) -> bool:
-        with file.open("r+b") as opened:
-            try:
-                _lock(opened.fileno())
-            except OSError:
-                return True
-            return False
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-    def _is_locked(file: Path) -> bool:
-        with file.open("rb") as opened:
-            try:
-                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False

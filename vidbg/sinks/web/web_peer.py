@@ -38,13 +38,9 @@ def _rows() -> Iterator[list[str]]:
 def _entries(address: str, port: int) -> tuple[str, str]:
     """Format an end as the IPv4 and IPv6 tables do: words in the machine's byte order."""
     whole = ip_address(address.partition("%")[0])
-    if isinstance(whole, IPv4Address):
-        return _entry(whole, port), _entry(IPv6Address(f"::ffff:{whole}"), port)
-    return "", _entry(whole, port)
-
-
-def _entry(address: IPv4Address | IPv6Address, port: int) -> str:
-    packed = address.packed
-    words = (packed[start : start + 4] for start in range(0, len(packed), 4))
-    text = "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
-    return f"{text}:{port:04X}"
+    mapped = IPv6Address(f"::ffff:{whole}") if isinstance(whole, IPv4Address) else whole
+    packed = (mapped.packed[start : start + 4] for start in range(0, 16, 4))
+    words = [f"{int.from_bytes(word, sys.byteorder):08X}" for word in packed]
+    # An IPv4 address is the last word of the IPv6 address that stands for it
+    ipv4 = f"{words[3]}:{port:04X}" if isinstance(whole, IPv4Address) else ""
+    return ipv4, f"{''.join(words)}:{port:04X}"

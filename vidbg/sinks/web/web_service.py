@@ -80,11 +80,20 @@ class WebService(Closeable):
             raise SinkError(f"{name} needs aiohttp ({error}): `{step}`") from None
         self._views = {view: NewestJpeg(keep=view == views[0]) for view in views}
         token = access_token(name)
+
+        async def end_views(_: web.Application) -> None:
+            for newest in self._views.values():
+                newest.close()
+
+        def make_app() -> web.Application:
+            app = make(self._views, token)
+            app.on_shutdown.append(end_views)
+            return app
+
         outside = address.outside
         try:
             self._thread = AppThread(
-                lambda: make(self._views, token),
-                self._end_views,
+                make_app,
                 address.host,
                 address.port,
                 None if outside is None else (outside.host, outside.context()),
@@ -127,10 +136,6 @@ class WebService(Closeable):
         if self._announcement is not None:
             self._announcement.close()
         self._thread.close()
-
-    def _end_views(self) -> None:
-        for newest in self._views.values():
-            newest.close()
 
 
 def _in_url(host: str) -> str:
