@@ -124,7 +124,7 @@ def test_a_dumb_terminal_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\r" not in desk.terminal.getvalue()
     assert desk.terminal.getvalue().splitlines() == [
         "live",
-        "viewers see the background only: camera: the cable is out",
+        "viewers do not see you: camera: the cable is out",
         "live",
     ]
 

@@ -136,7 +136,7 @@ def test_a_host_that_refuses_is_told() -> None:
         error = _write_until_it_fails(sink)
     assert str(error) == (
         "the stream to udp://127.0.0.1:9 failed: Connection refused. Check the host, the port and "
-        "that the network is up, then start again"
+        "that the network is up"
     )
     assert _no_thread_is_left()
 

@@ -56,7 +56,7 @@ class State(Enum):
     @property
     def words(self) -> str:
         """Text for people. Programs use the value."""
-        return "viewers see the background only" if self is State.DEGRADED else self.value
+        return "viewers do not see you" if self is State.DEGRADED else self.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class BroadcastSink(ChildProcessSink):
             f"the stream to {public_name(url)}",
             info,
             _command(info, url, parts.scheme),
-            advice="Check the address, the key and that the network is up, then start again",
+            advice="Check the address, the key and that the network is up",
             stall_s=None if waits_for_a_caller else STALL_S,
         )
 

@@ -93,5 +93,5 @@ class NetworkStreamSink(NewestFrameSink):
         reason = getattr(self._failure, "strerror", None) or str(self._failure)
         return SinkError(
             f"the stream to {self._address} {what}: {reason}. Check the host, the port and that "
-            "the network is up, then start again"
+            "the network is up"
         )
