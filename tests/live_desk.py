@@ -21,7 +21,7 @@ from vidbg.config import MattingConfig
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.pipeline.live import LiveConfig, LiveRun, LiveStatus, live_run
+from vidbg.pipeline.live import LiveConfig, LiveRun, LiveStatus, run_parts
 from vidbg.pipeline.live.network import network_loader
 from vidbg.sinks import FIRST_FREE
 from vidbg.sinks.memory_sink import MemorySink
@@ -140,8 +140,8 @@ class Desk:
         self.statuses: list[LiveStatus] = []
         self.messages: list[str] = []
         self.failure: BaseException | None = None
-        patch.setattr(live_run, "camera_source", self._camera_source)
-        patch.setattr(live_run, "open_output", self._open_output)
+        patch.setattr(run_parts, "camera_source", self._camera_source)
+        patch.setattr(run_parts, "open_output", self._open_output)
         patch.setattr(network_loader, "load_first", self._load_first)
         matting = MattingConfig("cpu", smoothing_s=0, refine=False, reuse=False)
         defaults: dict[str, Any] = {

@@ -36,6 +36,7 @@ from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level, levels_of
 from vidbg.pipeline.live.outputs import output_writer
 from vidbg.pipeline.live.outputs.fallback import card
+from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.pipeline.live.stages import stage
@@ -232,9 +233,8 @@ class Rig:
         look = Appearance(CompositingConfig(background or ColourSpec(BEHIND)))
         context = RunContext(INFO, look)
         target = OutputTarget("", lambda: RigSink(self), reopens=reopens)
-        self.pipeline = LivePipeline(
-            context, CameraRequest(self._open_source), self, [target], frame_limit
-        )
+        gate = OutputGate([target], context, frame_limit)
+        self.pipeline = LivePipeline(context, CameraRequest(self._open_source), self, gate)
         self.supervisor = Supervisor(
             self.pipeline,
             SupervisorConfig(**options),

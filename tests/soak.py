@@ -32,6 +32,7 @@ from vidbg.pipeline.live import Appearance, LiveStatus, Supervisor
 from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
+from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.platform.memory import limit_arenas
@@ -149,8 +150,8 @@ class Soak:
         self.levels = [Level(file_step(self.matting_config))]
         self.cpu_limit = 1.0
         context = RunContext(info, self.backgrounds[0])
-        target = OutputTarget("", lambda: Output(self))
-        self.pipeline = LivePipeline(context, CameraRequest(lambda: Camera(self)), self, [target])
+        gate = OutputGate([OutputTarget("", lambda: Output(self))], context)
+        self.pipeline = LivePipeline(context, CameraRequest(lambda: Camera(self)), self, gate)
         self.supervisor = Supervisor(self.pipeline, on_status=self._heed)
 
     def _heed(self, status: LiveStatus) -> None:

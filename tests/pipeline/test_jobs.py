@@ -9,7 +9,8 @@ import pytest
 from vidbg.compositing import CompositingConfig, parse_background
 from vidbg.errors import ConfigError, SourceError
 from vidbg.pipeline.files.file_outputs import OutputConfig, check_jobs
-from vidbg.pipeline.files.jobs import PIPE, Job, plan_jobs
+from vidbg.pipeline.files.jobs import Job, plan_jobs
+from vidbg.sinks import PIPE
 
 
 def touch(folder: Path, *names: str) -> None:

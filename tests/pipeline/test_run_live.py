@@ -263,10 +263,10 @@ def test_frames_are_images_of_the_background() -> None:
 
 
 def test_a_call_leaves_half_of_the_computer_unless_quality_leads() -> None:
-    config = vidbg.LiveConfig()
-    assert (config.cpu_share("fast"), config.cpu_share("balanced")) == (0.5, 0.5)
-    assert config.cpu_share("best") == 1.0
-    assert vidbg.LiveConfig(cpu_limit_percent=30).cpu_share("best") == 0.3
+    for quality, share in (("fast", 0.5), ("balanced", 0.5), ("best", 1.0)):
+        matting = vidbg.MattingConfig(quality=quality)  # type: ignore[arg-type]
+        assert vidbg.LiveConfig(matting=matting).cpu_share == share
+        assert vidbg.LiveConfig(matting=matting, cpu_limit_percent=30).cpu_share == 0.3
 
 
 def test_a_cpu_limit_needs_adapting_to_be_kept() -> None:

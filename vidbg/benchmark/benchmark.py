@@ -31,6 +31,7 @@ from vidbg.pipeline.live import Appearance, Supervisor, SupervisorConfig
 from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
+from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.platform.memory import limit_arenas
@@ -300,8 +301,8 @@ def _measure_live(
         info = source.info
     with config.open_sink(info) as sink:
         context = RunContext(info, Appearance(compositing))
-        outputs = [OutputTarget("", lambda: sink)]
-        pipeline = LivePipeline(context, CameraRequest(open_source), _Loaded(matter), outputs)
+        gate = OutputGate([OutputTarget("", lambda: sink)], context)
+        pipeline = LivePipeline(context, CameraRequest(open_source), _Loaded(matter), gate)
         supervisor = Supervisor(pipeline, SupervisorConfig(on_demand=False))
         cpu_s = time.process_time()
         report = supervisor.run()

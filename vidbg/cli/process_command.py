@@ -65,7 +65,7 @@ def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
         SinkError: a file exists and nobody can be asked.
     """
     from vidbg.pipeline.files.file_outputs import existing_outputs
-    from vidbg.pipeline.files.jobs import PIPE
+    from vidbg.sinks import PIPE
 
     present = existing_outputs(job, written)
     if not present:

@@ -106,6 +106,9 @@ VIRTUAL_CAMERA = LiveOutput(
 FIRST_FREE = "virtual-camera"
 """The first free virtual camera, as None is, but as a word that can stand among others."""
 
+PIPE, NO_OUTPUT = "-", "none"
+"""Raw video on standard output; no output, for a preview alone."""
+
 OUTPUTS = {
     "pipewire": LiveOutput(
         "pipewire[:NAME]",
@@ -170,8 +173,8 @@ OUTPUTS = {
         "SRT stream",
         ("Address", "203.0.113.5:9000"),
     ),
-    "-": LiveOutput("-", "raw video on standard output", late("stream.raw_pipe:RawPipeSink")),
-    "none": LiveOutput("none", "nobody: a preview alone", late("fan_out:open_nothing")),
+    PIPE: LiveOutput(PIPE, "raw video on standard output", late("stream.raw_pipe:RawPipeSink")),
+    NO_OUTPUT: LiveOutput(NO_OUTPUT, "nobody: a preview alone", late("fan_out:open_nothing")),
 }
 """The kinds of output, by the word or URL scheme that an output starts with."""
 
@@ -245,7 +248,7 @@ def open_output(
     """
     output = FIRST_FREE if output is None else output
     kind = find_output(output)
-    options = {"raw_format": raw_format} if output == "-" else {}
+    options = {"raw_format": raw_format} if output == PIPE else {}
     sink = kind.sink(info, *kind.parse(output), **options)
     url: str | None = getattr(sink, "url", None)
     if on_address is not None and url is not None:

@@ -12,9 +12,9 @@ from typing import Any
 from vidbg.compositing import CompositingConfig
 from vidbg.errors import ConfigError, SinkError
 from vidbg.option_table import INTERLACED, check_config
-from vidbg.pipeline.files.jobs import PIPE, Job, check_name
+from vidbg.pipeline.files.jobs import Job, check_name
 from vidbg.pipeline.files.result_names import folded
-from vidbg.sinks import Sink
+from vidbg.sinks import PIPE, Sink
 from vidbg.sinks.encoding.formats import Encoding, OutputKind, output_kind
 from vidbg.sinks.fan_out import FanOutSink
 from vidbg.sinks.opaque_sink import OpaqueSink

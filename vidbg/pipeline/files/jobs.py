@@ -8,20 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidbg.errors import ConfigError, SourceError
+from vidbg.errors import ConfigError
 from vidbg.pipeline.files.result_names import distinct_names, result_name
+from vidbg.pipeline.media_files import media_in, visible_in
+from vidbg.sinks import PIPE
 from vidbg.sinks.encoding.formats import PICTURE_SUFFIXES as WRITTEN_PICTURES
 from vidbg.sources.files.images_source import is_picture
-from vidbg.util.paths import exists, is_file, is_folder, resolved
-from vidbg.util.picture_names import PICTURE_SUFFIXES
-
-PIPE = "-"
-
-VIDEO_SUFFIXES = (
-    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
-    ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-)  # fmt: skip
-"""Suffixes of videos in folders. A file given by name is tried whatever its suffix."""
+from vidbg.util.paths import exists, is_folder, resolved
 
 SUFFIX_ADDED = "_vidbg"
 
@@ -134,33 +127,6 @@ def _jobs_of(source: str, output: str | None, transparent: bool) -> list[Job]:
         target = Path(output) / result_name(path, transparent)
         return [Job(source, str(target), makes_folder=True)]
     return [Job(source, output)]
-
-
-def visible_in(folder: Path) -> list[Path]:
-    """List a folder's entries by name, without hidden files such as macOS's ._talk.mp4.
-
-    Raises:
-        SourceError: it cannot be listed.
-    """
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise SourceError(f"the folder {folder} cannot be listed: {error.strerror}") from error
-
-
-def media_in(paths: list[Path], source: str) -> list[Path]:
-    """Return the paths that are images or videos.
-
-    Raises:
-        SourceError: there are none; `source` names where the paths came from.
-    """
-    known = {*PICTURE_SUFFIXES, *VIDEO_SUFFIXES}
-    media = [p for p in paths if p.suffix.lower() in known and is_file(p)]
-    if not media:
-        raise SourceError(
-            f"no pictures or videos in {source!r}; known are {', '.join(sorted(known))}"
-        )
-    return media
 
 
 def _batch(paths: list[Path], output: str | None, transparent: bool) -> list[Job]:

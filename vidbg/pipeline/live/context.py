@@ -24,7 +24,7 @@ class RunContext:
 
     Attributes:
         info: the current size and rate, which only OutputGate replaces.
-        look: the current look, which only LivePipeline replaces.
+        look: the current look, which only OutputGate replaces.
         faults: receives failures and recoveries.
         clock: times the stages.
         ending: set when the run must end.

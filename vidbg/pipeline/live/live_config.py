@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from vidbg.compositing import BackgroundSpec, CompositingConfig
 from vidbg.compositing.compositor import as_compositing
@@ -36,11 +37,12 @@ from vidbg.option_table import (
     check_config,
 )
 from vidbg.picture.picture_config import PictureConfig
-from vidbg.pipeline.files.jobs import PIPE, media_in, visible_in
 from vidbg.pipeline.live.appearance import Appearance
-from vidbg.pipeline.live.outputs.live_outputs import NO_OUTPUT, check_live
+from vidbg.pipeline.live.outputs.live_outputs import check_live
+from vidbg.pipeline.media_files import media_in, visible_in
+from vidbg.sinks import NO_OUTPUT, PIPE
 from vidbg.sinks.web.outside_address import OutsideAddress
-from vidbg.util.choices import PixelFormat, Quality, RawFormat
+from vidbg.util.choices import PixelFormat, RawFormat
 from vidbg.util.limits import check_size, parse_size
 from vidbg.util.paths import StrPath, is_file
 
@@ -189,11 +191,17 @@ class LiveConfig:
         """Every output; at least one."""
         return (self.output,) if isinstance(self.output, str | None) else self.output
 
-    def cpu_share(self, quality: Quality) -> float:
-        """Return the share of the computer's CPU time that the run may use, 0 to 1."""
+    @property
+    def cpu_share(self) -> float:
+        """The share of the computer's CPU time that the run may use, 0 to 1."""
         if self.cpu_limit_percent is not None:
             return self.cpu_limit_percent / 100
-        return 1.0 if quality == "best" else USUAL_CPU_SHARE
+        return 1.0 if self.matting.quality == "best" else USUAL_CPU_SHARE
+
+    @property
+    def camera_settings(self) -> dict[str, Any]:
+        """The values of CAMERA_FIELDS."""
+        return {name: getattr(self, name) for name in CAMERA_FIELDS}
 
     @property
     def outside(self) -> OutsideAddress | None:
@@ -228,20 +236,22 @@ class LiveConfig:
 CAMERA_FIELDS = frozenset({"camera", "size", "fps", "pixel_format"})
 """Fields whose change reopens the camera."""
 
-CHANGEABLE_FIELDS = CAMERA_FIELDS | {
-    "background",
-    "mirror",
-    "picture",
-    "matting",
-    "on_demand",
-    "output",
-    "adapt",
-    "cpu_limit_percent",
-    "output_size",
-    "output_fps",
-    "away_text",
-    "away_image",
-}
+NETWORK_FIELDS = frozenset({"matting", "adapt", "cpu_limit_percent", "output_size", "output_fps"})
+"""Fields that the network depends on."""
+
+CHANGEABLE_FIELDS = (
+    CAMERA_FIELDS
+    | NETWORK_FIELDS
+    | {
+        "background",
+        "mirror",
+        "picture",
+        "on_demand",
+        "output",
+        "away_text",
+        "away_image",
+    }
+)
 """Fields that LiveRun.change applies during a run."""
 
 

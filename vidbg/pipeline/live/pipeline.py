@@ -22,17 +22,13 @@ them.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from vidbg.pipeline.live.capture.camera_request import CameraRequest
 from vidbg.pipeline.live.capture.reader import Reader
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Governor
 from vidbg.pipeline.live.network.network_loader import Networks
-from vidbg.pipeline.live.outputs.fallback import fallback_image
 from vidbg.pipeline.live.outputs.output_gate import OutputGate
-from vidbg.pipeline.live.outputs.output_set import OutputSet
-from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 from vidbg.pipeline.live.stages.compositing_stage import CompositingStage
 from vidbg.pipeline.live.stages.matting_stage import MattingStage
 
@@ -44,10 +40,7 @@ class LivePipeline:
         context: shared by all of them.
         camera: the first one.
         networks: loads the network; closed at the end.
-        targets: the outputs.
-        frame_limit: end the run after this many composited frames.
-    Raises:
-        ConfigError: the background cannot be read.
+        gate: the end of the way, with the outputs.
     """
 
     def __init__(
@@ -55,8 +48,7 @@ class LivePipeline:
         context: RunContext,
         camera: CameraRequest,
         networks: Networks,
-        targets: Sequence[OutputTarget],
-        frame_limit: int | None = None,
+        gate: OutputGate,
     ) -> None:
         self.context, self.networks = context, networks
         self.governor = Governor(
@@ -66,10 +58,8 @@ class LivePipeline:
             cpu_limit=networks.cpu_limit,
         )
         # From the outputs back to the camera, as each part gets the one that it passes frames to
-        fallback = fallback_image(context.look.compositing, context.info.width, context.info.height)
-        self.outputs = OutputSet(targets, fallback, context, frame_limit)
-        self.gate = OutputGate(self.outputs, context, fallback)
-        self.compositing = CompositingStage(self.gate, context)
+        self.gate, self.outputs = gate, gate.outputs
+        self.compositing = CompositingStage(gate, context)
         self.matting = MattingStage(networks, self.governor, self.compositing, context)
         self.camera = Reader(camera, self.matting, context)
 

@@ -31,15 +31,12 @@ class CameraRequest:
         name: for messages, without secrets.
         device: what can be open only once; None for files, streams and the like.
         settings: the run's settings that ask for it.
-        refused: called from another thread if the last camera stays in use because this one
-            cannot be read.
     """
 
     open: Callable[[], Source]
     name: str = ""
     device: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    refused: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Reader:
 
     Attributes:
         camera: the one that is read; another that was asked for may be opening beside it.
+        refused: the one that was asked for last, if `camera` is in use because it cannot be read.
         ended: set when a source that is not live has delivered its last frame.
     """
 
@@ -60,6 +61,7 @@ class Reader:
         self.camera, self._matting, self._context = camera, matting, context
         self._next = NextCamera(self._take_over, self._refuse)
         self._last_good: CameraRequest | None = None  # while another is tried in its place
+        self.refused: CameraRequest | None = None
         self._refused_s = 0.0
         self._thread = ReplaceableThread(PART, self._read_camera, MAX_HANGING)
         self._replacing = threading.Lock()
@@ -98,10 +100,17 @@ class Reader:
         """How long the next frame has been waited for, in seconds."""
         return self._deadline.running_s
 
-    @property
-    def full(self) -> bool:
-        """Whether too many cameras have not answered yet to switch to one more."""
-        return self._next.full
+    def require_room(self) -> None:
+        """Refuse to switch to one more camera while several have not answered yet.
+
+        Raises:
+            ConfigError: too many are still opening.
+        """
+        if self._next.full:
+            raise ConfigError(
+                "the camera cannot change: the last ones that were asked for do not answer yet; "
+                "try again in a moment, or unplug them"
+            )
 
     def resume(self) -> None:
         """Open the camera and read it."""
@@ -123,11 +132,11 @@ class Reader:
 
         A camera that delivers goes on until the other has given a frame. It is closed first if
         both are one device, or if the other gives nothing beside it. If the other cannot be read
-        at all, it is read again, and the other's `refused` is called. Where nothing delivers,
-        the other is opened again and again.
+        at all, it is read again, and the other is `refused`. Where nothing delivers, the other is
+        opened again and again.
         """
         with self._replacing:
-            self._switched = True
+            self._switched, self.refused = True, None
             self._next.cancel()
             self._context.faults.forget(CAMERA_SWITCH)
             if self._last_good is not None:
@@ -225,7 +234,7 @@ class Reader:
         used = self.camera.name
         kept = "its last mode stays" if used == refused.name else f"camera {used} stays in use"
         words = f"camera {refused.name} cannot be used: {error}; {kept}"
-        refused.refused()  # first: who sees the fault finds the settings of the camera in use
+        self.refused = refused  # first: who sees the fault finds the settings of the one in use
         self._refused_s = time.monotonic()
         self._context.faults.raised(CAMERA_SWITCH, words)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidbg.errors import SourceError
-from vidbg.pipeline.files.jobs import media_in, visible_in
 from vidbg.pipeline.live.controls.uploads import Uploads
+from vidbg.pipeline.media_files import media_in, visible_in
 from vidbg.sinks.web.api_route import ApiError, Upload
 from vidbg.util.lifecycle import Closeable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,18 +19,45 @@ from vidbg.pipeline.live.network.network_loader import (
     network_threads,
     replace_details,
 )
+from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
 
 PART = "network settings"
 
-MakeNetworks = Callable[[MattingConfig, bool, StreamInfo], DeviceNetworks]
-"""Makes networks for a config and frames of a size and rate; the flag says whether they adapt to
-the machine's speed."""
 
-PrepareResize = Callable[[StreamInfo], Callable[[], None]]
-"""See OutputGate.prepare_resize."""
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """What the network of a run is loaded for.
+
+    Attributes:
+        matting: device, precision, network and smoothing.
+        adapt: whether the governor may lower the network's size.
+        cpu_limit: share of the computer's CPU time, 0 to 1, that the run may use.
+        info: size and rate of the frames.
+    """
+
+    matting: MattingConfig
+    adapt: bool
+    cpu_limit: float
+    info: StreamInfo
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames."""
+        return self.info.width, self.info.height
+
+    @property
+    def threads(self) -> int | None:
+        """Threads of the network; None for as many as there are cores."""
+        return network_threads(self.matting.threads, self.cpu_limit)
+
+    def need_other_network(self, before: NetworkSettings) -> bool:
+        """Return whether the network of the settings before does not do."""
+        alike = replace_details(before.matting, self.matting) == self.matting
+        others = before.adapt, before.size, before.threads
+        return not alike or others != (self.adapt, self.size, self.threads)
 
 
 class ChangingNetworks:
@@ -39,26 +66,27 @@ class ChangingNetworks:
     Implements Networks. A network that cannot be loaded is a fault, and the current one stays.
 
     Args:
-        make: makes the networks of a config.
-        config: the first settings.
-        adapt: whether the governor may lower the network's size.
+        settings: the first ones.
+        gate: changes the outputs' size when a network for it has been loaded.
         context: of the run.
+        announce: called with the device that runs the network each time one is loaded.
+        resized: called when the outputs have another size, or cannot have the one asked for.
     Attributes:
-        matting_config: what was asked for last.
-        adapt, info: the same.
-        prepare_resize: changes the outputs' size when a network for it has been loaded.
-        resized: called after that, or where no network can be loaded.
+        settings: what was asked for last, with the size of the outputs where no network could be
+            loaded for another.
     """
 
     def __init__(
-        self, make: MakeNetworks, config: MattingConfig, adapt: bool, context: RunContext
+        self,
+        settings: NetworkSettings,
+        gate: OutputGate,
+        context: RunContext,
+        announce: Callable[[str], None],
+        resized: Callable[[], None],
     ) -> None:
-        self._make, self._context = make, context
-        self.matting_config, self.adapt = config, adapt
-        self.info = context.info
-        self.prepare_resize: PrepareResize = lambda _: lambda: None
-        self.resized: Callable[[], None] = lambda: None
-        self._current = make(config, adapt, context.info)
+        self.settings, self._gate, self._context = settings, gate, context
+        self._announce, self._resized = announce, resized
+        self._current = self._make(settings)
         self._ready: tuple[DeviceNetworks, VideoMatting] | None = None
         self._request, self._loading = 0, False
         self._lock = threading.Lock()
@@ -73,75 +101,80 @@ class ChangingNetworks:
         return self._current.cpu_limit
 
     @property
+    def matting_config(self) -> MattingConfig:
+        return self.settings.matting
+
+    @property
     def current(self) -> DeviceNetworks:
         """The networks in use."""
         return self._current
 
-    def limit_cpu(self, share: float) -> None:
-        """Keep to another share of the computer's CPU time, 0 to 1.
+    def replace_unused(self, settings: NetworkSettings) -> None:
+        """Make networks for other settings, before any has been loaded."""
+        self.settings = settings
+        self._current = self._make(settings)
 
-        `change` then loads a network with another number of threads if the share needs one.
-        """
-        self._current.cpu_limit = share
-
-    def replace_unused(self, info: StreamInfo) -> None:
-        """Make networks for frames of another size, before any has been loaded."""
-        self.info = info
-        self._current = self._make(self.matting_config, self.adapt, info)
-
-    def change(self, config: MattingConfig, adapt: bool, info: StreamInfo) -> None:
+    def change(self, settings: NetworkSettings) -> None:
         """Take other settings. Returns at once.
 
-        Smoothing, refinement and people act on the next frame, as they need no other network.
+        Smoothing, refinement and people act on the next frame, as they need no other network; a
+        CPU limit needs one if the number of threads depends on it.
         """
         with self._lock:
-            before, self.matting_config = self.matting_config, config
-            needs_network = (replace_details(before, config), self.adapt) != (config, adapt)
-            needs_network = needs_network or _size(self.info) != _size(info)
-            threads = network_threads(config.threads, self.cpu_limit)
-            needs_network = needs_network or threads != self._current.threads
-            self.adapt, self.info = adapt, info
-            self._current.adjust(config)
-            if not needs_network:
+            before, self.settings = self.settings, settings
+            self._current.adjust(settings.matting)
+            self._current.cpu_limit = settings.cpu_limit
+            if not settings.need_other_network(before):
                 return
             self._request += 1
             if not self._loading:  # else what loads now begins again
                 self._loading = True
                 self._tasks.start("network-change", self._load_in_background)
 
+    def _make(self, settings: NetworkSettings) -> DeviceNetworks:
+        info = settings.info
+        return DeviceNetworks(
+            settings.matting,
+            info.height,
+            info.width,
+            self._announce,
+            rate=float(info.frame_rate or 30) if settings.adapt else None,
+            cpu_limit=settings.cpu_limit,
+        )
+
     def _load_in_background(self) -> None:
         """Load the network of the newest settings, one at a time, until they no longer change."""
         while True:
             with self._lock:
-                request, config, adapt = self._request, self.matting_config, self.adapt
-                info = self.info
-            self._load_one(config, adapt, info, request)
-            self.resized()
+                request, settings = self._request, self.settings
+            self._load_one(settings, request)
+            self._resized()
             with self._lock:
                 if request == self._request or self._tasks.ending.is_set():
                     self._loading = False
                     return
 
-    def _load_one(self, config: MattingConfig, adapt: bool, info: StreamInfo, request: int) -> None:
+    def _load_one(self, settings: NetworkSettings, request: int) -> None:
         """Load and compile a network, and offer it if its settings are still wanted."""
-        networks = None
+        info, networks, resize = settings.info, None, None
         try:
-            networks = self._make(config, adapt, info)
+            networks = self._make(settings)
             loaded = networks, networks.load()
             loaded[1](np.zeros((info.height, info.width, 3), np.uint8), 0.0)  # compiles
             loaded[1].reset()
-            other_size = _size(info) != _size(self._context.info)
-            resize = None
-            if other_size:  # the rate has changed already
-                rate = self._context.info.frame_rate
-                resize = self.prepare_resize(replace(info, frame_rate=rate))
+            shown = self._context.info
+            if settings.size != (shown.width, shown.height):  # the rate has changed already
+                resize = self._gate.prepare_resize(replace(info, frame_rate=shown.frame_rate))
         except Exception as error:
             if networks is not None:
                 networks.close(0.0)
-            if request == self._request and not self._tasks.ending.is_set():
+            with self._lock:
+                wanted = request == self._request and not self._tasks.ending.is_set()
+                if wanted:
+                    self.settings = replace(self.settings, info=self._context.info)
+            if wanted:
                 kept = f"{error}; the network stays as it was"
                 self._context.faults.raised(PART, kept)
-                self.info = self._context.info
             return
         with self._lock:
             wanted = request == self._request and not self._tasks.ending.is_set()
@@ -163,7 +196,8 @@ class ChangingNetworks:
                 current = self._current
             else:
                 before, self._current = self._current, ready[0]
-                self._current.adjust(self.matting_config)
+                self._current.adjust(self.settings.matting)
+                self._current.cpu_limit = self.settings.cpu_limit
         if ready is None:
             return current.load()
         self._tasks.start("network-close", lambda: before.close(0.0))
@@ -183,7 +217,3 @@ class ChangingNetworks:
         if ready is not None:
             ready[1].close()
             ready[0].close(0.0)
-
-
-def _size(info: StreamInfo) -> tuple[int, int]:
-    return info.width, info.height

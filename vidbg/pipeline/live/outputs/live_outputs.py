@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import check_background
 from vidbg.errors import ConfigError
-from vidbg.pipeline.files.jobs import PIPE
-from vidbg.sinks import FIRST_FREE, find_output
+from vidbg.sinks import FIRST_FREE, NO_OUTPUT, PIPE, find_output
 from vidbg.util.urls import public_name
-
-NO_OUTPUT = "none"
-"""Output name for a preview only."""
 
 
 def check_live(compositing: CompositingConfig) -> None:

@@ -1,9 +1,9 @@
-"""The last check before the outputs: which composited frames viewers may see."""
+"""The end of a frame's way: the outputs, and which composited frames their viewers may see."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vidbg.compositing.scaling import letterbox
 from vidbg.frame import Image, StreamInfo
@@ -12,6 +12,7 @@ from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.live_frames import Composited
 from vidbg.pipeline.live.outputs.fallback import fallback_image
 from vidbg.pipeline.live.outputs.output_set import OutputSet
+from vidbg.pipeline.live.outputs.output_writer import OutputTarget
 
 
 class OutputGate:
@@ -20,16 +21,26 @@ class OutputGate:
     Frames are composited in another thread than the one that changes the look, so some arrive late.
 
     Args:
+        targets: the outputs at the start.
+        context: of the run, whose look and size are changed here alone.
+        frame_limit: end the run after this many composited frames.
+    Attributes:
         outputs: receive the frames.
-        context: of the run, whose look is changed here alone.
-        fallback: of the first look.
+    Raises:
+        ConfigError: the background cannot be read.
     """
 
-    def __init__(self, outputs: OutputSet, context: RunContext, fallback: Image) -> None:
-        self._outputs, self._context = outputs, context
+    def __init__(
+        self,
+        targets: Sequence[OutputTarget],
+        context: RunContext,
+        frame_limit: int | None = None,
+    ) -> None:
+        info, self._context = context.info, context
         self._lock = threading.Lock()
-        self._fallback = fallback
+        self._fallback = fallback_image(context.look.compositing, info.width, info.height)
         self._card: Image | None = None
+        self.outputs = OutputSet(targets, self._fallback, context, frame_limit)
 
     @property
     def shows_card(self) -> bool:
@@ -44,7 +55,7 @@ class OutputGate:
             info, frame = self._context.info, composited.arrived.frame
             fits = (frame.width, frame.height) == (info.width, info.height)
             if is_current and fits and self._card is None:
-                self._outputs.deliver(composited.arrived)
+                self.outputs.deliver(composited.arrived)
 
     def change_look(self, look: Appearance, *, keep_hidden: bool = False) -> None:
         """Change the look. May be called from any thread.
@@ -65,7 +76,7 @@ class OutputGate:
                 self._context.look, self._fallback = look, _fitted(fallback, self._context.info)
                 if self._card is None:
                     keep = look.may_follow(before)
-                    self._outputs.replace_fallback(self._fallback, keep=keep)
+                    self.outputs.replace_fallback(self._fallback, keep=keep)
         if hidden_since:
             self.change_look(look, keep_hidden=True)
 
@@ -91,7 +102,7 @@ class OutputGate:
                 if self._card is not None:
                     self._card = _fitted(self._card, info)
                 shown = self._fallback if self._card is None else self._card
-                self._outputs.resize(shown, info)
+                self.outputs.resize(shown, info)
 
         return resize
 
@@ -105,7 +116,7 @@ class OutputGate:
         """
         with self._lock:
             card = self._card = None if card is None else _fitted(card, self._context.info)
-            self._outputs.replace_fallback(self._fallback if card is None else card, keep=False)
+            self.outputs.replace_fallback(self._fallback if card is None else card, keep=False)
 
 
 def _fitted(image: Image, info: StreamInfo) -> Image:
