@@ -164,7 +164,7 @@ def test_a_camera_that_cannot_be_read_leaves_the_last_one(monkeypatch: pytest.Mo
         assert longest_gap(frames) < 0.5
         two.fault = None
         two.released.set()
-        desk.wait(lambda: not desk.run._supervisor.pipeline.camera.full)
+        desk.wait(lambda: not desk.run._supervisor.pipeline.camera._next.full)
         desk.change(camera="two")
         desk.wait_person("two")
         desk.wait(lambda: desk.status.reason is None)
