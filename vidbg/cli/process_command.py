@@ -83,7 +83,7 @@ def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
 
 def _process_jobs(jobs: list[Job], processor: Processor, quiet: bool) -> None:
     """Run each job in turn; if one of several fails, report it and continue with the others."""
-    from vidbg.pipeline.files.jobs import PIPE
+    from vidbg.sinks import PIPE
 
     failed = 0
     for number, job in enumerate(jobs, 1):
