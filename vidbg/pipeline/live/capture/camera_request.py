@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +16,14 @@ from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline
 from vidbg.sources import Source
 
-MAX_OPENING = 3
-"""Cameras that may be opening at once, as the call of a broken one may never return."""
+MAX_SLOW = 3
+"""Cameras that may be slow to open at once, as the call of a broken one may never return."""
 
 OPEN_PATIENCE_S = 15.0
 """OpenCV waits ten seconds for a camera's first frame."""
+
+SLOW = 0.2
+"""A camera is slow to open after this share of OPEN_PATIENCE_S."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +72,13 @@ class NextCamera:
         self._ready, self._failed = ready, failed
         self._request: CameraRequest | None = None
         self._deadline = Deadline()
+        self._opening: deque[Deadline] = deque(maxlen=100)  # a deadline that is over counts no more
         self._tasks = BackgroundTasks()
 
     def open(self, request: CameraRequest) -> None:
         """Begin to open a camera. Returns at once."""
         self._request, self._deadline = request, Deadline()
+        self._opening.append(self._deadline)
         work = partial(self._open_in_background, request, self._deadline)
         self._tasks.start("camera-switch", work)
 
@@ -94,8 +100,9 @@ class NextCamera:
 
     @property
     def full(self) -> bool:
-        """Whether too many cameras have not answered yet to open one more."""
-        return self._tasks.running >= MAX_OPENING
+        """Whether too many cameras do not answer to open one more."""
+        slow = [each for each in self._opening if each.running_s > SLOW * OPEN_PATIENCE_S]
+        return len(slow) >= MAX_SLOW
 
     def close(self, patience_s: float) -> None:
         self._tasks.close(patience_s)
