@@ -27,6 +27,7 @@ from training.evaluate.quick_scores import score_set, summary
 from training.losses.distillation import mix_targets, shrink_alpha
 from training.losses.matting_loss import matting_loss, temporal_loss
 from training.model.checkpoint import load_init, load_state, save_state, save_weights
+from training.model.cpu_convolutions import speed_up
 from training.model.seed_network import SeedNetwork
 from training.model.teacher import Teacher
 from training.schedule import Plateau, cosine, warmup
@@ -261,6 +262,8 @@ class Trainer:
             for module in self.network.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
+        if self.fabric.device.type == "cpu":
+            speed_up(self.network)
 
     def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute alpha (h, w) of one input (1, 4, h, w) by the averaged network."""
