@@ -133,8 +133,8 @@ class Devices:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         self.names, self.broken, self.opened = names, set[str](), list[str]()
-        monkeypatch.setattr(backends, "_load", self.load)
-        monkeypatch.setattr(backends, "_after", lambda *_: [])
+        monkeypatch.setattr(backends, "open_device", self.load)
+        monkeypatch.setattr(backends, "precisions_after", lambda *_: [])
 
     def load(self, name: str, *_: object) -> ConstantBackend:
         if name not in self.names:

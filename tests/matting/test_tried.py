@@ -59,9 +59,9 @@ class Machine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *devices: str) -> None:
         self.devices, self.opened = devices, list[Opened]()
         self.broken: dict[str, Callable[..., Alpha]] = {}
-        monkeypatch.setattr(backends, "_load", self.load)
+        monkeypatch.setattr(backends, "open_device", self.load)
         library = SimpleNamespace(offered=lambda _: OFFERED, probe=lambda _: "library, int8, chip")
-        monkeypatch.setattr(backends, "_module", lambda _: library)
+        monkeypatch.setattr(backends.Candidate, "library", lambda _: library)
 
     def load(self, name: str, precision: str, _network: str, _threads: int | None) -> Opened:
         if name not in self.devices:

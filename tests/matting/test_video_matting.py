@@ -115,7 +115,7 @@ def test_auto_names_every_refusal_when_nothing_works(monkeypatch: pytest.MonkeyP
     def refuse(name: str, *_: object) -> None:
         raise BackendError(f"{name} is out")
 
-    monkeypatch.setattr(backends, "_load", refuse)
+    monkeypatch.setattr(backends, "open_device", refuse)
     with pytest.raises(BackendError) as caught:
         load_backend()
     assert all(f"{name} is out" in str(caught.value) for name in CANDIDATES)

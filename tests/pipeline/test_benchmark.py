@@ -303,7 +303,7 @@ def test_engines_here_are_those_that_load(monkeypatch: pytest.MonkeyPatch) -> No
 
     usable = [backends.BackendReport("cpu", True, "", True)]
     monkeypatch.setattr(backends, "survey", lambda: usable)
-    monkeypatch.setattr(backends, "_load", load)
+    monkeypatch.setattr(backends, "open_device", load)
     assert backends.engines_here() == [
         f"cpu:{precision}{network}"
         for precision in ("int8", "bf16", "fp32")

@@ -436,7 +436,7 @@ def test_the_network_alone_serves_while_the_engine_is_built(
 ) -> None:
     caplog.set_level(logging.WARNING, "vidbg")
     slow = SlowGraph(Rig(), fails)
-    monkeypatch.setattr(backends, "_load", lambda *_: slow)
+    monkeypatch.setattr(backends, "open_device", lambda *_: slow)
     networks = DeviceNetworks(MattingConfig("tensorrt"), HEIGHT, WIDTH)
     full_frame = live_full_frame.LiveFullFrame(HEIGHT, WIDTH)
     look = Appearance(CompositingConfig(ColourSpec(BEHIND)))
@@ -456,7 +456,7 @@ def test_the_network_alone_serves_while_the_engine_is_built(
 def test_an_engine_that_would_not_be_used_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = SlowGraph(Rig(), fails=False)
     slow.may_build.set()
-    monkeypatch.setattr(backends, "_load", lambda *_: slow)
+    monkeypatch.setattr(backends, "open_device", lambda *_: slow)
     networks = DeviceNetworks(MattingConfig("tensorrt", people="main"), HEIGHT, WIDTH)
     networks.load()
     time.sleep(0.2)

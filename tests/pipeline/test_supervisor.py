@@ -499,7 +499,7 @@ def test_the_next_device_is_tried_when_one_keeps_failing(monkeypatch: pytest.Mon
             raise BackendError("no such thing")
         return ConstantBackend()
 
-    monkeypatch.setattr(backends, "_load", load)
+    monkeypatch.setattr(backends, "open_device", load)
     networks = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH)
     networks.load()
     networks.blame()
@@ -538,7 +538,7 @@ def test_another_device_serves_while_the_best_is_built(
 ) -> None:
     slow = SlowToBuild(fails)
     monkeypatch.setattr(
-        backends, "_load", lambda name, *_: slow if name == "tensorrt" else ConstantBackend()
+        backends, "open_device", lambda name, *_: slow if name == "tensorrt" else ConstantBackend()
     )
     messages: list[str] = []
     networks = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH, messages.append)
@@ -555,7 +555,7 @@ def test_another_device_serves_while_the_best_is_built(
 
 
 def test_a_named_device_is_built_before_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "_load", lambda *_: SlowToBuild())
+    monkeypatch.setattr(backends, "open_device", lambda *_: SlowToBuild())
     networks = DeviceNetworks(MattingConfig("tensorrt"), HEIGHT, WIDTH)
     assert networks.load().backend.name == "slow"
     assert not networks.better()

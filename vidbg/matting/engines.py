@@ -34,15 +34,19 @@ class Cards:
     typed_int8: str
     quantised: str
 
+    @classmethod
+    def named(cls, stem: str) -> Cards:
+        """Return the cards of the network whose files begin with `stem`."""
+        return cls(stem, f"{stem}-fp16", f"{stem}-qdq", f"{stem}-int8")
+
     def all(self) -> tuple[str, ...]:
         return self.weights, self.typed, self.typed_int8, self.quantised
 
 
-def _cards(stem: str) -> Cards:
-    return Cards(stem, f"{stem}-fp16", f"{stem}-qdq", f"{stem}-int8")
-
-
-CARDS: dict[NetworkName, Cards] = {"resnet50": _cards("vidbg-r50"), "light": _cards("vidbg-light")}
+CARDS: dict[NetworkName, Cards] = {
+    "resnet50": Cards.named("vidbg-r50"),
+    "light": Cards.named("vidbg-light"),
+}
 """Cards by the network's name."""
 
 
@@ -91,20 +95,18 @@ def digests_of(card: str) -> dict[str, str]:
 
 def verify() -> list[EngineReport]:
     """Check every card in the engine folder that the program uses."""
-    folder = engine_folder()
-    return [_verify(folder, card) for cards in CARDS.values() for card in cards.all()]
-
-
-def _verify(folder: Path, card: str) -> EngineReport:
-    path = folder / f"{card}.json"
-    try:
-        entries = _read_card(folder, card)["files"]
-        for name, entry in entries.items():
-            _check(folder / name, entry)
-    except EngineMismatch as error:
-        return EngineReport(card, path, ok=False, detail=str(error))
-    detail = ", ".join(f"{name} {entry['sha256'][:12]}" for name, entry in entries.items())
-    return EngineReport(card, path, ok=True, detail=detail)
+    folder, reports = engine_folder(), []
+    for card in (card for cards in CARDS.values() for card in cards.all()):
+        ok = True
+        try:
+            entries = _read_card(folder, card)["files"]
+            for name, entry in entries.items():
+                _check(folder / name, entry)
+            words = ", ".join(f"{name} {entry['sha256'][:12]}" for name, entry in entries.items())
+        except EngineMismatch as error:
+            ok, words = False, str(error)
+        reports.append(EngineReport(card, folder / f"{card}.json", ok, words))
+    return reports
 
 
 def _read_card(folder: Path, card: str) -> dict[str, Any]:

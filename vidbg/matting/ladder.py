@@ -75,8 +75,10 @@ _FILES: dict[Quality, Step] = {"fast": LADDER[2], "balanced": LADDER[3], "best":
 
 def file_step(config: MattingConfig) -> Step:
     """Choose network and size for the best quality: for files, still images and the Python API."""
-    if config.network_pixels is not None:
-        return Step(_named(config), config.network_pixels)
+    if config.network_pixels is not None:  # auto starts from the network of the quality
+        named = config.network
+        network = _FILES[config.quality].network if named == "auto" else named
+        return Step(network, config.network_pixels)
     if config.network == "auto":
         return _FILES[config.quality]
     return _BEST[config.network][config.quality]
@@ -90,9 +92,17 @@ def live_steps(config: MattingConfig, frame_size: tuple[int, int]) -> tuple[Step
             fewer steps, because they are not enlarged for the network. Each step costs more than
             the one before it.
     """
+    allowed = tuple(step for step in LADDER if config.network in ("auto", step.network))
+    if config.network_pixels is not None:
+        top = file_step(config)
+        below = (s for s in allowed if s.pixels < top.pixels and s.cost < top.cost)
+        steps: tuple[Step, ...] = (*below, top)
+    else:
+        top = _LIVE[config.quality] if config.network == "auto" else file_step(config)
+        steps = allowed[: allowed.index(top) + 1] if top in allowed else (*allowed, top)
+    # Of the steps that come to the same size for such frames, keep the smallest
     smallest = {
-        (step.network, plan_geometry(*frame_size, step.pixels)): step
-        for step in reversed(_steps_up_to(config))
+        (step.network, plan_geometry(*frame_size, step.pixels)): step for step in reversed(steps)
     }
     best_first = ever_cheaper(smallest.values(), lambda step: step.cost_for(frame_size))
     return tuple(reversed(best_first))
@@ -105,22 +115,3 @@ def ever_cheaper(items: Iterable[T], cost: Callable[[T], float]) -> list[T]:
         if not kept or cost(item) < cost(kept[-1]):
             kept.append(item)
     return kept
-
-
-def _steps_up_to(config: MattingConfig) -> tuple[Step, ...]:
-    """Return the steps up to the config's quality or size."""
-    if config.network_pixels is not None:
-        top = Step(_named(config), config.network_pixels)
-        return (*(s for s in _of(config) if s.pixels < top.pixels and s.cost < top.cost), top)
-    top = _LIVE[config.quality] if config.network == "auto" else file_step(config)
-    steps = _of(config)
-    return steps[: steps.index(top) + 1] if top in steps else (*steps, top)
-
-
-def _named(config: MattingConfig) -> NetworkName:
-    """Return the network for a given size; for auto, the one that its quality starts from."""
-    return _FILES[config.quality].network if config.network == "auto" else config.network
-
-
-def _of(config: MattingConfig) -> tuple[Step, ...]:
-    return tuple(s for s in LADDER if config.network in ("auto", s.network))

@@ -176,20 +176,13 @@ def _own_name(public: str) -> str | None:
         return f"stem.{'0' if parts[0] == '_conv_stem' else '1'}.{parts[-1]}"
     if parts[0] != "_blocks":
         return None
-    stage, block = _stage_and_block(int(parts[1]))
+    places = [(stage, block) for stage, row in enumerate(_STAGES) for block in range(row.blocks)]
+    stage, block = places[int(parts[1])]  # the package numbers all blocks in a row
     kind, layer = _BLOCK_LAYERS[parts[2]]
     order = ["expand", "depthwise", "project"]
     if _STAGES[stage].expansion == 1:
         order.remove("expand")
     return f"stages.{stage}.{block}.body.{order.index(kind)}.{layer}.{parts[-1]}"
-
-
-def _stage_and_block(index: int) -> tuple[int, int]:
-    for stage, row in enumerate(_STAGES):
-        if index < row.blocks:
-            return stage, index
-        index -= row.blocks
-    raise IndexError(f"EfficientNet-Lite0 has no block {index} more than its stages hold")
 
 
 class SeparableUpBlock(nn.Module):

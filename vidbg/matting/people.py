@@ -47,10 +47,12 @@ class MainPerson:
             everybody.astype(np.uint8), connectivity=8
         )
         if count <= 2:
-            self._remember(everybody)
+            if count == 2:
+                self._before = everybody
             return alpha
         labels = np.asarray(numbered, np.int32)
         areas = np.asarray(stats[1:, cv2.CC_STAT_AREA], np.float64)
+        # The largest person, and the parts of them that are cut off
         main = 1 + int(np.argmax(areas * self._holds(labels, count)))
         reach = 2 * max(1, round(PART_REACH * labels.shape[0])) + 1
         around = cv2.dilate((labels == main).astype(np.uint8), np.ones((reach, reach), np.uint8))
@@ -58,11 +60,11 @@ class MainPerson:
         maximum = PART_SHARE * areas[main - 1]
         parts = [int(n) for n in near if n not in (0, main) and areas[n - 1] < maximum]
         kept = np.isin(labels, [main, *parts])
-        self._remember(labels == main)
+        self._before = labels == main
         others = everybody & ~kept
-        # Soft edges go with the nearer person.
         if not others.any():
             return alpha
+        # Soft edges go with the nearer person
         to_kept, to_others = (
             cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
             for mask in (kept, others)
@@ -75,7 +77,3 @@ class MainPerson:
             return np.ones(count - 1)
         there = np.bincount(labels[self._before], minlength=count)[1:]
         return np.where(there > 0, HOLD, 1.0)
-
-    def _remember(self, person: Mask) -> None:
-        if person.any():
-            self._before = person

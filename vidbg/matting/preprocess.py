@@ -56,6 +56,19 @@ class Geometry:
     content_width: int
 
 
+def check_image(image: Image) -> None:
+    """Check that an image has the type and shape that matting takes.
+
+    Raises:
+        ValueError: it has another; the message says which.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise ValueError(f"a picture must be a uint8 array, not {kind}")
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"a picture must have the shape (H, W, 3), not {image.shape}")
+
+
 def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
     """Choose the network size of at most `pixels` pixels in which the frame is largest.
 
@@ -71,10 +84,12 @@ def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
         raise ConfigError(
             f"network size of {pixels} pixels; allowed are {MIN_PIXELS} to {MAX_PIXELS}"
         )
+    # Do not enlarge a frame that is smaller than the budget
     given = NEARLY * frame_height * frame_width
     if given < pixels:
         filled = (size for size in UNENLARGED_PIXELS if size <= given)
         pixels = min(pixels, next(filled, UNENLARGED_PIXELS[-1]))
+    # Of all heights with the widest width that is of use, take the one that scales the frame least
     best_scale, best = 0.0, (SIZE_DIVISOR, SIZE_DIVISOR)
     for height in range(SIZE_DIVISOR, pixels // SIZE_DIVISOR + 1, SIZE_DIVISOR):
         width = pixels // height // SIZE_DIVISOR * SIZE_DIVISOR
@@ -84,19 +99,14 @@ def plan_geometry(frame_height: int, frame_width: int, pixels: int) -> Geometry:
         if scale > best_scale * 1.001:
             best_scale, best = scale, (height, width)
     height, width = best
-    return Geometry(
-        frame_height,
-        frame_width,
-        height,
-        width,
-        content_height=max(1, min(height, round(frame_height * best_scale))),
-        content_width=max(1, min(width, round(frame_width * best_scale))),
-    )
+    content_height = max(1, min(height, round(frame_height * best_scale)))
+    content_width = max(1, min(width, round(frame_width * best_scale)))
+    return Geometry(frame_height, frame_width, height, width, content_height, content_width)
 
 
 def shrink(image: Image, geometry: Geometry) -> Image:
     """Resize the frame to the content's size, uint8 (content_height, content_width, 3)."""
-    for size, method in _stages(geometry):
+    for size, method in _resizes(geometry):
         image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
     return image
 
@@ -110,7 +120,7 @@ def shrinking(geometry: Geometry) -> tuple[NDArray[np.float16], NDArray[np.float
     """
     rows = np.eye(geometry.frame_height, dtype=np.float32)
     columns = np.eye(geometry.frame_width, dtype=np.float32)
-    for (width, height), method in _stages(geometry):
+    for (width, height), method in _resizes(geometry):
         rows = np.asarray(cv2.resize(rows, (rows.shape[1], height), interpolation=method))
         columns = np.asarray(cv2.resize(columns, (width, columns.shape[0]), interpolation=method))
     below = geometry.height - geometry.content_height
@@ -121,7 +131,7 @@ def shrinking(geometry: Geometry) -> tuple[NDArray[np.float16], NDArray[np.float
     )
 
 
-def _stages(geometry: Geometry) -> Iterator[tuple[tuple[int, int], int]]:
+def _resizes(geometry: Geometry) -> Iterator[tuple[tuple[int, int], int]]:
     """Yield sizes (width, height) from the frame's to the content's, with OpenCV's method."""
     height, width = geometry.frame_height, geometry.frame_width
     size = (geometry.content_width, geometry.content_height)

@@ -87,10 +87,14 @@ class TemporalFilter:
         """
         luma = np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.uint8)
         self._observed, self._keep, past = (luma, pts), None, self._past
-        change = None if past is None else _change(past, luma, pts)
-        if past is None or change is None:
-            self._past = None
+        # The past does not apply after a gap, a change of size or a cut
+        self._past = None
+        if past is None or past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
             return None
+        change = np.asarray(cv2.absdiff(luma, past.luma), np.uint8)
+        if int(np.count_nonzero(change > CUT_CHANGE)) > CUT_SHARE * change.size:
+            return None
+        self._past = past
         if self._time_constant_s > 0:
             keep = float(np.exp(-(pts - past.pts) / self._time_constant_s))
             self._keep = stillness(change, keep)
@@ -122,15 +126,6 @@ class TemporalFilter:
             smoothed += self._keep * (self._past.alpha - alpha)
         self._past = _Past(smoothed, *self._observed)
         return smoothed.copy()
-
-
-def _change(past: _Past, luma: Levels, pts: float) -> Levels | None:
-    """Compute the change of each pixel in grey levels; None after a gap or at a cut."""
-    if past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
-        return None
-    change = np.asarray(cv2.absdiff(luma, past.luma), np.uint8)
-    is_cut = int(np.count_nonzero(change > CUT_CHANGE)) > CUT_SHARE * change.size
-    return None if is_cut else change
 
 
 def stillness(change: Levels, maximum: float = 1.0) -> NDArray[np.float32]:

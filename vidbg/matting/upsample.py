@@ -72,7 +72,7 @@ def upsample(alpha: Alpha, small: Image, image: Image) -> Alpha:
             where = edge.indices()[(values >= BAND[0]) & (values <= BAND[1])]
             if where.size:
                 slope, offset = _sample(line, part, alpha.shape, where, full.shape)
-                bent = slope * _grey(image.reshape(-1, 3).take(where, axis=0)) + offset
+                bent = slope * grey(image.reshape(-1, 3).take(where, axis=0)) + offset
                 full.reshape(-1)[where] = np.clip(bent, 0, 1)
     return full
 
@@ -141,16 +141,16 @@ def _sample(
 
 def _fit(alpha: Alpha, small: Image) -> NDArray[np.float32]:
     """Fit slope (per grey level) and offset of alpha over the image, float32 (h, w, 2)."""
-    grey = _grey(small) * np.float32(1 / 255)
-    mean_grey, mean_alpha = _mean(grey), _mean(alpha)
-    variance = _mean(grey * grey) - mean_grey * mean_grey
-    covariance = _mean(grey * alpha) - mean_grey * mean_alpha
+    guide = grey(small) * np.float32(1 / 255)
+    mean_guide, mean_alpha = _mean(guide), _mean(alpha)
+    variance = _mean(guide * guide) - mean_guide * mean_guide
+    covariance = _mean(guide * alpha) - mean_guide * mean_alpha
     slope = covariance / (variance + np.float32(EPSILON))
-    offset = mean_alpha - slope * mean_grey
+    offset = mean_alpha - slope * mean_guide
     return _mean(cv2.merge([slope * np.float32(1 / 255), offset]))
 
 
-def _grey(colours: Image) -> NDArray[np.float32]:
+def grey(colours: Image) -> NDArray[np.float32]:
     """Convert (..., 3) BGR to grey levels, not rounded."""
     rows = colours.astype(np.float32).reshape(len(colours), -1, 3)
     return np.asarray(cv2.transform(rows, GREY[np.newaxis]), np.float32).reshape(colours.shape[:-1])

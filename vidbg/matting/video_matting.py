@@ -22,6 +22,7 @@ from vidbg.matting.people import MainPerson
 from vidbg.matting.preprocess import (
     Geometry,
     apply_gain,
+    check_image,
     content,
     network_input,
     plan_geometry,
@@ -112,7 +113,7 @@ class VideoMatting(Closeable):
             BackendError: the device failed or returned no valid alpha, or this instance is closed.
         """
         self._require_open()
-        _check(image)
+        check_image(image)
         if pts is not None and not (isinstance(pts, numbers.Real) and math.isfinite(pts)):
             raise ValueError(f"pts is {pts!r}; it must be a time in seconds, or None")
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
@@ -120,6 +121,7 @@ class VideoMatting(Closeable):
             return self._next_alpha(image)
 
     def _next_alpha(self, image: Image) -> Alpha:
+        """Compute an alpha step by step, but reuse the last one while nothing moves."""
         geometry = self._plan(image)
         with self.clock.stage("resize"):
             small = shrink(image, geometry)
@@ -133,8 +135,13 @@ class VideoMatting(Closeable):
         with self.clock.stage("smooth"):
             alpha = apply_levels(self._filter.smooth(answer))
         with self.clock.stage("upsample"):
-            enlarge = self._enlarge_again if still else self._enlarge
-            return enlarge(alpha, small, image)
+            # Once smoothing no longer changes the last alpha, its enlargement is returned again
+            full = self._still.enlarged(alpha) if still else None
+            if full is None:
+                full = self._enlarge(alpha, small, image)
+                if still:
+                    self._still.keep(alpha, full)
+            return full.copy() if still else full
 
     def propagate(self, image: Image, pts: float) -> Alpha:
         """Estimate the alpha of the next image from the last one's, by motion.
@@ -143,7 +150,7 @@ class VideoMatting(Closeable):
         gap the network runs anyway. Arguments, result and errors are those of a call.
         """
         self._require_open()
-        _check(image)
+        check_image(image)
         with under_way():
             geometry = self._plan(image)
             with self.clock.stage("resize"):
@@ -214,6 +221,7 @@ class VideoMatting(Closeable):
             self._main.reset()
 
     def _plan(self, image: Image) -> Geometry:
+        """Return the geometry for an image, after adapting the state to a change of size."""
         height, width = image.shape[:2]
         geometry, other_size = self._geometry, self._frame_size != (height, width)
         if geometry is not None and not other_size:
@@ -230,6 +238,7 @@ class VideoMatting(Closeable):
         return geometry
 
     def _ask(self, small: Image, before: Alpha | None, geometry: Geometry) -> Alpha:
+        """Run the network; `before` is the previous alpha, None where it does not apply."""
         with self.clock.stage("normalise"):
             batch = network_input(
                 apply_gain(small), before if self._config.prior else None, geometry
@@ -243,14 +252,6 @@ class VideoMatting(Closeable):
                 answer = self._main(answer)
         self._still.learn(small, answer)
         return answer
-
-    def _enlarge_again(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
-        """Return the last alpha again once smoothing no longer changes it."""
-        full = self._still.enlarged(alpha)
-        if full is None:
-            full = self._enlarge(alpha, small, image)
-            self._still.keep(alpha, full)
-        return full.copy()
 
     def _enlarge(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
         if self._config.refine:
@@ -280,11 +281,3 @@ def apply_levels(alpha: Alpha) -> Alpha:
     """
     low, high = SETTLED
     return np.asarray(np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1), np.float32)
-
-
-def _check(image: Image) -> None:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        kind = getattr(image, "dtype", type(image).__name__)
-        raise ValueError(f"a picture must be a uint8 array, not {kind}")
-    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"a picture must have the shape (H, W, 3), not {image.shape}")

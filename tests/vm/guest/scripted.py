@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vidbg.matting import backends
 from vidbg.matting.backends.constant import ConstantBackend
+from vidbg.matting.engines import NetworkName
 
 _NETWORKS = {"openvino", "torch", "tensorrt"}
 
@@ -27,9 +28,9 @@ def left_half(batch: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def load_scripted(
-    name: str,  # noqa: ARG001  (the signature of what it replaces)
+    device: str,  # noqa: ARG001  (the signature of what it replaces)
     precision: str,  # noqa: ARG001
-    network: str,  # noqa: ARG001
+    network: NetworkName,  # noqa: ARG001
     threads: int | None,  # noqa: ARG001
 ) -> backends.Backend:
     return ConstantBackend(left_half)
@@ -37,7 +38,7 @@ def load_scripted(
 
 def main() -> None:
     faulthandler.register(signal.SIGUSR1)  # tells where it hangs, should a check fail
-    backends._load = load_scripted
+    backends.open_device = load_scripted
     from vidbg.cli.app import main as vidbg
 
     try:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import import_module
-from types import ModuleType
-from typing import Protocol, cast, get_args
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,19 +69,30 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """What runs a device.
+
+    Attributes:
+        module: of this package, with `offered`, `probe` and `load`.
+        target: the library's own name of the device.
+    """
+
     module: str
     target: str
 
+    def library(self) -> Any:
+        """Import the module."""
+        return import_module(f"{__name__}.{self.module}")
+
 
 CANDIDATES = {
-    "tensorrt": _Candidate("tensorrt", "cuda"),
-    "cuda": _Candidate("pytorch", "cuda"),
-    "mps": _Candidate("pytorch", "mps"),
-    "xpu": _Candidate("pytorch", "xpu"),
-    "cpu": _Candidate("openvino", "CPU"),
-    "torch-cpu": _Candidate("pytorch", "cpu"),
-    "intel-gpu": _Candidate("openvino", "GPU"),
+    "tensorrt": Candidate("tensorrt", "cuda"),
+    "cuda": Candidate("pytorch", "cuda"),
+    "mps": Candidate("pytorch", "mps"),
+    "xpu": Candidate("pytorch", "xpu"),
+    "cpu": Candidate("openvino", "CPU"),
+    "torch-cpu": Candidate("pytorch", "cpu"),
+    "intel-gpu": Candidate("openvino", "GPU"),
 }
 """Devices in the order in which `auto` tries them."""
 
@@ -137,7 +147,7 @@ def load_backend(
     """
     check_choices(device, precision)
     if "auto" not in (device, precision):
-        return _load(device, precision, network, threads)
+        return open_device(device, precision, network, threads)
     refusals: Refusals = []
     devices = list(CANDIDATES) if device == "auto" else [device]
     return TriedBackend(_openings(devices, precision, network, threads, refusals), refusals)
@@ -188,23 +198,35 @@ def _openings(
         left = [precision]
         while left:
             try:
-                backend = _load(name, left.pop(0), network, threads)
+                backend = open_device(name, left.pop(0), network, threads)
             except (BackendError, ConfigError) as error:
                 refusals.append((name, error))
                 continue
             opened = backend.precision
             yield name, backend
             if precision == "auto" and not left:  # the caller wants another: this one has failed
-                left = _after(name, opened)
+                left = precisions_after(name, opened)
 
 
-def _after(name: str, precision: str) -> list[str]:
+def precisions_after(device: str, precision: str) -> list[str]:
     """Return the precisions that `auto` tries on a device after this one."""
-    candidate = CANDIDATES[name]
+    candidate = CANDIDATES[device]
     with under_way():
-        offered: Callable[[str], Sequence[str]] = _module(candidate).offered
-        in_order = list(offered(candidate.target))
+        in_order = list(candidate.library().offered(candidate.target))
     return in_order[in_order.index(precision) + 1 :] if precision in in_order else []
+
+
+def open_device(device: str, precision: str, network: NetworkName, threads: int | None) -> Backend:
+    """Open a device, without trying it.
+
+    Raises:
+        ConfigError: it does not support the precision.
+        BackendError: it cannot be used.
+    """
+    candidate = CANDIDATES[device]
+    with under_way():
+        backend: Backend = candidate.library().load(candidate.target, precision, network, threads)
+    return backend
 
 
 def parse_engine(name: str) -> tuple[Device, Precision, NetworkName]:
@@ -267,7 +289,14 @@ def examine() -> list[BackendReport]:
     Each device runs in its own process, so a crash or hang does not affect the others. This takes
     seconds. A device whose engine would take long to build is not tried.
     """
-    return _reports(_measured_apart)
+
+    def measured_apart(name: str) -> BackendReport:
+        try:
+            return BackendReport(**try_apart("report", name))
+        except BackendError as error:
+            return BackendReport(name, False, str(error), False)
+
+    return _reports(measured_apart)
 
 
 def _reports(report_on: Callable[[str], BackendReport]) -> list[BackendReport]:
@@ -283,15 +312,8 @@ def _probed(name: str) -> BackendReport:
     candidate = CANDIDATES[name]
     try:
         with under_way():
-            probe: Callable[[str], str] = _module(candidate).probe
-            return BackendReport(name, True, probe(candidate.target), False)
-    except BackendError as error:
-        return BackendReport(name, False, str(error), False)
-
-
-def _measured_apart(name: str) -> BackendReport:
-    try:
-        return BackendReport(**try_apart("report", name))
+            reason = candidate.library().probe(candidate.target)
+            return BackendReport(name, True, reason, False)
     except BackendError as error:
         return BackendReport(name, False, str(error), False)
 
@@ -336,17 +358,6 @@ def _time(backend: Backend) -> float:
     while sum(taken_s) < TRIALS_S:
         taken_s.append(try_out(backend, *TRIAL_SIZE))
     return min(taken_s)
-
-
-def _load(name: str, precision: str, network: NetworkName, threads: int | None) -> Backend:
-    candidate = CANDIDATES[name]
-    with under_way():
-        load: Callable[[str, str, NetworkName, int | None], Backend] = _module(candidate).load
-        return load(candidate.target, precision, network, threads)
-
-
-def _module(candidate: _Candidate) -> ModuleType:
-    return import_module(f"{__name__}.{candidate.module}")
 
 
 def check_choices(device: str, precision: str) -> None:

@@ -185,7 +185,16 @@ class OpenVinoBackend(NativeBackend):
         super().__init__(f"OpenVINO {target}", precision)
         self._core, self._guarded = core, guarded
         self._target = target
-        self._options = _options(target, precision, threads)
+        self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if precision != "int8":
+            self._options["INFERENCE_PRECISION_HINT"] = _ELEMENT[precision]
+        if target == "CPU":
+            # A pinned thread waits while another process uses its core. INT8 at 384 x 224 on two
+            # cores with one other busy process, p50 and p99: 34 and 81 ms, pinned 55 and 103 ms; on
+            # an idle machine both take 13 ms.
+            self._options["ENABLE_CPU_PINNING"] = False
+            if threads is not None:
+                self._options["INFERENCE_NUM_THREADS"] = threads
         self._requests: Kept[tuple[int, ...], Any] = Kept(_SIZES)
         cards = CARDS[network]
         card, suffix = (
@@ -214,6 +223,7 @@ class OpenVinoBackend(NativeBackend):
                 self._compile(shape)
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
+        """Make a network for an input shape ready to run, as the newest of those in memory."""
         if self._guarded:
             _survives(self._target, self.precision)
         self._requests.make_room()
@@ -263,20 +273,6 @@ class OpenVinoBackend(NativeBackend):
     def _free(self) -> None:
         self._requests.clear()
         self._core = None
-
-
-def _options(target: str, precision: str, threads: int | None) -> dict[str, Any]:
-    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-    if precision != "int8":
-        options["INFERENCE_PRECISION_HINT"] = _ELEMENT[precision]
-    if target == "CPU":
-        # A pinned thread waits while another process uses its core. INT8 at 384 x 224 on two cores
-        # with one other busy process, p50 and p99: 34 and 81 ms, pinned 55 and 103 ms; on an idle
-        # machine both take 13 ms.
-        options["ENABLE_CPU_PINNING"] = False
-        if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = threads
-    return options
 
 
 def _last_line(error: Exception) -> str:

@@ -40,7 +40,7 @@ class TorchRunner(Closeable):
         self._on_cuda = device.type == "cuda"
         self._given: dict[str, NDArray[Any]] = {}
         self._state = set(plan.bindings.feedback)
-        self._read = [name for name in plan.outputs if name not in plan.bindings.device_only]
+        unread = plan.bindings.device_only
         with _failures():
             fold_batch_norms(network)
             module = plan.module(network).eval().requires_grad_(False)
@@ -50,7 +50,8 @@ class TorchRunner(Closeable):
                 name: torch.zeros(array.shape, dtype=torch.from_numpy(array[:0]).dtype).to(device)
                 for name, array in plan.inputs.items()
             }
-            self._pinned = [self._host_copies() for _ in range(slots)]
+            given = {name: self._inputs[name] for name in plan.inputs if name not in self._state}
+            self._pinned = [self._pinned_copies(given) for _ in range(slots)]
             self._graph: Any = None
             # With `benchmark`, the runs before the capture time cuDNN's algorithms and keep the
             # fastest one for each convolution.
@@ -59,7 +60,8 @@ class TorchRunner(Closeable):
                 self._outputs = self._compute()
                 if self._on_cuda:
                     self._capture()
-            self._results = [self._landing() for _ in range(slots)]
+            read = {name: self._outputs[name] for name in plan.outputs if name not in unread}
+            self._results = [self._pinned_copies(read) for _ in range(slots)]
             self._done: list[Any] = []
             if self._on_cuda:
                 self._done = [torch.cuda.Event(blocking=True) for _ in range(slots)]  # type: ignore[no-untyped-call]
@@ -120,17 +122,11 @@ class TorchRunner(Closeable):
             self._outputs = self._compute()
         self._graph = graph
 
-    def _host_copies(self) -> dict[str, torch.Tensor]:
+    def _pinned_copies(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return tensors in host memory like these; in pinned memory if the device is a GPU."""
         return {
-            name: torch.zeros(tensor.shape, dtype=tensor.dtype, pin_memory=self._on_cuda)
-            for name, tensor in self._inputs.items()
-            if name not in self._state
-        }
-
-    def _landing(self) -> dict[str, torch.Tensor]:
-        return {
-            name: torch.zeros_like(self._outputs[name], device="cpu", pin_memory=self._on_cuda)
-            for name in self._read
+            name: torch.zeros_like(tensor, device="cpu", pin_memory=self._on_cuda)
+            for name, tensor in tensors.items()
         }
 
 

@@ -14,7 +14,7 @@ from vidbg.util.tensor_ops import blur, planes_of, resize
 
 
 def grey(picture: Tensor) -> Tensor:
-    """Twin of `upsample._grey`: luma (1, 1, h, w) of BGR planes (1, 3, h, w)."""
+    """Twin of `upsample.grey`: luma (1, 1, h, w) of BGR planes (1, 3, h, w)."""
     blue, green, red = (float(weight) for weight in upsample.GREY)
     return blue * picture[:, :1] + green * picture[:, 1:2] + red * picture[:, 2:]
 

@@ -82,19 +82,24 @@ class TensorRtBackend(NativeBackend):
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._using():
-            session = self._sessions.get(batch.shape) or self._open_session(batch.shape)
+            session = self._sessions.get(batch.shape)
+            if session is None:
+                spec = self._typed(network_spec(*batch.shape[2:]))
+                session = Session(self._package, cached_engine(self._package, spec, self._target))
+                self._sessions.add(batch.shape, session)
             session.start(0, {"input": batch})
             alpha: NDArray[np.float32] = session.wait(0)["alpha"][0, 0].copy()
             return alpha
 
     def ready(self, height: int, width: int) -> bool:
         """Whether the engine has been built; building takes seconds to minutes."""
-        return is_cached(self._package, self._network(height, width), self._target)
+        return is_cached(self._package, self._typed(network_spec(height, width)), self._target)
 
     def prepare(self, height: int, width: int) -> None:
         """Build the engine. The first call opens it, because CUDA should be used by one thread."""
         with self._using():
-            cached_engine(self._package, self._network(height, width), self._target)
+            spec = self._typed(network_spec(height, width))
+            cached_engine(self._package, spec, self._target)
 
     def graph_ready(self, plan: GraphPlan) -> bool:
         return is_cached(self._package, self._typed(plan.spec), self._target)
@@ -108,16 +113,8 @@ class TensorRtBackend(NativeBackend):
             path = cached_engine(self._package, self._typed(plan.spec), self._target)
             return Session(self._package, path, plan.bindings, slots)
 
-    def _open_session(self, shape: tuple[int, ...]) -> Session:
-        path = cached_engine(self._package, self._network(*shape[2:]), self._target)
-        session = Session(self._package, path)
-        self._sessions.add(shape, session)
-        return session
-
-    def _network(self, height: int, width: int) -> GraphSpec:
-        return self._typed(network_spec(height, width))
-
     def _typed(self, spec: GraphSpec) -> GraphSpec:
+        """Return a spec in this backend's precision, of its network."""
         precision = cast(TypedPrecision, self.precision)
         return replace(spec, precision=precision, network=self._network_name)
 

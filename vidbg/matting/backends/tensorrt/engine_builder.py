@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from vidbg.errors import BackendError
 from vidbg.matting.backends.graphs import GraphSpec
 from vidbg.matting.backends.tensorrt.package import TensorRtPackage, open_log
 
@@ -29,7 +28,7 @@ def build_engine(package: TensorRtPackage, spec: GraphSpec, target: str) -> byte
     package.aim(config, target)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise _build_error(package, f"cannot build the {spec.graph} for {target}", log)
+        raise package.error(f"cannot build the {spec.graph} for {target}", log)
     return bytes(plan)
 
 
@@ -39,13 +38,8 @@ def parse(package: TensorRtPackage, builder: Any, log: Any, spec: GraphSpec) -> 
     network = builder.create_network(package.network_flags())
     parser = package.api.OnnxParser(network, log)
     if not parser.parse_from_file(str(path)):
-        raise _build_error(package, f"cannot read {path}", log)
+        raise package.error(f"cannot read {path}", log)
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
         tensor.shape = spec.shapes[tensor.name]
     return network
-
-
-def _build_error(package: TensorRtPackage, what: str, log: Any) -> BackendError:
-    why = log.errors[0] if log.errors else "no reason given"
-    return BackendError(f"{package.name} {package.version} {what}: {why}")

@@ -71,6 +71,15 @@ class TensorRtPackage:
         """Return the flags for strongly typed networks, which 10.x needs and 11.x implies."""
         return 1 << int(self.api.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
+    def error(self, what: str, log: Any) -> BackendError:
+        """Return the error for what this package could not do, with the first reason in a log.
+
+        Args:
+            log: as `open_log` makes it.
+        """
+        why = log.errors[0] if log.errors else "no reason given"
+        return BackendError(f"{self.name} {self.version} {what}: {why}")
+
 
 def find_package(target: str | None = None) -> TensorRtPackage:
     """Find the first installed package, or tensorrt_rtx for another machine's GPU.

@@ -6,6 +6,7 @@ import ctypes
 import math
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Session(Closeable):
         slots: int = 1,
     ) -> None:
         self._cuda = load_runtime()
+        self._call = partial(call, self._cuda)
         self._package = package
         self._bindings = bindings or GraphBindings()
         self._owned = ExitStack()
@@ -84,12 +86,12 @@ class Session(Closeable):
             engine = package.api.Runtime(log).deserialize_cuda_engine(engine_file.read_bytes())
             context = None if engine is None else self._runtime_cache.open_context(engine)
             if context is None:
-                why = log.errors[0] if log.errors else "no reason given"
-                raise BackendError(
-                    f"{package.name} {package.version} cannot load the engine: {why}"
-                )
+                raise package.error("cannot load the engine", log)
             self._context = context
-            self._upload, self._compute, self._download = (self._stream() for _ in range(3))
+            flags = self._cuda.cudaStreamNonBlocking
+            self._upload, self._compute, self._download = (
+                self._own("cudaStreamCreateWithFlags", "cudaStreamDestroy", flags) for _ in range(3)
+            )
             self._owned.callback(self._cuda.cudaDeviceSynchronize)  # before anything is freed
             for _ in range(slots):
                 self._slots.append(self._slot())
@@ -104,25 +106,27 @@ class Session(Closeable):
         for name, array in arrays.items():
             if at.given.get(name) is not array:
                 self._give(at, name, array)
-        self._record(at.uploaded, self._upload)
-        self._await(self._compute, at.uploaded)
-        call(self._cuda, "cudaGraphLaunch", at.graph, self._compute)
-        self._record(at.computed, self._compute)
-        self._await(self._download, at.computed)
+        # Each stream waits for the one before it by an event
+        self._call("cudaEventRecord", at.uploaded, self._upload)
+        self._call("cudaStreamWaitEvent", self._compute, at.uploaded, 0)
+        self._call("cudaGraphLaunch", at.graph, self._compute)
+        self._call("cudaEventRecord", at.computed, self._compute)
+        self._call("cudaStreamWaitEvent", self._download, at.computed, 0)
         for tensor in at.outputs.values():
             if tensor.pinned is not None:
                 to = tensor.pinned.ctypes.data
                 self._copy(to, tensor.device, tensor, "DeviceToHost", self._download)
-        self._record(at.downloaded, self._download)
+        self._call("cudaEventRecord", at.downloaded, self._download)
 
     def wait(self, slot: int) -> dict[str, NDArray[Any]]:
         at = self._slots[slot]
-        call(self._cuda, "cudaEventSynchronize", at.downloaded)
+        self._call("cudaEventSynchronize", at.downloaded)
         return {t.name: t.pinned for t in at.outputs.values() if t.pinned is not None}
 
     def forget(self) -> None:
         for name in self._bindings.feedback:
-            self._clear(self._kept[name])
+            state = self._kept[name]
+            self._call("cudaMemsetAsync", state.device, 0, state.size, self._compute)
 
     def close(self) -> None:
         self._slots.clear()
@@ -130,6 +134,7 @@ class Session(Closeable):
         self._context = None  # before the runtime cache, which it uses
 
     def _give(self, at: _Slot, name: str, array: NDArray[Any]) -> None:
+        """Start the upload of an input."""
         tensor = at.inputs[name]
         if tensor.pinned is None:
             raise ValueError(f"{name} is state, which stays on the device")
@@ -171,17 +176,18 @@ class Session(Closeable):
             pinned = np.frombuffer(memory, kind).reshape(shape)
             pinned[...] = 0
         tensor = _Tensor(name, int(self._own("cudaMalloc", "cudaFree", size)), size, pinned)
-        self._clear(tensor)
+        self._call("cudaMemsetAsync", tensor.device, 0, size, self._compute)
         if stays:
             self._kept[name] = tensor
         return tensor
 
     def _capture(self, slot: _Slot) -> Any:
+        """Return a CUDA graph of one run."""
         for _ in range(WARM_UP_RUNS):
             self._enqueue(slot)
-            call(self._cuda, "cudaStreamSynchronize", self._compute)
+            self._call("cudaStreamSynchronize", self._compute)
         mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-        call(self._cuda, "cudaStreamBeginCapture", self._compute, mode)
+        self._call("cudaStreamBeginCapture", self._compute, mode)
         self._enqueue(slot)
         captured = self._own("cudaStreamEndCapture", "cudaGraphDestroy", self._compute)
         return self._own("cudaGraphInstantiate", "cudaGraphExecDestroy", captured, 0)
@@ -196,22 +202,10 @@ class Session(Closeable):
 
     def _copy(self, to: int, source: int, tensor: _Tensor, way: str, stream: Any) -> None:
         kind = getattr(self._cuda.cudaMemcpyKind, f"cudaMemcpy{way}")
-        call(self._cuda, "cudaMemcpyAsync", to, source, tensor.size, kind, stream)
-
-    def _clear(self, tensor: _Tensor) -> None:
-        call(self._cuda, "cudaMemsetAsync", tensor.device, 0, tensor.size, self._compute)
-
-    def _record(self, event: Any, stream: Any) -> None:
-        call(self._cuda, "cudaEventRecord", event, stream)
-
-    def _await(self, stream: Any, event: Any) -> None:
-        call(self._cuda, "cudaStreamWaitEvent", stream, event, 0)
-
-    def _stream(self) -> Any:
-        flags = self._cuda.cudaStreamNonBlocking
-        return self._own("cudaStreamCreateWithFlags", "cudaStreamDestroy", flags)
+        self._call("cudaMemcpyAsync", to, source, tensor.size, kind, stream)
 
     def _own(self, create: str, destroy: str, *arguments: Any) -> Any:
-        handle = call(self._cuda, create, *arguments)
+        """Create something by CUDA's functions that is destroyed when the session is closed."""
+        handle = self._call(create, *arguments)
         self._owned.callback(getattr(self._cuda, destroy), handle)
         return handle
