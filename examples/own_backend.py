@@ -1,9 +1,9 @@
-"""Compute alpha without a network of vidbg's: key out a green screen.
+"""Compute alpha by a backend of your own: key out a green screen.
 
 python examples/own_backend.py actor.jpg beach.jpg out.png
 
-A backend takes the network's input and returns alpha. vidbg does the rest: it scales the frame
-down, smooths alpha over time and brings it back to the frame's size along the frame's edges.
+A backend takes the network's input and returns alpha. vidbg does the rest: it reduces the frame,
+smooths alpha over time and enlarges it along the frame's edges.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 import vidbg
 
-# The input's normalisation, as of ImageNet.
+# The network's input is normalised by ImageNet's mean and standard deviation.
 MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
 STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
 
 
 class GreenScreen:
-    """Calls a pixel background where green exceeds red and blue.
+    """Takes pixels for background where green exceeds red and blue.
 
     Args:
         strength: how steep the step from background to person is.
@@ -49,15 +49,15 @@ class GreenScreen:
         return np.asarray(np.clip(1 - self._strength * excess, 0, 1), np.float32)
 
     def ready(self, height: int, width: int) -> bool:
-        """Whether a call at this size returns soon: always, nothing is compiled."""
+        """Return True: no size needs compiling."""
         del height, width
         return True
 
     def prepare(self, height: int, width: int) -> None:
-        """Compile for this size: nothing to do."""
+        """Do nothing: no size needs compiling."""
 
     def close(self) -> None:
-        """Free the device: nothing to do."""
+        """Do nothing: there is nothing to free."""
 
 
 def read(path: Path) -> NDArray[np.uint8]:

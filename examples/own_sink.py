@@ -1,9 +1,10 @@
-"""Write frames to a place of your own: an animated GIF.
+"""Write frames to an output of your own: an animated GIF.
 
 python examples/own_sink.py clip.gif
 
-A sink takes frames in the order of their time. `close()` completes what was written, `abort()`
-throws it away; leaving a `with` block does the one or, after an exception, the other.
+A sink takes frames in the order of their time. `close()` completes the output, and `abort()`
+discards it. At the end of a `with` block, `Abortable` calls the former, or the latter after an
+exception.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ from __future__ import annotations
 import argparse
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from PIL import Image
 
 import vidbg
 from vidbg.sinks import Sink
+from vidbg.sinks.watching import Unwatched
 from vidbg.sources.synthetic import SyntheticSource
+from vidbg.util.lifecycle import Abortable
 
 
-class GifSink:
+class GifSink(Unwatched, Abortable):
     """Collects frames and writes them as a GIF when it is closed.
 
     Args:
         path: the file; it appears complete or not at all.
-        frame_rate: frames per second of the frames that come.
+        frame_rate: of the frames, per second.
     """
 
     def __init__(self, path: Path, frame_rate: Fraction) -> None:
@@ -35,15 +36,11 @@ class GifSink:
         self._images: list[Image.Image] = []
 
     def write(self, frame: vidbg.Frame) -> None:
-        """Take a frame; its image must not be changed, so it is copied into Pillow's."""
+        """Keep a small copy of the frame; its own image must not be changed."""
         rgb = frame.image[:, :, ::-1]  # BGR to RGB
         self._images.append(
             Image.fromarray(rgb.copy()).resize((frame.width // 2, frame.height // 2))
         )
-
-    def watched(self) -> bool | None:
-        """Whether anybody looks: None, a file cannot tell."""
-        return None
 
     def close(self) -> None:
         """Write the file; a second call does nothing."""
@@ -62,22 +59,8 @@ class GifSink:
             partial.replace(self._path)
 
     def abort(self) -> None:
-        """Throw the frames away."""
+        """Discard the frames."""
         self._images = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abort()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Replace the background of a video file, and show how far it is.
+"""Replace the background of a video file, and show the progress.
 
 python examples/video_file.py talk.mp4 out.mp4 --background blur:60
 """
@@ -19,12 +19,12 @@ class Progress:
         self._total: int | None = None
 
     def started(self, job: Any, info: Any) -> None:
-        """Take note of the length, if the file says it."""
+        """Remember the number of frames, if the file says it."""
         del job
         self._total = info.frame_count
 
     def advanced(self, frames: int) -> None:
-        """Print the number; called in another thread, after each frame."""
+        """Print the number of frames; called after each frame, from another thread."""
         print(f"\r{frames} of {self._total or '?'} frames", end="", file=sys.stderr)
 
 
@@ -45,7 +45,7 @@ def main() -> None:
             written=vidbg.OutputConfig(encoding=vidbg.Encoding(crf=20), overwrite=True),
             observer=Progress(),
         )
-    except vidbg.VidbgError as error:  # one line that says what to do
+    except vidbg.VidbgError as error:  # its message is one line and says what to do
         sys.exit(f"\n{error}")
     print(f"\n{arguments.output} is written", file=sys.stderr)
 

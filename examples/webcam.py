@@ -3,7 +3,7 @@
 python examples/webcam.py --camera 0
 python examples/webcam.py --camera synthetic --output none --frames 10   # without a camera
 
-`vidbg run` does more: it opens again what fails, keeps the frame rate on slow machines and never
+`vidbg run` does more: it reopens whatever fails, keeps the frame rate on slow machines and never
 shows the room. Write a loop like this one to do something of your own with the frames.
 """
 
@@ -30,15 +30,15 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help="stop after this many")
     arguments = parser.parse_args()
 
-    asked = StreamInfo(640, 360, frame_rate=Fraction(30), live=True)
-    open_camera = camera_source(arguments.camera, asked, "auto")
+    wanted = StreamInfo(640, 360, frame_rate=Fraction(30), live=True)
+    open_camera = camera_source(arguments.camera, wanted, "auto")
     count = 0
     with (
         open_camera() as camera,
         vidbg.VideoMatting() as matting,
         open_output(arguments.output, camera.info) as output,
     ):
-        # A background that moves: a gradient that wanders with time.
+        # A moving background: a gradient that drifts over time.
         columns = np.arange(camera.info.width)
         for frame in islice(camera, arguments.frames):
             alpha = matting(frame.image, frame.pts)
