@@ -101,7 +101,7 @@ def test_it_starts_without_a_camera_and_says_what_is_missing(start: Start) -> No
     page.ask("POST", "/quit")
 
 
-def test_a_port_that_is_taken_is_passed_over() -> None:
+def test_a_port_in_use_is_skipped() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

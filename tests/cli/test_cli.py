@@ -125,7 +125,7 @@ def test_a_run_imports_what_it_needs_alone() -> None:
     assert unwanted & set(done.stdout.split()) == set()
 
 
-def test_the_list_of_commands_says_what_their_help_says() -> None:
+def test_the_list_of_commands_matches_their_help() -> None:
     group: Any = typer.main.get_command(app)
     context = typer.Context(group)
     assert list(group.commands) == group.list_commands(context)
@@ -200,7 +200,7 @@ def test_numbers_out_of_range_exit_2_and_name_the_range(
 # --- process --------------------------------------------------------------------------------------
 
 
-def test_process_writes_beside_the_input_and_says_so(clip: Path, run: Run) -> None:
+def test_process_writes_beside_the_input_and_prints_the_path(clip: Path, run: Run) -> None:
     outcome = run("process", clip, "-b", "blur")
     target = clip.with_name("in_vidbg.mp4")
     assert (outcome.code, outcome.out) == (0, "")
@@ -219,7 +219,7 @@ def test_every_kind_of_background(background: str, clip: Path, tmp_path: Path, r
     assert frame_count(target) == 12
 
 
-def test_transparent_results_get_a_suffix_that_holds_them(
+def test_transparent_results_get_a_suffix_that_supports_alpha(
     clip: Path, tmp_path: Path, run: Run
 ) -> None:
     assert run("process", clip, "-b", "transparent", "-q").code == 0
@@ -247,7 +247,7 @@ def test_names_at_the_file_systems_limit_get_results(clip: Path, tmp_path: Path,
 
 
 @pytest.mark.parametrize("place", ["input", "output", "background"])
-def test_a_name_too_long_is_told_in_one_line(
+def test_a_name_too_long_is_refused_in_one_line(
     place: str, clip: Path, tmp_path: Path, run: Run
 ) -> None:
     long = str(tmp_path / f"{'x' * 300}.mp4")
@@ -281,7 +281,7 @@ def test_a_picture_too_large_does_not_stop_a_batch(tmp_path: Path, run: Run) -> 
         (ImportError("libx.so: failed to map segment"), "libx.so: failed to map segment"),
     ],
 )
-def test_what_the_machine_refuses_is_told_in_a_line(
+def test_refusals_of_the_machine_are_reported_in_one_line(
     clip: Path, run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ) -> None:
     def fails(*_: object, **__: object) -> None:
@@ -323,7 +323,7 @@ def test_a_glob_into_a_folder_that_is_made(clip: Path, tmp_path: Path, run: Run)
         ("text.png", b"hello\nworld\n", "is not a picture"),
     ],
 )
-def test_what_is_no_input_is_told_in_one_line(
+def test_an_unusable_input_is_refused_in_one_line(
     name: str, content: bytes | None, hint: str, tmp_path: Path, run: Run
 ) -> None:
     if content is not None:
@@ -333,7 +333,7 @@ def test_what_is_no_input_is_told_in_one_line(
     assert names(tmp_path) == before
 
 
-def test_sound_alone_and_files_cut_short_are_told(clip: Path, tmp_path: Path, run: Run) -> None:
+def test_sound_only_and_truncated_files_are_refused(clip: Path, tmp_path: Path, run: Run) -> None:
     sound = tmp_path / "sound.m4a"
     with av.open(str(clip)) as source, av.open(str(sound), "w", format="mp4") as sink:
         stream = sink.add_stream_from_template(source.streams.audio[0])
@@ -378,7 +378,7 @@ def test_sound_alone_and_files_cut_short_are_told(clip: Path, tmp_path: Path, ru
         (["-b", "green", "--crf", "99"], "allowed are 0 (best) to 51"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(
+def test_failures_are_reported_in_one_line(
     options: list[str], hint: str, clip: Path, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "text.txt").write_text("hello\nworld\n")
@@ -401,7 +401,9 @@ def test_verbose_shows_where_it_failed(run: Run) -> None:
 # --- files that exist -----------------------------------------------------------------------------
 
 
-def test_existing_files_are_kept_or_replaced_as_told(clip: Path, tmp_path: Path, run: Run) -> None:
+def test_existing_files_are_kept_or_replaced_as_configured(
+    clip: Path, tmp_path: Path, run: Run
+) -> None:
     target = tmp_path / "out.mp4"
     target.write_bytes(b"precious")
     command = ("process", clip, "-b", "green", "-o", target)
@@ -520,7 +522,7 @@ def test_pipe_to_pipe(tmp_path: Path, spawn: Callable[..., Any]) -> None:
     assert frame_count(io.BytesIO(out)) == 12
 
 
-def test_a_reader_that_goes_away_is_told(clip: Path, spawn: Callable[..., Any]) -> None:
+def test_a_closed_reader_is_reported(clip: Path, spawn: Callable[..., Any]) -> None:
     process = spawn("process", clip, "-b", "none", "-o", "-", stdout=subprocess.PIPE)
     process.stdout.close()
     assert process.wait(timeout=20) == 1
@@ -547,7 +549,7 @@ def test_the_progress_bar_is_for_terminals(
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.25, True), (None, False)])
-def test_a_long_file_is_told_what_fast_would_take(
+def test_for_a_long_file_the_time_of_fast_is_suggested(
     share: float | None, text: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal()
@@ -566,7 +568,7 @@ def test_a_long_file_is_told_what_fast_would_take(
         )
 
 
-def test_durations_are_said_in_words() -> None:
+def test_durations_are_written_in_words() -> None:
     said = [in_words(seconds) for seconds in (0.2, 42, 200, 9000)]
     assert said == ["about 1 s", "about 42 s", "about 3 min", "about 2.5 h"]
 
@@ -588,7 +590,7 @@ def test_run_writes_raw_video_to_a_pipe(spawn: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("place", ["environment", "file", "profile"])
-def test_a_room_on_air_is_told_with_where_that_comes_from(
+def test_a_room_on_air_is_reported_with_its_origin(
     place: str, tmp_path: Path, spawn: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, log = tmp_path / "config.toml", tmp_path / "vidbg.log"
@@ -620,7 +622,7 @@ def test_a_room_on_air_is_told_with_where_that_comes_from(
         (["-o", "none", "--show"], "there is no display"),
     ],
 )
-def test_what_cannot_be_shown_is_told_in_one_line(
+def test_a_preview_that_cannot_be_shown_is_reported_in_one_line(
     options: list[str], hint: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISPLAY", "")
@@ -629,7 +631,7 @@ def test_what_cannot_be_shown_is_told_in_one_line(
     assert hint in one_line(outcome, 1 if "--show" in options else 2)
 
 
-def test_without_a_virtual_camera_run_says_what_to_do(run: Run) -> None:
+def test_without_a_virtual_camera_run_explains_the_next_step(run: Run) -> None:
     if virtual_camera_report().usable:
         pytest.skip("there is a virtual camera here")
     message = one_line(run("run", "-c", "synthetic", "--size", "64x48"))
@@ -637,13 +639,13 @@ def test_without_a_virtual_camera_run_says_what_to_do(run: Run) -> None:
     assert ". Next: " in message
 
 
-def test_a_log_that_nobody_reads_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_log_without_a_reader_is_refused(run: Run, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     command = ("run", "-c", "synthetic", "-o", "-", "-b", "green", "--log-file", tmp_path / "log")
     assert "is a pipe that nobody reads; start its reader first" in one_line(run(*command))
 
 
-def test_a_log_whose_reader_goes_is_told_once_and_the_run_goes_on(
+def test_a_log_whose_reader_closes_is_reported_once_and_the_run_continues(
     tmp_path: Path, spawn: Callable[..., Any]
 ) -> None:
     log = tmp_path / "log"

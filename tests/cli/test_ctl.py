@@ -55,7 +55,7 @@ def test_its_start_is_fast(run: Run) -> None:
     assert done.stdout == "[]\n"
 
 
-def test_where_nothing_runs_the_next_step_is_told(vidbg: Cli) -> None:
+def test_if_no_device_works_the_next_step_is_named(vidbg: Cli) -> None:
     code, output, error = vidbg("ctl", "pause")
     assert (code, output) == (1, "")
     assert error == (
@@ -72,9 +72,7 @@ def test_where_nothing_runs_the_next_step_is_told(vidbg: Cli) -> None:
         ("nonsense with spaces", 2, "--url is not the address of a page"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_explained(
-    url: str, code: int, words: str, vidbg: Cli
-) -> None:
+def test_an_unreachable_address_is_explained(url: str, code: int, words: str, vidbg: Cli) -> None:
     answer, _, error = vidbg("ctl", "--url", url, "status")
     assert answer == code
     assert words in error
@@ -123,7 +121,7 @@ def test_settings_are_typed_as_on_the_command_line(ctl: Cli) -> None:
         (["snapshot", "me.jpg"], "a snapshot is a PNG: give me.png"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_changes_nothing(
+def test_an_impossible_change_is_refused_in_one_line(
     arguments: list[str], words: str, ctl: Cli
 ) -> None:
     before = state(ctl)["settings"]
@@ -237,7 +235,7 @@ def test_figures_are_a_table_or_json(ctl: Cli) -> None:
     assert float(memory[2]) <= float(memory[1]) <= float(memory[3])
 
 
-def test_options_say_what_they_take(ctl: Cli) -> None:
+def test_options_describe_their_values(ctl: Cli) -> None:
     listed = ctl("options")[1].splitlines()
     assert "feather              Soften: 0 to 100 px" in listed
     assert "fit                  Shape: cover, contain" in listed
@@ -295,7 +293,7 @@ def test_the_room_goes_on_air_only_after_the_question_at_a_terminal(
 # --- what hotkeys do ------------------------------------------------------------------------------
 
 
-def test_a_pause_ends_when_it_is_told_to(ctl: Cli) -> None:
+def test_a_pause_ends_when_the_run_is_resumed(ctl: Cli) -> None:
     assert ctl("pause") == (0, "", "")
     assert ctl("pause") == (0, "", "")  # is not a switch
     assert state(ctl)["away"] is True

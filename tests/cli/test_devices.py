@@ -102,7 +102,7 @@ def test_a_system_without_video_has_no_cameras(tmp_path: Path) -> None:
     assert list(cameras(tmp_path)) == []
 
 
-def test_each_refusal_is_told_apart(tmp_path: Path) -> None:
+def test_each_refusal_has_its_own_message(tmp_path: Path) -> None:
     node = tmp_path / "video0"
     kernel = Kernel({"/dev/video0": refuse(errno.EACCES)})
     assert "there is no camera" in (refusal(str(node)) or "")
@@ -141,12 +141,12 @@ def test_a_range_of_sizes() -> None:
     assert camera.sizes_text() == "96x72 to 1920x1080@60"
 
 
-def test_a_multiplanar_camera_is_asked_as_one() -> None:
+def test_a_multiplanar_camera_is_queried_as_one() -> None:
     device = FakeDevice(caps=0x1000, kind=9, offers={"NV12": {(640, 480): [(1, 30)]}})
     assert [f.sizes_text() for f in offered(device)] == ["640x480@30"]
 
 
-def test_a_driver_that_tells_little() -> None:
+def test_a_driver_that_reports_little() -> None:
     assert offered(FakeDevice()) == ()
     (bare,) = offered(FakeDevice(offers={"YUYV": {}}))
     assert (bare.sizes, bare.sizes_text()) == ((), "")
@@ -237,7 +237,7 @@ def test_the_state_of_a_device(
     assert node.state == state
 
 
-def test_who_holds_a_device_is_told(tmp_path: Path) -> None:
+def test_the_program_that_uses_a_device_is_named(tmp_path: Path) -> None:
     kernel = Kernel({"/dev/video10": FakeLoopback(written=True)})
     kernel.lay_out(tmp_path)
     put(tmp_path / "proc/77/comm", "obs\n")

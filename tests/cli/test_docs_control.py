@@ -113,7 +113,7 @@ def test_the_reference_has_every_route_and_every_type() -> None:
     assert links <= set(re.findall(r"^\{ #(type-\w+) \}", page, re.MULTILINE))
 
 
-def test_the_run_ends_when_it_is_told_to(run: Run, ctl: Cli) -> None:
+def test_the_run_ends_when_it_is_stopped(run: Run, ctl: Cli) -> None:
     assert "vidbg ctl quit" in LINES
     assert ctl("quit") == (0, "", "")
     assert run.process.wait(20) == 0

@@ -130,7 +130,7 @@ def test_what_keeps_files_from_being_processed(
     assert words in json.loads(output)["problems"][0]
 
 
-def test_other_outputs_are_told_and_do_not_matter(healthy: pytest.MonkeyPatch) -> None:
+def test_other_outputs_are_listed_even_if_unusable(healthy: pytest.MonkeyPatch) -> None:
     healthy.setattr(pipewire, "pipewire_problem", lambda: "no gst-launch-1.0: `apt install x`")
     code, output = call()
     assert code == 0
@@ -179,7 +179,7 @@ def test_no_failure_hides_the_rest(
     assert "libx264" in output
 
 
-def test_absent_packages_are_told_with_their_purpose(healthy: pytest.MonkeyPatch) -> None:
+def test_absent_packages_are_listed_with_their_purpose(healthy: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         if name in ("torch", "opencv-python"):
             raise metadata.PackageNotFoundError(name)
@@ -193,7 +193,7 @@ def test_absent_packages_are_told_with_their_purpose(healthy: pytest.MonkeyPatch
     assert "- torch not installed: the network on NVIDIA and Apple GPUs, training" in text
 
 
-def test_a_required_package_that_is_absent_stands_out() -> None:
+def test_an_absent_required_package_is_highlighted() -> None:
     assert Package("av", None, "video files").row().mark == "no"
     assert Package("torch", None, "GPUs (optional)").row().mark == "-"
 
@@ -224,6 +224,6 @@ def test_cpu_features_are_read() -> None:
     assert read_cpuinfo("model name: Arm\nFeatures: asimd") == ("Arm", None)
 
 
-def test_cpu_features_unknown_are_told_so(healthy: pytest.MonkeyPatch) -> None:
+def test_unknown_cpu_features_are_reported_as_unknown(healthy: pytest.MonkeyPatch) -> None:
     healthy.setattr(command, "processor_features", lambda: None)
     assert "unknown on this system" in printed(examine(), 120)

@@ -23,7 +23,7 @@ def corners(out: IO[bytes], frames: int) -> list[tuple[int, ...]]:
     return [tuple(out.read(size)[:3]) for _ in range(frames)]
 
 
-def test_sighup_changes_the_background_and_tells_what_takes_a_restart(tmp_path: Path) -> None:
+def test_sighup_changes_the_background_and_names_what_needs_a_restart(tmp_path: Path) -> None:
     file, log = tmp_path / "config.toml", tmp_path / "v.log"
     file.write_text('background = "#0000ff"\nsize = "64x48"\n')
     command = [sys.executable, "-m", "vidbg", "run", "--config", str(file), "-c", "synthetic"]

@@ -59,7 +59,7 @@ def test_the_log_is_turned_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (ZeroDivisionError("odd"), "ERROR vidbg.cli.logs: failed: odd", True),
     ],
 )
-def test_the_log_tells_how_it_ended(
+def test_the_log_says_how_the_run_ended(
     error: BaseException, line: str, trace: bool, tmp_path: Path
 ) -> None:
     before = logging.getLogger("vidbg").handlers[:]
@@ -163,7 +163,7 @@ def installed() -> list[Path]:
     return [file for file in (folders.unit, folders.entry, folders.icon) if file.exists()]
 
 
-def test_installed_started_and_taken_away(vidbg: Vidbg, programs: Programs) -> None:
+def test_the_service_is_installed_started_and_removed(vidbg: Vidbg, programs: Programs) -> None:
     folders = Folders.of_user()
     code, out, err = vidbg("service", "install", "--now")
     assert (code, out.split(), err) == (0, [str(file) for file in installed()], "")
@@ -205,7 +205,7 @@ def test_settings_that_cannot_be_are_not_installed(vidbg: Vidbg, programs: Progr
     assert (code, "does not exist" in err, installed(), programs.asked()) == (2, True, [], [])
 
 
-def test_what_is_printed_is_what_is_installed(vidbg: Vidbg, programs: Programs) -> None:
+def test_the_printed_unit_is_the_installed_one(vidbg: Vidbg, programs: Programs) -> None:
     code, out, err = vidbg("service", "print")
     assert (code, err, installed(), programs.asked()) == (0, "", [], [])
     vidbg("service", "install")
@@ -233,7 +233,7 @@ def test_files_of_others_are_kept(vidbg: Vidbg, programs: Programs) -> None:
 
 
 @pytest.mark.parametrize("now", [False, True])
-def test_without_systemctl_the_commands_left_are_told(
+def test_without_systemctl_the_remaining_commands_are_printed(
     now: bool, vidbg: Vidbg, programs: Programs
 ) -> None:
     programs.remove("systemctl")

@@ -33,7 +33,7 @@ def shown(vidbg: Vidbg, *arguments: object) -> dict[str, str]:
     return {line.split(" = ")[0]: line for line in out.splitlines() if " = " in line}
 
 
-def test_what_is_shown_is_a_file_again(vidbg: Vidbg) -> None:
+def test_the_printed_config_can_be_read_back(vidbg: Vidbg) -> None:
     _, out, _ = vidbg("config", "show")
     values = tomllib.loads(out)
     assert (values["background"], values["fps"], values["refine"]) == ("blur", 30.0, True)
@@ -139,7 +139,7 @@ def test_process_takes_matting_and_background_alone(vidbg: Vidbg, tmp_path: Path
         ("fps =", " is not TOML: "),
     ],
 )
-def test_mistakes_are_told_with_file_and_key(text: str, hint: str, vidbg: Vidbg) -> None:
+def test_mistakes_are_reported_with_file_and_key(text: str, hint: str, vidbg: Vidbg) -> None:
     file = write(text)
     code, out, err = vidbg("run", "-o", "none")
     assert (code, out, err.count("\n")) == (2, "", 1)

@@ -67,7 +67,7 @@ class Desk:
         return self.terminal.rows()
 
 
-def test_a_shorter_text_leaves_nothing_of_a_longer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shorter_text_erases_a_longer_one(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(monkeypatch)
     with desk.line:
         desk.tell(GOOD, replace(GOOD, reduced=EASED, fps=111.1, latency_ms=1234.0))
@@ -115,7 +115,7 @@ def test_no_message_is_glued_to_the_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sys.stderr is desk.terminal
 
 
-def test_a_dumb_terminal_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dumb_terminal_gets_complete_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     desk = Desk(monkeypatch)
     failed = replace(GOOD, state=State.DEGRADED, reason="camera: the cable is out")
@@ -129,7 +129,9 @@ def test_a_dumb_terminal_gets_whole_lines(monkeypatch: pytest.MonkeyPatch) -> No
     ]
 
 
-def test_it_says_in_plain_words_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reduced_network_is_mentioned_once_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Once for a while in which the network is eased now and then."""
     desk = Desk(monkeypatch, 200)
     reduced = replace(GOOD, reduced=EASED)

@@ -32,7 +32,7 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs bash and /dev/full")
 @pytest.mark.parametrize("streams", ["2>&-", ">&-", "<&- >&- 2>&-", "2>/dev/full"])
-def test_the_work_is_done_whatever_stream_is_closed(
+def test_the_work_is_done_whichever_stream_is_closed(
     streams: str, picture: Path, tmp_path: Path
 ) -> None:
     code, _ = shell(f"$V process a.png -b none {streams}", tmp_path)
@@ -44,7 +44,7 @@ def test_the_work_is_done_whatever_stream_is_closed(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs bash")
 @pytest.mark.usefixtures("picture")
-def test_a_reader_of_messages_that_has_gone_ends_nothing(tmp_path: Path) -> None:
+def test_a_closed_reader_of_messages_ends_nothing(tmp_path: Path) -> None:
     line = "( $V process missing.png a.png -b none 2>&1 >/dev/null; echo $? > code ) | true"
     assert shell(line, tmp_path)[0] == 0
     assert (tmp_path / "code").read_text() == "1\n"  # missing.png failed, a.png was made

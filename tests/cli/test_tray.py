@@ -269,6 +269,6 @@ def test_without_a_session_there_is_one_error(
         asyncio.run(item_module.put_in_tray(Item(lambda: None, lambda: None), Menu(), lambda: None))
 
 
-def test_the_states_can_be_told_apart_without_colour() -> None:
+def test_states_are_distinguishable_without_colour() -> None:
     grey = {mood: draw(mood, 22).convert("LA").tobytes() for mood in ("on air", "paused", "off")}
     assert len(set(grey.values())) == 3

@@ -251,7 +251,7 @@ def test_variable_frame_times_are_kept() -> None:
     assert shown(moving([0.0, 0.1, 1.0]), 0.0, 0.5, 0.99, 1.01, 1.85, 1.95) == [0, 1, 1, 2, 2, 0]
 
 
-def test_a_single_frame_stands_still_and_is_read_once() -> None:
+def test_a_single_frame_is_read_once() -> None:
     before = Clip.opened
     clip = moving([3.0])
     assert shown(clip, 0.0, 9.0, 1e6, 2.0) == [0, 0, 0, 0]
@@ -356,9 +356,7 @@ def test_the_last_picture_is_shown_as_long_as_the_file_says() -> None:
     ("aspect", "before"),
     [(Fraction(1), Fraction(4, 3)), (Fraction(4, 3), Fraction(1)), (Fraction(2), Fraction(1, 2))],
 )
-def test_round_things_stay_round_whatever_the_shape_of_pixels(
-    aspect: Fraction, before: Fraction
-) -> None:
+def test_circles_stay_round_for_any_pixel_aspect(aspect: Fraction, before: Fraction) -> None:
     picture = np.zeros((120, round(160 / aspect), 3), np.uint8)
     axes = round(40 / aspect), 40
     cv2.ellipse(picture, (round(80 / aspect), 60), axes, 0, 0, 360, (255, 255, 255), -1)
@@ -422,7 +420,7 @@ def stripes(height: int, width: int, periods: float) -> Image:
 @pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (360, 640), (480, 640), (1280, 720)])
 @pytest.mark.parametrize(("periods", "maximum"), [(20, 0.05), (30, 0.01), (60, 0.01)])
 @pytest.mark.parametrize("zoom", [1, 2.5, 4])
-def test_the_least_blur_leaves_nothing_to_recognise(
+def test_the_lowest_blur_leaves_nothing_recognisable(
     size: tuple[int, int], periods: float, maximum: float, zoom: float
 ) -> None:
     """A face 1.3 m away has three stripes of a twentieth across, a letter 6 cm high one or two.
@@ -519,7 +517,7 @@ def test_clear_places_of_a_moving_background_show_the_bars() -> None:
     assert (flat[:, 4:] == 200).all()
 
 
-def test_a_still_is_filled_anew_for_other_pixels() -> None:
+def test_a_still_is_refilled_for_another_pixel_aspect() -> None:
     still = ImageBackground(np.zeros((90, 160, 3), np.uint8), "contain", RED)
     assert (at(still) == 0).all()
     narrow = Frame(np.zeros((90, 160, 3), np.uint8), 0.0, 0, pixel_aspect=Fraction(1, 2))

@@ -124,7 +124,7 @@ def moving(path: Path) -> CompositingConfig:
     return CompositingConfig(FileSpec(path))
 
 
-def test_a_video_goes_on_while_the_edge_changes_and_begins_again_when_it_is_set(
+def test_a_video_continues_while_the_edge_changes_and_restarts_when_set_again(
     tmp_path: Path,
 ) -> None:
     config = moving(tmp_path / "a.gif")

@@ -42,7 +42,7 @@ def edge_error(estimate: Image, truth: Image, alpha: Alpha) -> float:
 @pytest.mark.parametrize(
     ("height", "width", "share"), [(96, 96, 0.35), (361, 641, 0.1), (720, 1280, 0.1)]
 )
-def test_plain_layers_are_told_apart(height: int, width: int, share: float) -> None:
+def test_plain_layers_are_separated(height: int, width: int, share: float) -> None:
     alpha = soft_disc(height, width, 2 + height / 180)
     truth = plain(height, width, RED)
     image = mix(truth, alpha, plain(height, width, GREEN))

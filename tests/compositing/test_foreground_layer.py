@@ -201,7 +201,7 @@ def test_the_fallback_frame_has_it(logo: Path) -> None:
     )
 
 
-def test_it_comes_and_goes_during_a_run(logo: Path) -> None:
+def test_an_overlay_is_added_and_removed_during_a_run(logo: Path) -> None:
     with Rig() as rig:
         rig.wait_live()
         look = rig.supervisor.look

@@ -80,7 +80,7 @@ def test_words(text: str, spec: SlidesSpec) -> None:
 
 
 @pytest.mark.parametrize("text", ["slides:", "slides: ", "slides::5"])
-def test_a_missing_folder_name_is_told(text: str) -> None:
+def test_a_missing_folder_name_is_reported(text: str) -> None:
     with pytest.raises(ConfigError, match="names no folder; give slides:FOLDER"):
         parse_background(text)
 
@@ -127,7 +127,7 @@ def test_pictures_come_by_name_and_again(show: SlideShow) -> None:
     ]
 
 
-def test_a_step_back_and_a_gap_go_on_from_the_picture_shown(show: SlideShow) -> None:
+def test_after_a_step_back_or_a_gap_it_continues_from_the_current_picture(show: SlideShow) -> None:
     assert levels(show, 0.0, 2.0, 1.0, 2.9, 3.1) == [10, 20, 20, 20, 30]
     assert levels(show, 500.0, 501.9, 502.1) == [10, 10, 20]
 

@@ -144,7 +144,7 @@ def test_a_card_that_cannot_be_read_is_named(folder: Path, content: str | None) 
         engines.engine_file("net", ".bin")
 
 
-def test_an_absent_device_says_so() -> None:
+def test_an_absent_device_is_refused() -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("torchvision")
     if torch.cuda.is_available():
@@ -164,7 +164,7 @@ def test_cuda_equals_the_reference(
     assert np.quantile(error, 0.99) < 0.02  # fp16 has 11 bits of mantissa
 
 
-def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
+def test_openvino_sends_no_telemetry(tmp_path: Path) -> None:
     """Its telemetry would keep an ID in ~/intel and tell Google Analytics of each import."""
     code = "from vidbg.matting.backends import load_backend; load_backend('cpu')"
     environ = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
@@ -217,7 +217,7 @@ def test_a_damaged_compiled_network_is_compiled_again(
     assert len(kept.read_bytes()) > 1_000_000
 
 
-def test_a_compiled_network_that_cannot_be_kept_serves_all_the_same(
+def test_a_compiled_network_that_cannot_be_kept_is_used(
     batch: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDBG_CACHE", "/dev/null/folder")
@@ -225,7 +225,7 @@ def test_a_compiled_network_that_cannot_be_kept_serves_all_the_same(
         assert backend(batch).max() > 0.9
 
 
-def test_a_compiled_network_that_cannot_be_exported_serves_all_the_same(
+def test_a_compiled_network_that_cannot_be_exported_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Unexportable:
@@ -239,7 +239,7 @@ def test_a_compiled_network_that_cannot_be_exported_serves_all_the_same(
     assert not (tmp_path / "compiled").exists()
 
 
-def test_compiled_networks_of_old_use_make_room(
+def test_compiled_networks_unused_for_long_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "MAX_BYTES", 2500)

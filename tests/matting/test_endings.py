@@ -72,7 +72,7 @@ def test_a_call_that_hangs_is_overdue(clock: Clock) -> None:
         assert set(look_for(watch, clock, 1.9)) == {None}
 
 
-def test_time_in_which_nobody_looked_does_not_count(clock: Clock) -> None:
+def test_time_without_viewers_does_not_count(clock: Clock) -> None:
     """The process was stopped for a minute in the middle of a call, and again."""
     watch = Deadline()
     with watch.over(2.0):
@@ -233,7 +233,7 @@ def test_a_device_that_still_fails_is_left_alone_for_longer(
     made.close(5)
 
 
-def test_a_device_is_taken_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_computes_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     devices = Devices(monkeypatch, "cpu", "torch-cpu")
     devices.broken.add("cpu")
     made = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH)
@@ -244,7 +244,9 @@ def test_a_device_is_taken_that_computes(monkeypatch: pytest.MonkeyPatch) -> Non
     made.close(5)
 
 
-def test_the_end_frees_what_was_tried_beside(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_closing_frees_the_networks_that_were_tried(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
     Devices(monkeypatch, "cpu", "torch-cpu")
     made = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH)
     made.load()
@@ -283,7 +285,7 @@ def test_helpers_are_waited_for() -> None:
     assert not helpers.running
 
 
-def test_a_helper_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_helper_thread_that_hangs_is_abandoned(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "vidbg")
     helpers, released = BackgroundTasks(), threading.Event()
 
@@ -349,7 +351,7 @@ def test_a_network_that_hung_for_a_while_leaves_no_thread(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("work", ["time.sleep(1)", "cv2.blur(picture, (99, 99))"])
-def test_the_command_ends_though_a_thread_goes_on(work: str) -> None:
+def test_a_command_ends_although_a_thread_continues(work: str) -> None:
     code = f"""
 import threading, time, cv2, numpy
 from vidbg.cli.leaving import leave

@@ -205,7 +205,7 @@ def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[float]
         (900.0, LADDER[0]),
     ],
 )
-def test_a_live_run_begins_at_the_step_that_this_machine_holds(
+def test_a_live_run_begins_at_the_step_that_this_machine_can_keep_up(
     devices: Callable[[float], list[str]], ms: float, step: Step
 ) -> None:
     devices(ms)
@@ -247,7 +247,7 @@ def test_without_a_rate_to_hold_quality_leads(devices: Callable[[float], list[st
     ("limit", "step", "threads"),
     [(1.0, LADDER[3], None), (0.5, LADDER[2], None), (0.2, LADDER[1], 1), (0.15, LADDER[0], 1)],
 )
-def test_a_run_begins_within_its_share_of_the_computer(
+def test_a_run_starts_within_its_cpu_limit(
     limit: float,
     step: Step,
     threads: int | None,

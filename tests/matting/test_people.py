@@ -54,7 +54,7 @@ def test_the_person_stays_the_one_until_another_is_clearly_larger() -> None:
     np.testing.assert_array_equal(main(alpha_of(first, second)), alpha_of(second))
 
 
-def test_who_it_was_is_kept_over_a_moment_without_anybody_and_forgotten_by_a_reset() -> None:
+def test_the_main_person_is_remembered_over_a_short_absence_but_not_a_reset() -> None:
     main = MainPerson()
     main(alpha_of(FAR))
     main(alpha_of())
@@ -69,7 +69,7 @@ def everybody(batch: NDArray[np.float32]) -> Alpha:
 
 
 @pytest.mark.parametrize(("config", "sides"), [("all", [1, 1]), ("main", [1, 0])])
-def test_a_matter_keeps_whom_it_was_asked_to(config: str, sides: list[int]) -> None:
+def test_matting_keeps_the_configured_people(config: str, sides: list[int]) -> None:
     with VideoMatting(
         backend=ConstantBackend(lambda batch: np.pad(everybody(batch), ((0, 8), (0, 0)))),
         config=MattingConfig(people="main" if config == "main" else "all", refine=False),

@@ -140,7 +140,7 @@ def shades(level: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("level", [155, 255])
-def test_a_bright_picture_is_shown_as_it_is(level: int) -> None:
+def test_a_bright_picture_is_shown_unchanged(level: int) -> None:
     assert apply_gain(shades(level)).max() == level
 
 

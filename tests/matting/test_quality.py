@@ -36,7 +36,7 @@ def test_people_are_cut_out(name: str, least_iou: float) -> None:
 
 @pytest.mark.data
 @pytest.mark.timeout(300)
-def test_rooms_hold_nobody() -> None:
+def test_rooms_have_no_people() -> None:
     if not VALIDATION.is_dir():
         pytest.skip("the validation pictures of ../shared are absent")
     rooms = next(s for s in find_sets(VALIDATION) if s.name == "rooms")
@@ -53,7 +53,7 @@ def darkened(rng: np.random.Generator, image: Image, light: float) -> Image:
 
 @pytest.mark.data
 @pytest.mark.timeout(300)
-def test_dark_portraits_are_matted_better_for_being_shown_brighter(
+def test_dark_portraits_are_matted_better_when_brightened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not VALIDATION.is_dir():

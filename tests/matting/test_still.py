@@ -66,7 +66,7 @@ def test_a_change_of_all_pixels_is_noise_up_to_the_limit(rise: int, asked: int) 
     assert network.asked == asked
 
 
-def test_slow_change_adds_up_until_the_network_is_asked() -> None:
+def test_slow_changes_add_up_until_the_network_runs() -> None:
     matter, network = counted()
     for step in range(4 * (STILL_LEVELS + 1)):
         matter(room() + np.uint8(step), step / 30)

@@ -62,13 +62,13 @@ def described(package: TensorRtPackage, spec: GraphSpec) -> tuple[dict[str, Any]
     )
 
 
-def test_the_network_takes_and_gives(rtx: TensorRtPackage) -> None:
+def test_the_inputs_and_outputs_of_the_network_graph(rtx: TensorRtPackage) -> None:
     taken, given = described(rtx, network_spec(64, 96))
     assert taken == {"input": ("float32", (1, 4, 64, 96))}
     assert given == {"alpha": ("float32", (1, 1, 64, 96))}
 
 
-def test_the_frame_takes_and_gives(rtx: TensorRtPackage) -> None:
+def test_the_inputs_and_outputs_of_the_frame_graph(rtx: TensorRtPackage) -> None:
     taken, given = described(rtx, frame_plan(144, 256, PIXELS).spec)
     arrays = first_inputs(144, 256, PIXELS)
     assert taken == {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
@@ -112,7 +112,7 @@ def test_int8_convolutions_take_and_have_quantised_values(
     assert len(build_engine(rtx, spec, "ampere+")) < 0.7 * len(engine)
 
 
-def test_the_frame_in_int8_takes_and_gives_the_same(rtx: TensorRtPackage) -> None:
+def test_the_int8_frame_graph_has_the_same_inputs_and_outputs(rtx: TensorRtPackage) -> None:
     spec = frame_plan(144, 256, PIXELS).spec
     assert described(rtx, replace(spec, precision="int8")) == described(rtx, spec)
 
@@ -225,7 +225,7 @@ def without_card(folder: Path) -> TensorRtPackage:
         (without_card, "cannot be read"),
     ],
 )
-def test_what_does_not_fit_is_built_again_and_says_why(
+def test_an_engine_that_does_not_fit_is_rebuilt_with_a_reason(
     change: Callable[[Path], TensorRtPackage],
     reason: str,
     builds: list[str],

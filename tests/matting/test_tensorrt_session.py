@@ -121,7 +121,7 @@ def test_two_runs_may_be_under_way(fake: TensorRtPackage, file: File) -> None:
 
 
 @pytest.mark.parametrize("name", ["cudaMalloc", "cudaGraphInstantiate", "cudaMemsetAsync"])
-def test_a_failure_on_the_way_gives_everything_back(
+def test_a_failure_releases_everything(
     fake: TensorRtPackage, runtime: FakeCuda, file: File, name: str
 ) -> None:
     runtime.fails = name
@@ -131,7 +131,7 @@ def test_a_failure_on_the_way_gives_everything_back(
     assert runtime.handles == set()
 
 
-def test_what_is_called_is_there() -> None:
+def test_every_simulated_function_exists_in_cuda() -> None:
     """Every function and constant of the simulation is one of CUDA's."""
     real = pytest.importorskip("cuda.bindings.runtime")
     names = [name for name in vars(FakeCuda) if name.startswith("cuda")]

@@ -116,7 +116,7 @@ def test_what_has_worked_once_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend.name == "cpu"
 
 
-def test_where_all_fail_each_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_all_fail_each_reason_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, "cpu")
     machine.broken["cpu"] = failing
     with pytest.raises(BackendError) as caught:
@@ -157,7 +157,7 @@ def test_a_named_precision_is_never_replaced(monkeypatch: pytest.MonkeyPatch) ->
     assert machine.opened[-1].name == "torch-cpu"
 
 
-def test_the_first_that_computes_is_taken_where_the_size_is_known(
+def test_the_first_device_that_computes_is_used_if_the_size_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     machine = Machine(monkeypatch, "cpu", "torch-cpu")
@@ -353,7 +353,7 @@ def test_a_signal_that_a_library_swallows_ends_the_program(
     assert caught.value.code == 143
 
 
-def test_an_error_of_its_own_is_no_interruption() -> None:
+def test_a_genuine_error_is_no_interruption() -> None:
     assert interruption(BackendError("bad combination")) is None
     assert isinstance(interruption(RuntimeError("KeyboardInterrupt: \n")), KeyboardInterrupt)
 
@@ -409,7 +409,7 @@ def test_openvino_loads_what_the_cpu_needs() -> None:
 # --- a closed matter ------------------------------------------------------------------------------
 
 
-def test_a_closed_matter_computes_nothing_more() -> None:
+def test_a_closed_matting_computes_no_more() -> None:
     with VideoMatting(backend=ConstantBackend()) as matter:
         matter(PICTURE)  # a still picture would need no network
     for call in (

@@ -62,7 +62,7 @@ def test_a_stage_in_two_parts_is_one_measurement() -> None:
 
 
 @pytest.mark.parametrize("prior", [False, True])
-def test_the_network_sees_its_last_alpha_if_asked_and_never_over_a_cut(prior: bool) -> None:
+def test_the_network_gets_its_last_alpha_if_enabled_and_never_over_a_cut(prior: bool) -> None:
     observed: list[float] = []
 
     def network(batch: np.ndarray) -> np.ndarray:

@@ -100,7 +100,7 @@ def test_every_setting_of_the_look_changes_the_output(
                 app.wait(partial(app.shows, before), f"the reset of {key}")
 
 
-def test_what_has_no_effect_is_disabled_and_says_why(app: AppRun, opened: Open) -> None:
+def test_controls_without_effect_are_disabled_with_a_reason(app: AppRun, opened: Open) -> None:
     page = opened(app, "background")
     assert setting(page, "fit").locator("select").is_disabled()
     assert "picture or video" in setting(page, "fit").inner_text()
@@ -190,7 +190,7 @@ def test_two_pages_stay_in_step(app: AppRun, opened: Open) -> None:
     assert first.locator(".tile[aria-pressed=true]").inner_text() == "red.png"
 
 
-def test_a_wrong_number_is_explained_where_it_stands(app: AppRun, opened: Open) -> None:
+def test_a_wrong_number_is_explained_at_its_place(app: AppRun, opened: Open) -> None:
     page = opened(app, "look")
     row = setting(page, "feather")
     row.locator("input[type=number]").fill("4000")

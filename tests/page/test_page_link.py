@@ -107,7 +107,7 @@ def test_a_broken_connection_is_shown_and_mends_itself(
     app.wait(lambda: app.live.config.mirror)
 
 
-def test_a_change_that_nobody_hears_is_taken_back(app: AppRun, opened: Open) -> None:
+def test_a_change_that_cannot_be_sent_is_undone(app: AppRun, opened: Open) -> None:
     page = opened(app, "look")
     switch = page.locator("[data-key=mirror] input")
     page.route("**/api/v1/settings", lambda route: route.abort())

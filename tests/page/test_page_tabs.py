@@ -82,7 +82,7 @@ def test_the_outputs_get_another_size_and_rate(app: AppRun, opened: Open) -> Non
     app.wait(lambda: app.live.info.frame_rate == 12)
 
 
-def test_what_is_missing_for_an_output_is_told(app: AppRun, opened: Open) -> None:
+def test_the_missing_parts_of_an_output_are_named(app: AppRun, opened: Open) -> None:
     page = opened(app, "output")
     page.wait_for_selector("summary >> text=Not available here")
     page.locator("summary").first.click()
@@ -109,7 +109,7 @@ def test_formats_of_a_camera_and_what_is_wrong_with_another(
     assert (app.live.config.fps, app.live.config.pixel_format) == (15, "MJPG")
 
 
-def test_another_camera_is_taken_at_once(start: Callable[..., AppRun], opened: Open) -> None:
+def test_another_camera_is_used_at_once(start: Callable[..., AppRun], opened: Open) -> None:
     app = start(own_camera=False, camera="synthetic")
     page = opened(app, "camera")
     before = app.newest

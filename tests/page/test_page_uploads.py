@@ -73,7 +73,7 @@ def test_a_logo_is_chosen_for_the_overlay(app: AppRun, opened: Open) -> None:
     row.locator(".error >> text=the file is not taken").wait_for()
 
 
-def test_the_own_folder_is_watched(app: AppRun, opened: Open, folder: Path) -> None:
+def test_the_folder_of_own_pictures_is_watched(app: AppRun, opened: Open, folder: Path) -> None:
     page = opened(app)
     assert page.locator("#gallery .tile").count() == 2
     write_picture(folder / "green & <b>.png", (40, 160, 40))

@@ -72,7 +72,7 @@ def test_a_person_cut_off_by_the_frame_is_shown_down_to_its_edge() -> None:
     assert top_and_middle(person, view)[0] == pytest.approx(HEADROOM, abs=0.04)
 
 
-def test_somebody_who_fills_the_frame_is_shown_in_full() -> None:
+def test_a_person_who_fills_the_frame_is_shown_in_full() -> None:
     assert views([(0.9, 0.4, 0.7)] * 150)[-1].size > 0.95
 
 
@@ -104,7 +104,7 @@ def test_it_never_jumps(stays: list[Person]) -> None:
 
 @settings(max_examples=20)
 @given(PLACES)
-def test_it_comes_to_rest_before_a_still_person(person: Person) -> None:
+def test_it_stops_moving_when_the_person_is_still(person: Person) -> None:
     shown = views([person] * 270)
     assert len(set(shown[-30:])) == 1
     assert tuple(shown[-1]) == pytest.approx(tuple(shown[-1].aligned(HEIGHT, WIDTH)))
@@ -154,7 +154,7 @@ def test_a_lost_person_is_waited_for_then_the_view_opens_slowly() -> None:
     assert shown[-1] == FULL_CROP
 
 
-def test_after_a_long_gap_it_goes_on_from_where_it_was() -> None:
+def test_after_a_long_gap_it_continues_from_its_last_view() -> None:
     framing, person = AutoFrame(), (0.5, 0.5, 0.12)
     for number in range(200):
         view = framing.crop(number / 30)
@@ -163,7 +163,7 @@ def test_after_a_long_gap_it_goes_on_from_where_it_was() -> None:
     assert framing.crop(3.0) == pytest.approx(view, abs=0.06)  # a step back
 
 
-def test_it_begins_with_the_view_that_was_shown() -> None:
+def test_it_begins_with_the_current_view() -> None:
     framing = AutoFrame()
     framing.reset(Crop(0.4, 0.5, 0.5))
     assert framing.crop(0.0) == pytest.approx((0.4, 0.5, 0.5))

@@ -38,7 +38,7 @@ def adjusted(image: Image, pts: float = 0.0, **settings: float | bool) -> Image:
     return PictureColours()(Frame(image, pts, 0), PictureConfig(**settings)).image  # type: ignore[arg-type]
 
 
-def test_nothing_is_done_unasked() -> None:
+def test_the_default_config_changes_nothing() -> None:
     frame = Frame(ramp(), 0.0, 0)
     assert PictureColours()(frame, PictureConfig()) is frame
 
@@ -136,7 +136,7 @@ def test_a_dropped_frame_changes_nothing_that_follows() -> None:
     np.testing.assert_allclose(every[2::2], every_other[1:], atol=0.8)
 
 
-def test_after_a_gap_and_a_reset_the_gain_is_the_frames_own() -> None:
+def test_after_a_gap_or_a_reset_the_gain_is_that_of_the_frame() -> None:
     dark, bright = (np.full((32, 32, 3), level, np.uint8) for level in (50, 200))
     colours, config = PictureColours(), PictureConfig(low_light=True)
     assert colours(Frame(dark, 0.0, 0), config).image.mean() == BRIGHT_LEVEL
@@ -178,7 +178,7 @@ def test_the_background_keeps_its_colours() -> None:
     assert (processor.finish(frame, processor.start(frame)).image == (9, 99, 199)).all()
 
 
-def test_a_device_that_composites_whole_frames_is_not_given_them() -> None:
+def test_a_device_that_composites_full_frames_is_not_given_them() -> None:
     class Frames(ConstantBackend):
         supports_full_frame = True
 
@@ -194,7 +194,7 @@ def test_a_device_that_composites_whole_frames_is_not_given_them() -> None:
         FrameProcessors(2).choose(matter, compositor, info, PictureConfig())
 
 
-def test_photos_are_adjusted_each_by_its_own_light(tmp_path: Path) -> None:
+def test_each_photo_is_adjusted_by_its_own_light(tmp_path: Path) -> None:
     for name, level in (("a", 40), ("b", 70)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((48, 64, 3), level, np.uint8))
     written = vidbg.process(

@@ -41,7 +41,7 @@ def shown(image: Image, config: PictureConfig) -> Image:
     return Framing()(Frame(image, 0.0, 0), config).image
 
 
-def test_nothing_is_done_unasked() -> None:
+def test_the_default_config_changes_nothing() -> None:
     frame = Frame(photo(), 0.0, 0)
     assert Framing()(frame, PictureConfig(pan_x=1, pan_y=-1)) is frame
 
@@ -80,7 +80,7 @@ def test_a_part_may_begin_between_pixels() -> None:
     np.testing.assert_allclose(steps, 0.2, atol=0.05)
 
 
-def test_a_large_frame_gives_a_zoom_its_own_pixels() -> None:
+def test_a_zoom_into_a_large_frame_uses_its_own_pixels() -> None:
     image = photo()
     config = PictureConfig(zoom=2, pan_x=-1, pan_y=-1)
     result = Framing()(Frame(image, 0.0, 0), config, (180, 320)).image
@@ -91,7 +91,7 @@ def test_a_large_frame_gives_a_zoom_its_own_pixels() -> None:
 
 
 @given(st.integers(1, 99), st.integers(1, 99), st.floats(1, 4), st.floats(-1, 1), st.floats(-1, 1))
-def test_a_crop_that_rests_has_whole_pixels(
+def test_a_crop_at_rest_has_integer_pixels(
     height: int, width: int, zoom: float, x: float, y: float
 ) -> None:
     crop = manual_crop(PictureConfig(zoom=zoom, pan_x=x, pan_y=y)).aligned(height, width)

@@ -36,7 +36,7 @@ def backends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return asked
 
 
-def test_import_costs_nothing() -> None:
+def test_import_loads_no_heavy_library() -> None:
     code = "import sys, vidbg; print({'numpy', 'cv2', 'av', 'typer'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
@@ -73,7 +73,7 @@ def test_process_returns_what_it_wrote(tmp_path: Path, backends: list[tuple[Any,
     assert len(backends) == 1  # one network for all
 
 
-def test_process_takes_a_whole_config(tmp_path: Path) -> None:
+def test_process_accepts_a_complete_config(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4")
     compositing = CompositingConfig(parse_background("blur"), feather_px=1.0)
     output = OutputConfig(alpha_video=tmp_path / "alpha.mp4")
@@ -163,7 +163,7 @@ def test_fields_of_another_type_are_refused(
         config(**values)
 
 
-def test_fields_take_what_stands_for_their_type() -> None:
+def test_fields_accept_values_of_equivalent_types() -> None:
     numbers: Any = {"threads": np.int64(2), "smoothing_s": np.float32(1), "refine": np.bool_(False)}
     matting = vidbg.MattingConfig(**numbers)
     assert (matting.threads, matting.smoothing_s, matting.refine) == (2, 1, False)
@@ -213,7 +213,7 @@ def test_process_replaces_files_only_when_allowed(tmp_path: Path) -> None:
         vidbg.process(clip, clip, background="green", written=OutputConfig(overwrite=True))
 
 
-def test_failures_are_vidbgs_own(tmp_path: Path) -> None:
+def test_failures_are_raised_as_vidbg_errors(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="there is no file"):
         vidbg.process(tmp_path / "missing.mp4", background="green")
     clip = write_clip(tmp_path / "a.mp4")

@@ -163,7 +163,7 @@ def test_a_preview_is_as_smooth_as_the_output(run: RunWithApi) -> None:
     run.wait(lambda: not any(p.smooth for p in run.live._supervisor._previews))
 
 
-def test_the_end_is_told(run: RunWithApi) -> None:
+def test_the_end_is_reported(run: RunWithApi) -> None:
     async def watch(session: Any) -> int | None:
         async with session.ws_connect(run.client.socket_url("/events")) as socket:
             assert json.loads((await socket.receive()).data)["type"] == "state"

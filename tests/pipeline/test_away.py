@@ -37,7 +37,7 @@ def letters(image: Image) -> int:
 
 @pytest.mark.parametrize("size", [(640, 480), (128, 96), (360, 640)])
 @pytest.mark.parametrize("text", ["", "Be right back", TEXT * 5, "a" * 400, "one\ntwo\nthree"])
-def test_a_card_holds_any_text_within_its_edges(size: tuple[int, int], text: str) -> None:
+def test_any_text_fits_into_a_card(size: tuple[int, int], text: str) -> None:
     card = away_card(text, None, *size)
     assert card.shape == (size[1], size[0], 3)
     assert card.dtype == np.uint8
@@ -77,7 +77,7 @@ def test_what_no_font_can_write_is_left_out(
     assert card_fonts.writable("OK 马 上 回 来") == ("", None)
 
 
-def test_the_system_is_asked_for_other_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_scripts_use_the_systems_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(card_fonts, "_from_fontconfig", lambda text: asked.append(text))
     monkeypatch.setattr(card_fonts, "SYSTEM_FONTS", ())
@@ -117,7 +117,7 @@ def test_viewers_see_the_card_within_two_frames_and_the_camera_is_closed(
 
 
 @pytest.mark.parametrize("background", ["none", "blur", "green"])
-def test_away_ends_what_shows_the_room(background: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_away_hides_the_room(background: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Desk(monkeypatch, background=background) as desk:
         desk.wait_person()
         time.sleep(0.4)
@@ -133,7 +133,7 @@ def test_away_ends_what_shows_the_room(background: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("part", ["network", "camera"])
-def test_away_comes_at_once_where_a_part_hangs(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_away_works_at_once_while_a_stage_hangs(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PATIENCE_S", "FIRST_PATIENCE_S"):
         monkeypatch.setattr(stage, name, 0.6)
     with Desk(monkeypatch) as desk:
@@ -221,7 +221,7 @@ def test_a_preview_sees_the_output_the_mask_or_the_camera(monkeypatch: pytest.Mo
     assert desk.leaks == 0
 
 
-def test_a_mask_that_is_old_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_mask_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidbg.pipeline.live.views.FRESH_S", 0.2)
     with Desk(monkeypatch) as desk:
         desk.wait_person()
@@ -287,7 +287,7 @@ def test_statistics_go_on_where_the_clock_is_set_back(monkeypatch: pytest.Monkey
     assert history.samples[-1].fps == pytest.approx(30 / 1.01)
 
 
-def test_what_runs_the_network_is_told_and_why_others_do_not(
+def test_the_run_names_its_backend_and_why_others_are_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(frame_buffer, "HOLD_S", 0.2)

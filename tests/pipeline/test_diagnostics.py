@@ -102,7 +102,7 @@ def test_the_cameras_are_listed_with_their_modes(
         assert served.client.send("PATCH", "/settings", {"camera": "/dev/video0", **mode})[0] == 200
 
 
-def test_the_outputs_are_listed_and_can_be_asked_for(served: Served) -> None:
+def test_outputs_are_listed_and_can_be_chosen(served: Served) -> None:
     client = served.client
     listed = {each["value"]: each for each in client.get("/outputs")}
     assert {"virtual-camera", "web:", "rtmp://"} <= set(listed)

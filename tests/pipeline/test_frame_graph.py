@@ -66,7 +66,7 @@ def test_names(session: Any) -> None:
 
 
 @pytest.mark.parametrize("prior", [False, True])
-def test_it_gives_what_the_cpu_road_gives(session: Any, prior: bool) -> None:
+def test_it_computes_what_the_cpu_steps_compute(session: Any, prior: bool) -> None:
     config = MattingConfig("cpu", "fp32", network_pixels=PIXELS, prior=prior)
     background = np.linspace(0, 255, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3).astype(np.uint8)
     inputs = first_inputs(HEIGHT, WIDTH, PIXELS)

@@ -104,7 +104,7 @@ def test_the_rate_is_back_within_two_seconds_of_a_change_of_load(ms: float) -> N
     assert machine.changes[-1][0] - changed_s < 2.5
 
 
-def test_a_frame_that_waits_costs_one_step_and_that_comes_back() -> None:
+def test_a_stall_costs_one_step_which_is_regained() -> None:
     machine = Machine(15, ALL, cpu_limit=0.9).run(60)
     before, changes = machine.governor.level, len(machine.changes)
     machine.stall(1.5)
@@ -114,7 +114,7 @@ def test_a_frame_that_waits_costs_one_step_and_that_comes_back() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 3.0])
-def test_after_a_burst_of_load_the_level_comes_back(seconds: float) -> None:
+def test_after_a_burst_of_load_the_level_rises_again(seconds: float) -> None:
     machine = Machine(15, ALL).run(60)
     before, changes = machine.governor.level, len(machine.changes)
     machine.ms = 90
@@ -193,7 +193,7 @@ def test_a_live_run_says_what_its_limit_would_have_to_be(
     assert sum("above its limit" in record.message for record in caplog.records) == 1
 
 
-def test_quality_comes_back_when_the_machine_is_free_again() -> None:
+def test_quality_rises_again_when_the_machine_is_free() -> None:
     machine = Machine(60).run(20)
     assert machine.governor.reduced
     machine.ms = 15
@@ -231,7 +231,7 @@ def test_the_networks_change_with_the_load_and_back() -> None:
     assert networks == ["resnet50", "light", "resnet50"]
 
 
-def test_a_run_begins_where_it_is_told_to_and_that_is_not_eased() -> None:
+def test_a_run_begins_at_its_step_and_does_not_count_as_reduced() -> None:
     governor = Governor(levels_of(ALL, HD), RATE, 0.0)
     assert governor.reset(ALL[1], 1.0).step == ALL[1]
     assert not governor.reduced
@@ -312,7 +312,7 @@ def test_the_matter_carries_between_calls_and_asks_where_it_cannot() -> None:
     assert len(asked) == 2
 
 
-def test_another_network_size_is_taken_at_the_next_picture() -> None:
+def test_another_network_size_is_used_from_the_next_picture_on() -> None:
     sizes = []
 
     def network(batch: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def targets(source: Path | str, output: Path | str | None = None, **kinds: bool)
         ("me.tiff", "me_vidbg.png", "me_vidbg.png"),
     ],
 )
-def test_results_are_called_after_their_inputs(source: str, opaque: str, transparent: str) -> None:
+def test_results_are_named_after_their_inputs(source: str, opaque: str, transparent: str) -> None:
     assert targets(source) == [opaque]
     assert targets(source, transparent=True) == [transparent]
     assert targets(f"a/{source}") == [str(Path("a", opaque))]
@@ -155,7 +155,7 @@ def test_the_folder_one_is_in_has_a_name_too(
     assert targets(".") == [str(tmp_path / "shots_vidbg" / "a.jpg")]
 
 
-def test_results_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_results_with_the_same_name_are_distinguished(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a.png", "a.mp4", "x/b.mp4", "y/b.mp4")
     names = [Path(t).name for t in targets(tmp_path, tmp_path / "out", transparent=True)]
     assert names == ["a_jpg.png", "a.mov", "a_png.png"]
@@ -166,7 +166,7 @@ def test_results_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert [Path(t).name for t in deep] == ["b_mp4.mp4", "b_mp4_2.mp4"]
 
 
-def test_a_glob_puts_results_beside_each_input(tmp_path: Path) -> None:
+def test_a_glob_puts_each_result_beside_its_input(tmp_path: Path) -> None:
     touch(tmp_path, "x/a.mp4", "y/a.mp4", "y/b.txt")
     result = targets(tmp_path / "**" / "*")
     assert result == [str(tmp_path / "x/a_vidbg.mp4"), str(tmp_path / "y/a_vidbg.mp4")]
@@ -193,7 +193,7 @@ def test_pipes_need_a_name_for_the_output() -> None:
             plan_jobs(PIPE, output, transparent=False)
 
 
-def test_what_cannot_be_planned_is_told(tmp_path: Path) -> None:
+def test_impossible_jobs_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "empty/notes.txt", "a.jpg", "b.jpg")
     for nothing in (tmp_path / "empty", tmp_path / "*.mp4"):
         with pytest.raises(SourceError, match="no pictures or videos"):

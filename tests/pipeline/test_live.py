@@ -109,7 +109,7 @@ def test_a_reader_that_leaves() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
-def test_a_disk_that_is_full_is_told_from_a_reader_that_leaves() -> None:
+def test_a_full_disk_and_a_closed_reader_have_different_errors() -> None:
     told = "written after 0 frames: No space left on device"
     with Path("/dev/full").open("wb", buffering=0) as disk, pytest.raises(SinkError, match=told):
         RawPipeSink(INFO, disk)  # which writes the header

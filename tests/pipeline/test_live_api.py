@@ -55,7 +55,7 @@ def served(files: list[Path]) -> Iterator[Served]:
         yield served
 
 
-def test_the_state_tells_what_viewers_see(served: Served) -> None:
+def test_the_state_says_what_viewers_see(served: Served) -> None:
     state = served.client.get("/state")
     assert (state["running"], state["status"]) == (True, None)
     assert state["settings"] == {
@@ -151,7 +151,7 @@ def test_settings_are_changed(served: Served, change: dict[str, Any], expected: 
         (None, 415, None),
     ],
 )
-def test_what_cannot_be_is_refused_and_changes_nothing(
+def test_an_impossible_change_is_refused_and_changes_nothing(
     served: Served, change: Any, status: int, field: str | None
 ) -> None:
     before = served.run.config
@@ -182,7 +182,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
         ),
     ],
 )
-def test_wrong_types_are_told_in_words(
+def test_wrong_types_are_reported_in_words(
     served: Served, method: str, path: str, body: Any, message: str, field: str | None
 ) -> None:
     status, answer = served.client.send(method, path, body)
@@ -214,7 +214,7 @@ def test_the_folder_is_watched(served: Served, files: list[Path]) -> None:
     assert len(served.client.get("/backgrounds")["files"]) == 3
 
 
-def test_every_option_is_described_and_takes_what_it_says(served: Served) -> None:
+def test_every_option_is_described_and_accepts_its_values(served: Served) -> None:
     client, settings = served.client, served.client.get("/settings")
     described = {option["key"]: option for option in client.get("/options")}
     assert {option.key for option in LIVE_OPTIONS} == {k for k, o in described.items() if o["live"]}
@@ -295,7 +295,7 @@ def test_a_reset_puts_no_room_on_air() -> None:
         assert not served.run.look.shows_room
 
 
-def test_each_view_is_shown_to_who_may_see_it(served: Served) -> None:
+def test_each_view_needs_its_own_ticket(served: Served) -> None:
     client = served.client
 
     async def watch(session: Any) -> list[Any]:
@@ -332,7 +332,7 @@ def test_each_view_is_shown_to_who_may_see_it(served: Served) -> None:
 # --- requests, document and sockets ---------------------------------------------------------------
 
 
-def test_only_json_of_a_page_or_program_is_taken(served: Served) -> None:
+def test_only_json_from_a_page_or_program_is_accepted(served: Served) -> None:
     body = b'{"mirror": true}'
     ask = served.client.ask
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
@@ -401,7 +401,7 @@ def test_a_snapshot_is_saved_beside_the_recordings(
     assert (status, "cannot be made" in refused["error"]["message"]) == (409, True)
 
 
-def test_a_recording_has_a_new_file_and_is_told(
+def test_a_recording_gets_a_new_file_and_is_reported(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_api, "videos_folder", lambda: tmp_path / "Videos")
@@ -428,7 +428,7 @@ def test_the_run_is_ended(served: Served) -> None:
     assert served.run.stopped
 
 
-def test_the_document_is_openapi_and_answers_are_as_it_says(served: Served) -> None:
+def test_the_document_is_openapi_and_responses_match_it(served: Served) -> None:
     validate = pytest.importorskip("openapi_spec_validator").validate
     document = served.client.get("/openapi.json")
     validate(document)
@@ -495,7 +495,7 @@ def test_two_pages_are_in_step(served: Served) -> None:
     assert later[0]["revision"] == later[1]["revision"] == answer["revision"] > first["revision"]
 
 
-def test_the_sockets_are_told_when_the_program_ends(served: Served) -> None:
+def test_sockets_are_closed_when_the_program_ends(served: Served) -> None:
     async def watch(session: Any) -> int | None:
         async with session.ws_connect(served.client.socket_url("/events")) as socket:
             await socket.receive()
@@ -507,7 +507,7 @@ def test_the_sockets_are_told_when_the_program_ends(served: Served) -> None:
     assert served.client.talk(watch) == 1001
 
 
-def test_a_preview_that_acknowledges_nothing_gets_two_frames(served: Served) -> None:
+def test_a_preview_without_acknowledgements_gets_two_frames(served: Served) -> None:
     async def watch(session: Any) -> int:
         frames = 0
         async with session.ws_connect(served.client.socket_url("/preview")) as socket:
@@ -524,7 +524,7 @@ def test_a_preview_that_acknowledges_nothing_gets_two_frames(served: Served) -> 
     assert served.client.talk(watch) == 2
 
 
-def test_pages_that_read_nothing_hold_up_nobody_and_are_dropped(
+def test_pages_that_read_nothing_delay_no_one_and_are_dropped(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "SILENCE_S", 1.0)
@@ -563,7 +563,7 @@ def hung_page(client: ApiClient, path: str) -> socket.socket:
     return page
 
 
-def test_what_fails_inside_is_logged_and_told(
+def test_internal_failures_are_logged_and_reported(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: object) -> None:

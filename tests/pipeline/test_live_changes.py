@@ -82,7 +82,7 @@ def test_the_config_follows_what_is_changed(monkeypatch: pytest.MonkeyPatch) -> 
         ({"output": "pipwire"}, "unknown output 'pipwire'"),
     ],
 )
-def test_what_cannot_change_is_refused_as_a_whole(
+def test_a_change_with_an_impossible_part_is_refused_entirely(
     values: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Desk(monkeypatch) as desk:
@@ -176,7 +176,7 @@ def has_fault(desk: Desk, words: str) -> bool:
     return words in (desk.run.camera.fault or "")
 
 
-def test_a_camera_that_gives_nothing_beside_another_gets_its_place(
+def test_a_camera_that_delivers_nothing_beside_another_replaces_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As two on one USB bus, which may carry only one of them."""
@@ -221,7 +221,7 @@ def test_a_mode_that_a_camera_refuses_leaves_its_last_mode(monkeypatch: pytest.M
     assert desk.leaks == 0
 
 
-def test_no_camera_opens_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_camera_opens_while_there_are_no_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even one that was opening when the last viewer left."""
     monkeypatch.setattr(camera_request, "OPEN_PATIENCE_S", 5.0)
     with Desk(monkeypatch) as desk:
@@ -260,7 +260,7 @@ def test_the_camera_in_use_can_be_chosen_again_while_another_opens(
 
 @pytest.mark.parametrize("part", ["one", "two", "network", "web:1"])
 @pytest.mark.parametrize("how", ["raises", "hangs", "gives nonsense"])
-def test_nothing_that_breaks_during_a_switch_shows_a_room(
+def test_no_fault_during_a_switch_shows_a_room(
     part: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frame_buffer, "HOLD_S", 0.1)
@@ -387,7 +387,7 @@ def test_a_stage_that_hangs_during_a_switch_is_replaced(monkeypatch: pytest.Monk
 # --- outputs --------------------------------------------------------------------------------------
 
 
-def test_outputs_come_and_go_and_the_others_notice_nothing(
+def test_outputs_are_added_and_removed_without_affecting_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Desk(monkeypatch) as desk:
@@ -568,7 +568,7 @@ def has_size(desk: Desk, output: str, size: tuple[int, int]) -> bool:
     return desk.seen[output][-1].size == size
 
 
-def test_a_size_for_which_no_network_loads_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_size_without_a_network_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         desk.loading.fault = raising(BackendError("out of memory"))
@@ -599,7 +599,7 @@ def test_outputs_get_another_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.leaks == 0
 
 
-def test_what_was_asked_for_while_the_room_showed_does_not_show_it_again(
+def test_a_change_made_while_the_room_was_shown_does_not_show_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Desk(monkeypatch) as desk:
@@ -631,7 +631,7 @@ def test_a_key_that_hides_the_room_during_another_change_counts(
         assert desk.run.look == replace(hidden, mirror=True)
 
 
-def test_the_rate_changes_whatever_has_become_of_the_background(
+def test_the_rate_changes_even_if_the_background_failed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "plain.png"
@@ -644,7 +644,7 @@ def test_the_rate_changes_whatever_has_become_of_the_background(
         assert desk.run.info.frame_rate == 10
 
 
-def test_what_a_reader_was_told_at_the_start_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_reader_learned_at_the_start_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     with Desk(monkeypatch, output="-") as desk:
         desk.wait_person(output="-")
         with pytest.raises(ConfigError, match=r'cannot change while one is "-"'):
@@ -683,7 +683,7 @@ def test_outputs_have_a_size_and_a_rate_of_their_own(
 # --- the network ----------------------------------------------------------------------------------
 
 
-def test_another_network_is_loaded_beside_the_one_that_runs(
+def test_another_network_is_loaded_beside_the_running_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Desk(monkeypatch) as desk:

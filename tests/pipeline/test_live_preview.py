@@ -84,7 +84,7 @@ def test_b_and_p_go_round_the_backgrounds() -> None:
     assert (desk.run.look.mirror, desk.run.look.compositing.feather_px) == (True, 2.0)
 
 
-def test_a_background_that_cannot_be_read_is_passed_over_and_told() -> None:
+def test_a_background_that_cannot_be_read_is_skipped_and_reported() -> None:
     desk = Desk(GREEN, [GREEN, MISSING, RED])
     assert desk.press(Action.NEXT_BACKGROUND) == RED
     desk = Desk(GREEN, [MISSING])
@@ -110,7 +110,7 @@ def test_closing_the_window_ends_the_run() -> None:
 
 
 @pytest.mark.parametrize("reason", [None, "camera: the cable is out"])
-def test_the_window_tells_how_it_goes(reason: str | None) -> None:
+def test_the_window_shows_the_status(reason: str | None) -> None:
     desk = Desk(GREEN, [GREEN])
     desk.press(reason=reason)
     message = desk.window.status

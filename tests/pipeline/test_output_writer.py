@@ -99,7 +99,7 @@ def test_the_last_frame_is_held_and_then_the_safe_picture_comes(
     assert changes[changes.index(7) :] == [7, SAFE, 8]
 
 
-def test_two_seconds_of_trouble_do_not_take_the_person_away(
+def test_the_person_stays_visible_during_two_seconds_of_trouble(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither once nor again soon after."""
@@ -159,9 +159,7 @@ def test_a_stopped_process_finds_its_frame_no_older(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("busy_s", "every"), [(0.045, 2), (0.065, 3)])
-def test_where_the_network_runs_on_some_frames_all_of_them_are_shown(
-    busy_s: float, every: int
-) -> None:
+def test_all_frames_are_shown_if_the_network_runs_on_some(busy_s: float, every: int) -> None:
     """The others are done at nearly the same moment: half of them used to be overtaken."""
 
     def slow(alpha: Any) -> Any:

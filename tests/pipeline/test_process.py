@@ -115,7 +115,7 @@ def test_ntsc_rate_and_b_frames_are_kept(tmp_path: Path) -> None:
     assert ticks == list(range(0, 24 * 1001, 1001))
 
 
-def test_the_person_stands_before_the_background(tmp_path: Path) -> None:
+def test_the_person_is_in_front_of_the_background(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "in.mp4")
     process(clip, tmp_path / "out.mp4", "#ff0000", encoding=Encoding(crf=0))
     before, after = frames_of(clip)[5].image, frames_of(tmp_path / "out.mp4")[5].image
@@ -149,7 +149,7 @@ def test_a_moving_background_plays_and_its_sound_stays_out(
 
 
 @pytest.mark.parametrize(("target", "taken"), [("out.mp4", True), ("%d.png", False)])
-def test_sound_is_not_collected_where_nobody_takes_it(
+def test_sound_is_not_collected_without_a_consumer(
     target: str, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = write_clip(tmp_path / "in.mp4", audio="aac")
@@ -235,7 +235,7 @@ def test_one_processor_serves_files_of_different_sizes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["me.png", "me.jpg", "a%20dog.webp", "100%.png"])
-def test_a_picture_becomes_a_picture(name: str, tmp_path: Path) -> None:
+def test_a_photo_becomes_a_photo(name: str, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / name), numbered(3, 64, 48))
     (job,) = plan_jobs(str(tmp_path / name), None, transparent=False)
     process(job.source, job.target)
@@ -256,7 +256,7 @@ def test_a_cut_out_picture_stays_cut_out(tmp_path: Path) -> None:
     assert np.array_equal(image[4:16, :24], numbered(3, 64, 48)[4:16, :24])
 
 
-def test_what_a_picture_cannot_become_is_told(tmp_path: Path) -> None:
+def test_impossible_results_of_a_photo_are_refused(tmp_path: Path) -> None:
     picture, clip = tmp_path / "me.png", write_clip(tmp_path / "in.mp4")
     cv2.imwrite(str(picture), numbered(3, 64, 48))
     with pytest.raises(ConfigError, match="cannot become the video"):
@@ -369,7 +369,7 @@ def test_existing_outputs_are_found(tmp_path: Path) -> None:
     assert not existing_outputs(Job("in.mp4", "-"), OutputConfig())
 
 
-def test_existing_files_stay_unless_asked_for(tmp_path: Path) -> None:
+def test_existing_files_are_kept_by_default(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "in.mp4")
     (tmp_path / "out.mp4").write_bytes(b"precious")
     (tmp_path / "alpha.mp4").write_bytes(b"precious")
@@ -466,7 +466,7 @@ def test_what_could_be_read_of_a_broken_file_is_kept(tmp_path: Path) -> None:
     assert names(tmp_path) == ["in.mkv", "out.mp4"]
 
 
-def test_a_little_that_is_missing_is_told_too(tmp_path: Path) -> None:
+def test_a_small_loss_is_reported_too(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "in.mkv", ticks=range(90), options={"crf": "10", "g": "1"})
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 7 // 10])
     with pytest.raises(SourceIncomplete, match=r"breaks off at 2\.\d s of 3\.0 s"):
@@ -519,7 +519,7 @@ def test_a_slow_sink_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- progress and pipes ---------------------------------------------------------------------------
 
 
-def test_an_observer_is_told_of_the_start_and_every_frame(tmp_path: Path) -> None:
+def test_an_observer_hears_of_the_start_and_every_frame(tmp_path: Path) -> None:
     class Listener:
         def __init__(self) -> None:
             self.heard: list[Any] = []

@@ -109,7 +109,7 @@ def test_names_that_cannot_be_used(served: Served, file: Path, name: str) -> Non
         ('[profile.x]\nbackground = "blur:900"', "blur strength"),
     ],
 )
-def test_a_broken_file_is_explained_and_left_alone(
+def test_a_broken_file_is_reported_and_not_changed(
     served: Served, file: Path, text: str, hint: str
 ) -> None:
     file.write_text(text)

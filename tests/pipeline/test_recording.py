@@ -152,7 +152,7 @@ def test_an_almost_full_disk_ends_the_recording_alone_and_keeps_it(
     assert len(played(path)) > 5
 
 
-def test_a_file_that_fails_keeps_what_is_in_it_and_the_run_goes_on(
+def test_a_file_that_fails_keeps_its_content_and_the_run_continues(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "call.mp4"

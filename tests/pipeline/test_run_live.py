@@ -73,7 +73,7 @@ def config(**values: Any) -> vidbg.LiveConfig:
     )
 
 
-def test_the_synthetic_person_goes_into_memory() -> None:
+def test_the_synthetic_person_is_written_to_memory() -> None:
     memory, preview = Memory(), OwnPreview()
     states: list[str] = []
     messages: list[str] = []
@@ -139,7 +139,7 @@ def test_a_run_is_changed_and_stopped_from_another_thread() -> None:
     assert "cannot be transparent" in errors[1]
 
 
-def test_a_panel_is_served_and_its_address_told() -> None:
+def test_a_panel_is_served_and_its_address_reported() -> None:
     pytest.importorskip("aiohttp")
     from urllib.error import URLError
     from urllib.request import urlopen
@@ -153,7 +153,7 @@ def test_a_panel_is_served_and_its_address_told() -> None:
         urlopen(part(url, "api/v1/state"), timeout=5)
 
 
-def test_the_room_on_air_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_room_on_air_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     vidbg.run_live(config(background="none", frames=2), open_sink=Memory())
     assert "YOUR REAL ROOM IS ON AIR" in caplog.text
     assert "(LiveConfig.background)" in caplog.text

@@ -54,7 +54,7 @@ def test_every_frame_of_a_file_arrives_in_order_with_its_time() -> None:
     assert len(report.latencies_s) == 12
 
 
-def test_a_live_stream_drops_what_is_late_and_says_so() -> None:
+def test_a_live_stream_drops_late_frames_and_reports_it() -> None:
     def slow(batch: np.ndarray) -> np.ndarray:
         time.sleep(0.1)
         return np.ones(batch.shape[2:], np.float32)

@@ -128,7 +128,7 @@ def test_faults(
     "name",
     ["the source raises", "the backend raises", "the backend gives NaN", "the compositor raises"],
 )
-def test_a_fault_of_two_seconds_does_not_take_the_person_away(
+def test_the_person_stays_visible_during_a_fault_of_two_seconds(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frame_buffer, "HOLD_S", 2.5)
@@ -252,7 +252,7 @@ def test_a_missing_camera_is_waited_for(caplog: pytest.LogCaptureFixture) -> Non
     assert [r.message for r in caplog.records].count("camera: the cable is out") == 1
 
 
-def test_a_camera_that_failed_is_closed_before_it_is_opened_again() -> None:
+def test_a_camera_that_failed_is_closed_before_it_is_reopened() -> None:
     """The kernel lets a camera be opened once: one that froze was busy with us for ever."""
     with Rig() as rig:
         rig.wait_live()
@@ -288,7 +288,7 @@ def test_the_output_keeps_its_size_when_the_cameras_changes(size: tuple[int, int
 # --- nobody watches -------------------------------------------------------------------------------
 
 
-def test_the_camera_sleeps_while_nobody_watches() -> None:
+def test_the_camera_is_closed_while_there_are_no_viewers() -> None:
     with Rig() as rig:
         rig.wait_live()
         rig.watched = False
@@ -322,7 +322,7 @@ def test_a_frame_that_comes_after_the_last_viewer_is_not_kept_for_the_next(
     assert not [r.message for r in caplog.records if r.levelno >= logging.WARNING]
 
 
-def test_a_short_absence_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_absence_does_not_close_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "UNWATCHED_S", 5.0)
     with Rig() as rig:
         rig.wait_live()
@@ -459,7 +459,7 @@ class Window:
             raise SinkError("the display is gone")
 
 
-def test_the_preview_goes_the_output_stays() -> None:
+def test_closing_the_preview_keeps_the_output() -> None:
     window = Window(breaks=True)
     with Rig(previews=[window]) as rig:
         rig.wait_live()
@@ -561,7 +561,7 @@ def test_a_named_device_is_built_before_it_serves(monkeypatch: pytest.MonkeyPatc
     assert not networks.better()
 
 
-def test_a_better_network_is_taken_when_there_is_one() -> None:
+def test_a_better_network_is_used_when_available() -> None:
     with Rig() as rig:
         rig.wait_live()
         rig.improved = True
@@ -601,7 +601,7 @@ def slowly(alpha: Any) -> Any:
     return alpha
 
 
-def test_faults_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_faults_are_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "vidbg")
     faults = Faults()
     for _ in range(3):

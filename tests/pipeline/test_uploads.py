@@ -307,7 +307,7 @@ def test_what_a_killed_run_left_behind_is_removed(
 
 
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="priorities are other there")
-def test_a_conversion_that_crashes_or_takes_long_is_told(
+def test_a_conversion_that_crashes_or_takes_long_is_reported(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vidbg.pipeline.live.controls import uploads

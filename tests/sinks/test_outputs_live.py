@@ -123,14 +123,14 @@ def _write_until_it_fails(sink: NetworkStreamSink) -> SinkError:
     raise AssertionError("nothing failed in three seconds")
 
 
-def test_that_nobody_listens_is_no_failure() -> None:
+def test_having_no_listener_is_no_failure() -> None:
     with NetworkStreamSink(INFO, "udp://127.0.0.1:9") as sink:
         for index in range(40):
             sink.write(Frame(IMAGE, index / 100, index))
             time.sleep(0.01)
 
 
-def test_a_host_that_refuses_is_told() -> None:
+def test_a_host_that_refuses_is_reported() -> None:
     """As where the network asks for it: `connect=1` has the answers of the host heard."""
     with NetworkStreamSink(INFO, "udp://127.0.0.1:9?connect=1") as sink:
         error = _write_until_it_fails(sink)
@@ -141,7 +141,7 @@ def test_a_host_that_refuses_is_told() -> None:
     assert _no_thread_is_left()
 
 
-def test_an_unknown_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -173,7 +173,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[], None]) -> None:
     monkeypatch.setattr(network_stream, "H264Stream", _Network)
 
 
-def test_a_network_that_goes_down_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_goes_down_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable() -> None:
         raise OSError(errno.ENETUNREACH, "Network is unreachable")
 
@@ -190,7 +190,7 @@ def _wait(event: threading.Event) -> None:
     event.wait(20)
 
 
-def test_a_network_that_takes_nothing_holds_nobody_up(
+def test_a_connection_that_accepts_no_data_delays_no_other_output(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -122,7 +122,7 @@ each_output = pytest.mark.parametrize("opened", OPENERS, ids=["rtmp", "srt", "pi
 
 @pytest.mark.usefixtures("daemon")
 @each_output
-def test_every_frame_goes_to_the_program(
+def test_every_frame_reaches_the_program(
     opened: Callable[[], ChildProcessSink], tmp_path: Path
 ) -> None:
     sink = opened()
@@ -144,7 +144,7 @@ def test_the_contract_of_sinks(opened: Callable[[], ChildProcessSink]) -> None:
 
 @pytest.mark.usefixtures("daemon")
 @each_output
-def test_a_program_that_dies_is_told_at_a_later_write(
+def test_a_program_that_dies_is_reported_at_a_later_write(
     opened: Callable[[], ChildProcessSink], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE", "die")
@@ -159,7 +159,7 @@ def test_a_program_that_dies_is_told_at_a_later_write(
 
 @pytest.mark.usefixtures("daemon")
 @each_output
-def test_a_program_that_takes_nothing_holds_nobody_up(
+def test_a_program_that_accepts_no_data_delays_no_other_output(
     opened: Callable[[], ChildProcessSink], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE", "stall")
@@ -198,7 +198,9 @@ def test_a_stalled_program_is_stopped_on_closing(
 
 
 @pytest.mark.usefixtures("daemon")
-def test_a_program_that_ends_at_once_is_told_when_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_ends_at_once_is_reported_when_opening(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("FAKE", "refuse")
     monkeypatch.setattr(child_process, "START_S", 5.0)
     with pytest.raises(SinkError, match=r"cannot be opened.*Failed to connect\).*systemctl"):
@@ -217,7 +219,7 @@ def test_pipewire_that_ends_is_noticed(daemon: socket.socket) -> None:
 
 
 @pytest.mark.usefixtures("daemon")
-def test_what_pipewire_is_told(tmp_path: Path) -> None:
+def test_the_properties_of_the_pipewire_node(tmp_path: Path) -> None:
     info = StreamInfo(640, 480, frame_rate=Fraction(30000, 1001), live=True)
     with PipeWireSink(info, "Küche, 2") as sink:
         sink.write(Frame(IMAGE, 0.0, 0))
@@ -240,7 +242,7 @@ def test_what_pipewire_is_told(tmp_path: Path) -> None:
         (("XDG_RUNTIME_DIR", ""), "without sudo"),
     ],
 )
-def test_what_pipewire_lacks_is_told(
+def test_missing_parts_of_pipewire_are_named(
     broken: tuple[str, str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pipewire_problem() is None
@@ -276,7 +278,7 @@ def test_the_package_is_that_of_the_distribution(
         (("FAKE_ENCODER", "libopenh264"), "has no libx264: `sudo apt install ffmpeg`"),
     ],
 )
-def test_what_ffmpeg_lacks_is_told(
+def test_missing_features_of_ffmpeg_are_named(
     broken: tuple[str, str], words: str, programs: pytest.MonkeyPatch
 ) -> None:
     assert broadcast_problem("srt") is None
@@ -289,7 +291,7 @@ def test_what_ffmpeg_lacks_is_told(
 
 
 @pytest.mark.usefixtures("programs")
-def test_what_ffmpeg_is_told(tmp_path: Path) -> None:
+def test_the_arguments_of_ffmpeg(tmp_path: Path) -> None:
     for url in (RTMP, SRT):
         with BroadcastSink(INFO, url) as sink:
             sink.write(Frame(IMAGE, 0.0, 0))
@@ -304,7 +306,7 @@ def test_what_ffmpeg_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", [RTMP, SRT])
-def test_keys_are_neither_told_nor_logged(
+def test_stream_keys_are_neither_shown_nor_logged(
     url: str, programs: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -325,7 +327,7 @@ def test_secrets_are_found_in_pieces() -> None:
     assert concealed("auth x/y, x%2Fy or 1, but apple", url) == "auth ***, *** or ***, but apple"
 
 
-def test_what_outputs_are_called() -> None:
+def test_which_addresses_can_be_streamed_to() -> None:
     for url in ("rtmps://host:443/app/key", "srt://[::1]:9000"):
         assert broadcast_url(url) == url
     for other in ("udp://host:1", "/dev/video10"):

@@ -175,7 +175,7 @@ def test_a_pipewire_camera_is_seen_and_read(tmp_path: Path) -> None:
     assert not _cameras()
 
 
-def test_pipewire_that_ends_is_told(session: subprocess.Popen[bytes]) -> None:
+def test_a_pipewire_daemon_that_ends_is_reported(session: subprocess.Popen[bytes]) -> None:
     with PipeWireSink(INFO) as sink, Feeder(sink) as feeder:
         time.sleep(1)
         os.killpg(session.pid, signal.SIGTERM)
@@ -236,7 +236,7 @@ def test_a_stream_arrives(protocol: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["rtmp", "srt"])
-def test_a_server_that_goes_is_told_without_the_key(protocol: str, tmp_path: Path) -> None:
+def test_a_lost_server_is_reported_without_the_key(protocol: str, tmp_path: Path) -> None:
     url = _address(protocol)
     sink = _sink(protocol, url)
     receiver = _receiver(url, tmp_path / "received.mkv")
@@ -250,7 +250,7 @@ def test_a_server_that_goes_is_told_without_the_key(protocol: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("protocol", ["rtmp", "srt"])
-def test_an_address_where_nobody_answers_is_told(protocol: str) -> None:
+def test_an_address_without_a_server_is_reported(protocol: str) -> None:
     with _sink(protocol, _address(protocol)) as sink, Feeder(sink) as feeder:
         error = feeder.failed(within_s=15)
     assert "ffmpeg ended with exit code 1" in error

@@ -98,7 +98,7 @@ def test_the_address_can_be_scanned(
     assert cv2.QRCodeDetector().detectAndDecode(picture)[0] == server.outside_url
 
 
-def test_without_an_outside_address_there_is_nothing_to_scan(
+def test_without_an_outside_address_there_is_no_code_to_scan(
     vidbg: Callable[..., tuple[int, str, str]],
 ) -> None:
     with LiveServer(0, BackgroundLibrary(None), Profiles(None)):
@@ -112,7 +112,7 @@ def test_an_unknown_certificate_is_refused(server: LiveServer) -> None:
         of_page(server.outside_url or "").ask("GET", "/state")
 
 
-def test_nothing_there_speaks_without_tls(server: LiveServer) -> None:
+def test_no_request_is_answered_without_tls(server: LiveServer) -> None:
     port = of_page(server.url).address.rpartition(":")[2]
     with pytest.raises((VidbgError, OSError)):
         of_page(f"http://{HOST}:{port}").ask("GET", "/state")
@@ -139,7 +139,7 @@ def test_what_would_not_be_safe_or_clear_is_refused(host: str, words: str) -> No
         LiveConfig(host=host, panel=0, output="none")
 
 
-def test_options_that_would_do_nothing_are_said(
+def test_options_without_effect_are_reported(
     pair: tuple[Path, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(ConfigError, match=r"are for --host: add .*or leave them out"):

@@ -121,7 +121,7 @@ def test_the_label_and_the_figures_do_not_overlap() -> None:
     assert rows.min() > np.nonzero(red[:320])[0].max()
 
 
-def test_a_question_goes_before_help_and_a_note_before_the_hint() -> None:
+def test_a_question_precedes_help_and_a_note_precedes_the_hint() -> None:
     asked = draw_view(plain(255), View(answer_s=3.0))
     assert np.array_equal(draw_view(plain(255), View(answer_s=3.0, help=True)), asked)
     noted = (

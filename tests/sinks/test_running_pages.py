@@ -39,7 +39,7 @@ def test_a_page_is_known_until_it_is_closed() -> None:
     assert files() == []
 
 
-def test_what_is_served_is_known_if_it_wants_to_be() -> None:
+def test_only_announced_pages_are_listed() -> None:
     web = pytest.importorskip("aiohttp.web")
     here = ("127.0.0.1", 0, "")
     with (
@@ -50,7 +50,7 @@ def test_what_is_served_is_known_if_it_wants_to_be() -> None:
     assert running_pages() == []
 
 
-def test_a_page_is_unknown_once_its_process_was_killed() -> None:
+def test_a_page_is_forgotten_once_its_process_was_killed() -> None:
     url = "http://127.0.0.1:5/?token=x"
     command = [sys.executable, "-c", SERVES, url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
@@ -64,7 +64,7 @@ def test_a_page_is_unknown_once_its_process_was_killed() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are other there")
-def test_the_address_is_for_its_owner_alone() -> None:
+def test_the_address_is_readable_by_its_owner_only() -> None:
     with Announcement(page("a")):
         (file,) = files()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -732,7 +732,7 @@ def test_a_link_is_written_through(tmp_path: Path, exists: bool) -> None:
     assert [path.name for path in tmp_path.rglob("*.*")] == ["b.mp4", "a.mp4"]
 
 
-def test_file_that_comes_up_meanwhile_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_created_meanwhile_is_left_alone(tmp_path: Path) -> None:
     sink = VideoFileSink(tmp_path / "a.mp4", INFO)
     sink.write(FRAMES[0])
     (tmp_path / "a.mp4").write_bytes(b"precious")
@@ -744,7 +744,7 @@ def test_file_that_comes_up_meanwhile_is_left_alone(tmp_path: Path) -> None:
     assert len(read(other)) == 1
 
 
-def test_places_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+def test_places_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"there is no folder .*missing"):
         VideoFileSink(tmp_path / "missing" / "a.mp4", INFO)
     (tmp_path / "b.mp4").mkdir()
@@ -772,7 +772,7 @@ def full_disk() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 @pytest.mark.usefixtures("full_disk")
-def test_full_disk_is_told_and_cleaned(tmp_path: Path, name: str) -> None:
+def test_a_full_disk_is_reported_and_the_partial_file_removed(tmp_path: Path, name: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     info = StreamInfo(320, 240, Fraction(30), THIRTIETH)
     with (
@@ -784,7 +784,7 @@ def test_full_disk_is_told_and_cleaned(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_not_the_disks_fault_is_not_called_so(
+def test_other_faults_are_not_reported_as_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object) -> None:
@@ -826,7 +826,7 @@ def test_pictures_keep_given_names(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["anna.jpg", "ben.jpg"]
 
 
-def test_a_shorter_sequence_leaves_nothing_of_an_older_one(tmp_path: Path) -> None:
+def test_a_shorter_sequence_removes_frames_of_an_older_one(tmp_path: Path) -> None:
     kept = ["a1000x.png", "a12.png", "b007.png", "notes.txt"]
     for name in [*(f"a{number:03d}.png" for number in range(2000) if number % 100 < 9), *kept]:
         (tmp_path / name).write_bytes(b"old")

@@ -83,7 +83,7 @@ def test_videos_and_gifs(tmp_path: Path) -> None:
     assert np.abs(shown(tmp_path / "a.gif")[8].astype(int).mean(0) - RED).max() < 40
 
 
-def test_a_large_photo_is_never_decoded_whole(tmp_path: Path) -> None:
+def test_a_large_photo_is_never_decoded_at_full_size(tmp_path: Path) -> None:
     file = tmp_path / "large.jpg"
     PIL.new("RGB", (9000, 6000), (220, 30, 20)).save(file)
     decoded: list[tuple[int, int]] = []
@@ -99,7 +99,7 @@ def test_a_large_photo_is_never_decoded_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(10_001, 5_000), (40_000, 30_000), (65_000, 65_000)])
-def test_what_can_only_be_decoded_whole_has_a_limit(
+def test_photos_that_only_decode_at_full_size_have_a_limit(
     tmp_path: Path, size: tuple[int, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "huge.png"
@@ -113,7 +113,7 @@ def test_what_can_only_be_decoded_whole_has_a_limit(
     "data", [b"", b"nothing", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a"]
 )
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".mp4"])
-def test_what_cannot_be_read_is_told_once(
+def test_an_unreadable_photo_is_reported_once(
     tmp_path: Path, suffix: str, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / f"broken{suffix}"
@@ -200,7 +200,7 @@ def test_they_are_made_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert acquired == [True] * 6
 
 
-def test_clients_that_do_not_wait_for_their_turn_cost_nothing(
+def test_clients_that_do_not_wait_cost_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "a.png").touch()

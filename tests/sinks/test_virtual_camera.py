@@ -130,7 +130,7 @@ def test_a_kept_size_is_adopted(
     assert (image[:, 16:-16] == COLOUR).all()
 
 
-def test_a_kept_size_is_told_once(
+def test_a_kept_size_is_reported_once(
     virtualcam: FakePyvirtualcam, caplog: pytest.LogCaptureFixture
 ) -> None:
     device(virtualcam, readers=1, format=(320, 240, "YU12"))
@@ -368,7 +368,7 @@ def test_a_reader_that_was_there_first(virtualcam: FakePyvirtualcam) -> None:
         assert sink.watched() is True
 
 
-def test_the_old_module_is_asked_through_proc(
+def test_the_old_module_is_queried_through_proc(
     virtualcam: FakePyvirtualcam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device(virtualcam, old=True)
@@ -420,7 +420,7 @@ def open_files(root: Path, pid: str, *targets: str) -> None:
         (["/dev/null"], "1", None),  # a count that cannot be right
     ],
 )
-def test_nobody_is_claimed_only_when_every_file_is_seen(
+def test_no_user_is_reported_only_if_every_file_is_readable(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     others: list[str],

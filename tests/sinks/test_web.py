@@ -78,7 +78,7 @@ def test_mjpeg_websocket_and_page(sink: WebSink) -> None:
     asyncio.run(watch())
 
 
-def test_a_stalled_client_holds_nobody_up() -> None:
+def test_a_stalled_client_delays_no_one() -> None:
     with WebSink(INFO) as sink, socket.create_connection(("127.0.0.1", sink.port)) as stalled:
         stalled.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         slowest_s = 0.0
@@ -123,7 +123,7 @@ def _until(sink: WebSink, watched: bool) -> bool:
 
 
 @pytest.mark.parametrize("path", ["stream.mjpg", "ws"])
-def test_it_is_known_whether_anybody_watches(sink: WebSink, path: str) -> None:
+def test_it_knows_whether_there_are_viewers(sink: WebSink, path: str) -> None:
     async def watch() -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
             url = f"http://127.0.0.1:{sink.port}"
@@ -187,7 +187,7 @@ def test_a_viewer_of_a_paused_run_counts_after_half_a_second() -> None:
 
 
 @pytest.mark.parametrize("path", ["stream.mjpg", "ws"])
-def test_a_client_that_comes_late_has_the_last_frame_at_once(path: str) -> None:
+def test_a_late_client_gets_the_last_frame_at_once(path: str) -> None:
     async def watch(port: int) -> None:
         url = f"http://127.0.0.1:{port}/{path}"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as session:
@@ -257,7 +257,7 @@ def test_an_address_that_others_reach_is_warned_of(caplog: pytest.LogCaptureFixt
     assert not caplog.text
 
 
-def test_the_address_is_told_with_its_token_and_stays() -> None:
+def test_the_address_is_reported_with_its_token_and_stays() -> None:
     warnings: list[str] = []
     for _ in range(2):
         open_output("web:0", INFO, on_address=warnings.append).close()
@@ -269,7 +269,7 @@ def test_the_address_is_told_with_its_token_and_stays() -> None:
         assert sink.url == f"http://127.0.0.1:{sink.port}/?token={token}"
 
 
-def test_a_taken_port_is_told() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with WebSink(INFO) as first, pytest.raises(SinkError, match="cannot be served"):
         WebSink(INFO, port=first.port)
 

@@ -139,7 +139,9 @@ def test_other_pages_are_refused_on_every_route(
         ("[::1]", 200),
     ],
 )
-def test_the_panel_answers_to_its_own_names_alone(served: Served, host: str, status: int) -> None:
+def test_the_panel_answers_to_its_own_host_names_only(
+    served: Served, host: str, status: int
+) -> None:
     port = served.client.port
     path = f"{PREFIX}/state?token={served.client.token}"
     assert ask(port, path, host=host.format(port=port))[0] == status
@@ -165,7 +167,7 @@ def test_no_answer_may_be_framed(served: Served) -> None:
 
 
 @pytest.mark.usefixtures("stranger")
-def test_who_does_not_know_the_token_gets_nothing(served: Served, sink: WebSink) -> None:
+def test_a_request_without_the_token_is_refused(served: Served, sink: WebSink) -> None:
     port, other = served.client.port, token_of(sink.url)
     for query in (
         "",
@@ -206,7 +208,7 @@ def test_programs_of_the_same_account_need_no_token(served: Served) -> None:
     assert ask(port, state, "User-Agent: Mozilla/5.0")[0] == 401
 
 
-def test_what_stands_in_place_of_a_token_is_not_put_into_the_page(
+def test_markup_in_place_of_a_token_is_not_put_into_the_page(
     sink: WebSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when another program opens such an address in a browser that needs no token."""
@@ -294,7 +296,7 @@ def test_the_other_end_is_looked_up_by_both_addresses(
     assert web_peer.is_own_account(Connection(address)) is own  # type: ignore[arg-type]
 
 
-def test_the_secret_is_kept_for_the_owner_alone() -> None:
+def test_the_secret_is_readable_by_its_owner_only() -> None:
     token = access_token("a page")
     file = secret_file()
     assert token == access_token("a page") != access_token("another page")
@@ -317,7 +319,7 @@ def test_a_secret_that_others_could_read_is_replaced(caplog: pytest.LogCaptureFi
         assert len(file.read_text()) == 43
 
 
-def test_without_a_place_for_the_secret_each_start_has_its_own(
+def test_without_a_folder_for_the_secret_each_start_has_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
@@ -341,7 +343,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_bodies_that_say_nothing_sensible(
+def test_malformed_bodies_are_refused(
     served: Served, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = served.run.config

@@ -237,7 +237,7 @@ def test_the_picture_is_mirrored_and_the_frame_is_not(windows: FakeWindows) -> N
     assert windows.shown[1][24, 24, 1] > 100 > windows.shown[1][24, 40, 1]
 
 
-def test_keys_are_taken_once_and_in_order(windows: FakeWindows) -> None:
+def test_keys_are_returned_once_and_in_order(windows: FakeWindows) -> None:
     """Codes as Qt and GTK give them: arrows 0xFF51 to 0xFF54, Shift 0xFFE1, Num Lock in bit 20."""
     sink = WindowSink(INFO)
     windows.keys = [ord("b"), 0xFF51, 0xFF53, 0xFFE1, 0x100000 | ord("p")]

@@ -112,7 +112,7 @@ def test_camera_frames_follow_the_contract(plug: Plug) -> None:
     assert frames[0].image.shape == (48, 64, 3)
 
 
-def test_camera_is_asked_for_the_mode_and_a_short_queue(plug: Plug) -> None:
+def test_the_camera_is_set_to_the_mode_and_a_short_queue(plug: Plug) -> None:
     capture = plug(FakeCapture())
     source = CameraSource(0, width=1280, height=720, frame_rate=Fraction(25))
     assert capture.asked[cv2.CAP_PROP_BUFFERSIZE] == 1
@@ -129,7 +129,9 @@ def test_auto_takes_what_fits_through_usb_2(
     assert CameraSource(0, width=width, height=height).mode.pixel_format == chosen
 
 
-def test_a_mode_that_was_not_granted_is_told(plug: Plug, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mode_that_was_not_granted_is_reported(
+    plug: Plug, caplog: pytest.LogCaptureFixture
+) -> None:
     granted = {
         cv2.CAP_PROP_FRAME_WIDTH: 640.0,
         cv2.CAP_PROP_FRAME_HEIGHT: 480.0,
@@ -147,7 +149,7 @@ def test_a_mode_that_was_not_granted_is_told(plug: Plug, caplog: pytest.LogCaptu
     ]
 
 
-def test_a_driver_that_tells_nothing_is_no_warning(
+def test_a_driver_that_reports_no_mode_causes_no_warning(
     plug: Plug, caplog: pytest.LogCaptureFixture
 ) -> None:
     plug(FakeCapture({cv2.CAP_PROP_FPS: 0.0, cv2.CAP_PROP_FOURCC: -1.0}))
@@ -157,7 +159,7 @@ def test_a_driver_that_tells_nothing_is_no_warning(
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
-def test_a_camera_that_opens_but_gives_nothing(plug: Plug) -> None:
+def test_a_camera_that_opens_but_delivers_no_frame(plug: Plug) -> None:
     capture = plug(FakeCapture(count=0))
     with pytest.raises(SourceError, match=r"gave no picture.*vidbg devices"):
         CameraSource(0)
@@ -172,7 +174,7 @@ def test_a_camera_that_is_unplugged(plug: Plug) -> None:
         next(frames)
 
 
-def test_a_picture_size_that_changes_goes_on(plug: Plug, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_of_picture_size_is_handled(plug: Plug, caplog: pytest.LogCaptureFixture) -> None:
     capture = plug(FakeCapture())
     source = CameraSource(0, width=64, height=48)
     frames = iter(source)
@@ -366,12 +368,12 @@ def test_the_camera_that_is_meant(device: int | str, meant: CameraInfo) -> None:
         ("vid", r"no camera named 'vid'"),
     ],
 )
-def test_a_camera_that_cannot_be_told(device: int | str, words: str) -> None:
+def test_a_camera_that_cannot_be_identified_is_refused(device: int | str, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         find_camera(device, ALL)
 
 
-def test_two_of_a_name_are_told_apart_by_path_alone() -> None:
+def test_two_devices_of_one_name_are_distinguished_by_path() -> None:
     twins = [WEBCAM, CameraInfo(4, "/dev/video4", "HD Webcam", bus="usb-4")]
     with pytest.raises(SourceError, match=r"'HD Webcam' fits several.*video0.*video4.*or a path"):
         find_camera("HD Webcam", twins)
@@ -383,7 +385,9 @@ def test_no_camera_at_all() -> None:
         find_camera(0, [])
 
 
-def test_a_node_that_is_no_camera_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_node_that_is_no_camera_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     node = tmp_path / "video1"
     node.touch()
     monkeypatch.setattr(v4l2, "refusal", lambda path: f"{path} gives no pictures")
@@ -485,7 +489,7 @@ def test_a_link_is_followed_each_time(
 
 
 @pytest.mark.usefixtures("opened")
-def test_a_virtual_camera_and_a_new_number_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_virtual_camera_and_a_new_number_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     answers = iter([[PHONE], [at(PHONE, 9)]])
     choice = RememberedCamera(8, cameras=lambda: next(answers))
     choice.open()
@@ -517,7 +521,7 @@ def test_elsewhere_a_number_is_all_there_is(
     assert opened[0][0] == 1
 
 
-def test_our_label_is_what_our_advice_says() -> None:
+def test_the_label_matches_the_advice() -> None:
     from vidbg.sinks.camera.loopback import MODPROBE
 
     assert f"card_label={remembered_camera.OUR_LABEL} " in MODPROBE

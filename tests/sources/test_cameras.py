@@ -58,7 +58,7 @@ def test_a_video_is_looped_at_its_own_speed(tmp_path: Path) -> None:
     assert [number_of(frame.image) for frame in frames] == [n % 12 for n in range(30)]
 
 
-def test_times_are_the_files_own_and_long_pictures_are_given_again(
+def test_times_come_from_the_file_and_long_pictures_are_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(played_module, "_LONGEST_S", 0.1)
@@ -71,7 +71,7 @@ def test_times_are_the_files_own_and_long_pictures_are_given_again(
     assert first[2] - first[1] == pytest.approx(0.5, abs=0.08)
 
 
-def test_who_is_late_goes_on_without_catching_up(
+def test_a_late_source_continues_without_catching_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(played_module, "_LATE_S", 0.1)
@@ -86,7 +86,7 @@ def test_who_is_late_goes_on_without_catching_up(
         assert time.monotonic() - start > 0.09
 
 
-def test_a_picture_is_given_at_the_rate_that_is_asked_for(tmp_path: Path) -> None:
+def test_a_picture_is_repeated_at_the_given_rate(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "me.png"), numbered(5, 64, 48))
     source = opened(tmp_path / "me.png")
     start = time.monotonic()
@@ -106,7 +106,7 @@ def test_what_a_transparent_picture_hides_is_not_shown(tmp_path: Path) -> None:
     assert (frame.image[24:] == 200).all()
 
 
-def test_a_file_that_breaks_off_is_looped_as_far_as_it_goes(
+def test_the_readable_part_of_a_truncated_file_is_looped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cut = write_clip(tmp_path / "cut.mkv", ticks=range(90), options={"crf": "10"})
@@ -145,7 +145,7 @@ def test_closing_from_another_thread_ends_it_soon(tmp_path: Path) -> None:
     assert time.monotonic() - start < 2
 
 
-def test_a_file_that_goes_meanwhile_is_waited_for(tmp_path: Path) -> None:
+def test_a_file_that_disappears_is_waited_for(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4")
     open_camera = camera_source(str(clip), ASKED, "auto")
     open_camera().close()
@@ -242,7 +242,7 @@ def stream() -> Iterator[Callable[[bytes], str]]:
         server.close()
 
 
-def test_a_stream_gives_its_frames_as_they_come_and_again_after_it_broke_off(
+def test_a_stream_delivers_frames_as_they_arrive_and_resumes_after_a_break(
     stream: Callable[[bytes], str], tmp_path: Path
 ) -> None:
     clip = write_clip(tmp_path / "a.ts", ticks=range(40))
@@ -260,7 +260,7 @@ def test_a_stream_gives_its_frames_as_they_come_and_again_after_it_broke_off(
         assert number_of(frames[-1].image) == 39 % 24
 
 
-def test_a_recording_on_the_web_is_looped_at_its_own_speed(tmp_path: Path) -> None:
+def test_a_web_recording_is_looped_at_its_own_speed(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4")
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -320,7 +320,7 @@ def test_a_stream_that_is_not_there_is_waited_for() -> None:
     assert camera.info == ASKED
 
 
-def test_a_stream_without_video_is_told(stream: Callable[[bytes], str]) -> None:
+def test_a_stream_without_video_is_refused(stream: Callable[[bytes], str]) -> None:
     with pytest.raises(SourceError, match="cannot be opened"):
         camera_source(stream(b"no video\n" * 500), ASKED, "auto")()
 

@@ -49,7 +49,7 @@ def error_of(one: Any, other: Any) -> float:
 
 
 @pytest.mark.parametrize("turns", range(4))
-def test_a_heic_of_tiles_is_read_whole_and_upright(tmp_path: Path, turns: int) -> None:
+def test_a_tiled_heic_is_read_completely_and_upright(tmp_path: Path, turns: int) -> None:
     upright = numbered(5, 300, 200)
     stored = np.ascontiguousarray(np.rot90(upright, -turns))
     picture = read(write_heic(tmp_path / "photo.heic", stored, turns))
@@ -289,7 +289,7 @@ def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "a.png").image, image)
 
 
-def test_a_broken_profile_is_told_and_left_out(
+def test_a_broken_profile_is_reported_and_omitted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     image = patches(96, 72)
@@ -338,7 +338,7 @@ def test_pictures_beyond_the_limit_are_refused(tmp_path: Path) -> None:
         read_picture(path)
 
 
-def test_pictures_of_200_megapixels_are_not_taken_for_an_attack(tmp_path: Path) -> None:
+def test_photos_of_200_megapixels_are_accepted(tmp_path: Path) -> None:
     Pillow.new("1", (20_000, 10_000)).save(tmp_path / "a.png")
     before = Pillow.MAX_IMAGE_PIXELS
     assert read(tmp_path / "a.png").image.shape == (10_000, 20_000, 3)

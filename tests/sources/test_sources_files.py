@@ -124,7 +124,7 @@ def test_source_closes_from_another_thread(open_source: Callable[[], Source]) ->
         ("ms.mkv", [0, 33, 67, 100, 950], Fraction(1, 1000), B_FRAMES),
     ],
 )
-def test_times_are_the_files_own(
+def test_times_come_from_the_file(
     tmp_path: Path, name: str, ticks: list[int], time_base: Fraction, options: dict[str, str]
 ) -> None:
     clip = write_clip(tmp_path / name, ticks=ticks, time_base=time_base, options=options)
@@ -175,7 +175,7 @@ def _shifted(plain: Path, path: Path, seconds: int) -> Path:
     return path
 
 
-def test_a_picture_that_comes_hours_after_its_sound_follows_it(tmp_path: Path) -> None:
+def test_a_picture_hours_after_its_sound_follows_it(tmp_path: Path) -> None:
     hour = 90_000 * 3600
     clip = write_clip(
         tmp_path / "a.ts",
@@ -335,7 +335,7 @@ def _combing(image: NDArray[Any]) -> float:
 
 
 @pytest.mark.parametrize("top", [True, False])
-def test_interlaced_frames_become_whole_pictures(tmp_path: Path, top: bool) -> None:
+def test_interlaced_frames_become_full_pictures(tmp_path: Path, top: bool) -> None:
     clip = _interlaced(tmp_path / "a.mp4", top=top)
     with VideoFileSource(clip, interlaced="keep") as source:
         kept = list(source)
@@ -352,7 +352,7 @@ def test_interlaced_frames_become_whole_pictures(tmp_path: Path, top: bool) -> N
         assert bar[0] == pytest.approx(8 * index % 100, abs=2)
 
 
-def test_kept_fields_are_told_though_the_first_frames_have_none(tmp_path: Path) -> None:
+def test_kept_fields_are_reported_even_if_the_first_frames_have_none(tmp_path: Path) -> None:
     """As in broadcasts, whose programmes follow one another in one stream."""
     film = write_clip(
         tmp_path / "a.ts", ticks=range(10), time_base=Fraction(1, 25), size=(128, 96)
@@ -374,7 +374,7 @@ def test_progressive_frames_are_not_filtered(tmp_path: Path) -> None:
         assert other.info.field_order == "progressive"
 
 
-def test_concealed_damage_is_told(tmp_path: Path) -> None:
+def test_concealed_damage_is_reported(tmp_path: Path) -> None:
     clip = write_clip(
         tmp_path / "a.mp4", ticks=range(60), size=(256, 192), options={"crf": "4", "g": "60"},
         frame_of=lambda n: av.VideoFrame.from_ndarray(
@@ -670,7 +670,7 @@ def test_a_photo_from_a_pipe_is_one_frame(tmp_path: Path, suffix: str) -> None:
         assert [number_of(frame.image) for frame in source] == [5]
 
 
-def test_mp4_with_its_index_behind_is_refused_from_a_pipe(tmp_path: Path) -> None:
+def test_mp4_with_its_index_at_the_end_is_refused_from_a_pipe(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream: Any = container.add_stream("libx264", rate=30, options={"qp": "0"})
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
@@ -705,7 +705,7 @@ def test_relay_gets_every_packet_of_the_sound(tmp_path: Path) -> None:
     assert [packet.pts for packet in relayed] == [packet.pts for packet in stored]
 
 
-def test_no_relay_without_a_wish_for_it(tmp_path: Path) -> None:
+def test_no_relay_is_used_unless_configured(tmp_path: Path) -> None:
     with VideoFileSource(write_clip(tmp_path / "a.mp4")) as source:
         assert source.relay is not None
         assert source.relay.streams == []
@@ -725,7 +725,7 @@ def test_no_relay_without_a_wish_for_it(tmp_path: Path) -> None:
         ("headless.mp4", b"\0\0\0\x18ftypisom" + bytes(400), "without its index"),
     ],
 )
-def test_what_is_no_video_is_told(
+def test_a_file_that_is_no_video_is_refused(
     tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / name
@@ -737,7 +737,7 @@ def test_what_is_no_video_is_told(
     assert "\n" not in str(caught.value)
 
 
-def test_folder_sound_and_pipe_that_are_no_video_are_told(tmp_path: Path) -> None:
+def test_a_folder_sound_or_pipe_without_video_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is a folder"):
         VideoFileSource(tmp_path)
     with pytest.raises(SourceError, match="from a pipe"):
@@ -745,7 +745,7 @@ def test_folder_sound_and_pipe_that_are_no_video_are_told(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_file_that_breaks_off_gives_what_there_is(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_yields_its_readable_part(tmp_path: Path, name: str) -> None:
     clip = write_clip(tmp_path / name, ticks=range(90), options={"crf": "10"}, size=(256, 192))
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     given: list[Frame] = []
@@ -767,7 +767,7 @@ def test_file_that_breaks_off_gives_what_there_is(tmp_path: Path, name: str) -> 
         ("a.mxf", "mpeg2video"),
     ],
 )
-def test_what_ends_midway_is_told_whatever_the_container(
+def test_a_file_that_ends_midway_is_reported_in_every_container(
     tmp_path: Path, name: str, codec: str
 ) -> None:
     """Also where the container does not say how long it should be."""
@@ -793,7 +793,7 @@ def test_what_ends_midway_is_told_whatever_the_container(
     assert count / 4 < len(given) < count
 
 
-def test_damaged_place_is_left_out_and_told(tmp_path: Path) -> None:
+def test_a_damaged_place_is_skipped_and_reported(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mov", codec="png", pixel_format="rgb24", ticks=range(20))
     data = bytearray(clip.read_bytes())
     fifth = [n for n in range(len(data)) if data[n : n + 4] == b"\x89PNG"][5]
@@ -842,7 +842,7 @@ def test_named_pipe_is_read(tmp_path: Path) -> None:
     feeder.join(timeout=5)
 
 
-def test_stream_that_fails_gives_what_there_is(tmp_path: Path) -> None:
+def test_a_stream_that_fails_yields_its_readable_part(tmp_path: Path) -> None:
     class Failing(Pipe):
         def read(self, size: int = -1) -> bytes:
             data = super().read(size)
@@ -933,7 +933,7 @@ def test_deep_grey_and_transparent_pictures_become_bgr(tmp_path: Path, suffix: s
     assert [frame.pts for frame in frames] == [0, 1, 2, 3, 4]
 
 
-def test_unreadable_pictures_are_told(tmp_path: Path) -> None:
+def test_unreadable_photos_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no picture to read"):
         ImagesSource([])
     with pytest.raises(SourceError, match=r"missing\.png cannot be read"):

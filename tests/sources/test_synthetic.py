@@ -32,7 +32,7 @@ def test_frames_follow_the_contract() -> None:
         assert not frame.image.flags.writeable
 
 
-def test_info_tells_what_comes() -> None:
+def test_info_describes_the_frames() -> None:
     info = SyntheticSource(64, 48, RATE, 60).info
     assert (info.width, info.height, info.frame_count, info.live) == (64, 48, 60, False)
     assert info.time_base == 1 / RATE
@@ -62,7 +62,7 @@ def test_it_is_no_ceiling_for_a_benchmark() -> None:
     assert 2000 / (time.perf_counter() - start) > 5000  # measured: 500,000 frames a second
 
 
-def test_own_pictures_are_given_in_turn() -> None:
+def test_own_photos_are_returned_in_turn() -> None:
     pictures = [np.full((8, 8, 3), value, np.uint8) for value in (1, 2, 3)]
     source = SyntheticSource(8, 8, RATE, 5, pictures=pictures)
     assert [int(frame.image[0, 0, 0]) for frame in source] == [1, 2, 3, 1, 2]
@@ -153,7 +153,7 @@ def test_the_alpha_moves_with_its_picture() -> None:
         assert np.abs(image[..., 0] / 255 - moved).max() < 0.02  # 8-bit rounding, cubic overshoot
 
 
-def test_the_hand_moves_smoothly_and_comes_back() -> None:
+def test_the_hand_moves_smoothly_and_returns() -> None:
     path = Handheld().path(250, 10.0)
     assert np.abs(path).max() <= 1
     steps = np.abs(np.diff(path, axis=0, append=path[:1]))

@@ -124,7 +124,7 @@ def test_capability_is_read(all_nodes: int, this_node: int, captures: bool, outp
     assert reply == Capability("uvcvideo", "HD Webcam", "usb-1", captures, outputs, planes)
 
 
-def test_a_node_is_asked() -> None:
+def test_a_node_is_queried() -> None:
     reply = capability(FakeNode(FakeDevice(card="Cam\u00e9ra", bus="usb-2")))
     assert (reply.card, reply.bus, reply.captures, reply.virtual) == (
         "Cam\u00e9ra",

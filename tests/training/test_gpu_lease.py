@@ -99,7 +99,7 @@ def test_a_move_that_fails_half_way_is_undone(
     assert files(checkout) == before
 
 
-def test_a_file_whose_place_is_taken_is_kept_and_named(checkout: Path) -> None:
+def test_restoring_keeps_a_file_whose_name_is_in_use(checkout: Path) -> None:
     lean.set_aside(checkout)
     (checkout / "engines" / "weights.bin").write_text("another")
     with pytest.raises(ConfigError, match=r"engines/weights\.bin"):
@@ -111,7 +111,7 @@ def test_a_file_whose_place_is_taken_is_kept_and_named(checkout: Path) -> None:
     assert (checkout / "engines" / "weights.bin").read_bytes() == LARGE
 
 
-def test_the_guard_puts_files_back_that_nobody_does(checkout: Path) -> None:
+def test_the_guard_restores_files_that_were_not_restored(checkout: Path) -> None:
     before = files(checkout)
     lean.set_aside(checkout)
     lean.start_guard(checkout, 0)
@@ -337,7 +337,7 @@ def test_training_is_followed_until_it_is_over(
         ("echo step 1", "cut off"),
     ],
 )
-def test_training_that_failed_is_told(
+def test_a_failed_training_is_reported(
     machine: there.Machine, script: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.code.mkdir()
@@ -392,7 +392,7 @@ def test_sets_that_need_options_get_them_where_they_were_carried(tmp_path: Path)
     assert given["--trust"] == "pseudo=0.6"
 
 
-def test_what_comes_back_is_counted(tmp_path: Path) -> None:
+def test_returned_files_are_counted_and_limited(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "one").write_bytes(b"123")
     assert check_returned(tmp_path) == 3

@@ -25,7 +25,7 @@ from vidbg.platform.nvidia import has_driver  # noqa: E402
 
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("quick_fp16")
-def test_every_way_is_measured_or_says_why_not(tmp_path: Path) -> None:
+def test_every_engine_is_measured_or_has_a_reason(tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(gpu_report.main)
     result = CliRunner().invoke(app, ["--device", "cpu", "--out", str(tmp_path)])
@@ -75,7 +75,7 @@ def test_figures_are_kept_and_failures_tried_again(tmp_path: Path) -> None:
     assert json.loads(file.read_text()) == {"a": {"good": {"p50": 1.0}, "bad": {"p50": 3.0}}}
 
 
-def test_what_lasts_too_long_is_stopped_and_said(tmp_path: Path) -> None:
+def test_a_command_that_takes_too_long_is_stopped_and_reported(tmp_path: Path) -> None:
     report = Report(tmp_path / "report.json", 0.2)
     start = time.monotonic()
     slow = report.add(["slow"], lambda: time.sleep(20))

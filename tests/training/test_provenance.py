@@ -27,7 +27,7 @@ def weights(tmp_path: Path) -> Path:
     return file
 
 
-def test_weights_of_unknown_make_are_told_by_their_hash_alone(weights: Path) -> None:
+def test_weights_of_unknown_origin_are_described_by_hash_only(weights: Path) -> None:
     bare = origin(weights)
     assert bare["file"] == "net.safetensors"
     assert len(bare["sha256"]) == 64
@@ -36,14 +36,14 @@ def test_weights_of_unknown_make_are_told_by_their_hash_alone(weights: Path) -> 
         read_recipe(weights)
 
 
-def test_a_card_beside_weights_tells_how_they_were_made(weights: Path) -> None:
+def test_a_card_beside_weights_describes_how_they_were_made(weights: Path) -> None:
     card = {"name": "net", "recipe": {"init": None}, "steps": 7, "files": {}}
     weights.with_suffix(".json").write_text(json.dumps(card))
     assert read_recipe(weights) == {"recipe": {"init": None}, "steps": 7}
     assert origin(weights)["steps"] == 7
 
 
-def test_a_trainings_folder_tells_how_far_the_best_had_come(weights: Path) -> None:
+def test_the_folder_of_a_training_gives_the_step_of_the_best(weights: Path) -> None:
     weights.with_name(RECIPE).write_text('{"init": null}')
     assert read_recipe(weights) == {"recipe": {"init": None}}  # before the first validation
     weights.with_name("log.csv").write_text(
@@ -52,7 +52,7 @@ def test_a_trainings_folder_tells_how_far_the_best_had_come(weights: Path) -> No
     assert read_recipe(weights) == {"recipe": {"init": None}, "steps": 20, "minutes": 2.0}
 
 
-def test_a_mixture_tells_of_its_parts(weights: Path, tmp_path: Path) -> None:
+def test_the_card_of_a_mixture_names_its_parts(weights: Path, tmp_path: Path) -> None:
     weights.with_suffix(".json").write_text('{"recipe": {"training": {"priors": true}}}')
     other, mixed = tmp_path / "other.safetensors", tmp_path / "mixed.safetensors"
     other.write_bytes(b"others")
@@ -64,7 +64,7 @@ def test_a_mixture_tells_of_its_parts(weights: Path, tmp_path: Path) -> None:
     assert not saw_priors({"mixture": [recipe["mixture"][1]]})
 
 
-def test_an_ancestor_is_told_once() -> None:
+def test_an_ancestor_is_described_once() -> None:
     first = {"file": "a", "sha256": "1", "recipe": {"init": None}, "steps": 9}
     second = {"file": "b", "sha256": "2", "recipe": {"init": first}}
     named = {"file": "a", "sha256": "1"}

@@ -23,7 +23,7 @@ from training.schedule import FLOOR, Plateau, cosine, warmup  # noqa: E402
 from training.trainer import training_format, warm_ema  # noqa: E402
 
 
-def test_the_average_starts_short_and_ends_as_long_as_asked() -> None:
+def test_the_average_starts_short_and_ends_at_its_configured_length() -> None:
     update = warm_ema(0.99)
     averaged = [torch.zeros(())]
     lags = {}

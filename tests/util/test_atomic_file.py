@@ -45,7 +45,7 @@ def test_rights_are_kept_and_links_stay_links(
 
 
 @posix
-def test_a_private_file_is_private_whatever_was_there(tmp_path: Path) -> None:
+def test_a_private_file_is_private_even_if_it_existed(tmp_path: Path) -> None:
     other, file = tmp_path / "other", tmp_path / "folder" / "secret"
     replace_file(file, b"one", private=True)
     assert (mode(file), mode(file.parent)) == (0o600, 0o700)

@@ -27,7 +27,7 @@ def covered(chosen: NDArray[np.bool_], side: int, height: int, width: int) -> ND
 
 @settings(max_examples=60)
 @given(SIDES, SIDES, st.integers(1, 16), st.integers(0, 2**32 - 1), st.sampled_from([(), (3,)]))
-def test_what_is_taken_can_be_put_back(
+def test_pixels_taken_from_blocks_can_be_put_back(
     height: int, width: int, side: int, seed: int, colours: tuple[int, ...]
 ) -> None:
     rng = np.random.default_rng(seed)

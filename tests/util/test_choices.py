@@ -14,7 +14,7 @@ FRUIT = ["apple", "Pear", "plum"]
     ("value", "close"),
     [("aple", "apple"), ("PEAR", "Pear"), ("pearr", "Pear"), ("kiwi", None), ("", None)],
 )
-def test_the_closest_word_is_found_whatever_its_capitals(value: str, close: str | None) -> None:
+def test_the_closest_word_is_found_regardless_of_case(value: str, close: str | None) -> None:
     assert closest(value, FRUIT) == close
 
 

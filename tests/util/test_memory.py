@@ -86,7 +86,7 @@ main()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ulimit -v")
 @pytest.mark.parametrize("command", ["run", "process x.mp4 -b green", "bench"])
-def test_a_limit_under_which_libraries_crash_is_told(command: str) -> None:
+def test_a_limit_under_which_libraries_crash_is_reported(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, *command.split()], capture_output=True, text=True
     )

@@ -59,7 +59,7 @@ def test_a_scene_that_does_not_move_differs_in_noise_alone(sets: Path) -> None:
     np.testing.assert_array_equal(mask, again)
 
 
-def test_a_picture_of_nobody_has_an_empty_mask(sets: Path) -> None:
+def test_an_image_without_people_has_an_empty_mask(sets: Path) -> None:
     image, mask = maker(sets, nobody=1.0).pair(np.random.default_rng(0), 64, 96)
     assert image.shape == (64, 96, 3)
     assert not mask.any()

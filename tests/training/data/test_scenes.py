@@ -134,7 +134,7 @@ def scene_maker(sets: Path, objects: ImageSet, config: AugmentConfig) -> SceneMa
     return SceneMaker(sources, config)
 
 
-def test_scenes_have_objects_as_often_as_asked(sets: Path, objects: ImageSet) -> None:
+def test_scenes_have_objects_as_often_as_configured(sets: Path, objects: ImageSet) -> None:
     config = AugmentConfig(objects=1.0, held=0.0)
     maker = scene_maker(sets, objects, config)
     for seed in range(12):

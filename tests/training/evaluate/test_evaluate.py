@@ -173,7 +173,7 @@ def test_errors_are_red_where_background_is_kept_and_blue_where_the_person_is_mi
         assert np.count_nonzero(colours[..., channel] - others > 150) > 1000
 
 
-def test_a_sheet_without_pictures_says_so() -> None:
+def test_a_sheet_without_images_is_labelled() -> None:
     sheet = worst_sheet(bare(ConstantBackend(0.0), PIXELS), [], "The worst 0 of 50 images")
     assert sheet.shape[1] == SHEET_WIDTH
     assert sheet.max() > 200

@@ -50,7 +50,7 @@ def test_segmentation_scores_by_hand() -> None:
     assert segmentation_scores(truth * 0, truth * 0).iou == 1
 
 
-def test_boundary_f_forgives_a_pixel_and_no_more() -> None:
+def test_boundary_f_tolerates_one_pixel() -> None:
     truth = np.zeros((300, 400), np.float32)
     truth[100:200, 100:300] = 1
     assert boundary_f(truth, truth) == 1
@@ -59,7 +59,7 @@ def test_boundary_f_forgives_a_pixel_and_no_more() -> None:
     assert boundary_f(truth * 0, truth) == 0
 
 
-def test_grey_counts_away_from_every_true_edge_alone() -> None:
+def test_grey_counts_only_away_from_true_edges() -> None:
     truth = np.zeros((300, 400), np.float32)
     truth[100:200, 100:300] = 1
     alpha = truth.copy()
@@ -113,7 +113,7 @@ def test_conn_takes_corners_for_apart() -> None:
 
 
 @pytest.mark.parametrize(("level", "error"), [(0.6, 0.4), (0.8, 0.2), (0.95, 0)])
-def test_conn_forgives_less_than_015(level: float, error: float) -> None:
+def test_conn_ignores_differences_below_015(level: float, error: float) -> None:
     alpha = squares(0) * np.float32(level)
     assert conn(alpha, squares(0)) == pytest.approx(100 * error / 1e3, abs=1e-6)
 

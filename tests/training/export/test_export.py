@@ -77,9 +77,7 @@ def test_openvino_reads_it_at_any_size(weights: Path, graph: Path, size: tuple[i
     np.testing.assert_allclose(compiled([batch])[0], expected, atol=1e-4)
 
 
-def test_the_typed_graph_is_fp16_and_gives_what_the_network_gives(
-    weights: Path, typed: Path
-) -> None:
+def test_the_typed_graph_is_fp16_and_matches_the_network(weights: Path, typed: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     batch = np.random.default_rng(0).normal(size=(1, 4, 64, 96)).astype(np.float32)
     with torch.inference_mode():

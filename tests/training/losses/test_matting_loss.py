@@ -59,7 +59,7 @@ def test_coarse_masks_do_not_count_at_edges() -> None:
     assert one == pytest.approx(both / 2)
 
 
-def test_the_temporal_loss_forgives_what_truth_does() -> None:
+def test_the_temporal_loss_ignores_true_changes() -> None:
     first, second = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
     assert float(temporal_loss(second, first, second, first)) == 0
     assert float(temporal_loss(second, first, first, first)) == 1

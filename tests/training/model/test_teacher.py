@@ -61,7 +61,7 @@ def test_the_teacher_softens_an_edge_by_its_share() -> None:
     assert torch.equal(mixed, truth)
 
 
-def test_truth_decides_inside_and_about_whole_regions() -> None:
+def test_truth_decides_inside_and_about_entire_regions() -> None:
     truth, taught = half_person(), half_person()
     taught[..., 80] = 0.6  # a grey streak far from any edge
     taught[:, :, 20:40, 35:65] = 0  # an arm that the teacher does not see, and something beside it
@@ -160,7 +160,7 @@ def light_weights(tmp_path: Path) -> Path:
     return tmp_path / "light.safetensors"
 
 
-def test_weights_of_ones_own_teach_as_they_answer(light_weights: Path) -> None:
+def test_own_weights_teach_what_they_predict(light_weights: Path) -> None:
     images = torch.randint(0, 255, (3, 64, 96, 3), dtype=torch.uint8)
     teacher = Teacher(str(light_weights), torch.device("cpu"), nullcontext)
     answers = teacher(images)

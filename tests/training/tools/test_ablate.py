@@ -55,7 +55,7 @@ def run(out: Path, *words: str) -> str:
     return result.output
 
 
-def test_a_row_a_variant_and_none_trained_twice(tmp_path: Path, trained: list[str]) -> None:
+def test_each_variant_has_a_row_and_is_trained_once(tmp_path: Path, trained: list[str]) -> None:
     shown = run(tmp_path, "--only", "whole", "--only", "seed", "--steps", "5")
     assert trained == ["whole", "seed"]
     assert "| whole recipe | 0.9000 | – |" in shown

@@ -64,7 +64,7 @@ def test_the_same_pictures_give_the_same_shards(data: Path, tmp_path: Path) -> N
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
-def test_every_shard_alone_gives_whole_samples(data: Path, tmp_path: Path) -> None:
+def test_every_shard_holds_complete_samples(data: Path, tmp_path: Path) -> None:
     for number, part in enumerate(pack(data, tmp_path / "shards", LIMIT)):
         out = tmp_path / str(number)
         unpack(tmp_path / "shards" / part.name, out)
@@ -151,7 +151,7 @@ def test_nothing_is_written_outside(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.rglob("escaped.txt"))
 
 
-def test_what_cannot_be_packed_is_said(data: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_packed_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a shard has at most 30000"):
         pack(data, tmp_path / "small", 30_000)
     pack(data, tmp_path / "shards", LIMIT)
