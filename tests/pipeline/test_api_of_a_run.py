@@ -160,7 +160,7 @@ def test_a_preview_is_as_smooth_as_the_output(run: RunWithApi) -> None:
 
     frames, seconds = run.client.talk(watch)
     assert frames / seconds > 13  # ten a second without
-    run.wait(lambda: not any(p.smooth for p in run.live._supervisor._previews))
+    run.wait(lambda: not run.live._supervisor._previews.smooth)
 
 
 def test_the_end_is_reported(run: RunWithApi) -> None:

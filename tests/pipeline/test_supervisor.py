@@ -37,7 +37,7 @@ from vidbg.errors import BackendError, ConfigError, EngineMismatch, SinkError, S
 from vidbg.frame import Frame
 from vidbg.matting import backends
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.pipeline.live import Appearance, DeviceNetworks, State, supervisor
+from vidbg.pipeline.live import Appearance, DeviceNetworks, State, status_reporter, supervisor
 from vidbg.pipeline.live.capture import reader
 from vidbg.pipeline.live.faults import Faults
 from vidbg.pipeline.live.outputs import frame_buffer
@@ -581,7 +581,7 @@ def test_what_is_waited_for_is_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str, words: str
 ) -> None:
     """Before it counts as hanging, and not as "this computer is probably too busy"."""
-    monkeypatch.setattr(supervisor, "SILENT_S", 0.3)
+    monkeypatch.setattr(status_reporter, "SILENT_S", 0.3)
     monkeypatch.setattr(frame_buffer, "HOLD_S", 0.6)
     monkeypatch.setattr(stage, "PATIENCE_S", 60.0)
     monkeypatch.setattr(reader, "READ_PATIENCE_S", 60.0)

@@ -7,6 +7,7 @@ from vidbg.pipeline.live.live_run import LiveRun, run_live
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
 from vidbg.pipeline.live.outputs.live_outputs import check_live, check_outputs, reopens
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
+from vidbg.pipeline.live.previews import Preview
 from vidbg.pipeline.live.status import (
     BackendStatus,
     CameraStatus,
@@ -16,7 +17,7 @@ from vidbg.pipeline.live.status import (
     OutputStatus,
     State,
 )
-from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
+from vidbg.pipeline.live.supervisor import Supervisor, SupervisorConfig
 from vidbg.pipeline.live.views import View
 
 __all__ = [

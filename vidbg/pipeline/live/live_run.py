@@ -27,6 +27,7 @@ from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
 from vidbg.pipeline.live.own_previews import OwnPreviews
 from vidbg.pipeline.live.pipeline import LivePipeline
+from vidbg.pipeline.live.previews import Preview
 from vidbg.pipeline.live.run_parts import RunParts, Tell
 from vidbg.pipeline.live.status import (
     BackendStatus,
@@ -35,7 +36,7 @@ from vidbg.pipeline.live.status import (
     LiveStatus,
     OutputStatus,
 )
-from vidbg.pipeline.live.supervisor import Preview, Supervisor, SupervisorConfig
+from vidbg.pipeline.live.supervisor import Supervisor, SupervisorConfig
 from vidbg.pipeline.live.views import View, view_image
 from vidbg.sinks import Sink
 from vidbg.sources import Source

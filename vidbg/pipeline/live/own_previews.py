@@ -12,8 +12,9 @@ from vidbg.compositing.backgrounds import BlurSpec, FileSpec, PassthroughSpec
 from vidbg.errors import SinkError
 from vidbg.frame import StreamInfo
 from vidbg.pipeline.live.live_config import LiveConfig
+from vidbg.pipeline.live.previews import Preview
 from vidbg.pipeline.live.run_parts import Tell
-from vidbg.pipeline.live.supervisor import Preview, Supervisor
+from vidbg.pipeline.live.supervisor import Supervisor
 from vidbg.platform.installation import install_command
 from vidbg.util.lifecycle import Closeable
 
