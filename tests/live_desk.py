@@ -22,7 +22,7 @@ from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live import LiveConfig, LiveRun, LiveStatus, run_parts
-from vidbg.pipeline.live.network import network_loader
+from vidbg.pipeline.live.network import backend_opener
 from vidbg.sinks import FIRST_FREE
 from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources import Source
@@ -142,7 +142,7 @@ class Desk:
         self.failure: BaseException | None = None
         patch.setattr(run_parts, "camera_source", self._camera_source)
         patch.setattr(run_parts, "open_output", self._open_output)
-        patch.setattr(network_loader, "load_first", self._load_first)
+        patch.setattr(backend_opener, "load_first", self._load_first)
         matting = MattingConfig("cpu", smoothing_s=0, refine=False, reuse=False)
         defaults: dict[str, Any] = {
             "camera": "one", "size": (WIDTH, HEIGHT), "background": "green", "adapt": False,

@@ -17,7 +17,7 @@ from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.ladder import LADDER, USUAL_PIXELS, Step, file_step, live_steps
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.live.network import network_loader
+from vidbg.pipeline.live.network import backend_opener
 from vidbg.pipeline.live.network import speeds as speeds_module
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
 from vidbg.pipeline.live.network.speeds import SHARES, Speeds, network_budget_s
@@ -188,7 +188,7 @@ def devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[float]
         def try_out(backend: Any, height: int, width: int) -> float:
             return 1e-3 * ms * Step(backend.name, height * width).cost / LADDER[3].cost
 
-        monkeypatch.setattr(network_loader, "load_first", load_first)
+        monkeypatch.setattr(backend_opener, "load_first", load_first)
         monkeypatch.setattr(speeds_module, "try_out", try_out)
         return opened
 
@@ -254,8 +254,7 @@ def test_a_run_starts_within_its_cpu_limit(
     devices: Callable[[float], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (speeds_module, network_loader):
-        monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    monkeypatch.setattr(speeds_module, "usable_cores", lambda: 2)
     devices(18)
     networks = DeviceNetworks(MattingConfig(), 720, 1280, rate=30, cpu_limit=limit)
     matter = networks.load()

@@ -13,7 +13,7 @@ import pytest
 from app_rig import AppRun, seeing_two_people, write_picture
 
 from vidbg.matting import video_matting
-from vidbg.pipeline.live.network import network_loader
+from vidbg.pipeline.live.network import backend_opener
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 def start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppRun]]:
     """Start runs, with other values of LiveConfig, that end with the test."""
     monkeypatch.setattr(video_matting, "load_backend", seeing_two_people)
-    monkeypatch.setattr(network_loader, "load_first", lambda *_: ("cpu", seeing_two_people()))
+    monkeypatch.setattr(backend_opener, "load_first", lambda *_: ("cpu", seeing_two_people()))
     runs: list[AppRun] = []
 
     def begin(**values: Any) -> AppRun:

@@ -19,7 +19,7 @@ from vidbg.frame import Image
 from vidbg.matting import video_matting
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.pipeline.live.controls import live_api
-from vidbg.pipeline.live.network import network_loader
+from vidbg.pipeline.live.network import backend_opener
 from vidbg.sources import open_frames
 
 pytest.importorskip("aiohttp")
@@ -71,7 +71,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RunWithApi]
     """Its network sees nobody, so that the output is the background alone."""
     backend: Any = lambda *_: ConstantBackend(0.0)  # noqa: E731
     monkeypatch.setattr(video_matting, "load_backend", backend)
-    monkeypatch.setattr(network_loader, "load_first", lambda *_: ("cpu", ConstantBackend(0.0)))
+    monkeypatch.setattr(backend_opener, "load_first", lambda *_: ("cpu", ConstantBackend(0.0)))
     monkeypatch.setattr(live_api, "videos_folder", lambda: tmp_path / "Videos")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     config = vidbg.LiveConfig(

@@ -467,8 +467,8 @@ def test_an_engine_that_would_not_be_used_is_not_built(monkeypatch: pytest.Monke
 def test_full_frames_come_back_with_everybody() -> None:
     """A network that was changed to keep one person does full frames again afterwards."""
     networks = DeviceNetworks(MattingConfig(), HEIGHT, WIDTH)
-    assert networks._wants_graph
+    assert networks._opener.wants_graph
     networks.adjust(MattingConfig(people="main"))
-    assert not networks._wants_graph
+    assert not networks._opener.wants_graph
     networks.adjust(MattingConfig())
-    assert networks._wants_graph
+    assert networks._opener.wants_graph

@@ -14,11 +14,8 @@ from vidbg.frame import StreamInfo
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.network.governor import Level
-from vidbg.pipeline.live.network.network_loader import (
-    DeviceNetworks,
-    network_threads,
-    replace_details,
-)
+from vidbg.pipeline.live.network.network_loader import DeviceNetworks, replace_details
+from vidbg.pipeline.live.network.speeds import network_threads
 from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
 

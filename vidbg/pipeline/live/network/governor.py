@@ -117,6 +117,66 @@ def computer_s() -> float:
     return time.process_time() / usable_cores()
 
 
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a level did for about a second.
+
+    Attributes:
+        held: whether enough frames were done in time.
+        rested: whether the network ran too rarely to tell how busy it will be: nothing moves.
+        load: share of the time that the network takes.
+        cpu: share of the computer's CPU time that the run takes.
+    """
+
+    held: bool
+    rested: bool
+    load: float
+    cpu: float
+
+
+class Window:
+    """Frames of one measurement.
+
+    Args:
+        now: monotonic time, in seconds.
+        cpu_s: CPU time of this process, in seconds of the whole computer.
+    """
+
+    def __init__(self, now: float, cpu_s: float) -> None:
+        self._start_s, self._start_cpu_s = now, cpu_s
+        self._done, self._missed = 0, 0
+        self._worked_s: list[float] = []
+
+    def add(self, busy_s: float, missed: int, *, worked: bool) -> None:
+        """Count a frame, see `Governor.frame`."""
+        self._done += 1
+        self._missed += missed
+        if worked:
+            self._worked_s.append(busy_s)
+
+    def is_over(self, now: float) -> bool:
+        """Return whether it is long enough for a measurement."""
+        return now - self._start_s >= WINDOW_S
+
+    def measure(self, rate: float, every: int, now: float, cpu_s: float) -> Measurement:
+        """Return the measurement.
+
+        Args:
+            rate: target frames per second.
+            every: the network runs on one frame in this many.
+        """
+        passed_s = now - self._start_s
+        wanted = min((self._done + self._missed) / passed_s, rate)
+        # The median: a single frame that had to wait for seconds says nothing about the others
+        busy_s = median(self._worked_s or [0.0])
+        return Measurement(
+            held=self._done / passed_s >= HELD * wanted,
+            rested=len(self._worked_s) * every < self._done / 2,
+            load=busy_s * wanted / every,
+            cpu=(cpu_s - self._start_cpu_s) / passed_s,
+        )
+
+
 class Governor:
     """Chooses a level from how many frames were done in time and how much CPU time they took.
 
@@ -197,15 +257,10 @@ class Governor:
 
     def restart(self, now: float) -> None:
         """Restart the measurement after a failure or a change of level."""
-        self._new_window(now)
+        self._window = Window(now, self._cpu_s())
         self._well_s, self._busy_windows = now, 0
         self._loads: deque[float] = deque(maxlen=STEADY_WINDOWS)
         self._cpus: deque[float] = deque(maxlen=STEADY_WINDOWS)
-
-    def _new_window(self, now: float) -> None:
-        self._window_s, self._window_cpu_s = now, self._cpu_s()
-        self._done, self._missed = 0, 0
-        self._worked_s: list[float] = []
 
     def frame(self, busy_s: float, missed: int, now: float, *, worked: bool = True) -> bool:
         """Record a finished frame.
@@ -218,46 +273,38 @@ class Governor:
         Returns:
             Whether the level has changed.
         """
-        self._done += 1
-        self._missed += missed
-        if worked:
-            self._worked_s.append(busy_s)
-        passed_s = now - self._window_s
-        if passed_s < WINDOW_S:
+        self._window.add(busy_s, missed, worked=worked)
+        if not self._window.is_over(now):
             return False
-        wanted = min((self._done + self._missed) / passed_s, self._rate)
-        held = self._done / passed_s >= HELD * wanted
-        # The median: a single frame that had to wait for seconds says nothing about the others
-        load = median(self._worked_s or [0.0]) * wanted / self.level.every
-        rested = len(self._worked_s) * self.level.every < self._done / 2
-        cpu = (self._cpu_s() - self._window_cpu_s) / passed_s
-        self._new_window(now)
-        if not rested:  # else nothing moves, and how busy it will be is unknown
+        cpu_s = self._cpu_s()
+        measured = self._window.measure(self._rate, self.level.every, now, cpu_s)
+        self._window = Window(now, cpu_s)
+        cpu = measured.cpu
+        if not measured.rested:
             self._busy_windows = self._busy_windows + 1 if cpu > self._cpu_limit else 0
             self._cpus.append(cpu)
-            self._check_limit()
-        if not held:
+            # Is the limit exceeded at the last level, too? The mean of some time tells
+            steady = len(self._cpus) == STEADY_WINDOWS and self._at == len(self._levels) - 1
+            usual = fmean(self._cpus)
+            if steady and usual > self._cpu_limit:
+                self.over_limit = usual
+            elif usual <= WITHIN * self._cpu_limit:
+                self.over_limit = None
+        # The frame rate first, then the CPU limit, then quality
+        if not measured.held:
             if now - self._raised_s < self._patience_s:
                 self._held.pop(self.level, None)
+            load = measured.load
             return self._lower(lambda level: load * level.cost / self.level.cost <= FITS, now)
-        if rested:
+        if measured.rested:
             return False
         self._held[self.level] = _Held(cpu, now)
-        self._loads.append(load)
+        self._loads.append(measured.load)
         if self._busy_windows >= BUSY_WINDOWS:
             return self._lower(
                 lambda level: self._expected_cpu(level, cpu) <= self._cpu_limit, now, True
             )
         return not self._busy_windows and self._try_more(fmean(self._loads), cpu, now)
-
-    def _check_limit(self) -> None:
-        """Record whether the run exceeds its limit at the last level, by its mean of some time."""
-        steady = len(self._cpus) == STEADY_WINDOWS and self._at == len(self._levels) - 1
-        cpu = fmean(self._cpus)
-        if steady and cpu > self._cpu_limit:
-            self.over_limit = cpu
-        elif cpu <= WITHIN * self._cpu_limit:
-            self.over_limit = None
 
     def _expected_cpu(self, level: Level, cpu: float) -> float:
         """Return the share of CPU time at another level, from that at the current one."""

@@ -7,25 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Protocol, cast
 
 from vidbg.config import MattingConfig
 from vidbg.errors import VidbgError
-from vidbg.matting.backends import CANDIDATES, CPU_DEVICES, Backend, check_choices, load_first
-from vidbg.matting.backends.alpha_checks import try_out
-from vidbg.matting.backends.graphs import GraphBackend, GraphPlan, graph_backend
-from vidbg.matting.backends.switchable import SwitchableBackend
-from vidbg.matting.backends.tried import Refusals, no_backend
-from vidbg.matting.engines import NetworkName
+from vidbg.matting.backends import CANDIDATES, Backend, check_choices
+from vidbg.matting.backends.graphs import graph_backend
 from vidbg.matting.ladder import Step, file_step, live_steps
-from vidbg.matting.preprocess import plan_geometry
 from vidbg.matting.video_matting import VideoMatting
-from vidbg.pipeline.gpu.frame_inputs import frame_plan
+from vidbg.pipeline.live.network.backend_opener import BackendOpener
 from vidbg.pipeline.live.network.governor import Level, levels_of
-from vidbg.pipeline.live.network.speeds import Speeds, network_budget_s
+from vidbg.pipeline.live.network.speeds import network_budget_s, network_threads
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks
-from vidbg.platform.processor import usable_cores
 from vidbg.util.choices import Device
 
 logger = logging.getLogger(__name__)
@@ -72,19 +65,6 @@ class Networks(Protocol):
     def close(self, patience_s: float) -> None:
         """Stop loading and wait for running builds."""
         ...
-
-
-def network_threads(threads: int | None, cpu_limit: float) -> int | None:
-    """Return how many threads the network gets; None for as many as there are cores.
-
-    A run that may use less than a core needs one: a second wakes and waits for 1 ms of CPU time a
-    frame (of 9.8 ms for the light network at 86016 pixels on two cores).
-
-    Args:
-        threads: what was asked for; None for no wish.
-        cpu_limit: share of the computer's CPU time, 0 to 1, that the run may use.
-    """
-    return 1 if threads is None and cpu_limit * usable_cores() < 1 else threads
 
 
 def replace_details(config: MattingConfig, other: MattingConfig) -> MattingConfig:
@@ -137,7 +117,6 @@ class DeviceNetworks:
     Attributes:
         threads: of the network; None for as many as there are cores.
         loaded: the backend in use; None before the first.
-        refused: why devices could not be used, by device.
     Raises:
         ConfigError: unknown device or precision.
     """
@@ -153,26 +132,20 @@ class DeviceNetworks:
         cpu_limit: float = 1.0,
     ) -> None:
         check_choices(config.device, config.precision)
-        self.threads = network_threads(config.threads, cpu_limit)
-        self._config, self._announce = replace(config, threads=self.threads), announce
-        self._frame_size = height, width
+        self.threads, self.cpu_limit = network_threads(config.threads, cpu_limit), cpu_limit
+        config, self._announce = replace(config, threads=self.threads), announce
         # The ladder of networks and sizes, and the levels that the governor moves on
-        self._steps = (
-            live_steps(config, self._frame_size) if rate is not None else (file_step(config),)
-        )
-        self.cpu_limit = cpu_limit
-        self.levels = (
-            [Level(self._steps[0])] if rate is None else levels_of(self._steps, self._frame_size)
-        )
-        self._budget_s = None
-        if rate is not None:
-            self._budget_s = network_budget_s(config.quality, rate, cpu_limit, self.threads)
-        plan = plan_geometry(height, width, self._steps[-1].pixels)
-        self._size = plan.height, plan.width
+        frame_size, budget_s = (height, width), None
+        if rate is None:
+            steps: Sequence[Step] = (file_step(config),)
+            self.levels = [Level(steps[0])]
+        else:
+            steps = live_steps(config, frame_size)
+            self.levels = levels_of(steps, frame_size)
+            budget_s = network_budget_s(config.quality, rate, cpu_limit, self.threads)
+        self._opener = BackendOpener(config, frame_size, steps, budget_s)
         # What has been loaded, and which devices have failed
-        self._graph_failed = False
         self._auto = config.device == "auto"
-        self.refused: dict[str, str] = {}
         self.loaded: Backend | None = None
         self._blame = Blame()
         self._left_out: set[str] = set()
@@ -185,127 +158,64 @@ class DeviceNetworks:
 
     @property
     def matting_config(self) -> MattingConfig:
-        return self._config
+        return self._opener.config
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why devices could not be used, by device."""
+        return self._opener.refused
 
     def adjust(self, config: MattingConfig) -> None:
         """Take smoothing, refinement and people from another config."""
-        self._config = replace_details(self._config, config)
-
-    @property
-    def _wants_graph(self) -> bool:
-        """Whether the device is to do full frames."""
-        return self._config.allows_full_frame and not self._graph_failed
+        self._opener.config = replace_details(self._opener.config, config)
 
     def load(self) -> VideoMatting:
         spare = self._taken_spare()
         if spare is not None:
             self._device, backend = spare
         elif not self._auto:
-            self._device, backend = self._first([self._config.device])
+            self._device, backend = self._opener.first([self._device])
         else:
             self._device, backend = self._best()
-        if self._auto and not backend.ready(*self._size):
+        if self._auto and not backend.ready(*self._opener.size):
             backend = self._meanwhile(backend)
         else:
             self._build_in_background(backend)
-        backend, step = self._at_start(backend)
+        backend, step = self._opener.at_start(self._device, backend)
         self.loaded = backend
         self.refused.pop(self._device, None)
         self._announce(f"{backend.name}, {backend.precision}, {step}")
         config = replace(
-            self._config,
+            self._opener.config,
             device=cast(Device, self._device),
             network=step.network,
             network_pixels=step.pixels,
         )
         return VideoMatting(config=config, backend=backend)
 
-    def _at_start(self, backend: Backend) -> tuple[Backend, Step]:
-        """Return the backend with the network of the initial step running, and that step.
-
-        Raises:
-            BackendError: the step's network cannot be opened.
-        """
-        top = self._steps[-1]
-        if self._budget_s is None or self._device not in CPU_DEVICES or len(self._steps) == 1:
-            return backend, top
-        cheapest = self._steps[0]
-        speeds = Speeds(self._device, backend.precision, self._config.threads)
-
-        def load_other(network: NetworkName) -> Backend:
-            """Load another network on the same device."""
-            config, devices = self._config, [self._device]
-            return load_first(devices, config.precision, network, config.threads, lambda _: None)[1]
-
-        switchable = SwitchableBackend(cheapest.network, backend, load_other)
-        step, tried = speeds.best(self._steps, self._budget_s), set[Step]()
-        while step not in tried:  # known times may have been measured on a busy computer
-            plan = plan_geometry(*self._frame_size, step.pixels)
-            switchable.prepare_network(step.network, plan.height, plan.width)
-            switchable.use(step.network)
-            speeds.measure(step, switchable, plan.height, plan.width)
-            tried.add(step)
-            step = speeds.best(self._steps, self._budget_s)
-        switchable.use(step.network)
-        return switchable, step
-
     def _best(self) -> tuple[str, Backend]:
         """Load on the first device not blamed now, or else on the least often blamed."""
         blamed = [name for name in self._blame.mildest_first() if self._blame.holds(name)]
         left = [name for name in self._allowed() if name not in blamed]
         try:
-            return self._first(left)
+            return self._opener.first(left)
         except VidbgError as error:
             if not blamed:
                 raise
             logger.info("nothing else runs the network: %s", error)
-        return self._first(blamed)
+        return self._opener.first(blamed)
 
     def _allowed(self) -> list[str]:
         return [name for name in CANDIDATES if name not in self._left_out]
-
-    def _first(self, devices: list[str]) -> tuple[str, Backend]:
-        """Load the initial network on the first of the devices that works.
-
-        An Intel GPU comes after the CPU, and only asking for one loads 20 MB of its driver.
-        """
-        refusals: Refusals = []
-        failure: VidbgError | None = None
-        for on_cpu, group in groupby(devices, lambda name: name in CPU_DEVICES):
-            try:
-                return self._open_backend(list(group), self._steps[0 if on_cpu else -1], refusals)
-            except VidbgError as error:
-                logger.info("no %s runs the network: %s", "CPU" if on_cpu else "GPU", error)
-                failure = error  # names all refusals up to here
-        raise failure or no_backend(refusals)
-
-    def _open_backend(
-        self, devices: list[str], step: Step, refusals: Refusals
-    ) -> tuple[str, Backend]:
-        """Load a step's network on the first of the devices that works, and record the refusals."""
-        config = self._config
-        plan = plan_geometry(*self._frame_size, step.pixels)
-
-        def trial(backend: Backend) -> None:
-            """Run the network on an empty image. A full frame's graph is tried later."""
-            device = graph_backend(backend)
-            whole = device is not None and self._wants_graph and device.graph_ready(self._graph())
-            if not whole and backend.ready(plan.height, plan.width):
-                try_out(backend, plan.height, plan.width)
-
-        try:
-            return load_first(
-                devices, config.precision, step.network, config.threads, trial, refusals
-            )
-        finally:
-            self.refused.update((name, str(error)) for name, error in refusals)
 
     def _meanwhile(self, best: Backend) -> Backend:
         """Return another device's backend while the best builds, or the best if it is alone."""
         rank = _RANK[self._device]
         after = [name for name in self._allowed() if _RANK[name] > rank]
         try:
-            device, backend = self._first([name for name in after if not self._blame.holds(name)])
+            device, backend = self._opener.first(
+                [name for name in after if not self._blame.holds(name)]
+            )
         except VidbgError as error:
             logger.info("nothing else runs the network while it is built: %s", error)
             return best
@@ -316,9 +226,9 @@ class DeviceNetworks:
     def _build(self, device: str, best: Backend) -> None:
         self._announce(f"{best.name} is being built, once for this size")
         try:
-            best.prepare(*self._size)
+            best.prepare(*self._opener.size)
             if not self._helpers.ending.is_set():
-                self._build_graph(graph_backend(best))
+                self._opener.build_graph(graph_backend(best))
         except VidbgError as error:
             logger.warning("%s cannot be built and is left out: %s", best.name, error)
             self._left_out.add(device)
@@ -330,29 +240,18 @@ class DeviceNetworks:
     def _build_in_background(self, backend: Backend) -> None:
         """Build the full frame's engine while the network's engine is in use."""
         device = graph_backend(backend)
-        if device is None or not self._wants_graph or device.graph_ready(self._graph()):
+        if (
+            device is None
+            or not self._opener.wants_graph
+            or device.graph_ready(self._opener.graph_plan)
+        ):
             return
 
         def build() -> None:
-            if self._build_graph(device):
+            if self._opener.build_graph(device):
                 self._built.set()
 
         self._helpers.start("build", build)
-
-    def _build_graph(self, device: GraphBackend | None) -> bool:
-        """Build the engine and return whether it exists. A failed build is not retried."""
-        if device is None or not self._wants_graph:
-            return False
-        try:
-            device.prepare_graph(self._graph())
-        except VidbgError as error:
-            logger.warning("%s runs the network alone: %s", device.name, error)
-            self._graph_failed = True
-            return False
-        return True
-
-    def _graph(self) -> GraphPlan:
-        return frame_plan(*self._frame_size, self._steps[-1].pixels)
 
     def better(self) -> bool:
         if self._built.is_set():
@@ -369,14 +268,14 @@ class DeviceNetworks:
 
     def _retry(self, devices: list[str]) -> None:
         try:
-            device, backend = self._first(devices)
+            device, backend = self._opener.first(devices)
         except VidbgError as error:
             logger.info("not yet: %s", error)
             for name in devices:
                 self._blame.add(name)
             return
         with self._lock:
-            wanted = backend.ready(*self._size) and not self._helpers.ending.is_set()
+            wanted = backend.ready(*self._opener.size) and not self._helpers.ending.is_set()
             if wanted:
                 self._spare = device, backend
         if not wanted:
