@@ -146,7 +146,7 @@ class Compositor:
 
     def __init__(self, config: CompositingConfig, open_frames: OpenFrames) -> None:
         self._open_frames = open_frames
-        self._layer = _open_layer(config)
+        self._layer = None if config.overlay is None else ForegroundLayer(config.overlay)
         self._background = self._open_background(config)
         self._config = config
         self._fade: Fade | None = None
@@ -163,7 +163,7 @@ class Compositor:
         before = self._config
         layer = self._layer
         if config.overlay is not before.overlay:
-            layer = _open_layer(config)
+            layer = None if config.overlay is None else ForegroundLayer(config.overlay)
         same = config.background is before.background
         if not same or (config.fit, config.bars) != (before.fit, before.bars):
             background, old = self._open_background(config), self._background
@@ -178,6 +178,7 @@ class Compositor:
         self._layer, self._config = layer, config
 
     def _open_background(self, config: CompositingConfig) -> Background | None:
+        """Open a config's background; None if there is no image behind the person."""
         background = open_background(
             config.background, fit=config.fit, bars=config.bars, open_frames=self._open_frames
         )
@@ -189,13 +190,12 @@ class Compositor:
         """Replace one frame's background.
 
         If a frame has its own alpha and is a person already cut out, that alpha is kept and the
-        given one is ignored. For other frames with an alpha, the smaller of the two is used.
+        given one is ignored. For other frames with an alpha, the smaller of the two is used. The
+        overlay is drawn over the result.
 
         Args:
             frame: the camera's frame.
             alpha: float32 (H, W) in [0, 1], computed from that frame.
-        The overlay is drawn over the result.
-
         Returns:
             A frame of the same size, pts and index: opaque over the background; for `transparent`
             the foreground with its alpha; for `none` the frame itself. With `keep_alpha`, opaque
@@ -213,6 +213,7 @@ class Compositor:
         return replace(drawn, alpha=composited.alpha)  # the matte of the person alone
 
     def _composited(self, frame: Frame, alpha: Alpha) -> Frame:
+        """Return a frame composited as in a call, without the overlay."""
         config = self._config
         if config.background.shows_room and not config.keep_alpha:
             return self._without_clear_colours(frame)
@@ -293,7 +294,3 @@ class Compositor:
         self._end_fade()
         if self._background is not None:
             self._background.close()
-
-
-def _open_layer(config: CompositingConfig) -> ForegroundLayer | None:
-    return None if config.overlay is None else ForegroundLayer(config.overlay)

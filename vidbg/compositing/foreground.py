@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.compositing.blend import check_size, in_colours
 from vidbg.compositing.scaling import resize, shrink
 from vidbg.frame import Alpha, Image
 from vidbg.util.blocks import Blocks, blocks_of, runs_of
@@ -46,7 +47,7 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     Raises:
         ValueError: shapes differ; the message gives both.
     """
-    _check_sizes(image, alpha)
+    check_size(image, alpha)
     weight = shrink(alpha, GRID_LINES)
     means = _layer_means(image, weight)
     result = resize(means[0].copy(), *alpha.shape)  # resize copies nothing at the grid's own size
@@ -76,8 +77,8 @@ def composite_foreground(image: Image, alpha: Alpha, background: Image) -> Image
     Raises:
         ValueError: shapes differ; the message gives both.
     """
-    _check_sizes(image, alpha)
-    _check_sizes(background, alpha)
+    check_size(image, alpha)
+    check_size(background, alpha)
     weight = shrink(alpha, GRID_LINES)
     result = background.copy()
     mixed = _copy_opaque(image, weight, result)
@@ -89,11 +90,6 @@ def composite_foreground(image: Image, alpha: Alpha, background: Image) -> Image
         blended = np.asarray(cv2.blendLinear(colours, new, share, 1 - share), np.uint8)
         edge.put(result, _where_soft(share, blended, observed, new))
     return result
-
-
-def _check_sizes(image: Image, alpha: Alpha) -> None:
-    if image.shape[:2] != alpha.shape:
-        raise ValueError(f"image {image.shape} and alpha {alpha.shape} differ in size")
 
 
 def _copy_opaque(image: Image, weight: Alpha, result: Image) -> list[Blocks]:
@@ -156,7 +152,7 @@ def _edge_colours(
     mean, background = (layer.reshape(-1, 3).take(nearest, axis=0) for layer in halves)
     explained = cv2.blendLinear(mean, background, share, 1 - share)
     residual = cv2.subtract(observed, explained, dtype=cv2.CV_32F)
-    added = cv2.multiply(residual, _in_colours(share))
+    added = cv2.multiply(residual, in_colours(share))
     return np.asarray(cv2.add(mean, added, dtype=cv2.CV_8U), np.uint8)
 
 
@@ -179,8 +175,8 @@ def _layer_means(image: Image, weight: Alpha) -> tuple[Image, Image]:
     rest = 1 - weight
     foreground = _wide_mean(observed, weight)
     background = _wide_mean(observed, rest)
-    share = _in_colours(weight)
-    residual = observed - share * foreground - _in_colours(rest) * background
+    share = in_colours(weight)
+    residual = observed - share * foreground - in_colours(rest) * background
     foreground = np.clip(foreground + share * residual, 0, 255)
     return _narrow_mean(foreground, weight), _narrow_mean(background, rest)
 
@@ -195,21 +191,16 @@ def _wide_mean(colours: Colours, weight: Alpha) -> Colours:
     coarse = max(1, height // 2), max(1, width // 2)
     weight = np.square(np.square(weight))
     total = _blur(resize(weight, *coarse), WIDE) + EMPTY
-    mean = _blur(resize(colours * _in_colours(weight), *coarse), WIDE) / _in_colours(total)
+    mean = _blur(resize(colours * in_colours(weight), *coarse), WIDE) / in_colours(total)
     return resize(mean, height, width)
 
 
 def _narrow_mean(colours: Colours, weight: Alpha) -> Image:
     weight = np.square(weight + FAINT)
     total = _blur(weight, NARROW)
-    mean = _blur(colours * _in_colours(weight), NARROW) / _in_colours(total)
+    mean = _blur(colours * in_colours(weight), NARROW) / in_colours(total)
     return np.asarray(cv2.convertScaleAbs(mean), np.uint8)  # rounds and clips
 
 
 def _blur(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return np.asarray(cv2.blur(values, (side, side)), np.float32)
-
-
-def _in_colours(weight: Alpha) -> Colours:
-    """Repeat a weight (...) for three colours, (..., 3), in a third of the time of broadcasting."""
-    return np.asarray(cv2.merge([weight, weight, weight]), np.float32)

@@ -34,6 +34,25 @@ class Placement(NamedTuple):
     size: float
     margin: float
 
+    def corner(self, frame: tuple[int, int], layer: tuple[int, int]) -> tuple[int, int]:
+        """Return the top and left of a layer in a frame, in pixels, at least 0.
+
+        Args:
+            frame, layer: their heights and widths.
+        """
+        margin = round(self.margin * min(frame))
+        spare = frame[0] - layer[0], frame[1] - layer[1]
+        top, left = spare[0] // 2, spare[1] // 2
+        if "top" in self.position:
+            top = margin
+        elif "bottom" in self.position:
+            top = spare[0] - margin
+        if "left" in self.position:
+            left = margin
+        elif "right" in self.position:
+            left = spare[1] - margin
+        return max(0, top), max(0, left)
+
 
 class ForegroundLayer:
     """A picture with alpha that is drawn over frames.
@@ -87,15 +106,15 @@ class ForegroundLayer:
         return replace(frame, image=image, alpha=alpha)
 
     def _place(self, frame: Frame, placement: Placement) -> None:
-        """Scale the layer for frames of this size, and find its place in them."""
+        """Scale the layer for frames of this size and find its place, unless that was done."""
         wanted = frame.height, frame.width, frame.pixel_aspect, placement
         if self._placed_for == wanted:
             return
         self._placed_for = wanted
-        margin = round(placement.margin * min(frame.height, frame.width))
-        room = max(1, frame.height - 2 * margin), max(1, frame.width - 2 * margin)
 
         # Largest size within the asked width and the room, with the picture's proportions
+        margin = round(placement.margin * min(frame.height, frame.width))
+        room = max(1, frame.height - 2 * margin), max(1, frame.width - 2 * margin)
         height, width = self._alpha.shape
         across = width * float(self._pixel_aspect / frame.pixel_aspect)
         scale = min(placement.size * frame.width / across, room[1] / across, room[0] / height)
@@ -112,17 +131,7 @@ class ForegroundLayer:
         rest = np.asarray(cv2.convertScaleAbs(255 * (1 - self._weight)), np.uint8)
         self._rest = np.asarray(cv2.merge([rest, rest, rest]), np.uint8)
 
-        spare = frame.height - size[0], frame.width - size[1]
-        top, left = spare[0] // 2, spare[1] // 2
-        if "top" in placement.position:
-            top = margin
-        elif "bottom" in placement.position:
-            top = spare[0] - margin
-        if "left" in placement.position:
-            left = margin
-        elif "right" in placement.position:
-            left = spare[1] - margin
-        top, left = max(0, top), max(0, left)
+        top, left = placement.corner((frame.height, frame.width), size)
         self._part = np.s_[top : top + size[0], left : left + size[1]]
 
 

@@ -72,18 +72,28 @@ def fill(
     Returns:
         uint8 (height, width, 3), BGR, C-contiguous; may be `image` itself.
     """
-    across = image.shape[1] * aspect
-    ratios = height / image.shape[0], width / across
     if fit == "cover":
-        scale = max(ratios)
-        inner_height = max(1, round(height / scale))
-        inner_width = max(1, round(width / scale / aspect))
-        top = max(0, image.shape[0] - inner_height) // 2
-        left = max(0, image.shape[1] - inner_width) // 2
-        image = image[top : top + inner_height, left : left + inner_width]
-        return np.ascontiguousarray(resize(image, height, width))
+        return cover(image, height, width, aspect)
+    return contain(image, height, width, bars, aspect)
 
-    scale = min(ratios)
+
+def cover(image: Image, height: int, width: int, aspect: float = 1.0) -> Image:
+    """Fill a frame with the middle of an image; see `fill`."""
+    scale = max(height / image.shape[0], width / (image.shape[1] * aspect))
+    inner_height = max(1, round(height / scale))
+    inner_width = max(1, round(width / scale / aspect))
+    top = max(0, image.shape[0] - inner_height) // 2
+    left = max(0, image.shape[1] - inner_width) // 2
+    part = image[top : top + inner_height, left : left + inner_width]
+    return np.ascontiguousarray(resize(part, height, width))
+
+
+def contain(
+    image: Image, height: int, width: int, bars: tuple[int, int, int], aspect: float = 1.0
+) -> Image:
+    """Show all of an image in a frame, between bars where the shape differs; see `fill`."""
+    across = image.shape[1] * aspect
+    scale = min(height / image.shape[0], width / across)
     inner_height = max(1, round(image.shape[0] * scale))
     inner_width = max(1, round(across * scale))
     image = resize(image, inner_height, inner_width)
@@ -98,4 +108,4 @@ def fill(
 
 def letterbox(image: Image, height: int, width: int) -> Image:
     """Show all of an image in a frame, between black bars where the shape differs; see `fill`."""
-    return fill(image, height, width, "contain", (0, 0, 0))
+    return contain(image, height, width, (0, 0, 0))

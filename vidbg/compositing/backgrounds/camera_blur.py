@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidbg.compositing.backgrounds.base import Background
+from vidbg.compositing.blend import in_colours
 from vidbg.compositing.scaling import resize, shrink
 from vidbg.frame import Alpha, Frame, Image
 
@@ -85,11 +86,6 @@ def room_weight(alpha: Alpha) -> Alpha:
     side = 2 * max(1, round(MARGIN * min(alpha.shape))) + 1
     person = cv2.dilate(alpha, np.ones((side, side), np.uint8))
     return np.asarray(np.square(1 - person), np.float32)
-
-
-def in_colours(weight: Alpha) -> NDArray[np.float32]:
-    """Repeat a weight (h, w) for three colours, (h, w, 3)."""
-    return np.asarray(cv2.merge([weight, weight, weight]), np.float32)
 
 
 def normalised(weighted: NDArray[np.float32], weight: NDArray[np.float32], blur: Blur) -> Image:

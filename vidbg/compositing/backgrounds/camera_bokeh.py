@@ -12,10 +12,10 @@ from vidbg.compositing.backgrounds.camera_blur import (
     COARSE,
     EMPTY,
     FINE,
-    in_colours,
     normalised,
     room_weight,
 )
+from vidbg.compositing.blend import in_colours
 from vidbg.compositing.scaling import resize, shrink
 from vidbg.frame import Alpha, Image
 

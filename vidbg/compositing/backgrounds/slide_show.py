@@ -101,12 +101,17 @@ class SlideShow(Background):
         earlier = [path for path in paths if after is None or path.name < after.name]
         for path in (*later, *earlier):
             try:
-                picture = read_picture(path)
+                picture, problem = read_picture(path), "it is no picture, or damaged"
             except SourceError as error:
-                self._warn(path, str(error))
-                continue
+                picture, problem = None, str(error)
             if picture is None:
-                self._warn(path, "it is no picture, or damaged")
+                if not self._warned:
+                    self._warned = True
+                    logger.warning(
+                        "the slide %s is skipped, and so is every other that cannot be read: %s",
+                        path,
+                        problem,
+                    )
                 continue
             image = flatten(picture.image, picture.alpha, self._bars)
             scale = min(1.0, MAX_SIDE_PX / max(image.shape))
@@ -116,15 +121,6 @@ class SlideShow(Background):
                 slide.at(frame, np.zeros(frame.image.shape[:2], np.float32))
             return path, slide
         return None
-
-    def _warn(self, path: Path, reason: str) -> None:
-        if not self._warned:
-            self._warned = True
-            logger.warning(
-                "the slide %s is skipped, and so is every other that cannot be read: %s",
-                path,
-                reason,
-            )
 
     def close(self) -> None:
         if self._next is not None:

@@ -51,9 +51,7 @@ class VideoBackground(Background):
         self._name = name
         self._warned = False
         self._start_s: float | None = None  # pts of the camera's frame that showed the beginning
-        self._length_s: float | None = (
-            None  # known once the end was reached; inf for a single frame
-        )
+        self._length_s: float | None = None  # None until the end was reached; inf for one frame
         self._opener = ThreadPoolExecutor(1, "vidbg-background")
         self._next_round: Future[OpenedStream] | None = None
         self._position_s = 0.0  # of the current frame, from the first one
@@ -67,14 +65,18 @@ class VideoBackground(Background):
         return self._current.at(frame, alpha)
 
     def close(self) -> None:
+        def close_opened(opened: Future[OpenedStream]) -> None:
+            if opened.exception() is None:
+                opened.result()[0].close()
+
         self._stream.close()
         next_round, self._next_round = self._next_round, None
         if next_round is not None and not next_round.cancel():
-            next_round.add_done_callback(_close_opened)
+            next_round.add_done_callback(close_opened)
         self._opener.shutdown(wait=False)
 
     def _seek(self, elapsed_s: float) -> None:
-        """Make the frame current that is due so long after the beginning."""
+        """Make the frame current that is due this long after the beginning."""
         wanted_s = (elapsed_s + _ROUNDING_S) % (self._length_s or math.inf)
         if wanted_s < self._position_s and not self._rewind():
             return
@@ -108,7 +110,7 @@ class VideoBackground(Background):
         return frame
 
     def _rewind(self) -> bool:
-        """Begin again; False if that fails, and then the current frame stays for good."""
+        """Begin again; return False if that fails, and then the current frame stays for good."""
         next_round, self._next_round = self._next_round, None
         self._stream.close()
         try:
@@ -135,6 +137,7 @@ class VideoBackground(Background):
 
 
 def _open_stream(open_stream: Callable[[], FrameStream]) -> OpenedStream:
+    """Open a stream and read its first frame."""
     stream = open_stream()
     frames = iter(stream)
     try:
@@ -145,8 +148,3 @@ def _open_stream(open_stream: Callable[[], FrameStream]) -> OpenedStream:
         stream.close()
         raise
     return stream, frames, first
-
-
-def _close_opened(opened: Future[OpenedStream]) -> None:
-    if opened.exception() is None:
-        opened.result()[0].close()

@@ -128,6 +128,22 @@ def fill_polygon(plane: Plane, points: Sequence[tuple[float, ...]]) -> None:
     cv2.fillPoly(plane, [corners], 1.0, shift=4)
 
 
+def add_box(
+    picture: Picture,
+    left: float,
+    top: float,
+    right: float,
+    bottom: float,
+    colour: NDArray[np.float32],
+    share: float,
+) -> None:
+    """Lay a share of a colour over a rectangle, in place."""
+    lines = picture.shape[0]
+    sides = [round(max(0.0, side) * lines) for side in (left, top, right, bottom)]
+    part = picture[sides[1] : sides[3], sides[0] : sides[2]]
+    part += (colour - part) * share
+
+
 def add_disc(
     picture: Picture,
     centre: tuple[float, float],

@@ -8,6 +8,7 @@ import numpy as np
 from vidbg.compositing.scenes.canvas import (
     ASPECT,
     Picture,
+    add_box,
     bgr,
     blurred,
     enlarged,
@@ -42,11 +43,11 @@ def shelf(height: int) -> Picture:
     picture = gradient(wall, (-0.2, "#d3ccbf"), (0.4, "#b3ab9d"), (1.0, "#857e74"))
     rng = np.random.default_rng(17)
     for left, right in SHELVES:
-        _box(picture, left, 0, right, 1, bgr("#8f877b"), 0.35)
+        add_box(picture, left, 0, right, 1, bgr("#8f877b"), 0.35)
         for level in LEVELS:
             _fill_shelf(picture, left + 0.02, right - 0.02, level, rng)
-            _box(picture, left, level, right, level + 0.022, bgr("#8a6647"), 1)
-            _box(picture, left, level + 0.022, right, level + 0.045, bgr("#4a443c"), 0.35)
+            add_box(picture, left, level, right, level + 0.022, bgr("#8a6647"), 1)
+            add_box(picture, left, level + 0.022, right, level + 0.045, bgr("#4a443c"), 0.35)
     picture = blurred(picture, 0.015)
     mix(picture, bgr("#ffdca6"), 0.6 * glow(x, y, (1.42, 0.37), 0.30))
     mix(picture, bgr("#fff1d6"), 0.85 * glow(x, y, (1.42, 0.37), 0.055))
@@ -67,7 +68,7 @@ def _fill_shelf(
         else:
             width, tall = rng.uniform(0.016, 0.034), rng.uniform(0.10, 0.17)
             colour = bgr(BOOKS[int(rng.integers(len(BOOKS)))]) * rng.uniform(0.75, 0.95)
-            _box(picture, left, level - tall, left + width, level, colour, 1)
+            add_box(picture, left, level - tall, left + width, level, colour, 1)
             left += width + 0.002
 
 
@@ -80,20 +81,4 @@ def _plant(picture: Picture, middle: float, level: float, rng: np.random.Generat
         tip = (middle + 0.8 * length * np.cos(angle), level - 0.06 + length * np.sin(angle))
         start, end = ((int(u * lines), int(v * lines)) for u, v in ((middle, level - 0.06), tip))
         cv2.line(picture, start, end, green.tolist(), max(1, lines // 45))
-    _box(picture, middle - 0.033, level - 0.065, middle + 0.033, level, bgr("#d9cfc0"), 1)
-
-
-def _box(
-    picture: Picture,
-    left: float,
-    top: float,
-    right: float,
-    bottom: float,
-    colour: np.ndarray,
-    share: float,
-) -> None:
-    """Lay a share of a colour over a rectangle."""
-    lines = picture.shape[0]
-    sides = [round(max(0.0, side) * lines) for side in (left, top, right, bottom)]
-    part = picture[sides[1] : sides[3], sides[0] : sides[2]]
-    part += (colour - part) * share
+    add_box(picture, middle - 0.033, level - 0.065, middle + 0.033, level, bgr("#d9cfc0"), 1)

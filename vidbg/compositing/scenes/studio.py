@@ -16,7 +16,7 @@ from vidbg.compositing.scenes.canvas import (
 )
 
 
-def _canvas(height: int, colours: tuple[str, str, str, str], seed: int) -> Picture:
+def backdrop(height: int, colours: tuple[str, str, str, str], seed: int) -> Picture:
     """Draw mottled cloth with a pool of light behind the person."""
     lines = soft_lines(height)
     x, y = grid(lines)
@@ -36,5 +36,5 @@ def _canvas(height: int, colours: tuple[str, str, str, str], seed: int) -> Pictu
     )
 
 
-studio = partial(_canvas, colours=("#3d352f", "#6e6054", "#9c8b7a", "#c0b09d"), seed=11)
-slate = partial(_canvas, colours=("#262e37", "#45525f", "#6d7e8c", "#9badb8"), seed=4)
+studio = partial(backdrop, colours=("#3d352f", "#6e6054", "#9c8b7a", "#c0b09d"), seed=11)
+slate = partial(backdrop, colours=("#262e37", "#45525f", "#6d7e8c", "#9badb8"), seed=4)
