@@ -66,10 +66,13 @@ def mapped_to_srgb(picture: Pillow.Image, data: bytes, path: Path) -> Pillow.Ima
     Returns:
         8-bit "RGB" or "RGBA" in sRGB, with the metadata; `picture` itself if nothing is to be done.
     """
+    colour = _named_colour(picture, data)
+    if colour is None:
+        return picture
+    # Imported for photos that need it: late imports make a live run's frames slower
     from vidbg.util.colour_mapping import HDR_NAMES, SRGB, mapped_colour, mapper_of
 
-    colour = _named_colour(picture, data)
-    if colour is None or mapped_colour(colour) == colour:
+    if mapped_colour(colour) == colour:
         return picture
     samples = _deep_samples(picture, data)
     if samples is None:
