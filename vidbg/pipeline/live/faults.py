@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 
+from vidbg.errors import VidbgError
+
 logger = logging.getLogger(__name__)
 
 CAMERA_SWITCH = "camera switch"
@@ -48,7 +50,9 @@ class Faults:
 
     def raised(self, part: str, error: BaseException | str) -> None:
         """Record a failure. Clears the traceback of an exception and of those that caused it."""
-        words = _words(error)
+        words = error if isinstance(error, str) else str(error)
+        if isinstance(error, BaseException) and not isinstance(error, VidbgError):
+            words = f"{type(error).__name__}: {error}"
         with self._lock:
             known = self._present.get(part)
             self._present[part] = words
@@ -99,11 +103,3 @@ class Faults:
                 if not (of_picture and part in HARMLESS):
                     return f"{part}: {words}"
         return None
-
-
-def _words(error: BaseException | str) -> str:
-    if isinstance(error, str):
-        return error
-    from vidbg.errors import VidbgError
-
-    return str(error) if isinstance(error, VidbgError) else f"{type(error).__name__}: {error}"

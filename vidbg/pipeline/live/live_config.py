@@ -119,15 +119,11 @@ class LiveConfig:
     config_file: Path | None = None
 
     def __post_init__(self) -> None:
+        # Forms that a field is taken in, besides its own
         camera: object = self.camera
         if isinstance(camera, int | os.PathLike) and not isinstance(camera, bool):
             object.__setattr__(self, "camera", str(camera))
         check_config(self, "live")
-        _ = self.outside  # which checks it
-        check_size("size", *self.size)
-        if self.output_size is not None:
-            check_size("output_size", *self.output_size)
-        check_live(as_compositing(self.background))
         if not isinstance(self.output, str | None):
             outputs = tuple(dict.fromkeys(self.output))  # one of each, in the order given
             if not outputs:
@@ -135,6 +131,18 @@ class LiveConfig:
                     f'there is no output; give one, or "{NO_OUTPUT}" for a preview only'
                 )
             object.__setattr__(self, "output", outputs if len(outputs) > 1 else outputs[0])
+        for name in ("away_image", "backgrounds"):
+            path = getattr(self, name)
+            object.__setattr__(self, name, None if path is None else Path(path))
+        self._check_values()
+
+    def _check_values(self) -> None:
+        """Refuse values that are out of range, that are not there, or that do not go together."""
+        _ = self.outside  # which checks it
+        check_size("size", *self.size)
+        if self.output_size is not None:
+            check_size("output_size", *self.output_size)
+        check_live(as_compositing(self.background))
         if self.pipe_format is not None and PIPE not in self.outputs:
             raise ConfigError(
                 f"pipe format {self.pipe_format!r} is only for raw video on standard output: add "
@@ -145,19 +153,15 @@ class LiveConfig:
                 f"a CPU limit of {self.cpu_limit_percent:g} % is kept by adapting the network, "
                 "which is switched off: switch that on, or limit the threads instead"
             )
-        if self.away_image is not None:
-            object.__setattr__(self, "away_image", Path(self.away_image))
-            if not is_file(Path(self.away_image)):
-                raise ConfigError(
-                    f"away-image {str(self.away_image)!r} is not a file; give an image or a video"
-                )
-        if self.backgrounds is not None:
-            object.__setattr__(self, "backgrounds", Path(self.backgrounds))
-            if not Path(self.backgrounds).is_dir():
-                raise ConfigError(
-                    f"backgrounds {str(self.backgrounds)!r} is not a folder; give a folder of "
-                    "images and videos"
-                )
+        if self.away_image is not None and not is_file(self.away_image):
+            raise ConfigError(
+                f"away-image {str(self.away_image)!r} is not a file; give an image or a video"
+            )
+        if self.backgrounds is not None and not self.backgrounds.is_dir():
+            raise ConfigError(
+                f"backgrounds {str(self.backgrounds)!r} is not a folder; give a folder of "
+                "images and videos"
+            )
 
     @property
     def look(self) -> Appearance:

@@ -68,19 +68,17 @@ class LivePreview:
                 case Action.BACKGROUND:
                     self._take(self.run, self._backgrounds[self._chosen])
                 case Action.NEXT_BACKGROUND | Action.PREVIOUS_BACKGROUND:
-                    self._choose_next(self.run, 1 if action is Action.NEXT_BACKGROUND else -1)
+                    step = 1 if action is Action.NEXT_BACKGROUND else -1
+                    for _ in self._backgrounds:  # the next one that can be read
+                        self._chosen = (self._chosen + step) % len(self._backgrounds)
+                        if self._take(self.run, self._backgrounds[self._chosen]):
+                            break
 
     def close(self) -> None:
         self._window.close()
 
-    def _choose_next(self, run: Run, step: int) -> None:
-        """Return the next background that can be read."""
-        for _ in self._backgrounds:
-            self._chosen = (self._chosen + step) % len(self._backgrounds)
-            if self._take(run, self._backgrounds[self._chosen]):
-                return
-
     def _take(self, run: Run, background: BackgroundSpec) -> bool:
+        """Change to a background; note why where it cannot be read, and return whether it can."""
         look = run.look
         try:
             run.change(replace(look, compositing=replace(look.compositing, background=background)))

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -53,23 +53,29 @@ class OpenedCamera:
     first: Frame
 
 
+class CameraReader(Protocol):
+    """Reads a camera while the next one opens; called in the thread that opens it."""
+
+    def take_over(self, opened: OpenedCamera) -> bool:
+        """Read a camera that has given a frame; return False to have it closed."""
+        ...
+
+    def refuse(self, camera: CameraRequest, error: Exception) -> None:
+        """Take note that a camera cannot be read."""
+        ...
+
+
 class NextCamera:
     """Opens one camera beside the one in use; only the last that was asked for counts.
 
     Not thread-safe: the caller has a lock around every call but `close`.
 
     Args:
-        ready: called in the opening thread with a camera that has given a frame; returns whether
-            it takes it, or else it is closed.
-        failed: called in the opening thread, or by `check`, with what is wrong.
+        reader: takes the camera over, or keeps the one in use.
     """
 
-    def __init__(
-        self,
-        ready: Callable[[OpenedCamera], bool],
-        failed: Callable[[CameraRequest, Exception], None],
-    ) -> None:
-        self._ready, self._failed = ready, failed
+    def __init__(self, reader: CameraReader) -> None:
+        self._reader = reader
         self._request: CameraRequest | None = None
         self._deadline = Deadline()
         self._opening: deque[Deadline] = deque(maxlen=100)  # a deadline that is over counts no more
@@ -120,9 +126,9 @@ class NextCamera:
         except Exception as error:
             if source is not None:
                 source.close()
-            self._failed(request, error)
+            self._reader.refuse(request, error)
             return
-        if not self._ready(OpenedCamera(request, source, frames, first)):
+        if not self._reader.take_over(OpenedCamera(request, source, frames, first)):
             source.close()
 
 

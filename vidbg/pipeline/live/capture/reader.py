@@ -59,7 +59,7 @@ class Reader:
 
     def __init__(self, camera: CameraRequest, matting: MattingStage, context: RunContext) -> None:
         self.camera, self._matting, self._context = camera, matting, context
-        self._next = NextCamera(self._take_over, self._refuse)
+        self._next = NextCamera(self)
         self._last_good: CameraRequest | None = None  # while another is tried in its place
         self.refused: CameraRequest | None = None
         self._refused_s = 0.0
@@ -171,7 +171,7 @@ class Reader:
                     count = MAX_HANGING + 1
                     logger.warning("the camera hung %d times; waiting for its driver", count)
         if late is not None:
-            self._refuse(late, SourceError("it does not answer"))
+            self.refuse(late, SourceError("it does not answer"))
         if refused is not None:
             self._report_refusal(refused, SourceError("it does not answer"))
         if time.monotonic() - self._refused_s > REFUSAL_SHOWN_S:
@@ -200,7 +200,7 @@ class Reader:
         if self._started:
             self._replace_thread()
 
-    def _take_over(self, opened: OpenedCamera) -> bool:
+    def take_over(self, opened: OpenedCamera) -> bool:
         """Read a camera that was opened beside the last one, from the frame that it has given."""
         with self._replacing:
             if not self._next.finish(opened.request) or self._stopping.is_set():
@@ -210,7 +210,7 @@ class Reader:
             self._replace_thread(opened)
             return True
 
-    def _refuse(self, camera: CameraRequest, error: Exception) -> None:
+    def refuse(self, camera: CameraRequest, error: Exception) -> None:
         """Keep the camera in use, unless the other one may work once that is closed."""
         with self._replacing:
             if not self._next.finish(camera):

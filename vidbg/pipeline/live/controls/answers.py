@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vidbg.compositing.backgrounds import BACKGROUNDS, BackgroundSpec, background_usage
+from vidbg.compositing.backgrounds import BACKGROUNDS, background_usage
 from vidbg.compositing.compositor import as_compositing
 from vidbg.option import Option
 from vidbg.option_values import to_json
@@ -44,11 +44,14 @@ def background_answer(config: LiveConfig, library: BackgroundLibrary) -> types.S
 
 def kind_answers() -> list[types.BackgroundKind]:
     """Describe the kinds of background that have a button."""
-    return [
-        types.BackgroundKind(kind.name, kind.panel_label, _adjustment(kind))
-        for kind in BACKGROUNDS.values()
-        if kind.panel_label
-    ]
+    kinds = []
+    for kind in BACKGROUNDS.values():
+        if kind.panel_label:
+            given, adjust = kind.panel_setting, None
+            if given is not None:
+                adjust = types.Adjustment(given.name, given.label, given.default, given.limits)
+            kinds.append(types.BackgroundKind(kind.name, kind.panel_label, adjust))
+    return kinds
 
 
 def picture_answers() -> list[types.BackgroundPicture]:
@@ -112,13 +115,6 @@ def sample_answer(sample: Sample) -> types.StatisticsSample:
         cpu_percent=round(sample.cpu_percent, 1),
         rss_mb=rss_mb,
     )
-
-
-def _adjustment(kind: type[BackgroundSpec]) -> types.Adjustment | None:
-    setting = kind.panel_setting
-    if setting is None:
-        return None
-    return types.Adjustment(setting.name, setting.label, setting.default, setting.limits)
 
 
 def option_answer(option: Option[Any]) -> types.OptionAnswer:

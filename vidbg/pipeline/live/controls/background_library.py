@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from vidbg.errors import SourceError
 from vidbg.pipeline.live.controls.uploads import Uploads
@@ -31,6 +32,13 @@ class LibraryFile:
     id: str
     path: Path
     uploaded: bool
+
+    @classmethod
+    def of(cls, path: Path, *, uploaded: bool) -> Self:
+        """Return the entry of a path."""
+        path = path.absolute()
+        digest = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()
+        return cls(digest[:16], path, uploaded)
 
 
 class BackgroundLibrary(Closeable):
@@ -77,7 +85,7 @@ class BackgroundLibrary(Closeable):
             raise ApiError(409, "this run keeps no uploads")
         path = self._uploads.keep(upload)
         self.files(again=True)
-        return LibraryFile(_id(path.absolute()), path.absolute(), True)
+        return LibraryFile.of(path, uploaded=True)
 
     def delete(self, file_id: str) -> None:
         """Delete an uploaded file.
@@ -113,8 +121,4 @@ def _listed(folder: Path | None, uploaded: bool) -> list[LibraryFile]:
         paths = [] if folder is None else media_in(visible_in(folder), str(folder))
     except (SourceError, OSError):  # empty, or gone: there is nothing to choose then
         return []
-    return [LibraryFile(_id(path.absolute()), path.absolute(), uploaded) for path in paths]
-
-
-def _id(path: Path) -> str:
-    return hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:16]
+    return [LibraryFile.of(path, uploaded=uploaded) for path in paths]

@@ -57,7 +57,12 @@ def _modes(camera: CameraInfo) -> Iterator[CameraModeAnswer]:
 def output_choices() -> list[OutputChoice]:
     """List the kinds of output, with the reason where one cannot be used here."""
     camera = VIRTUAL_CAMERA
-    listed = [OutputChoice(FIRST_FREE, camera.label, camera.purpose, None, _camera_problem())]
+    problem = None
+    if sys.platform == "linux":  # elsewhere, only opening one would tell
+        from vidbg.sinks.camera.virtual_camera import virtual_camera_report
+
+        problem = virtual_camera_report().next_step
+    listed = [OutputChoice(FIRST_FREE, camera.label, camera.purpose, None, problem)]
     for kind in OUTPUTS.values():
         if kind.label:
             argument = None if kind.argument is None else OutputArgument(*kind.argument)
@@ -65,15 +70,6 @@ def output_choices() -> list[OutputChoice]:
                 OutputChoice(kind.prefix, kind.label, kind.purpose, argument, kind.problem())
             )
     return listed
-
-
-def _camera_problem() -> str | None:
-    """Return why there is no virtual camera; elsewhere than on Linux, opening it would tell."""
-    if sys.platform != "linux":
-        return None
-    from vidbg.sinks.camera.virtual_camera import virtual_camera_report
-
-    return virtual_camera_report().next_step
 
 
 def setup_of(config: LiveConfig) -> list[SetupStepAnswer]:

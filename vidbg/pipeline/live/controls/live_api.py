@@ -100,7 +100,7 @@ class LiveApi(Closeable):
     @route("GET", "/state")
     def state(self) -> types.RunState:
         """Return everything that a client shows of the run."""
-        run = self._run
+        run, used = self._run, self._profile
         self._library.files()  # notices what has changed in the folders
         self._profiles.check_file()
         with self._reporting:  # what is read outside could be older than what was reported
@@ -119,7 +119,8 @@ class LiveApi(Closeable):
                 network=None if run is None else network_answer(run.backend),
                 away=run is not None and run.away,
                 recording=None if run is None else recording_answer(run.recording),
-                profile=self._profile_of(settings),
+                # The last profile, if nothing was changed since
+                profile=used[0] if used is not None and used[1] == settings else None,
                 lists=types.Revisions(self._library.revision, self._profiles.revision),
             )
             recording = state.recording
@@ -402,12 +403,6 @@ class LiveApi(Closeable):
             run.change(config, keep_hidden=True)  # it may have been hidden just now
         except ConfigError as error:
             raise ApiError(400, str(error), key) from None
-
-    def _profile_of(self, settings: dict[str, Any]) -> str | None:
-        """Return the profile that is in use: the last one, if nothing was changed since."""
-        if self._profile is None or self._profile[1] != settings:
-            return None
-        return self._profile[0]
 
     def _status(self) -> types.StatusAnswer | None:
         status, (measured_s, measured) = self.status, self._measured

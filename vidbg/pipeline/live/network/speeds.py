@@ -81,7 +81,11 @@ class Speeds:
             f"{usable_cores()} cores",
             f"{threads or 'all'} threads",
         )
-        self._machine = ", ".join((*machine, device, precision, _versions()))
+        try:
+            library = f"OpenVINO {version('openvino')}"
+        except PackageNotFoundError:
+            library = "no OpenVINO"
+        self._machine = ", ".join((*machine, device, precision, library))
         self._times_s = self._read_speeds().get(self._machine, {})
 
     def get(self, step: Step) -> float | None:
@@ -136,10 +140,3 @@ def _expected_s(step: Step, known: Sequence[tuple[Step, float]]) -> float:
     same = [pair for pair in known if pair[0].network == step.network] or known
     nearest, seconds = min(same, key=lambda pair: abs(pair[0].cost - step.cost))
     return seconds * step.cost / nearest.cost
-
-
-def _versions() -> str:
-    try:
-        return f"OpenVINO {version('openvino')}"
-    except PackageNotFoundError:
-        return "no OpenVINO"

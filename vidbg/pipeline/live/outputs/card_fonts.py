@@ -43,8 +43,13 @@ def writable(text: str) -> tuple[str, str | None]:
     Returns:
         The text that can be written, and the font's file for `sized`; None for Pillow's own.
     """
-    # A selector asks for a coloured picture, which these fonts do not have
-    kept = "".join(c for c in text if c == "\n" or _is_visible(c))
+    kept = ""
+    for character in text:
+        # A selector asks for a coloured picture, which these fonts do not have
+        is_selector = "\ufe00" <= character <= "\ufe0f"
+        is_invisible = unicodedata.category(character) in INVISIBLE
+        if character == "\n" or not (is_selector or is_invisible):
+            kept += character
     best: tuple[int, str, str | None] = (-1, "", None)
     for name in _candidates(kept):
         covered = _covered(name, kept)
@@ -75,11 +80,6 @@ def sized(name: str | None, size: int) -> Font:
         return font
     file, _, index = name.partition("#")
     return ImageFont.truetype(file, size, index=int(index or 0))
-
-
-def _is_visible(character: str) -> bool:
-    is_selector = "\ufe00" <= character <= "\ufe0f"
-    return unicodedata.category(character) not in INVISIBLE and not is_selector
 
 
 def _candidates(text: str) -> Iterator[str | None]:

@@ -268,16 +268,18 @@ class OutputSet:
 
     def statuses(self) -> list[OutputStatus]:
         """Describe the outputs, in the order in which they were asked for."""
+        statuses = []
         with self._lock:
-            return [self._status(writer) for writer in self._outputs]
-
-    def _status(self, writer: OutputWriter) -> OutputStatus:
-        fault = self._context.faults.of(writer.target.part)
-        if writer in self._ended:
-            state = OutputState.ENDED
-        elif writer.failing:
-            state = OutputState.FAILING if fault else OutputState.OPENING
-        else:
-            state = OutputState.ON
-        target = writer.target
-        return OutputStatus(target.key, target.name, writer.url, state, fault, writer.watched())
+            for writer in self._outputs:
+                target, fault = writer.target, self._context.faults.of(writer.target.part)
+                state = OutputState.ON
+                if writer in self._ended:
+                    state = OutputState.ENDED
+                elif writer.failing:
+                    state = OutputState.FAILING if fault else OutputState.OPENING
+                statuses.append(
+                    OutputStatus(
+                        target.key, target.name, writer.url, state, fault, writer.watched()
+                    )
+                )
+        return statuses

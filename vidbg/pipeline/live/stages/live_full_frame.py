@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 
 from vidbg.errors import BackendError
-from vidbg.frame import Frame, Image
+from vidbg.frame import Frame
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.gpu.frame_inputs import frame_plan
 from vidbg.pipeline.gpu.full_frame import Composite, FullFrame, frame_device
@@ -64,7 +64,8 @@ class LiveFullFrame(Closeable):
             self.give_up(error)
             return
         self._full_frame = full_frame
-        full_frame.finish(full_frame.start(self._nothing(), self._nothing().image))
+        black = np.zeros((self._height, self._width, 3), np.uint8)
+        full_frame.finish(full_frame.start(Frame(black, 0.0, 0), black))
         full_frame.reset()
 
     def composite(self, frame: Frame, look: Appearance) -> Composite | None:
@@ -73,8 +74,14 @@ class LiveFullFrame(Closeable):
         Raises:
             BackendError: the device failed.
         """
-        background = self._background(frame, look)
-        if self._full_frame is None or background is None:
+        if self._full_frame is None:
+            return None
+        try:
+            background = self._compositor.of(look).background_image(frame)
+        except Exception as error:
+            logger.debug("the background failed beside the device", exc_info=error)
+            self._compositor.close()
+            self._retry_s = time.monotonic() + BACKGROUND_RETRY_S
             return None
         return self._full_frame.finish(self._full_frame.start(frame, background))
 
@@ -89,18 +96,6 @@ class LiveFullFrame(Closeable):
         logger.warning("the device runs the network alone from now on: %s", error)
         self._given_up = True
         self._detach()
-
-    def _background(self, frame: Frame, look: Appearance) -> Image | None:
-        try:
-            return self._compositor.of(look).background_image(frame)
-        except Exception as error:
-            logger.debug("the background failed beside the device", exc_info=error)
-            self._compositor.close()
-            self._retry_s = time.monotonic() + BACKGROUND_RETRY_S
-            return None
-
-    def _nothing(self) -> Frame:
-        return Frame(np.zeros((self._height, self._width, 3), np.uint8), 0.0, 0)
 
     def _detach(self) -> None:
         full_frame, self._full_frame = self._full_frame, None
