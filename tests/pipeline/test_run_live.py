@@ -18,7 +18,7 @@ from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.matting import video_matting as matter_module
 from vidbg.matting.backends.constant import ConstantBackend
-from vidbg.pipeline.live.network import network_loader as networks
+from vidbg.pipeline.live.network import backend_opener
 from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources.synthetic import SyntheticSource
 
@@ -31,7 +31,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the network see nobody, so that the output is only the background."""
     backend: Any = lambda *_: ConstantBackend(0.0)  # noqa: E731
     monkeypatch.setattr(matter_module, "load_backend", backend)
-    monkeypatch.setattr(networks, "load_first", lambda *_: ("cpu", ConstantBackend(0.0)))
+    monkeypatch.setattr(backend_opener, "load_first", lambda *_: ("cpu", ConstantBackend(0.0)))
 
 
 class Memory:
