@@ -277,7 +277,7 @@ def test_a_picture_too_large_does_not_stop_a_batch(tmp_path: Path, run: Run) -> 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), "the memory is used up"),
+        (MemoryError(), "out of memory"),
         (ImportError("libx.so: failed to map segment"), "libx.so: failed to map segment"),
     ],
 )
@@ -408,7 +408,7 @@ def test_existing_files_are_kept_or_replaced_as_configured(
     target.write_bytes(b"precious")
     command = ("process", clip, "-b", "green", "-o", target)
     assert "-y replaces it, -n leaves it" in one_line(run(*command))
-    assert run(*command, "-n").err == f"{target} exists, left as it is\n"
+    assert run(*command, "-n").err == f"{target} exists and is left as it is\n"
     assert target.read_bytes() == b"precious"
     assert run(*command, "-y").code == 0
     assert frame_count(target) == 12
@@ -659,6 +659,6 @@ def test_a_log_whose_reader_closes_is_reported_once_and_the_run_continues(
         reader.readline()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert err.count(b"cannot be written to any more (Broken pipe)") == 1
+    assert err.count(b"can no longer be written to (Broken pipe)") == 1
     assert b"Traceback" not in err
     assert b"60 frames" in err

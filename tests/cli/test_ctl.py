@@ -107,7 +107,7 @@ def test_settings_are_typed_as_on_the_command_line(ctl: Cli) -> None:
     ("arguments", "words"),
     [
         (["set", "mirro=on"], "unknown setting 'mirro'; did you mean 'mirror'?"),
-        (["set", "mirror"], "'mirror' is no setting; write KEY=VALUE"),
+        (["set", "mirror"], "'mirror' is not a setting; write KEY=VALUE"),
         (["set", "mirror=maybe"], "mirror cannot be 'maybe'; give on or off"),
         (["set", "feather=soft"], "feather cannot be 'soft'; give a number"),
         (["set", "feather=nan"], "feather"),
@@ -226,7 +226,7 @@ def test_figures_are_a_table_or_json(ctl: Cli) -> None:
     assert {"fps", "latency_p95_ms", "dropped", "cpu_percent", "rss_mb"} < samples[0].keys()
     seconds, head, *rows = ctl("statistics")[1].splitlines()
     assert re.fullmatch(r"(\w+ \d+ s)(, \w+ \d+ s)*", seconds)
-    assert head.split() == ["now", "median", "least", "most"]
+    assert head.split() == ["now", "median", "min", "max"]
     assert [row[:16].strip() for row in rows] == [
         "frame rate", "latency p50", "latency p95", "dropped frames", "CPU", "memory",
     ]  # fmt: skip

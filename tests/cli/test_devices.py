@@ -107,7 +107,7 @@ def test_each_refusal_has_its_own_message(tmp_path: Path) -> None:
     kernel = Kernel({"/dev/video0": refuse(errno.EACCES)})
     assert "there is no camera" in (refusal(str(node)) or "")
     put(node)
-    assert "is no camera (Inappropriate ioctl" in (refusal(str(node)) or "")
+    assert "is not a camera (Inappropriate ioctl" in (refusal(str(node)) or "")
     assert "usermod -aG video" in (refusal(str(node), kernel.open) or "")
     kernel["/dev/video0"] = FakeDevice(caps=METADATA)
     assert "(HD Webcam) gives no pictures" in (refusal(str(node), kernel.open) or "")

@@ -219,7 +219,7 @@ def test_files_of_others_are_kept(vidbg: Vidbg, programs: Programs) -> None:
     folders.entry.write_text("mine")
     code, _, err = vidbg("service", "install")
     assert (code, installed(), programs.asked()) == (1, [folders.entry], [])
-    assert f"{folders.entry} exists and is not vidbg's; --force replaces it" in err
+    assert f"{folders.entry} exists and was not written by vidbg; --force replaces it" in err
     assert vidbg("service", "install", "--force")[0] == 0
     folders.unit.write_text(f"# {MARKER}\nobsolete")
     assert vidbg("service", "install")[0] == 0

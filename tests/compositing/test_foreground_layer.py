@@ -124,7 +124,7 @@ def test_a_file_that_changes_is_not_read_again_unless_it_is_set_again(logo: Path
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "does not exist"), (b"", "is empty"), (b"hello", "is no picture, or damaged")],
+    [(None, "does not exist"), (b"", "is empty"), (b"hello", "is not a picture, or is damaged")],
 )
 def test_unreadable_files_are_refused(tmp_path: Path, content: bytes | None, reason: str) -> None:
     path = tmp_path / "logo.png"

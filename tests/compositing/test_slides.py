@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for name, reason in (
         ("none", "does not exist"),
-        ("file", "is no folder of slides"),
+        ("file", "is not a folder"),
         ("empty", "holds no pictures"),
     ):
         with pytest.raises(ConfigError, match=f"{name}' {reason}.*allowed are"):

@@ -334,7 +334,7 @@ def test_targets_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
         ("out.xyz", "blur", None, "suffix '.xyz' is not known"),
         ("out.mp4", "transparent", None, "holds no transparency"),
         ("-", "transparent", None, "carries no transparency"),
-        ("out.mp4", "blur", "alpha.png", "is no video"),
+        ("out.mp4", "blur", "alpha.png", "is not a video"),
     ],
 )
 def test_names_that_cannot_hold_the_result_are_refused(

@@ -170,15 +170,21 @@ def hostile(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n"
     return {
         "bomb.png": (bomb(60_000, 60_000), "megapixels"),
-        "list.m3u8": (playlist.encode(), "no image or video"),
-        "list.mp4": (f"ffconcat version 1.0\nfile {secret}\n".encode(), "no image or video"),
-        "page.svg": (f'<svg><image href="file://{secret}"/></svg>'.encode(), "no image or video"),
-        "run.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%touch x) (w) file\n", "no image or video"),
-        "empty.png": (b"", "no image or video"),
-        "text.txt": (b"hello", "no image or video"),
+        "list.m3u8": (playlist.encode(), "not an image or video"),
+        "list.mp4": (f"ffconcat version 1.0\nfile {secret}\n".encode(), "not an image or video"),
+        "page.svg": (
+            f'<svg><image href="file://{secret}"/></svg>'.encode(),
+            "not an image or video",
+        ),
+        "run.eps": (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%touch x) (w) file\n",
+            "not an image or video",
+        ),
+        "empty.png": (b"", "not an image or video"),
+        "text.txt": (b"hello", "not an image or video"),
         "cut.png": (encoded()[:60], "damaged"),
-        "cut.jpg": (encoded(".jpg", (900, 900))[:300], "no image or video|damaged"),
-        "zip.png": (b"PK\x03\x04" + b"\0" * 100, "no image or video"),
+        "cut.jpg": (encoded(".jpg", (900, 900))[:300], "not an image or video|damaged"),
+        "zip.png": (b"PK\x03\x04" + b"\0" * 100, "not an image or video"),
     }
 
 

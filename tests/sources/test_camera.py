@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from vidbg.errors import SourceError
-from vidbg.sources.camera import camera_source as camera_module
-from vidbg.sources.camera import remembered_camera, v4l2
+from vidbg.sources.camera import opencv_capture, remembered_camera, v4l2
 from vidbg.sources.camera.camera_mode import CameraMode
 from vidbg.sources.camera.camera_source import CameraSource, list_cameras
 from vidbg.sources.camera.remembered_camera import RememberedCamera, find_camera
@@ -289,10 +288,10 @@ def test_close_while_another_thread_reads(plug: Plug) -> None:
 def test_a_busy_camera_names_its_holder(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
     capture = plug(FakeCapture())
     monkeypatch.setattr(capture, "isOpened", lambda: False)
-    monkeypatch.setattr(camera_module, "holders", lambda _: ["zoom (pid 42)"])
+    monkeypatch.setattr(opencv_capture, "holders", lambda _: ["zoom (pid 42)"])
     with pytest.raises(SourceError, match=r"in use by zoom \(pid 42\): close"):
         CameraSource(0)
-    monkeypatch.setattr(camera_module, "holders", lambda _: [])
+    monkeypatch.setattr(opencv_capture, "holders", lambda _: [])
     with pytest.raises(SourceError, match="busy, forbidden or absent"):
         CameraSource(0)
 

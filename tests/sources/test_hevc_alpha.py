@@ -135,7 +135,7 @@ def test_a_picture_without_its_alpha_gets_the_one_before(
     numbers = []
     with (
         VideoFileSource(with_alpha(tmp_path, "a.mp4", without=without)) as source,
-        pytest.raises(SourceIncomplete, match=rf"in part only: {guessed}, the first at"),
+        pytest.raises(SourceIncomplete, match=rf"read in part: {guessed}, the first at"),
     ):
         for frame in source:
             numbers.append(number_of(frame.image))

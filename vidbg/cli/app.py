@@ -110,9 +110,9 @@ def message_of(error: Exception) -> str:
             where = "" if error.filename is None else f"{error.filename}: "
             return f"{where}{error.strerror or error}"
         case MemoryError():
-            return "the memory is used up; close other programs"
+            return "out of memory; close other programs"
         case ImportError() if "failed to map segment" in str(error):
-            words = "the memory is used up, or the disk it is on runs no programs (noexec)"
+            words = "out of memory, or its disk is mounted with noexec"
             return f"a library cannot be loaded: {error}; {words}"
         case ImportError():
             return f"a library cannot be loaded: {error}; reinstall vidbg"

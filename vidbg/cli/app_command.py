@@ -102,7 +102,7 @@ class Completion:
         if report.usable:
             return None
         typer.echo(
-            f"no virtual camera, so the page alone shows the output: {report.next_step}", err=True
+            f"no virtual camera, so only the page shows the output: {report.next_step}", err=True
         )
         return "none"
 

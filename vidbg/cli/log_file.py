@@ -26,7 +26,7 @@ class LogFile(RotatingFileHandler):
             return
         self.failed = True
         typer.echo(
-            f"vidbg: the log {self.baseFilename} cannot be written to any more "
-            f"({error.strerror or error}); the program goes on without it",
+            f"vidbg: the log {self.baseFilename} can no longer be written to "
+            f"({error.strerror or error}); the program continues without it",
             err=True,
         )

@@ -56,7 +56,7 @@ def _open_log_file(file: Path, level: str) -> logging.Handler:
     reader = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_fifo():  # to open one waits until somebody reads it
+        if file.is_fifo():  # opening one waits until somebody reads it
             reader = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
         handler = LogFile(file, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
     except OSError as error:

@@ -101,7 +101,7 @@ def _parameter(option: Option[Any], command: Command) -> inspect.Parameter:
 
 
 _WIDEST_CHOICES = 16
-"""Longer lists of choices stand in the help: the column would break them within words."""
+"""Longer lists of choices go into the help text: the column would break them within words."""
 
 
 def help_text(option: Option[Any], command: Command) -> str:

@@ -71,7 +71,7 @@ def _agreed(job: Job, written: OutputConfig, *, keep: bool) -> bool:
     if not present:
         return True
     if keep:
-        typer.echo(f"{present[0]} exists, left as it is", err=True)
+        typer.echo(f"{present[0]} exists and is left as it is", err=True)
         return False
     if not sys.stdin.isatty() or job.source == PIPE:
         raise SinkError(f"{present[0]} exists; -y replaces it, -n leaves it, -o names another")

@@ -75,7 +75,7 @@ def install(
     old = {file: _text_of(file) for file in files}
     for file, text in old.items():
         if text not in (None, files[file]) and MARKER not in (text or "") and not force:
-            raise SinkError(f"{file} exists and is not vidbg's; --force replaces it")
+            raise SinkError(f"{file} exists and was not written by vidbg; --force replaces it")
     for folder in (folders.log.parent, *(file.parent for file in files)):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -11,31 +11,31 @@ from pathlib import Path
 from vidbg.errors import ConfigError
 
 MARKER = "Written by `vidbg service install`"
-"""A file with this is ours to replace; whoever takes the line out keeps their file."""
+"""Only files that contain this are replaced and removed."""
 
 UNIT = "vidbg.service"
 WANTED_BY = "graphical-session.target"
 
 _UNIT_TEXT = """\
-# {marker}, which replaces the file; take this line out to keep your own.
+# {marker}, which replaces the file; remove this line to keep your own.
 [Unit]
 Description=vidbg, a webcam with another background
-# At log-out the camera is let go, not only at shutdown.
+# Releases the camera at log-out, not only at shutdown.
 PartOf={wanted_by}
 After={wanted_by}
-# Five failures in a minute are no passing trouble: `systemctl --user status vidbg` tells them.
+# Five failures in a minute will not pass by themselves: see `systemctl --user status vidbg`.
 StartLimitIntervalSec=60
 StartLimitBurst=5
 
 [Service]
 Type=simple
-# "+" is for a log folder that was cleared away: the sandbox below shows it read-only.
+# "+" is for a log folder that was removed: the sandbox below shows it read-only.
 ExecStartPre=+/bin/mkdir -p {log_folder}
 ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
 KillSignal=SIGTERM
 TimeoutStopSec=10
-# 130 and 143 are Ctrl-C and SIGTERM. 2 is an option that cannot be: the next start fails as well.
+# 130 and 143 are Ctrl-C and SIGTERM. 2 is an invalid option, with which the next start fails too.
 SuccessExitStatus=130 143
 RestartPreventExitStatus=2
 Restart=on-failure
@@ -46,8 +46,8 @@ StandardError=journal
 # No Nice=: below 0 is not granted to users, above 0 other programs' work costs frames.
 
 # The sandbox, for a program that decodes what cameras and files hold. Devices and writable,
-# executable memory stay allowed: cameras need the one, compilers of networks (OpenVINO, CUDA) the
-# other. X11 and Wayland need /tmp and $XDG_RUNTIME_DIR as they are, so these are not private.
+# executable memory stay allowed: cameras need the former, compilers of networks (OpenVINO, CUDA)
+# the latter. X11 and Wayland need /tmp and $XDG_RUNTIME_DIR as they are, so these are not private.
 # No more rights by setuid programs. CUDA's own, nvidia-modprobe, is one of them: where no udev
 # rule loads the module, nvidia_uvm belongs into /etc/modules-load.d.
 NoNewPrivileges=yes
@@ -56,17 +56,17 @@ NoNewPrivileges=yes
 # systemd leaves this out and starts vidbg anyway.
 ProtectSystem=strict
 ProtectHome=read-only
-# vidbg's built engines; systemd makes the folder.
+# vidbg's built engines; systemd creates the folder.
 CacheDirectory=vidbg
-# The log; what GPU drivers keep of compiled code; $XDG_RUNTIME_DIR; TensorRT's temporary files.
+# The log; GPU drivers' caches of compiled code; $XDG_RUNTIME_DIR; TensorRT's temporary files.
 ReadWritePaths={writable} -%C -%h/.nv -%t /tmp
 # Local sockets (displays), network outputs; netlink for name look-ups and cameras plugged in. Not
-# Bluetooth, raw packets and the kernel's rarer doors.
+# Bluetooth, raw packets or the kernel's rarer interfaces.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 
 [Install]
-# Not default.target: that is also reached by SSH and by lingering, and a camera is to be on only
-# while somebody sits at the desktop. For a desktop that does not start this target (some without
+# Not default.target: that is also reached by SSH and by lingering, and the camera should only be on
+# while somebody is at the desktop. For a desktop that does not start this target (some without
 # systemd sessions): systemctl --user add-wants default.target {unit}
 WantedBy={wanted_by}
 """
@@ -74,7 +74,7 @@ WantedBy={wanted_by}
 # The entry opens the preview because a start without a window looks like a failure; the service
 # is in its actions.
 _ENTRY_TEXT = """\
-# {marker}, which replaces the file; take this line out to keep your own.
+# {marker}, which replaces the file; remove this line to keep your own.
 [Desktop Entry]
 Type=Application
 Name=vidbg

@@ -33,7 +33,7 @@ class Fade:
             return new
         try:
             return faded(self._old.at(frame, alpha), new, share)
-        except SourceError:  # it is on its way out, so that is no fault
+        except SourceError:  # it is disappearing anyway
             self.over = True
             return new
 

@@ -74,7 +74,7 @@ class ForegroundLayer:
         except SourceError as error:
             raise ConfigError(f"overlay {str(path)!r} cannot be used: {error}") from error
         if picture is None:
-            raise ConfigError(f"overlay {str(path)!r} is no picture, or damaged; {USAGE}")
+            raise ConfigError(f"overlay {str(path)!r} is not a picture, or is damaged; {USAGE}")
         alpha = picture.alpha
         if alpha is None:
             alpha = np.ones(picture.image.shape[:2], np.float32)

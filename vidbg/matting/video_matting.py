@@ -108,8 +108,8 @@ class VideoMatting(Closeable):
         Returns:
             float32 (H, W) in [0, 1]; 1 is the person; a new array.
         Raises:
-            ValueError: the image has another type or shape, or the time is no number; the message
-                says which.
+            ValueError: the image has another type or shape, or the time is not a number; the
+                message says which.
             BackendError: the device failed or returned no valid alpha, or this instance is closed.
         """
         self._require_open()

@@ -132,8 +132,8 @@ def phone(ctx: typer.Context) -> None:
     url = next((page.outside_url for page in pages), "")
     if not url:
         raise VidbgError(
-            f"{client.address} is for this computer alone; start it with --host ADDRESS and "
-            "--tls-cert FILE to reach it from other devices"
+            f"{client.address} can only be reached from this computer; start it with --host "
+            "ADDRESS and --tls-cert FILE to reach it from other devices"
         )
     try:
         import segno

@@ -52,7 +52,9 @@ def parse_settings(
     for text in texts:
         key, equals, word = text.partition("=")
         if not equals:
-            raise ConfigError(f"{text!r} is no setting; write KEY=VALUE, as in background=blur:40")
+            raise ConfigError(
+                f"{text!r} is not a setting; write KEY=VALUE, as in background=blur:40"
+            )
         option = find_option(key, options)
         value = _parsed(option, word, local=local)
         if isinstance(value, list):

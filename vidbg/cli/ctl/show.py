@@ -73,7 +73,7 @@ def statistics(ctx: typer.Context, as_json: AsJson = False) -> None:
         return
     seconds = Counter(sample["state"] for sample in samples)
     typer.echo(", ".join(f"{state} {count} s" for state, count in seconds.most_common()))
-    typer.echo(f"{'':16}" + "".join(f"{word:>9}" for word in ("now", "median", "least", "most")))
+    typer.echo(f"{'':16}" + "".join(f"{word:>9}" for word in ("now", "median", "min", "max")))
     for key, (name, unit, digits) in _MEASURED.items():
         always = key in ("cpu_percent", "rss_mb")
         counted = [each[key] for each in samples if always or each["state"] == "live"]

@@ -23,7 +23,7 @@ SEARCH_PERIOD_S = 2.0
 """Time between searches for a run while there is none."""
 
 NO_TRAY = (
-    "no desktop here shows tray icons yet; GNOME needs its extension AppIndicator. Waiting for one"
+    "no desktop here shows tray icons yet; GNOME needs the AppIndicator extension. Waiting for one"
 )
 
 MAX_FILES = 20

@@ -129,7 +129,7 @@ async def put_in_tray(item: Item, menu: Menu, on_missing: Callable[[], None]) ->
         bus = await MessageBus(bus_type=BusType.SESSION).connect()
     except Exception as error:  # whatever the address or the bus is like
         raise VidbgError(
-            f"a tray icon needs a desktop session, which is not here: {error}"
+            f"a tray icon needs a desktop session, and there is none here: {error}"
         ) from None
     bus.export(PATH, item)
     bus.export(MENU_PATH, menu)

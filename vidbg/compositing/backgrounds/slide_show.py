@@ -101,7 +101,7 @@ class SlideShow(Background):
         earlier = [path for path in paths if after is None or path.name < after.name]
         for path in (*later, *earlier):
             try:
-                picture, problem = read_picture(path), "it is no picture, or damaged"
+                picture, problem = read_picture(path), "it is not a picture, or it is damaged"
             except SourceError as error:
                 picture, problem = None, str(error)
             if picture is None:

@@ -74,7 +74,7 @@ class SlidesSpec(BackgroundSpec):
         if not exists(self.folder):
             return self.folder, MISSING
         if not is_folder(self.folder):
-            return self.folder, "is no folder of slides"
+            return self.folder, "is not a folder"
         if not self.files:
             return self.folder, f"holds no pictures (known are {', '.join(PICTURE_SUFFIXES)})"
         return None

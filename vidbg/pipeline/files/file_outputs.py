@@ -61,7 +61,7 @@ def check_jobs(jobs: Sequence[Job], compositing: CompositingConfig, output: Outp
         raise ConfigError(f"{len(jobs)} inputs cannot share the alpha video {output.alpha_video}")
     if output.alpha_video and output_kind(output.alpha_video) is OutputKind.PICTURES:
         raise ConfigError(
-            f"the alpha video {output.alpha_video} is no video; give .mp4, .mov or .mkv"
+            f"the alpha video {output.alpha_video} is not a video; give .mp4, .mov or .mkv"
         )
     inputs = _Inputs(jobs, compositing)
     taken: dict[str, Path] = {}

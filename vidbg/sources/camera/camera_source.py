@@ -9,16 +9,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
-from vidbg.errors import CameraBlocked, SourceError
+from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
-from vidbg.platform.video_nodes import holders
 from vidbg.sources.camera import v4l2
 from vidbg.sources.camera.camera_mode import CameraMode, PixelFormat, read_back, request, wanted
+from vidbg.sources.camera.opencv_capture import no_picture, open_capture, try_open
 from vidbg.sources.camera.v4l2 import CameraInfo
 from vidbg.util.lifecycle import Closeable
-from vidbg.util.paths import resolved
 from vidbg.util.quiet_opencv import quiet_opencv
 
 READ_TIMEOUT_S = 2.0
@@ -27,18 +25,6 @@ READ_TIMEOUT_S = 2.0
 _log = logging.getLogger(__name__)
 
 _WAIT_S = 0.2  # the longest time until a reader notices that its camera was closed
-_APIS = {
-    "linux": ("CAP_V4L2",),
-    "win32": ("CAP_DSHOW", "CAP_MSMF"),
-    "darwin": ("CAP_AVFOUNDATION",),
-}
-_BUSY = {
-    "linux": "close the other program that uses it (browser tab, meeting, OBS)",
-    "win32": "close the other program that uses it, and allow desktop apps the camera under "
-    "Settings > Privacy & security > Camera",
-    "darwin": "allow your terminal the camera under System Settings > Privacy & Security > Camera, "
-    "then start it again",
-}
 _MAX_CAMERAS = 10
 
 
@@ -71,20 +57,13 @@ class CameraSource(Closeable):
         pixel_format: PixelFormat = "auto",
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        self._name, target = _resolve(device, sys.platform)
         self._closed = threading.Event()
         self._using = threading.Lock()
         self._index, self._epoch = 0, 0.0
         asked = CameraMode(width, height, frame_rate, wanted(pixel_format, width, height))
         self._asked_rate = frame_rate
         self._timeout_s = read_timeout_s if sys.platform == "linux" else None
-        reason = v4l2.refusal(str(target)) if sys.platform == "linux" else None
-        if reason is not None:
-            raise SourceError(reason)
-        capture = _try_open(target, sys.platform)
-        if capture is None:
-            raise _busy(self._name, target, sys.platform)
-        self._capture = capture
+        self._name, self._capture = open_capture(device, sys.platform)
         try:
             request(self._capture, asked)
             self._mode = self._granted(asked)
@@ -155,9 +134,9 @@ class CameraSource(Closeable):
                 )
             given, picture = self._capture.read()
         except cv2.error as error:
-            raise _no_picture(self._name, sys.platform) from error
+            raise no_picture(self._name, sys.platform) from error
         if not given or picture is None:
-            raise _no_picture(self._name, sys.platform)
+            raise no_picture(self._name, sys.platform)
         return picture  # type: ignore[no-any-return]
 
     def _wait(self, timeout_s: float) -> bool:
@@ -196,56 +175,9 @@ def list_cameras() -> list[CameraInfo]:
         return list(v4l2.cameras())
     found = []
     for index in range(_MAX_CAMERAS):
-        capture = _try_open(index, sys.platform)
+        capture = try_open(index, sys.platform)
         if capture is None:
             break
         capture.release()
         found.append(CameraInfo(index, str(index), f"camera {index}"))
     return found
-
-
-def _resolve(device: int | str, platform: str) -> tuple[str, int | str]:
-    """Return the camera's name for messages, and the value that OpenCV opens."""
-    if platform == "linux":
-        number = isinstance(device, int) or device.isdecimal()
-        path = f"/dev/video{device}" if number else str(device)
-        return path, str(resolved(path))  # /dev/v4l/by-id/... are links
-    if isinstance(device, int) or device.isdecimal():
-        return str(device), int(device)
-    raise SourceError(
-        f"there is no camera {device!r}: give its number, 0 for the first. "
-        "`vidbg devices` lists the cameras"
-    )
-
-
-def _try_open(target: int | str, platform: str) -> Any | None:
-    import cv2
-
-    with quiet_opencv():
-        for api in _APIS.get(platform, ("CAP_ANY",)):
-            capture = cv2.VideoCapture(target, getattr(cv2, api))
-            if capture.isOpened():
-                return capture
-    return None
-
-
-def _busy(name: str, target: int | str, platform: str) -> SourceError:
-    others = holders(str(target)) if platform == "linux" else []
-    if others:
-        return SourceError(
-            f"camera {name} is in use by {', '.join(others)}: close that program first"
-        )
-    hint = _BUSY.get(platform, "close the other program that uses it")
-    return CameraBlocked(
-        f"camera {name} does not open: it is busy, forbidden or absent. Next: {hint}; "
-        "`vidbg devices` lists the cameras"
-    )
-
-
-def _no_picture(name: str, platform: str) -> SourceError:
-    others = holders(name) if platform == "linux" else []
-    rival = f" ({', '.join(others)} has it open too)" if others else ""
-    return (SourceError if others else CameraBlocked)(
-        f"camera {name} gave no picture{rival}: it was unplugged, sleeps, or another program "
-        "took it. Check its cable, close other programs, and see `vidbg devices`"
-    )

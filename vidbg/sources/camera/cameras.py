@@ -41,7 +41,7 @@ def camera_source(name: str, asked: StreamInfo, pixel_format: PixelFormat) -> Ca
         asked: size and rate to request, which a camera may not support.
         pixel_format: pixel format to request from a camera.
     Raises:
-        ConfigError: it can be none of these; also from what is returned, where a file is no video.
+        ConfigError: it is none of these; from the returned function: the file is not a video.
     """
     rate = asked.frame_rate or Fraction(30)
     if name == SYNTHETIC:
@@ -138,7 +138,7 @@ def _refuse_nonsense(name: str) -> None:
     camera = stat.S_ISCHR(mode) and (sys.platform != "linux" or os.major(device) == _VIDEO_MAJOR)
     if mode and not camera:
         raise ConfigError(
-            f"{name!r} is no camera but another kind of device or a pipe; give a camera "
+            f"{name!r} is not a camera but another kind of device or a pipe; give a camera "
             "(`vidbg devices` lists them), a file or a stream's URL"
         )
     is_node = name.startswith("/dev/") or (sys.platform == "linux" and exists(name))

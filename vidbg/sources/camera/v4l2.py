@@ -68,7 +68,7 @@ def refusal(device: str, open_node: OpenNode = VideoNode) -> str | None:
     except PermissionError:
         return _no_permission(device)
     except OSError as error:
-        return f"{device} is no camera ({error.strerror}). `vidbg devices` lists the cameras"
+        return f"{device} is not a camera ({error.strerror}). `vidbg devices` lists the cameras"
     if not capabilities.captures:
         return (
             f"{device} ({capabilities.card}) gives no pictures: it is a metadata or an output "

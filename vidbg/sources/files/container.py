@@ -43,7 +43,7 @@ def open_container(file: str | Path | BinaryIO, name: str) -> InputContainer:
     elif str(file) == "-":
         if sys.stdin is None or sys.stdin.isatty():
             raise SourceError(
-                "standard input is no pipe; pipe a video into it, or give a file's name"
+                "standard input is not a pipe; pipe a video into it, or give a file's name"
             )
         # Unbuffered, because Python cannot end while a thread that hangs in read() holds the
         # buffer's lock
@@ -105,8 +105,8 @@ def _why_refused(file: str | Path | BinaryIO, name: str, error: Exception) -> st
     if isinstance(error, av.error.InvalidDataError):
         if not isinstance(file, str | Path) or str(file) == "-":
             return (
-                f"{name} is no video that can be read from a pipe; allowed are y4m, Matroska, "
-                "MPEG-TS, MJPEG and MP4 with its index in front: else give the file's name"
+                f"{name} is not a video that can be read from a pipe; allowed are y4m, Matroska, "
+                "MPEG-TS, MJPEG and MP4 with its index in front; otherwise give the file's name"
             )
         try:
             with Path(file).open("rb") as opened:

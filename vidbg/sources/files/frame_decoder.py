@@ -83,7 +83,7 @@ class FrameDecoder:
         raise SourceError(
             f"{self._name}: no frame of its {codec} video can be decoded "
             f"({self.health.first or 'the stream is empty'}); is it complete? An MP4 that comes "
-            "through a pipe needs its index in front: else give the file's name"
+            "through a pipe needs its index in front; otherwise give the file's name"
         )
 
     def orientation(self, first: VideoFrame) -> Orientation:

@@ -94,7 +94,7 @@ class Health:
             )
         if self.guessed:
             raise SourceIncomplete(
-                f"{self.name} is damaged: frames that could be read in part only: {self.guessed}, "
-                f"the first at {self.first_guessed_s:.2f} s; what was missing in them is guessed: "
+                f"{self.name} is damaged: frames that could only be read in part: {self.guessed}, "
+                f"the first at {self.first_guessed_s:.2f} s; their missing parts are guessed: "
                 "get the file again if you can"
             )

@@ -1,4 +1,4 @@
-"""Checks of a video from somebody else before it is opened like any other."""
+"""Checks of an uploaded video before it is opened like any other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ concat, name other files and addresses, which FFmpeg would read.
 
 
 def check_untrusted(path: Path, max_pixels: int, longest_s: float) -> None:
-    """Refuse a file that is no such container, and one that is too large to decode.
+    """Refuse a file that is not in one of FORMATS, or is too large to decode.
 
     Args:
         max_pixels: of a frame.
@@ -34,7 +34,7 @@ def check_untrusted(path: Path, max_pixels: int, longest_s: float) -> None:
             duration_s = (container.duration or 0) / av.time_base
     except (av.FFmpegError, OSError, ValueError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or "its header is damaged"
-        raise SourceError(f"it is no image or video that can be used ({reason})") from None
+        raise SourceError(f"it is not an image or video that can be used ({reason})") from None
     if not streams:
         raise SourceError("it has no video in it")
     if max(sizes) > max_pixels:
