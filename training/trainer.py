@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +28,7 @@ from training.evaluate.quick_scores import score_set, summary
 from training.losses.distillation import mix_targets, shrink_alpha
 from training.losses.matting_loss import matting_loss, temporal_loss
 from training.model.checkpoint import load_init, load_state, save_state, save_weights
-from training.model.cpu_convolutions import speed_up
+from training.model.cpu_steps import PackedGradients, speed_up
 from training.model.seed_network import SeedNetwork
 from training.model.teacher import Teacher
 from training.schedule import Plateau, cosine, warmup
@@ -220,7 +221,8 @@ class Trainer:
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """Run the wrapped network in mixed precision, which Fabric only enters for `forward`."""
-        with self.fabric.autocast():
+        on_cpu = self.fabric.device.type == "cpu"
+        with self.fabric.autocast(), PackedGradients() if on_cpu else nullcontext():
             logits: Tensor = self._module.logits(inputs)
         return logits
 

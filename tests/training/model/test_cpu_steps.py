@@ -1,4 +1,4 @@
-"""The cheaper convolutions of training compute what torch's own do."""
+"""The cheaper steps of training compute what torch's own do."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ pytest.importorskip("torchvision")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from training.model.cpu_convolutions import speed_up  # noqa: E402
+from training.model.cpu_steps import PackedGradients, speed_up  # noqa: E402
 from training.trainer import NETWORKS  # noqa: E402
 from vidbg.matting.engines import CARDS, NetworkName, engine_file  # noqa: E402
 
 nn = torch.nn
 
 
-def gradients(network: Any, x: Any, mixed: bool) -> dict[str, Any]:
+def gradients(network: Any, x: Any, mixed: bool, *, packed: bool = False) -> dict[str, Any]:
     """Compute the output and the gradients of the input and all parameters, by name."""
     x = x.clone().requires_grad_()
     network.zero_grad()
     run = network.logits if hasattr(network, "logits") else network
-    with torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext():
+    with (
+        torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext(),
+        PackedGradients() if packed else nullcontext(),
+    ):
         output = run(x)
     (output.double() ** 2).mean().backward()
     found = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
@@ -36,7 +39,7 @@ def differences(network: Any, x: Any) -> dict[str, float]:
     """Compute the relative differences that speed_up makes, by name."""
     faster = deepcopy(network)
     speed_up(faster)
-    plain, fast = gradients(network, x, False), gradients(faster, x, False)
+    plain, fast = gradients(network, x, False), gradients(faster, x, False, packed=True)
     assert plain.keys() == fast.keys()
     assert [*faster.state_dict()] == [*network.state_dict()]
     norms = {name: value.norm() for name, value in plain.items()}
