@@ -59,31 +59,126 @@ class Reader:
 
     def __init__(self, camera: CameraRequest, matting: MattingStage, context: RunContext) -> None:
         self.camera, self._matting, self._context = camera, matting, context
-        self._next = NextCamera(self)
-        self._last_good: CameraRequest | None = None  # while another is tried in its place
-        self.refused: CameraRequest | None = None
-        self._refused_s = 0.0
+        self._wanted, self._stopping = threading.Event(), threading.Event()
+        self.ended = threading.Event()
+        # The thread that reads, and when it hangs or tries again
         self._thread = ReplaceableThread(PART, self._read_camera, MAX_HANGING)
-        self._replacing = threading.Lock()
-        self._deadline = Deadline()
-        self._backoff = Backoff()
-        self._wanted = threading.Event()
-        self._stopping = threading.Event()
+        self._deadline, self._backoff = Deadline(), Backoff()
+        self._started = False
+        # The open camera, which others close: `_lock` is held for moments only
+        self._lock = threading.Lock()
         self._source: Source | None = None
         self._opened: OpenedCamera | None = None
         self._delivering = False
         self._closers = BackgroundTasks()
-        self._lock = threading.Lock()
-        self._epoch = time.monotonic()
+        # Another camera in its place: `_replacing` is held while thread or camera change
+        self._replacing = threading.Lock()
+        self._next = NextCamera(self)
+        self._last_good: CameraRequest | None = None  # while another is tried in its place
+        self.refused: CameraRequest | None = None
+        self._refused_s = 0.0
+        self._switched = False
+        # Times and numbers of the frames, which go on from one opening to the next
+        self._epoch, self._last_pts = time.monotonic(), 0.0
         self._index, self._session = 0, 0
-        self._started = self._switched = False
-        self._last_pts = 0.0
-        self.ended = threading.Event()
 
     def start(self) -> None:
         with self._replacing:
             self._started = True
             self._thread.start()
+
+    # --- the way of a frame ---
+
+    def _read_camera(self, turn: int) -> None:
+        """Open the camera and read it, again and again, until the run or this turn ends."""
+        deadline = self._deadline
+        while self._going(turn):
+            self._wanted.wait()
+            if not self._going(turn):
+                return
+            try:
+                self._read_session(turn, deadline)
+            except Exception as error:
+                if isinstance(error, ConfigError) and not self._switched:
+                    self._context.fail(error)
+                    return
+                if self._going(turn) and self.active and not self._return_to_last(turn, error):
+                    self._context.faults.raised(PART, error)
+                    self._stopping.wait(self._backoff.next_s())
+
+    def _read_session(self, turn: int, deadline: Deadline) -> None:
+        """Read the camera from opening to closing it.
+
+        Raises:
+            SourceError: it cannot be opened, or fails.
+        """
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is None:
+            self._closers.wait(CLOSE_PATIENCE_S)  # most cameras can be open only once
+            with deadline.over(camera_request.OPEN_PATIENCE_S):
+                source = self.camera.open()
+            frames = iter(source)
+        else:
+            source, frames = opened.source, chain([opened.first], opened.frames)
+        with self._lock:  # so that others can close it
+            wanted = self._going(turn) and self.active
+            if wanted:
+                self._source = source
+                self._session += 1
+        try:
+            if wanted:
+                self._read_frames(source, frames, turn, deadline)
+        finally:  # a device still open after a failure cannot be reopened
+            source.close()
+            with self._lock:
+                self._delivering = self._delivering and not self._thread.current(turn)
+
+    def _read_frames(
+        self, source: Source, frames: Iterator[Frame], turn: int, deadline: Deadline
+    ) -> None:
+        """Pass each frame to matting, until the camera ends, fails or is no longer wanted.
+
+        Raises:
+            SourceError: it fails, or a live one ends.
+        """
+        offset = None
+        interval_s = 1 / float(source.info.frame_rate or 30)
+        patience_s = max(READ_PATIENCE_S, PATIENT_INTERVALS * interval_s)
+        while self._going(turn) and self.active:
+            # The next frame; a thread that was replaced while it waited lets go of it
+            with deadline.over(patience_s):
+                frame = next(frames, None)
+            if not self._thread.current(turn):
+                return
+            if frame is None:
+                if not self.active or self._stopping.is_set():
+                    return
+                if source.info.live and source.info.frame_count is None:
+                    raise SourceError("the camera gives no more pictures; it is opened again")
+                self.ended.set()
+                return
+            require_picture(frame)
+            # Its time counts from the start of the run, whatever clock the camera has
+            if offset is None:
+                offset = time.monotonic() - self._epoch - frame.pts
+            self._last_pts = max(frame.pts + offset, self._last_pts + 1e-4)
+            numbered = replace(frame, pts=self._last_pts, index=self._index)
+            self._index += 1
+            self._matting.take(Arrived(numbered, time.monotonic(), self._session))
+            # The camera works
+            with self._lock:
+                if not self._thread.current(turn):
+                    return
+                self._delivering, self._last_good = True, None
+            self._backoff.worked()
+            self._context.faults.cleared(PART)
+
+    def _going(self, turn: int) -> bool:
+        ends = self._stopping.is_set() or self.ended.is_set()
+        return self._thread.current(turn) and not ends
+
+    # --- what the run asks of it ---
 
     @property
     def active(self) -> bool:
@@ -238,7 +333,7 @@ class Reader:
         self._refused_s = time.monotonic()
         self._context.faults.raised(CAMERA_SWITCH, words)
 
-    # --- reading ---
+    # --- thread and device ---
 
     def _replace_thread(self, opened: OpenedCamera | None = None) -> bool:
         """Leave the thread that reads now, with its camera, and start another if possible.
@@ -262,84 +357,3 @@ class Reader:
         for each in (source, None if opened is None else opened.source):
             if each is not None:
                 self._closers.start("close", each.close)
-
-    def _read_camera(self, turn: int) -> None:
-        """Open the camera and read it, again and again, until the run or this turn ends."""
-        deadline = self._deadline
-        while self._going(turn):
-            self._wanted.wait()
-            if not self._going(turn):
-                return
-            try:
-                self._read_session(turn, deadline)
-            except Exception as error:
-                if isinstance(error, ConfigError) and not self._switched:
-                    self._context.fail(error)
-                    return
-                if self._going(turn) and self.active and not self._return_to_last(turn, error):
-                    self._context.faults.raised(PART, error)
-                    self._stopping.wait(self._backoff.next_s())
-
-    def _going(self, turn: int) -> bool:
-        ends = self._stopping.is_set() or self.ended.is_set()
-        return self._thread.current(turn) and not ends
-
-    def _read_session(self, turn: int, deadline: Deadline) -> None:
-        """Read the camera from opening to closing it.
-
-        Raises:
-            SourceError: it cannot be opened, or fails.
-        """
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened is None:
-            self._closers.wait(CLOSE_PATIENCE_S)  # most cameras can be open only once
-            with deadline.over(camera_request.OPEN_PATIENCE_S):
-                source = self.camera.open()
-            frames = iter(source)
-        else:
-            source, frames = opened.source, chain([opened.first], opened.frames)
-        with self._lock:  # so that others can close it
-            wanted = self._going(turn) and self.active
-            if wanted:
-                self._source = source
-                self._session += 1
-        try:
-            if wanted:
-                self._read_frames(source, frames, turn, deadline)
-        finally:  # a device still open after a failure cannot be reopened
-            source.close()
-            with self._lock:
-                self._delivering = self._delivering and not self._thread.current(turn)
-
-    def _read_frames(
-        self, source: Source, frames: Iterator[Frame], turn: int, deadline: Deadline
-    ) -> None:
-        offset = None
-        interval_s = 1 / float(source.info.frame_rate or 30)
-        patience_s = max(READ_PATIENCE_S, PATIENT_INTERVALS * interval_s)
-        while self._going(turn) and self.active:
-            with deadline.over(patience_s):
-                frame = next(frames, None)
-            if not self._thread.current(turn):
-                return
-            if frame is None:
-                if not self.active or self._stopping.is_set():
-                    return
-                if source.info.live and source.info.frame_count is None:
-                    raise SourceError("the camera gives no more pictures; it is opened again")
-                self.ended.set()
-                return
-            require_picture(frame)
-            if offset is None:
-                offset = time.monotonic() - self._epoch - frame.pts
-            self._last_pts = max(frame.pts + offset, self._last_pts + 1e-4)
-            numbered = replace(frame, pts=self._last_pts, index=self._index)
-            self._index += 1
-            self._matting.take(Arrived(numbered, time.monotonic(), self._session))
-            with self._lock:
-                if not self._thread.current(turn):
-                    return
-                self._delivering, self._last_good = True, None
-            self._backoff.worked()
-            self._context.faults.cleared(PART)

@@ -65,6 +65,90 @@ class OutputSet:
         self._extra: list[OutputWriter] = []
         self._outputs = [self._make_writer(target) for target in targets]
 
+    # --- the way of a frame ---
+
+    def deliver(self, composited: Arrived) -> None:
+        """Take a composited frame; one that comes after the last viewer has gone is dropped."""
+        with self._lock:
+            if self._idle:
+                return
+            self._newest = composited
+            self._pending.append(composited.frame.index)
+            if len(self._pending) > MAX_WAITING:
+                self._pending.popleft()
+                self.superseded += 1
+            writers = self.writers
+        for writer in writers:
+            writer.frames.deliver(composited)
+
+    def replace_fallback(self, image: Image, *, keep: bool) -> None:
+        """Replace the fallback image.
+
+        Args:
+            keep: whether an earlier frame may still be held; otherwise it is no longer shown.
+        """
+        with self._lock:
+            self.fallback = image
+            if not keep:
+                self._newest = None
+                self._pending.clear()
+            for writer in self.writers:
+                writer.frames.replace_fallback(image, keep=keep)
+
+    def resize(self, fallback: Image, info: StreamInfo) -> None:
+        """Let every output take frames of another size and rate; those of the last are dropped."""
+        with self._lock:
+            self.fallback = fallback
+            self._newest = None
+            self._pending.clear()
+            for writer in self.writers:
+                writer.frames.resize(fallback, info)
+
+    def idle(self, idle: bool) -> None:
+        """Switch between writing only the fallback image, rarely, and normal output."""
+        with self._lock:
+            if idle == self._idle:
+                return
+            self._idle = idle
+            self._newest = None
+            self._pending.clear()
+            for writer in self.writers:
+                writer.frames.idle(idle)
+
+    def written(self, shown: LastOutput, arrived: Arrived | None) -> None:
+        """Count a frame that a writer wrote, in its thread."""
+        with self._lock:
+            self.shown = shown
+            if not shown.live:
+                self.fallback_frames += 1
+            elif arrived is None:
+                self.repeated += 1
+            elif arrived.frame.index > self._counted_index and not self._limit_reached:
+                now = time.monotonic()
+                self._counted_index = arrived.frame.index
+                while self._pending and self._pending[0] <= self._counted_index:
+                    self.superseded += self._pending.popleft() < self._counted_index
+                self.first_s, self.last_s = self.first_s or now, now
+                self.frames += 1
+                self.latencies_s.append(now - arrived.at_s)
+                if self._limit_reached:
+                    self._context.ending.set()
+
+    def ended(self, writer: OutputWriter, error: BaseException) -> None:
+        """Note that a writer has ended for good; the run ends with its last output."""
+        with self._lock:
+            self._ended[writer] = error
+            if writer in self._extra:
+                return
+            if all(each in self._ended for each in self._outputs):
+                self._context.fail(error)
+            else:
+                self._context.faults.raised(writer.target.part, error)
+
+    @property
+    def _limit_reached(self) -> bool:
+        return self._limit is not None and self.frames >= self._limit
+
     # --- the life of the outputs ---
 
     def start(self, *, tolerant: bool = False) -> None:
@@ -162,90 +246,6 @@ class OutputSet:
     def error_of(self, writer: OutputWriter) -> BaseException | None:
         """Return why a writer has ended, or None if it has not."""
         return self._ended.get(writer)
-
-    # --- frames ---
-
-    def deliver(self, composited: Arrived) -> None:
-        """Take a composited frame; one that comes after the last viewer has gone is dropped."""
-        with self._lock:
-            if self._idle:
-                return
-            self._newest = composited
-            self._pending.append(composited.frame.index)
-            if len(self._pending) > MAX_WAITING:
-                self._pending.popleft()
-                self.superseded += 1
-            writers = self.writers
-        for writer in writers:
-            writer.frames.deliver(composited)
-
-    def replace_fallback(self, image: Image, *, keep: bool) -> None:
-        """Replace the fallback image.
-
-        Args:
-            keep: whether an earlier frame may still be held; otherwise it is no longer shown.
-        """
-        with self._lock:
-            self.fallback = image
-            if not keep:
-                self._newest = None
-                self._pending.clear()
-            for writer in self.writers:
-                writer.frames.replace_fallback(image, keep=keep)
-
-    def resize(self, fallback: Image, info: StreamInfo) -> None:
-        """Let every output take frames of another size and rate; those of the last are dropped."""
-        with self._lock:
-            self.fallback = fallback
-            self._newest = None
-            self._pending.clear()
-            for writer in self.writers:
-                writer.frames.resize(fallback, info)
-
-    def idle(self, idle: bool) -> None:
-        """Switch between writing only the fallback image, rarely, and normal output."""
-        with self._lock:
-            if idle == self._idle:
-                return
-            self._idle = idle
-            self._newest = None
-            self._pending.clear()
-            for writer in self.writers:
-                writer.frames.idle(idle)
-
-    def written(self, shown: LastOutput, arrived: Arrived | None) -> None:
-        """Count a frame that a writer wrote, in its thread."""
-        with self._lock:
-            self.shown = shown
-            if not shown.live:
-                self.fallback_frames += 1
-            elif arrived is None:
-                self.repeated += 1
-            elif arrived.frame.index > self._counted_index and not self._limit_reached:
-                now = time.monotonic()
-                self._counted_index = arrived.frame.index
-                while self._pending and self._pending[0] <= self._counted_index:
-                    self.superseded += self._pending.popleft() < self._counted_index
-                self.first_s, self.last_s = self.first_s or now, now
-                self.frames += 1
-                self.latencies_s.append(now - arrived.at_s)
-                if self._limit_reached:
-                    self._context.ending.set()
-
-    def ended(self, writer: OutputWriter, error: BaseException) -> None:
-        """Note that a writer has ended for good; the run ends with its last output."""
-        with self._lock:
-            self._ended[writer] = error
-            if writer in self._extra:
-                return
-            if all(each in self._ended for each in self._outputs):
-                self._context.fail(error)
-            else:
-                self._context.faults.raised(writer.target.part, error)
-
-    @property
-    def _limit_reached(self) -> bool:
-        return self._limit is not None and self.frames >= self._limit
 
     # --- what the others see ---
 

@@ -111,47 +111,7 @@ class OutputWriter:
         """Start writing; the sink is opened in the writer's thread if it is not open."""
         self._thread.start()
 
-    @property
-    def failing(self) -> bool:
-        """Return whether there is no sink to write to."""
-        return self._sink is None
-
-    @property
-    def url(self) -> str | None:
-        """Return the address of a page that the sink serves, with its token, which is a secret."""
-        return getattr(self._sink, "url", None)
-
-    def watched(self) -> bool | None:
-        """Return whether the output has viewers, or None if unknown."""
-        sink = self._sink
-        return None if sink is None else sink.watched()
-
-    def check(self) -> None:
-        """Replace a thread that hangs in the sink. Call this a few times a second."""
-        taken_s = self._deadline.overdue_s()
-        if taken_s is None or not self.target.reopens or self._stopping.is_set():
-            return
-        self._deadline = Deadline()  # the abandoned thread keeps the old one
-        words = f"hangs for {taken_s:.1f} s and is opened again"
-        self._context.faults.raised(self.target.part, words)
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            self._closers.start("abort", sink.abort)
-        if not self._thread.replace():
-            words = f"the {self.target.part} hung {MAX_HANGING + 1} times and is given up"
-            self._stopping.set()
-            self._listener.ended(self, SinkError(words))
-
-    def stop(self, patience_s: float) -> None:
-        """Stop the thread and close the sink. A thread that hangs is abandoned."""
-        self._stopping.set()
-        self.frames.wake()
-        self._thread.end(patience_s)
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            self._closers.start("close", lambda: self._close(sink))
-        self._closers.close(patience_s)
-        self._context.faults.forget(self.target.part)
+    # --- the way of a frame ---
 
     def _write_frames(self, turn: int) -> None:
         """Write a frame at each tick, until the run or this turn ends."""
@@ -244,3 +204,47 @@ class OutputWriter:
             sink.close()
         except Exception as error:
             logger.warning("the %s could not be completed: %s", self.target.part, error)
+
+    # --- what the others see and ask ---
+
+    @property
+    def failing(self) -> bool:
+        """Return whether there is no sink to write to."""
+        return self._sink is None
+
+    @property
+    def url(self) -> str | None:
+        """Return the address of a page that the sink serves, with its token, which is a secret."""
+        return getattr(self._sink, "url", None)
+
+    def watched(self) -> bool | None:
+        """Return whether the output has viewers, or None if unknown."""
+        sink = self._sink
+        return None if sink is None else sink.watched()
+
+    def check(self) -> None:
+        """Replace a thread that hangs in the sink. Call this a few times a second."""
+        taken_s = self._deadline.overdue_s()
+        if taken_s is None or not self.target.reopens or self._stopping.is_set():
+            return
+        self._deadline = Deadline()  # the abandoned thread keeps the old one
+        words = f"hangs for {taken_s:.1f} s and is opened again"
+        self._context.faults.raised(self.target.part, words)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            self._closers.start("abort", sink.abort)
+        if not self._thread.replace():
+            words = f"the {self.target.part} hung {MAX_HANGING + 1} times and is given up"
+            self._stopping.set()
+            self._listener.ended(self, SinkError(words))
+
+    def stop(self, patience_s: float) -> None:
+        """Stop the thread and close the sink. A thread that hangs is abandoned."""
+        self._stopping.set()
+        self.frames.wake()
+        self._thread.end(patience_s)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            self._closers.start("close", lambda: self._close(sink))
+        self._closers.close(patience_s)
+        self._context.faults.forget(self.target.part)

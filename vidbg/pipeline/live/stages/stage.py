@@ -75,21 +75,6 @@ class Stage(ABC, Generic[In, Out]):
     def hung(self) -> None:
         """Take note of a thread that hangs, before it is replaced."""
 
-    @property
-    def dropped(self) -> int:
-        """The number of items replaced by a newer one before they were processed."""
-        return self._inbox.dropped
-
-    @property
-    def idle(self) -> bool:
-        """Whether every item has been processed."""
-        return self._idle.is_set()
-
-    @property
-    def busy_s(self) -> float:
-        """How long the present item has taken so far, in seconds."""
-        return self._deadline.running_s
-
     def start(self) -> None:
         self._thread.start()
 
@@ -105,26 +90,6 @@ class Stage(ABC, Generic[In, Out]):
             self._inbox.put(item)
         except Abandoned:
             return
-
-    def check(self) -> None:
-        """Replace a thread that hangs. Call this a few times a second."""
-        taken_s = self._deadline.overdue_s()
-        if taken_s is None or self._stopping.is_set():
-            return
-        self._context.faults.raised(self.name, f"hangs for {taken_s:.1f} s and is replaced")
-        self.hung()
-        with self._lock:
-            self._deadline = Deadline()
-            replaced = self._thread.replace()
-        if not replaced:
-            self._context.fail(
-                VidbgError(f"the {self.name} hung {MAX_HANGING + 1} times: giving up")
-            )
-
-    def stop(self, patience_s: float) -> None:
-        self._stopping.set()
-        self._inbox.abandon()
-        self._thread.end(patience_s)
 
     def _process_items(self, turn: int) -> None:
         """Process items until the end, or until this thread is replaced."""
@@ -152,3 +117,38 @@ class Stage(ABC, Generic[In, Out]):
                 self._context.fail(error)
         finally:
             worker.close()
+
+    @property
+    def dropped(self) -> int:
+        """The number of items replaced by a newer one before they were processed."""
+        return self._inbox.dropped
+
+    @property
+    def idle(self) -> bool:
+        """Whether every item has been processed."""
+        return self._idle.is_set()
+
+    @property
+    def busy_s(self) -> float:
+        """How long the present item has taken so far, in seconds."""
+        return self._deadline.running_s
+
+    def check(self) -> None:
+        """Replace a thread that hangs. Call this a few times a second."""
+        taken_s = self._deadline.overdue_s()
+        if taken_s is None or self._stopping.is_set():
+            return
+        self._context.faults.raised(self.name, f"hangs for {taken_s:.1f} s and is replaced")
+        self.hung()
+        with self._lock:
+            self._deadline = Deadline()
+            replaced = self._thread.replace()
+        if not replaced:
+            self._context.fail(
+                VidbgError(f"the {self.name} hung {MAX_HANGING + 1} times: giving up")
+            )
+
+    def stop(self, patience_s: float) -> None:
+        self._stopping.set()
+        self._inbox.abandon()
+        self._thread.end(patience_s)
