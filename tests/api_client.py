@@ -25,6 +25,7 @@ from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.history import Sample
 from vidbg.pipeline.live.live_config import with_look
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
+from vidbg.pipeline.live.previews.views import View
 from vidbg.pipeline.live.status import (
     BackendStatus,
     CameraStatus,
@@ -32,7 +33,6 @@ from vidbg.pipeline.live.status import (
     OutputState,
     OutputStatus,
 )
-from vidbg.pipeline.live.views import View
 from vidbg.util.paths import StrPath
 
 PREFIX = "/api/v1"

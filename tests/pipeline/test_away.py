@@ -18,9 +18,10 @@ from live_rig import HEIGHT, PERSON, WIDTH
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, Image
 from vidbg.pipeline.live import LiveStatus
+from vidbg.pipeline.live.away import card_fonts
+from vidbg.pipeline.live.away.away_card import away_card
 from vidbg.pipeline.live.history import History
-from vidbg.pipeline.live.outputs import card_fonts, frame_buffer
-from vidbg.pipeline.live.outputs.away_card import away_card
+from vidbg.pipeline.live.outputs import frame_buffer
 from vidbg.pipeline.live.stages import stage
 from vidbg.pipeline.live.status import State
 
@@ -222,7 +223,7 @@ def test_a_preview_sees_the_output_the_mask_or_the_camera(monkeypatch: pytest.Mo
 
 
 def test_an_old_mask_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidbg.pipeline.live.views.FRESH_S", 0.2)
+    monkeypatch.setattr("vidbg.pipeline.live.previews.views.FRESH_S", 0.2)
     with Desk(monkeypatch) as desk:
         desk.wait_person()
         mask = desk.run.snapshot("mask")

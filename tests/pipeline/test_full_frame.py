@@ -40,8 +40,8 @@ from vidbg.pipeline.frame_processor import CpuCompositing, FrameProcessor, Frame
 from vidbg.pipeline.gpu.frame_inputs import OUTPUTS, frame_plan
 from vidbg.pipeline.gpu.full_frame import FullFrame
 from vidbg.pipeline.live import Appearance, DeviceNetworks
+from vidbg.pipeline.live.previews.views import view_image
 from vidbg.pipeline.live.stages import live_full_frame, stage
-from vidbg.pipeline.live.views import view_image
 from vidbg.sinks.memory_sink import MemorySink
 from vidbg.sources import open_frames
 from vidbg.sources.synthetic import SyntheticSource

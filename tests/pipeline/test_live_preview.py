@@ -13,7 +13,7 @@ from vidbg.compositing.backgrounds import BlurSpec, ColourSpec, FileSpec, Passth
 from vidbg.errors import ConfigError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live import Appearance, LiveStatus, State
-from vidbg.pipeline.live.live_preview import LivePreview
+from vidbg.pipeline.live.previews.window_preview import LivePreview
 from vidbg.sinks.preview.preview_keys import Action
 
 FRAME = Frame(np.zeros((48, 64, 3), np.uint8), 0.0, 0)

@@ -7,7 +7,8 @@ from vidbg.pipeline.live.live_run import LiveRun, run_live
 from vidbg.pipeline.live.network.network_loader import DeviceNetworks
 from vidbg.pipeline.live.outputs.live_outputs import check_live, check_outputs, reopens
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
-from vidbg.pipeline.live.previews import Preview
+from vidbg.pipeline.live.previews.shown_previews import Preview
+from vidbg.pipeline.live.previews.views import View
 from vidbg.pipeline.live.status import (
     BackendStatus,
     CameraStatus,
@@ -18,7 +19,6 @@ from vidbg.pipeline.live.status import (
     State,
 )
 from vidbg.pipeline.live.supervisor import Supervisor, SupervisorConfig
-from vidbg.pipeline.live.views import View
 
 __all__ = [
     "Appearance",

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from vidbg.frame import Image, StreamInfo
 from vidbg.pipeline.live.appearance import Appearance, warn_of_room
-from vidbg.pipeline.live.away import AwaySwitch
+from vidbg.pipeline.live.away.away_switch import AwaySwitch
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
 from vidbg.pipeline.live.capture.reader import PART as CAMERA_PART
 from vidbg.pipeline.live.context import RunContext
@@ -25,9 +25,10 @@ from vidbg.pipeline.live.live_config import (
 from vidbg.pipeline.live.network.changing_networks import ChangingNetworks, NetworkSettings
 from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
-from vidbg.pipeline.live.own_previews import OwnPreviews
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.pipeline.live.previews import Preview
+from vidbg.pipeline.live.previews.own_previews import OwnPreviews
+from vidbg.pipeline.live.previews.shown_previews import Preview
+from vidbg.pipeline.live.previews.views import View, view_image
 from vidbg.pipeline.live.run_parts import RunParts, Tell
 from vidbg.pipeline.live.status import (
     BackendStatus,
@@ -37,7 +38,6 @@ from vidbg.pipeline.live.status import (
     OutputStatus,
 )
 from vidbg.pipeline.live.supervisor import Supervisor, SupervisorConfig
-from vidbg.pipeline.live.views import View, view_image
 from vidbg.sinks import Sink
 from vidbg.sources import Source
 from vidbg.util.field_types import check_type

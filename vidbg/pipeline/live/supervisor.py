@@ -18,7 +18,7 @@ from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.history import History
 from vidbg.pipeline.live.outputs.recorder import Recorder
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.pipeline.live.previews import Preview, Previews
+from vidbg.pipeline.live.previews.shown_previews import Preview, Previews
 from vidbg.pipeline.live.status import LiveReport, LiveStatus
 from vidbg.pipeline.live.status_reporter import StatusReporter
 from vidbg.util.timing import StageClock

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from vidbg.pipeline.live.history import Sample
     from vidbg.pipeline.live.live_config import LiveConfig
     from vidbg.pipeline.live.outputs.recorder import RecordingStatus
+    from vidbg.pipeline.live.previews.views import View
     from vidbg.pipeline.live.status import BackendStatus, CameraStatus, OutputStatus
-    from vidbg.pipeline.live.views import View
     from vidbg.util.paths import StrPath
 
 

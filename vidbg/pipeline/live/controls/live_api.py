@@ -42,7 +42,7 @@ from vidbg.pipeline.live.controls.live_settings import (
 from vidbg.pipeline.live.controls.profiles import Profiles
 from vidbg.pipeline.live.controls.room_consent import QUESTIONS, RoomConsent
 from vidbg.pipeline.live.controls.thumbnails import drawn_thumbnail, thumbnail
-from vidbg.pipeline.live.views import View
+from vidbg.pipeline.live.previews.views import View
 from vidbg.platform.folders import videos_folder
 from vidbg.sinks.web.api_route import ApiError, Upload, route
 from vidbg.util.atomic_file import replace_file

@@ -10,8 +10,8 @@ from vidbg.pipeline.live.controls.background_library import BackgroundLibrary
 from vidbg.pipeline.live.controls.diagnostics import RecentLog
 from vidbg.pipeline.live.controls.live_api import LiveApi
 from vidbg.pipeline.live.controls.profiles import Profiles
+from vidbg.pipeline.live.previews.views import View
 from vidbg.pipeline.live.status import LiveStatus
-from vidbg.pipeline.live.views import View
 from vidbg.sinks.web.outside_address import OutsideAddress
 from vidbg.sinks.web.web_service import WebAddress, WebService
 from vidbg.util.lifecycle import Closeable

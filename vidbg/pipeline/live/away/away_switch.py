@@ -6,8 +6,8 @@ import logging
 import threading
 
 from vidbg.errors import ConfigError
+from vidbg.pipeline.live.away.away_card import away_card
 from vidbg.pipeline.live.live_config import LiveConfig
-from vidbg.pipeline.live.outputs.away_card import away_card
 from vidbg.pipeline.live.outputs.fallback import card
 from vidbg.pipeline.live.supervisor import Supervisor
 from vidbg.pipeline.live.threads.background_tasks import BackgroundTasks

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from vidbg.frame import Frame
 from vidbg.pipeline.live.pipeline import LivePipeline
+from vidbg.pipeline.live.previews.views import View, view_image
 from vidbg.pipeline.live.status import LiveStatus
-from vidbg.pipeline.live.views import View, view_image
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from vidbg.compositing.backgrounds import BlurSpec, FileSpec, PassthroughSpec
 from vidbg.errors import SinkError
 from vidbg.frame import StreamInfo
 from vidbg.pipeline.live.live_config import LiveConfig
-from vidbg.pipeline.live.previews import Preview
+from vidbg.pipeline.live.previews.shown_previews import Preview
 from vidbg.pipeline.live.run_parts import Tell
 from vidbg.pipeline.live.supervisor import Supervisor
 from vidbg.platform.installation import install_command
@@ -21,7 +21,7 @@ from vidbg.util.lifecycle import Closeable
 if TYPE_CHECKING:
     from vidbg.pipeline.live.controls.controlled_run import ControlledRun
     from vidbg.pipeline.live.controls.live_server import LiveServer
-    from vidbg.pipeline.live.live_preview import LivePreview
+    from vidbg.pipeline.live.previews.window_preview import LivePreview
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def _open_window(config: LiveConfig, files: Sequence[Path], info: StreamInfo) ->
     """Open the preview window."""
     if not config.show:
         return None
-    from vidbg.pipeline.live.live_preview import LivePreview
+    from vidbg.pipeline.live.previews.window_preview import LivePreview
     from vidbg.sinks.preview.window import WindowSink
 
     choice = [config.look.compositing.background, *map(FileSpec, files), BlurSpec()]

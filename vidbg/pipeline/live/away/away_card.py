@@ -13,7 +13,7 @@ from PIL import ImageDraw
 from vidbg.compositing import CompositingConfig
 from vidbg.compositing.backgrounds import FileSpec
 from vidbg.frame import Image
-from vidbg.pipeline.live.outputs.card_fonts import Font, sized, writable
+from vidbg.pipeline.live.away.card_fonts import Font, sized, writable
 from vidbg.pipeline.live.outputs.fallback import fallback_image
 
 TOP_LEFT, BOTTOM_RIGHT = (94, 70, 52), (40, 29, 24)

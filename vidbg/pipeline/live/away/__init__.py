@@ -1,0 +1,1 @@
+"""Being away: the camera is closed, and viewers see a card."""

@@ -1,0 +1,1 @@
+"""Previews of a live run: a window and the page, and what they can show."""
