@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from vidbg.version import __version__
+
 TYPE_CHECKING = False  # importing typing takes 10 ms, in which Ctrl-C prints a traceback
 if TYPE_CHECKING:
     from vidbg import errors
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from vidbg.pipeline.files.file_outputs import OutputConfig
     from vidbg.pipeline.live import LiveConfig, LiveReport, LiveRun, LiveStatus, run_live
     from vidbg.sinks.encoding.formats import Encoding
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BackendError",

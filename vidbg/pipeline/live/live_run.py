@@ -25,8 +25,8 @@ from vidbg.pipeline.live.live_config import (
 from vidbg.pipeline.live.network.changing_networks import ChangingNetworks, NetworkSettings
 from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.outputs.recorder import RecordingStatus
+from vidbg.pipeline.live.own_previews import OwnPreviews
 from vidbg.pipeline.live.pipeline import LivePipeline
-from vidbg.pipeline.live.previews.own_previews import OwnPreviews
 from vidbg.pipeline.live.previews.shown_previews import Preview
 from vidbg.pipeline.live.previews.views import View, view_image
 from vidbg.pipeline.live.run_parts import RunParts, Tell

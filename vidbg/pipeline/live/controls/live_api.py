@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, get_args
 import cv2
 import msgspec
 
-import vidbg
 from vidbg.errors import ConfigError
 from vidbg.option import Section
 from vidbg.pipeline.live.appearance import warn_of_room
@@ -48,6 +47,7 @@ from vidbg.sinks.web.api_route import ApiError, Upload, route
 from vidbg.util.atomic_file import replace_file
 from vidbg.util.choices import refusal
 from vidbg.util.lifecycle import Closeable
+from vidbg.version import __version__
 
 if TYPE_CHECKING:
     from vidbg.pipeline.live.controls.controlled_run import ControlledRun
@@ -70,7 +70,7 @@ class LiveApi(Closeable):
         status: the newest, set by whoever shows the run; None before the first.
     """
 
-    version = vidbg.__version__
+    version = __version__
 
     def __init__(self, library: BackgroundLibrary, profiles: Profiles, log: RecentLog) -> None:
         self._library, self._profiles, self._log = library, profiles, log
