@@ -75,7 +75,7 @@ def value(lines: list[str], name: str) -> str:
 def test_the_page_opens_and_a_second_start_opens_the_same(start: Start, opened: Path) -> None:
     process, lines = start("network: ", "-c", "synthetic", "-b", "green", "--frames", "100000")
     page = of_page(value(lines, "panel"))
-    assert any(line.startswith("no virtual camera, so the page alone") for line in lines)
+    assert any(line.startswith("no virtual camera, so only the page") for line in lines)
     assert opened.read_text() == f"{page.address}/\n"  # no token in the list of processes
     second, lines = start("vidbg is running already", "-c", "synthetic")
     assert second.wait(20) == 0

@@ -20,7 +20,7 @@ import pytest
 from vidbg.errors import SourceError
 from vidbg.sources.camera import opencv_capture, remembered_camera, v4l2
 from vidbg.sources.camera.camera_mode import CameraMode
-from vidbg.sources.camera.camera_source import CameraSource, list_cameras
+from vidbg.sources.camera.camera_source import CameraOptions, CameraSource, list_cameras
 from vidbg.sources.camera.remembered_camera import RememberedCamera, find_camera
 from vidbg.sources.camera.v4l2 import CameraInfo
 
@@ -438,16 +438,13 @@ def test_a_camera_is_found_again(
 ) -> None:
     answers = iter([[WEBCAM, LOGITECH], later])
     choice = RememberedCamera(device, cameras=lambda: next(answers))
-    choice.open(width=640, height=360, frame_rate=Fraction(25), read_timeout_s=1.5)
+    asked = CameraOptions(
+        width=640, height=360, frame_rate=Fraction(25), pixel_format="MJPG", read_timeout_s=1.5
+    )
+    choice.open(**asked)
     choice.open()
     assert [device for device, _ in opened] == ["/dev/video2", expected]
-    assert opened[0][1] == {
-        "width": 640,
-        "height": 360,
-        "frame_rate": Fraction(25),
-        "pixel_format": "auto",
-        "read_timeout_s": 1.5,
-    }
+    assert opened[0][1] == asked
 
 
 @pytest.mark.usefixtures("opened")

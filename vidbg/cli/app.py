@@ -76,11 +76,15 @@ def main() -> None:
 
     SIGTERM (exit code 143) and SIGHUP (129) also remove incomplete files.
     """
+
+    def terminated(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
     secure_streams()
     with insisting():
         for number in ENDING_SIGNALS:
             if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
-                signal.signal(number, _terminated)
+                signal.signal(number, terminated)
         code = _exit_code()
     leave(code)
 
@@ -117,7 +121,3 @@ def message_of(error: Exception) -> str:
         case ImportError():
             return f"a library cannot be loaded: {error}; reinstall vidbg"
     return str(error)
-
-
-def _terminated(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -55,6 +56,7 @@ def run_until_end(
     from vidbg.pipeline.live.outputs.live_outputs import output_name
     from vidbg.sources.camera.cameras import camera_name
 
+    tell = partial(typer.echo, err=True)
     # The config, checked before anything is opened
     limit_arenas()
     use_one_opencv_thread()
@@ -65,7 +67,7 @@ def run_until_end(
         logger.info("camera %s on %s, output %s", camera, params["background"], outputs)
         with (
             StatusLine() as status,
-            LiveRun(config, on_status=status.tell, on_message=_tell) as live,
+            LiveRun(config, on_status=status.tell, on_message=tell) as live,
         ):
             # Everything is open: run, with all faults handled inside, until somebody ends it
             warn_of_room(config.look, settings.origin_of(ctx, "background"))
@@ -73,7 +75,7 @@ def run_until_end(
             with reloading(ctx, NewSettings(ctx, live, completed)):
                 report = live.run()
         logger.info("ended: %s", report)
-        _tell(f"{report.frames} frames, {report.dropped} dropped")
+        tell(f"{report.frames} frames, {report.dropped} dropped")
 
 
 class NewSettings:
@@ -117,7 +119,7 @@ def live_config(params: options.Params) -> LiveConfig:
     """Return the config that the options of `vidbg run` describe.
 
     Raises:
-        ConfigError: a value cannot be.
+        ConfigError: a value cannot be used.
     """
     from vidbg.pipeline.live import LiveConfig
 
@@ -128,7 +130,3 @@ def live_config(params: options.Params) -> LiveConfig:
         config_file=params["config"] or settings.default_file(),
         **options.values_for("live", "run", params),
     )
-
-
-def _tell(text: str) -> None:
-    typer.echo(text, err=True)

@@ -106,10 +106,12 @@ def handheld(
     # Look at it from each pose of the path
     for pose in hand.path(frame_count, float(frame_count / frame_rate)):
         view = hand.view(pose, picture.shape[:2], (height, width))
-        yield (
-            _warp(picture, view, width, height),
-            (None if alpha is None else _warp(alpha, view, width, height).clip(0, 1)),
-        )
+        image = cv2.warpAffine(picture, view, (width, height), flags=cv2.INTER_CUBIC)
+        matte = None
+        if alpha is not None:  # cubic interpolation overshoots
+            moved = cv2.warpAffine(alpha, view, (width, height), flags=cv2.INTER_CUBIC)
+            matte = np.asarray(moved, np.float32).clip(0, 1)
+        yield np.asarray(image, np.uint8), matte
 
 
 def _cover(layer: _Layer, width: int, height: int, anchor: tuple[float, float]) -> _Layer:
@@ -120,9 +122,3 @@ def _cover(layer: _Layer, width: int, height: int, anchor: tuple[float, float]) 
     scaled = np.asarray(cv2.resize(layer, (wide, high), interpolation=method), layer.dtype)
     left, top = int((wide - width) * anchor[0]), int((high - height) * anchor[1])
     return scaled[top : top + height, left : left + width]
-
-
-def _warp(layer: _Layer, view: NDArray[np.float64], width: int, height: int) -> _Layer:
-    return np.asarray(
-        cv2.warpAffine(layer, view, (width, height), flags=cv2.INTER_CUBIC), layer.dtype
-    )

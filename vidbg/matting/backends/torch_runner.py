@@ -5,8 +5,9 @@ On CUDA a run is one CUDA graph, and data crosses the bus from and to pinned mem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ class TorchRunner(Closeable):
             module = plan.module(network).eval().requires_grad_(False)
             self._module: Any = module.to(device, memory_format=torch.channels_last)
             self._stream: Any = torch.cuda.Stream(device) if self._on_cuda else None  # type: ignore[no-untyped-call]
+            self._queue: Callable[[], AbstractContextManager[Any]] = (
+                partial(torch.cuda.stream, self._stream) if self._on_cuda else nullcontext
+            )
             self._inputs = {
                 name: torch.zeros(array.shape, dtype=torch.from_numpy(array[:0]).dtype).to(device)
                 for name, array in plan.inputs.items()
@@ -103,9 +107,6 @@ class TorchRunner(Closeable):
             torch.cuda.synchronize(self._device)
         self._graph = self._module = None
         self._inputs, self._outputs, self._pinned, self._results = {}, {}, [], []
-
-    def _queue(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
 
     def _compute(self) -> dict[str, torch.Tensor]:
         outputs = dict(zip(self._names, self._module(*self._inputs.values()), strict=True))

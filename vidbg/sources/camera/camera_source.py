@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypedDict
 
 from vidbg.errors import SourceError
 from vidbg.frame import Frame, Image, StreamInfo
@@ -26,6 +27,16 @@ _log = logging.getLogger(__name__)
 
 _WAIT_S = 0.2  # the longest time until a reader notices that its camera was closed
 _MAX_CAMERAS = 10
+
+
+class CameraOptions(TypedDict, total=False):
+    """Keyword arguments of CameraSource, which describes them."""
+
+    width: int
+    height: int
+    frame_rate: Fraction
+    pixel_format: PixelFormat
+    read_timeout_s: float
 
 
 class CameraSource(Closeable):

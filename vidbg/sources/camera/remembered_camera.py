@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
+from typing import Unpack
 
 from vidbg.errors import SourceError
 from vidbg.platform.video_nodes import opened_by_us
 from vidbg.sources.camera import v4l2
-from vidbg.sources.camera.camera_mode import PixelFormat
-from vidbg.sources.camera.camera_source import READ_TIMEOUT_S, CameraSource, list_cameras
+from vidbg.sources.camera.camera_source import CameraOptions, CameraSource, list_cameras
 from vidbg.sources.camera.v4l2 import CameraInfo
 from vidbg.util.paths import resolved
 
@@ -43,17 +42,11 @@ class RememberedCamera:
         self._known: CameraInfo | None = None
         self._beside: frozenset[str] = frozenset()
 
-    def open(
-        self,
-        *,
-        width: int = 1280,
-        height: int = 720,
-        frame_rate: Fraction = Fraction(30),
-        pixel_format: PixelFormat = "auto",
-        read_timeout_s: float = READ_TIMEOUT_S,
-    ) -> CameraSource:
-        """Open the camera; the arguments are CameraSource's.
+    def open(self, **options: Unpack[CameraOptions]) -> CameraSource:
+        """Open the camera.
 
+        Args:
+            options: as for CameraSource.
         Raises:
             SourceError: no camera or several match (the message lists the cameras), the
                 camera is disconnected, or it does not open.
@@ -63,15 +56,9 @@ class RememberedCamera:
         camera = self._find(cameras) if linux else None
         if camera is not None and camera.virtual and opened_by_us([camera.device]):
             raise SourceError(_ours(camera))
-        source = CameraSource(
-            self._device if camera is None else camera.device,
-            width=width,
-            height=height,
-            frame_rate=frame_rate,
-            pixel_format=pixel_format,
-            read_timeout_s=read_timeout_s,
-        )
+        source = CameraSource(self._device if camera is None else camera.device, **options)
         if camera is not None:
+            # Remember which camera it was, and which others were there
             if self._known is None:
                 self._beside = frozenset(other.bus for other in cameras if other.bus != camera.bus)
                 if camera.virtual:
@@ -84,6 +71,7 @@ class RememberedCamera:
         return source
 
     def _find(self, cameras: Sequence[CameraInfo]) -> CameraInfo:
+        """Find the camera as it was named, or the one that was opened before."""
         # A path such as /dev/v4l/by-id/... stays with the camera.
         is_link = isinstance(self._device, str) and Path(self._device).is_symlink()
         if self._known is None or is_link:

@@ -104,8 +104,16 @@ class Session(Closeable):
     def start(self, slot: int, arrays: Arrays) -> None:
         at = self._slots[slot]
         for name, array in arrays.items():
-            if at.given.get(name) is not array:
-                self._give(at, name, array)
+            if at.given.get(name) is array:
+                continue
+            tensor = at.inputs[name]
+            if tensor.pinned is None:
+                raise ValueError(f"{name} is state, which stays on the device")
+            tensor.pinned[...] = array
+            if name in self._bindings.constants:
+                at.given[name] = array
+            source = tensor.pinned.ctypes.data
+            self._copy(tensor.device, source, tensor, "HostToDevice", self._upload)
         # Each stream waits for the one before it by an event
         self._call("cudaEventRecord", at.uploaded, self._upload)
         self._call("cudaStreamWaitEvent", self._compute, at.uploaded, 0)
@@ -132,16 +140,6 @@ class Session(Closeable):
         self._slots.clear()
         self._owned.close()
         self._context = None  # before the runtime cache, which it uses
-
-    def _give(self, at: _Slot, name: str, array: NDArray[Any]) -> None:
-        """Start the upload of an input."""
-        tensor = at.inputs[name]
-        if tensor.pinned is None:
-            raise ValueError(f"{name} is state, which stays on the device")
-        tensor.pinned[...] = array
-        if name in self._bindings.constants:
-            at.given[name] = array
-        self._copy(tensor.device, tensor.pinned.ctypes.data, tensor, "HostToDevice", self._upload)
 
     def _slot(self) -> _Slot:
         """Make a slot's buffers and events, and a CUDA graph with the buffers' addresses."""
