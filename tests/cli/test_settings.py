@@ -81,9 +81,9 @@ def test_the_command_line_wins(vidbg: Vidbg, monkeypatch: pytest.MonkeyPatch) ->
     write('size = "big"\n')
     monkeypatch.setenv("VIDBG_SIZE", "huge")
     arguments = ("run", "-c", "synthetic", "-o", "none")
-    assert "'huge' is no size" in vidbg(*arguments)[2]
+    assert "'huge' is not a size" in vidbg(*arguments)[2]
     monkeypatch.delenv("VIDBG_SIZE")
-    assert "'big' is no size" in vidbg(*arguments)[2]
+    assert "'big' is not a size" in vidbg(*arguments)[2]
     assert "nothing would be shown" in vidbg(*arguments, "--size", "64x48")[2]
 
 

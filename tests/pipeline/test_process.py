@@ -331,8 +331,8 @@ def test_targets_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "background", "alpha_video", "hint"),
     [
-        ("out.xyz", "blur", None, "suffix '.xyz' is not known"),
-        ("out.mp4", "transparent", None, "holds no transparency"),
+        ("out.xyz", "blur", None, "unknown suffix '.xyz'"),
+        ("out.mp4", "transparent", None, "cannot store transparency"),
         ("-", "transparent", None, "carries no transparency"),
         ("out.mp4", "blur", "alpha.png", "is not a video"),
     ],

@@ -54,7 +54,7 @@ def test_a_device_is_a_virtual_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         ("webb:8090", "unknown output 'webb:8090'; did you mean 'web'? choose from "),
         ("rtmpx://host/a/secret", "unknown kind of output 'rtmpx://'; did you mean 'rtmp'?"),
         ("ftp://host/secret", "unknown kind of output 'ftp://';"),
-        ("web", "output 'web' is not as it should be; write web:PORT"),
+        ("web", "output 'web' is malformed; write web:PORT"),
         ("udp", "write udp://HOST:PORT"),
         ("http:", "write http://HOST:PORT/"),
         ("rtmp:host/a/b", "write rtmp://HOST/APP/KEY"),

@@ -282,7 +282,7 @@ def test_a_holder_is_named(virtualcam: FakePyvirtualcam, tmp_path: Path) -> None
     ("name", "words"),
     [
         ("/dev/video3", r"\(it does not exist\)\. Next: choose one .*: /dev/video10"),
-        ("/dev/null", r"\(it is no virtual camera\)\. Next: choose one .*: /dev/video10"),
+        ("/dev/null", r"\(it is not a virtual camera\)\. Next: choose one .*: /dev/video10"),
     ],
 )
 @pytest.mark.usefixtures("virtualcam")

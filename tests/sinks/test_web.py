@@ -251,7 +251,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_address_that_others_reach_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with WebSink(INFO, host="0.0.0.0") as sink:
-        assert f"whoever reaches 0.0.0.0 port {sink.port}" in caplog.text
+        assert f"anyone who can reach 0.0.0.0 port {sink.port}" in caplog.text
     caplog.clear()
     WebSink(INFO).close()
     assert not caplog.text

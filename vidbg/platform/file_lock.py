@@ -1,6 +1,6 @@
 """Locks of files, which tell files of running processes from those left behind.
 
-A lock goes with its process, in whatever way that ends.
+The system releases a lock when its process ends, however it ends.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def parse_capability(answer: bytes) -> Capability:
 
 
 def capability(node: VideoNode) -> Capability:
-    """Ask an open node what it is; OSError if it is no video device, or gone."""
+    """Ask an open node what it is; OSError if it is not a video device or is gone."""
     answer = bytearray(CAPABILITY.size)
     node.ioctl(QUERYCAP, answer)
     return parse_capability(bytes(answer))

@@ -75,7 +75,7 @@ class LiveOutput:
             address is malformed.
         problem: returns why it cannot be used on this computer, with the next step, or None.
         label: its name on the page; "" if it is not offered there.
-        argument: what stands behind its word: a label, and an example.
+        argument: what follows its word: a label and an example.
     """
 
     usage: str
@@ -198,7 +198,7 @@ def find_output(output: str | None) -> LiveOutput:
     if kind is not None:
         whole = output in (kind.usage, kind.usage.partition("[")[0])  # its argument is optional
         if not whole and not (kind.prefix and output.startswith(kind.prefix)):
-            raise ConfigError(f"output {output!r} is not as it should be; write {kind.usage}")
+            raise ConfigError(f"output {output!r} is malformed; write {kind.usage}")
         kind.parse(output)
         return kind
     usages = ", ".join(kind.usage for kind in (VIRTUAL_CAMERA, *OUTPUTS.values()))

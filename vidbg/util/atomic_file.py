@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def replace_file(file: Path, content: bytes, *, private: bool = False) -> None:
-    """Write a file under another name beside it, and rename it once it is complete and on disk.
+    """Write a temporary file beside the target, and rename it when it is complete and on disk.
 
     The folder is made if it is missing. An existing file keeps its permissions, and a link stays a
     link: what it points to is replaced.

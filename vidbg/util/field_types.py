@@ -24,7 +24,7 @@ _WORDS = {
 
 
 def check_field_types(config: Any) -> None:
-    """Check the fields of a frozen dataclass, and convert what stands for another type.
+    """Check the fields of a frozen dataclass, and convert values given in another form.
 
     Text and os.PathLike become paths, lists tuples, and numpy's values and fractions Python's own
     numbers, which can be written as JSON.
@@ -78,7 +78,7 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 def fits(value: object, hint: Any) -> bool:
     """Return whether a value is of a type, such as int | None or tuple[int, int].
 
-    numpy's numbers count as numbers, True and False do not. Text may stand for a path, and any
+    numpy's numbers count as numbers, True and False do not. Text is accepted for a path, and any
     text for a choice, since choices have aliases that are checked elsewhere.
     """
     kind = get_origin(hint) or hint

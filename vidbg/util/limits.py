@@ -63,7 +63,7 @@ def parse_size(name: str, text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip().lower())
     if match is None:
-        raise ConfigError(f"{name} {text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
+        raise ConfigError(f"{name} {text!r} is not a size; give WIDTHxHEIGHT, such as 1280x720")
     width, height = int(match[1]), int(match[2])
     check_size(name, width, height)
     return width, height

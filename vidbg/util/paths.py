@@ -1,6 +1,6 @@
-"""Checks of a path that the user gave; none of them raises, whatever the name is.
+"""Checks of a path that the user gave. They never raise, whatever the name.
 
-pathlib's own methods raise where a name is too long for the file system, or has a null character.
+pathlib's own methods raise if a name is too long for the file system or has a null character.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class LoopbackCamera(Closeable):
         if gone is not None:
             raise SinkError(
                 f"the virtual camera {self.device} is gone ({gone}): its module was reloaded, or "
-                "the device deleted. `vidbg doctor` tells what there is"
+                "the device was deleted. `vidbg doctor` lists the devices"
             )
         fitted = fit(image, self._format.width, self._format.height)
         if self._format.pixel_format != _NATIVE:  # BGR is converted by pyvirtualcam

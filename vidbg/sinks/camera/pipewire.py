@@ -85,7 +85,7 @@ class PipeWireSink(ChildProcessSink):
 def pipewire_problem() -> str | None:
     """Return why PipeWire cannot be used here, with the next step; None if it can."""
     if sys.platform != "linux":
-        return "PipeWire is for Linux alone; choose a virtual camera instead"
+        return "PipeWire exists on Linux only; choose a virtual camera instead"
     if shutil.which("gst-launch-1.0") is None:
         return f"gst-launch-1.0 is not installed: {install_step(_PACKAGES)}"
     missing = [element for element in _ELEMENTS if not _has(element)]

@@ -167,7 +167,7 @@ def _writable(device: str | None, facts: LoopbackFacts) -> LoopbackNode:
         raise SinkError(explain("there is none that is free", None, facts, "linux"))
     node = facts.node(device)
     if node is None:
-        there = "it is no virtual camera" if Path(device).exists() else "it does not exist"
+        there = "it is not a virtual camera" if Path(device).exists() else "it does not exist"
         raise SinkError(explain(there, device, facts, "linux"))
     free = node.state == "free"
     if node.state == "used up":

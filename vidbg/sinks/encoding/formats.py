@@ -1,4 +1,4 @@
-"""The file format that an output name stands for, and its encoder settings."""
+"""The file format of an output name, and its encoder settings."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def output_kind(path: str | Path, *, alpha: bool = False) -> OutputKind:
     folder = not suffix or str(path).endswith((os.sep, "/")) or is_folder(path)
     if suffix in PICTURE_SUFFIXES or folder:
         if alpha and suffix in (".jpg", ".jpeg"):
-            raise ConfigError(f"{path}: JPEG holds no transparency; allowed are .png and .webp")
+            raise ConfigError(f"{path}: JPEG cannot store transparency; use .png or .webp")
         return OutputKind.PICTURES
     if suffix not in CONTAINERS:
         raise ConfigError(
-            f"{path}: the suffix {suffix!r} is not known; allowed are "
+            f"{path}: unknown suffix {suffix!r}; allowed are "
             f"{', '.join((*CONTAINERS, *PICTURE_SUFFIXES))}, or a folder for pictures"
         )
     if suffix == ".webm":
@@ -62,8 +62,8 @@ def output_kind(path: str | Path, *, alpha: bool = False) -> OutputKind:
     if suffix == ".mov":
         return OutputKind.PRORES_4444
     raise ConfigError(
-        f"{path}: {suffix} with H.264 holds no transparency; allowed are .mov (ProRes 4444), "
-        ".webm (VP9) and .png pictures, or write the mask as a video of its own"
+        f"{path}: {suffix} with H.264 cannot store transparency; allowed are .mov (ProRes 4444), "
+        ".webm (VP9) and .png pictures, or write the mask to a separate video"
     )
 
 

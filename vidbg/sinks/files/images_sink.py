@@ -54,7 +54,9 @@ class ImagesSink(Unwatched, Abortable):
         overwrite: bool = False,
     ) -> None:
         if output_kind(target, alpha=alpha) is not OutputKind.PICTURES:
-            raise ConfigError(f"{target} is no picture; allowed are {', '.join(PICTURE_SUFFIXES)}")
+            raise ConfigError(
+                f"{target} is not an image file; allowed are {', '.join(PICTURE_SUFFIXES)}"
+            )
         if suffix.lower() not in PICTURE_SUFFIXES:
             raise ConfigError(f"suffix {suffix!r}; allowed are {', '.join(PICTURE_SUFFIXES)}")
         output_kind(f"picture{suffix}", alpha=alpha)
@@ -186,4 +188,4 @@ def _check_number(name: str) -> None:
     except (TypeError, ValueError):
         numbered = False
     if not numbered:
-        raise ConfigError(f"{name!r} does not count; give one number, such as name%05d.png")
+        raise ConfigError(f"{name!r} has no usable number in it; give one, such as name%05d.png")

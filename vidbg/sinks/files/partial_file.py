@@ -1,4 +1,4 @@
-"""A file that gets its name only once it is complete, or one that is useful before that."""
+"""A file that gets its final name when it is complete, or from the start if asked."""
 
 from __future__ import annotations
 

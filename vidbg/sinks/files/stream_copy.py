@@ -133,7 +133,7 @@ class CopiedStreams:
             if last is not None and packet.dts is not None and packet.dts > last:
                 packet.duration = packet.dts - last
             elif isinstance(packet.stream, AudioStream) and packet.stream.codec_context is not None:
-                # The usual length of the codec's frames, in ticks; 0 if it is not known
+                # The usual length of the codec's frames, in ticks; 0 if unknown
                 codec = packet.stream.codec_context
                 usual_s = codec.frame_size / codec.sample_rate if codec.sample_rate else 0.0
                 packet.duration = int(usual_s / packet.time_base)

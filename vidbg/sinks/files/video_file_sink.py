@@ -91,7 +91,7 @@ class VideoFileSink(Unwatched, Abortable):
     ) -> None:
         kind = output_kind(path, alpha=content == "transparent")
         if kind is OutputKind.PICTURES:
-            raise ConfigError(f"{path} is no video; allowed are {', '.join(CONTAINERS)}")
+            raise ConfigError(f"{path} is not a video file; allowed are {', '.join(CONTAINERS)}")
         codec = codec_for(kind, encoding or Encoding())
         # What a frame becomes, and when
         self._info = info
@@ -161,7 +161,7 @@ class VideoFileSink(Unwatched, Abortable):
             return
         if self._last_tick is None:
             self.abort()
-            raise SinkError(f"{self._file.path}: no frame came, so there is no video to write")
+            raise SinkError(f"{self._file.path}: no frames arrived, so there is no video to write")
         with self._failing("completed"):
             self._encode_held(None)
             self._mux(self._stream.encode(None))

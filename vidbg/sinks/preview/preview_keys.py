@@ -11,7 +11,7 @@ ANSWER_S = 5.0
 """How long the user can answer whether to show the room, in seconds."""
 
 EARLIEST_ANSWER_S = 0.5
-"""A y before that was not meant as an answer: whoever types "easy" into the wrong window presses s
+"""A y before that was not meant as an answer: typing "easy" into the wrong window presses s
 and y some 0.2 s apart."""
 
 HINT_S = 6.0
@@ -80,7 +80,7 @@ class PreviewKeys:
         """Return the action for a key; None if there is none, or none yet."""
         key = key.lower()
         if self._asked is not None and self._answer_s(now) is not None:
-            # The question stands. A key that is held down repeats, so s is no answer.
+            # The question is open. s is no answer, because a key that is held down repeats.
             if key == "s" or (key == "y" and now - self._asked < EARLIEST_ANSWER_S):
                 return None
             self._asked = None

@@ -17,7 +17,7 @@ def web_address(output: str) -> tuple[str, int]:
     parts, port = split_url(output)
     if parts.scheme != "http" or not parts.hostname or port is None or parts.path.strip("/"):
         raise ConfigError(
-            f"{output} is no address to serve at; allowed are web:PORT and http://HOST:PORT/"
+            f"{output} is not an address to serve at; allowed are web:PORT and http://HOST:PORT/"
         )
     return parts.hostname, port
 
@@ -50,7 +50,7 @@ def broadcast_url(output: str) -> str:
         problem = "is not complete" if known else "cannot be streamed to"
         raise ConfigError(
             f"{public_name(output)} {problem}; allowed are rtmp://HOST/APP/KEY, "
-            "rtmps://HOST/APP/KEY and srt://HOST:PORT, with options behind a ?"
+            "rtmps://HOST/APP/KEY and srt://HOST:PORT, with options after a ?"
         )
     return output
 

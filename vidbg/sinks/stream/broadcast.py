@@ -56,7 +56,7 @@ class BroadcastSink(ChildProcessSink):
             f"the stream to {public_name(url)}",
             info,
             _command(info, url, parts.scheme),
-            advice="Check the address, the key and that the network is up",
+            advice="Check the address, the key and the network connection",
             stall_s=None if waits_for_a_caller else STALL_S,
         )
 
@@ -94,7 +94,7 @@ def _listed(what: str) -> str:
 def _command(info: StreamInfo, url: str, protocol: str) -> list[str]:
     rate = info.frame_rate or Fraction(30)
     frames = {
-        "use_wallclock_as_timestamps": "1",  # frames may be dropped, and time goes on
+        "use_wallclock_as_timestamps": "1",  # time goes on when frames are dropped
         "f": "rawvideo",
         "pixel_format": "bgr24",
         "video_size": f"{info.width}x{info.height}",

@@ -25,7 +25,7 @@ _WORDS_S = 0.5  # for the last words of a program that has just gone
 _TERMINATE_S = 1.0  # between SIGTERM and SIGKILL
 _LINES = 20  # of standard error that are kept
 
-# Ctrl-C at the terminal is for vidbg alone, which then closes the program.
+# Ctrl-C at the terminal must reach vidbg only, which then closes the program.
 _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows' word for it
 
 
@@ -38,7 +38,7 @@ class ChildProcessSink(NewestFrameSink):
         name: of this sink in messages ("the stream to rtmp://host").
         info: of the frames.
         command: the program and its arguments.
-        advice: the next step when it ends by itself, a sentence without its full stop.
+        advice: the next step when it ends unexpectedly, a sentence without its full stop.
         stall_s: accepting no frame for longer than this, in seconds, is a failure; None: never.
     Raises:
         SinkError: it cannot be started or ends within START_S; or, while writing, it has ended or
@@ -79,7 +79,7 @@ class ChildProcessSink(NewestFrameSink):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},  # its messages are looked through
+                env={**os.environ, "LC_ALL": "C.UTF-8"},  # its messages are parsed
                 start_new_session=True,
                 creationflags=_NEW_GROUP,
             )

@@ -92,6 +92,6 @@ class NetworkStreamSink(NewestFrameSink):
         self._reported = True
         reason = getattr(self._failure, "strerror", None) or str(self._failure)
         return SinkError(
-            f"the stream to {self._address} {what}: {reason}. Check the host, the port and that "
-            "the network is up"
+            f"the stream to {self._address} {what}: {reason}. Check the host, the port and "
+            "the network connection"
         )

@@ -71,7 +71,7 @@ async def read_json(request: web.Request, decoder: msgspec.json.Decoder[Any]) ->
         try:
             return decoder.decode(content)
         except msgspec.ValidationError as error:
-            plain = msgspec.json.decode(content)  # the rest of it may be no JSON
+            plain = msgspec.json.decode(content)  # the rest of it may not be JSON
             raise type_error(error, plain, decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON, or is nested too deeply: {error}") from None
@@ -82,7 +82,7 @@ async def received_file(request: web.Request, max_bytes: int) -> AsyncIterator[U
     """Receive the file in a form, and delete it at the end of the `with` block.
 
     Raises:
-        ApiError: it is no form with one file, is too large, or does not arrive in time.
+        ApiError: it is not a form with one file, is too large, or does not arrive in time.
     """
     if request.content_type != "multipart/form-data" or "Content-Encoding" in request.headers:
         raise ApiError(415, "send multipart/form-data with one file, named file")

@@ -1,4 +1,4 @@
-"""Connections of web clients, which may be slow, hang or be gone without a word."""
+"""Connections of web clients, which may be slow, hang or vanish."""
 
 from __future__ import annotations
 

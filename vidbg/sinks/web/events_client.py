@@ -37,4 +37,4 @@ async def run_events(address: str, headers: Mapping[str, str]) -> AsyncGenerator
             async for message in socket:
                 yield json.loads(message.data)
     except (aiohttp.ClientError, OSError) as error:
-        raise VidbgError(f"{address} gives no events: {error}") from error
+        raise VidbgError(f"no events from {address}: {error}") from error

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class OutsideAddress:
     """An address of this computer, and the certificate for it.
 
-    There is no way to do without TLS: whoever listens on the network would learn the token from the
-    first request, and could then see and change the output.
+    TLS is required: anyone who listens on the network would learn the token from the first request,
+    and could then see and change the output.
 
     Attributes:
         host: one address or name of this computer.
         certificate: a file in PEM form, with the chain if there is one.
         key: its private key, without a passphrase; None if it is in the same file.
     Raises:
-        ConfigError: the address is not one of its own, or there is no certificate.
+        ConfigError: the address is not this computer's own, or there is no certificate.
     """
 
     host: str
@@ -44,8 +44,8 @@ class OutsideAddress:
             )
         if is_loopback(self.host):
             raise ConfigError(
-                f"--host {self.host} is this computer alone, where the page is in any case; leave "
-                "it out, or give the address that other devices use"
+                f"--host {self.host} is reachable from this computer only, where the page is "
+                "served anyway; leave it out, or give the address that other devices use"
             )
         if self.certificate is None:
             raise ConfigError(
@@ -81,6 +81,6 @@ class OutsideAddress:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this computer for itself alone."""
+    """Return whether a host is a loopback address, which other devices cannot reach."""
     address = ip_of(host)
     return host.lower() == "localhost" if address is None else address.is_loopback

@@ -44,12 +44,12 @@ class RunningPage:
 
 
 class Announcement(Closeable):
-    """Makes a page known until it is closed or this process ends, in whatever way.
+    """Announces a page until it is closed or this process ends, however it ends.
 
     The file is locked meanwhile, so a file without a lock is known to be left over; its process's
     number could have been given to another program since.
 
-    A folder that cannot be written is logged, and the page stays unknown.
+    If the folder cannot be written to, a warning is logged and the page is not announced.
     """
 
     def __init__(self, page: RunningPage) -> None:
@@ -96,5 +96,5 @@ def running_pages() -> list[RunningPage]:
             else:
                 file.unlink()  # its process was killed
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # removed meanwhile, just being written, or not one of ours
+            continue  # already removed, still being written, or not one of ours
     return sorted(pages, key=lambda page: page.started_s, reverse=True)

@@ -118,7 +118,8 @@ def _refuse_other_sites(request: web.Request) -> None:
     sites = request.headers.getall("Sec-Fetch-Site", [])
     if foreign or any(site not in ("same-origin", "none") for site in sites):
         raise web.HTTPForbidden(
-            text="vidbg answers no other page: paste the address that it printed into a new tab"
+            text="vidbg does not answer other pages: paste the address that it printed into a new "
+            "tab"
         )
 
 

@@ -55,8 +55,8 @@ class WebService(Closeable):
     Args:
         name: in messages ("the web output").
         address: where it is reached.
-        make: makes the application around the newest frame of each view, for who knows the token;
-            called by the thread that serves.
+        make: makes the application around the newest frame of each view, for clients that know the
+            token; called by the thread that serves.
         views: names of what it shows; of all but the first, no frame is kept without clients.
     Attributes:
         port: where it listens.
@@ -119,7 +119,7 @@ class WebService(Closeable):
         return self._views[view].clients > 0
 
     def offer(self, image: Image, view: str = "output") -> None:
-        """Replace the image without waiting; of a view that nobody wants, only check the server.
+        """Replace the image without waiting; for a view without clients, only check the server.
 
         Raises:
             SinkError: the server has ended.

@@ -47,8 +47,8 @@ class WebSink(LiveSink):
         self.port, self.url = self._service.port, self._service.url
         if host not in ("localhost", "127.0.0.1", "::1"):
             _log.warning(
-                "whoever reaches %s port %d and knows the token can watch the picture; it travels "
-                "unencrypted",
+                "anyone who can reach %s port %d and knows the token can watch; the video is not "
+                "encrypted",
                 host,
                 self.port,
             )
