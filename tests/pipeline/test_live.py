@@ -103,7 +103,7 @@ def test_a_reader_that_leaves() -> None:
         sink = RawPipeSink(INFO, pipe)
         sink.write(frame(0))
         os.close(read)
-        with pytest.raises(SinkError, match=r"has gone .* after 1 frames"):
+        with pytest.raises(SinkError, match=r"has exited .* after 1 frames"):
             sink.write(frame(1))
         sink.close()
 
@@ -138,7 +138,7 @@ except SinkError as error:
         process.stdout.close()
         said = process.stderr.read().decode()
     assert process.returncode == 1
-    assert said.startswith("the program that reads the raw pipe has gone")
+    assert said.startswith("the program that reads the raw pipe has exited")
     assert len(said.splitlines()) == 1  # no complaint of Python's own at exit
 
 

@@ -136,7 +136,7 @@ def test_a_host_that_refuses_is_reported() -> None:
         error = _write_until_it_fails(sink)
     assert str(error) == (
         "the stream to udp://127.0.0.1:9 failed: Connection refused. Check the host, the port and "
-        "that the network is up"
+        "the network connection"
     )
     assert _no_thread_is_left()
 
@@ -208,7 +208,7 @@ def test_a_connection_that_accepts_no_data_delays_no_other_output(
         assert slowest_s < 0.2
         assert sink.dropped > 10
         assert "failed: it took nothing for 0.3 s" in str(_write_until_it_fails(sink))
-    assert "hangs and is left behind" in caplog.text
+    assert "hangs and is abandoned" in caplog.text
     moving.set()
 
 

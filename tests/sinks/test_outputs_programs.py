@@ -237,7 +237,7 @@ def test_the_properties_of_the_pipewire_node(tmp_path: Path) -> None:
     [
         (("FAKE_LACKS", "pipewiresink"), "has no pipewiresink: `sudo apt install gstreamer1.0-"),
         (("PATH", "/nowhere"), "gst-launch-1.0 is not installed: `sudo apt install gstreamer1.0-"),
-        (("XDG_RUNTIME_DIR", "/nowhere"), "no PipeWire answers at /nowhere/pipewire-0"),
+        (("XDG_RUNTIME_DIR", "/nowhere"), "PipeWire does not answer at /nowhere/pipewire-0"),
         (("PIPEWIRE_REMOTE", "other"), "No such file or directory"),
         (("XDG_RUNTIME_DIR", ""), "without sudo"),
     ],
@@ -274,8 +274,14 @@ def test_the_package_is_that_of_the_distribution(
     ("broken", "words"),
     [
         (("PATH", "/nowhere"), "ffmpeg is not installed: `sudo apt install ffmpeg`"),
-        (("FAKE_PROTOCOLS", "tcp"), "cannot do srt: `sudo apt install ffmpeg`"),
-        (("FAKE_ENCODER", "libopenh264"), "has no libx264: `sudo apt install ffmpeg`"),
+        (
+            ("FAKE_PROTOCOLS", "tcp"),
+            "does not support srt; one that does: `sudo apt install ffmpeg`",
+        ),
+        (
+            ("FAKE_ENCODER", "libopenh264"),
+            "has no libx264; one that has: `sudo apt install ffmpeg`",
+        ),
     ],
 )
 def test_missing_features_of_ffmpeg_are_named(

@@ -129,9 +129,9 @@ def test_no_request_is_answered_without_tls(server: LiveServer) -> None:
         ("0.0.0.0", "give one address or name"),
         ("::", "give one address or name"),
         ("http://x/", "give one address or name"),
-        ("127.0.0.1", "where the page is in any case"),
-        ("localhost", "where the page is in any case"),
-        ("192.168.1.20", "takes a certificate.*mkcert 192.168.1.20.*ssh -L"),
+        ("127.0.0.1", "where the page is served anyway"),
+        ("localhost", "where the page is served anyway"),
+        ("192.168.1.20", "needs a certificate.*mkcert 192.168.1.20.*ssh -L"),
     ],
 )
 def test_what_would_not_be_safe_or_clear_is_refused(host: str, words: str) -> None:

@@ -200,7 +200,7 @@ def test_times_of_a_clock_start_at_zero(tmp_path: Path) -> None:
 def test_times_that_do_not_grow_and_other_sizes_are_refused(tmp_path: Path) -> None:
     sink = VideoFileSink(tmp_path / "a.mp4", INFO)
     sink.write(FRAMES[1])
-    with pytest.raises(SinkError, match="times must grow"):
+    with pytest.raises(SinkError, match="times must increase"):
         sink.write(FRAMES[0])
     sink = VideoFileSink(tmp_path / "a.mp4", INFO)
     with pytest.raises(SinkError, match=r"unexpected frame shape \(10, 20, 3\)"):
@@ -883,7 +883,7 @@ def test_pictures_wider_than_their_format_are_refused(
     tmp_path: Path, suffix: str, side: int
 ) -> None:
     with ImagesSink(tmp_path / f"a{suffix}") as sink:
-        with pytest.raises(SinkError, match=rf"{side} a side: give a name that ends in \.png"):
+        with pytest.raises(SinkError, match=rf"{side} per side: give a name that ends in \.png"):
             sink.write(Frame(np.zeros((8, side + 1, 3), np.uint8), 0.0, 0))
         assert list(tmp_path.iterdir()) == []
         sink.write(Frame(np.zeros((8, side, 3), np.uint8), 0.0, 0))
@@ -906,7 +906,7 @@ def test_pictures_that_cannot_be_are_refused(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ConfigError):
             ImagesSink(target, **settings_)  # type: ignore[arg-type]
-    with pytest.raises(SinkError, match="cannot be made"):
+    with pytest.raises(SinkError, match="cannot be created"):
         ImagesSink(tmp_path / "missing" / "out")
     assert (tmp_path / "a.png").read_bytes() == b"precious"
 

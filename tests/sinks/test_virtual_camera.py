@@ -105,7 +105,7 @@ def test_a_failure_of_pyvirtualcam(
         raise OSError("gone")
 
     monkeypatch.setattr(virtualcam.cameras[0], "send", fail)
-    with pytest.raises(SinkError, match=r"/dev/video10 takes no more frames: gone.*vidbg doctor"):
+    with pytest.raises(SinkError, match=r"/dev/video10 accepts no more frames: gone.*vidbg doctor"):
         sink.write(frame(0))
 
 
@@ -163,8 +163,8 @@ def test_a_kept_format_that_cannot_be_written(virtualcam: FakePyvirtualcam) -> N
         VirtualCameraSink(LIVE)
     assert str(caught.value) == (
         "the virtual camera /dev/video10 keeps its format 64x48 H264, which vidbg cannot write "
-        "(it can YU12, YUYV, UYVY). Next: close the programs that read from it; should its format "
-        "be locked, `v4l2-ctl -d /dev/video10 -c keep_format=0`"
+        "(it can YU12, YUYV, UYVY). Next: close the programs that read from it; if its format "
+        "is locked, `v4l2-ctl -d /dev/video10 -c keep_format=0`"
     )
     assert virtualcam.cameras[0].closed
     assert fake.opened == 0
@@ -260,7 +260,7 @@ def test_a_device_that_is_not_free(
     if name is not None:
         assert caught.match(words)
     else:
-        assert caught.match(r"a virtual camera cannot be opened \(there is none that is free\)")
+        assert caught.match(r"a virtual camera cannot be opened \(none is free\)")
 
 
 def test_a_device_without_permission(virtualcam: FakePyvirtualcam) -> None:
@@ -297,7 +297,7 @@ def test_no_module_at_all(virtualcam: FakePyvirtualcam, monkeypatch: pytest.Monk
     with pytest.raises(SinkError) as caught:
         VirtualCameraSink(LIVE)
     assert str(caught.value) == (
-        "a virtual camera cannot be opened (there is none that is free). Next: v4l2loopback is not "
+        "a virtual camera cannot be opened (none is free). Next: v4l2loopback is not "
         "installed: `sudo apt install v4l2loopback-dkms linux-headers-$(uname -r)`, then `sudo "
         "modprobe v4l2loopback exclusive_caps=1 card_label=vidbg video_nr=10`"
     )
@@ -440,5 +440,5 @@ def test_a_real_camera_is_never_written_to(virtualcam: FakePyvirtualcam, tmp_pat
     virtualcam.kernel["/dev/video0"] = FakeDevice()
     virtualcam.kernel.lay_out(tmp_path)
     device(virtualcam, written=True)
-    with pytest.raises(SinkError, match="there is none that is free"):
+    with pytest.raises(SinkError, match="none is free"):
         VirtualCameraSink(LIVE)

@@ -312,7 +312,7 @@ def test_a_secret_that_others_could_read_is_replaced(caplog: pytest.LogCaptureFi
     file.chmod(0o644)
     assert access_token("a page") != token
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert "a new secret takes its place" in caplog.text
+    assert "is replaced by a new secret" in caplog.text
     for broken in ("", "short", "x" * 500):
         file.write_text(broken)
         assert access_token("a page") == access_token("a page")

@@ -19,7 +19,7 @@ def cache_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """Return `vidbg` in the folder for what programs keep between runs.
+    """Return `vidbg` in the user's folder for what programs keep between runs.
 
     Raises:
         RuntimeError: this account has no home.
@@ -52,7 +52,7 @@ def videos_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """Return `vidbg` in the folder for what a user keeps with a program.
+    """Return `vidbg` in the user's folder for application data.
 
     Raises:
         RuntimeError: this account has no home.

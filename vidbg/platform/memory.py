@@ -1,4 +1,4 @@
-"""How much memory the C library keeps for itself."""
+"""Limits of memory: what glibc keeps for itself, and what this process may address."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def _c_library() -> Any:
 
 
 def limit_arenas() -> bool:
-    """Let all threads take memory from two pools, where glibc would make one for each of them.
+    """Limit glibc to two memory pools for all threads, instead of one for each.
 
-    What threads free stays in their pools. A live run has some 15 threads, and needs 20 to 36 MB
-    less with two. Call it before threads are started.
+    Freed memory stays in its pool. A live run has about 15 threads, and needs 20 to 36 MB less
+    with two pools. Call it before threads are started.
 
     Returns:
-        Whether the C library was told: only glibc has the setting.
+        Whether it worked: only glibc has the setting.
     """
     mallopt = getattr(_c_library(), "mallopt", None)  # musl has none
     return mallopt is not None and mallopt(_M_ARENA_MAX, _ARENAS) == 1
 
 
 def return_freed_memory() -> None:
-    """Return what was freed to the system, which glibc would keep for later.
+    """Return freed memory to the system, which glibc would keep for later.
 
-    For after work that needs much memory once, such as compiling a network.
+    Call it after work that briefly needs much memory, such as compiling a network.
     """
     trim = getattr(_c_library(), "malloc_trim", None)
     if trim is not None:
@@ -50,7 +50,7 @@ def return_freed_memory() -> None:
 
 
 def require_addresses() -> None:
-    """Refuse a limit of virtual memory under which native libraries would crash.
+    """Refuse to run under a limit of virtual memory that crashes native libraries.
 
     Raises:
         VidbgError: there is one, as `ulimit -v` sets it.

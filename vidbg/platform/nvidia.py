@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 
 PATIENCE_S = 10.0
-"""For nvidia-smi, which wakes every GPU."""
+"""Seconds to wait for nvidia-smi, which wakes every GPU."""
 
 
 @dataclass(frozen=True, slots=True)

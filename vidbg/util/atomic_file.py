@@ -11,11 +11,12 @@ from pathlib import Path
 def replace_file(file: Path, content: bytes, *, private: bool = False) -> None:
     """Write a temporary file beside the target, and rename it when it is complete and on disk.
 
-    The folder is made if it is missing. An existing file keeps its permissions, and a link stays a
-    link: what it points to is replaced.
+    The folder is created if it is missing. An existing file keeps its permissions, and a link stays
+    a link: what it points to is replaced.
 
     Args:
-        private: for this account alone, as is a folder that has to be made; a link is replaced.
+        private: only this account may read the file, and its folder if that is created; a link is
+            replaced.
     Raises:
         OSError: it cannot be written; the old file is untouched and nothing is left behind.
     """

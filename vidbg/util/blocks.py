@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Chosen = NDArray[np.bool_]
-"""Which blocks of a picture are meant, bool (ceil(H / side), ceil(W / side))."""
+"""Which blocks of a picture are selected, bool (ceil(H / side), ceil(W / side))."""
 
 CHUNK = 2048
 """Blocks handled at once, so that the work on them stays in the cache."""

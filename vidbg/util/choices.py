@@ -34,7 +34,7 @@ Rotation = Literal["0", "90", "180", "270"]
 PixelFormat = Literal["auto", "MJPG", "YUYV"]
 RawFormat = Literal["y4m", "bgr24", "i420"]
 Interlaced = Literal["deinterlace", "keep"]
-"""What becomes of interlaced frames: whole frames, or what they are."""
+"""Whether interlaced frames are deinterlaced or kept as they are."""
 Preset = Literal[
     "ultrafast",
     "superfast",

@@ -1,4 +1,4 @@
-"""Names for new files that replace none."""
+"""Names for new files that replace no existing ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def claim_name(folder: Path, stem: str, suffix: str) -> Path:
     """Make an empty file: "stem.suffix", or "stem 2.suffix" and so on where that exists.
 
     Args:
-        folder: is made if it is missing.
+        folder: is created if it is missing.
         suffix: with its dot.
     Raises:
         OSError: it cannot be made.
@@ -33,11 +33,11 @@ def claim_name(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def safe_stem(name: str, instead: str) -> str:
-    """Return a name from somewhere else as the stem of a file: no folder, nothing hidden or odd.
+    """Turn a foreign name into a safe stem of a file: no folder, nothing hidden or unprintable.
 
     Args:
         name: such as "..\\\\holiday/beach.JPG", which becomes "beach".
-        instead: what is returned where nothing is left.
+        instead: what is returned if nothing is left.
     """
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     kept = "".join(c for c in _UNSAFE.sub(" ", last) if c.isprintable())

@@ -39,7 +39,7 @@ _FORMATS_BY_NAME = {".ico": "ICO", ".pcx": "PCX", ".sgi": "SGI", ".tga": "TGA"}
 UNREAD_SUFFIXES = (
     ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".jxl", ".nef", ".orf", ".raf", ".rw2", ".svg",
 )  # fmt: skip
-"""Of pictures that cannot be decoded here, or of which a thumbnail alone would be."""
+"""Suffixes of pictures that cannot be decoded, or only as a thumbnail."""
 
 _UNREAD = {  # by content, whatever the name is
     b"\xff\x0a": "JPEG XL",

@@ -9,7 +9,10 @@ PICTURE_SUFFIXES = (
     ".jpeg", ".jpf", ".jpg", ".jpx", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd",
     ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""Suffixes of the pictures that `read_picture` reads, in lower case. A GIF's frames decide it."""
+"""Suffixes of the pictures that `read_picture` reads, in lower case.
+
+A GIF is a picture if it has one frame, and a video if it has more.
+"""
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ _usual_level = 0
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Silence OpenCV in every thread until the last one that asked for it has left."""
+    """Silence OpenCV in every thread until the last caller has left."""
     import cv2
 
     global _users, _usual_level

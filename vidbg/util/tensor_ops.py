@@ -13,8 +13,8 @@ from torch.nn import functional
 def resample(picture: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Resample float32 (1, H, W, 3) by (h, H) and (W, w) to float32 planes (1, 3, h, w).
 
-    In the matrices' type, which in fp16 errs by less than half a grey level. Rows come first: the
-    picture is read as it lies and only a small one transposed.
+    It computes in the matrices' type; in fp16 the error is less than half a grey level. Rows come
+    first, so that the picture is read in its memory order and only the small result is transposed.
     """
     height, width = picture.shape[1], picture.shape[2]
     lines = torch.matmul(rows, picture.to(rows.dtype).reshape(height, width * 3))

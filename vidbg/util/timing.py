@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 KEPT = 4096
-"""Measurements kept a stage: the last minutes of a live run."""
+"""Measurements kept per stage: the last minutes of a live run."""
 
 
 class StageClock:

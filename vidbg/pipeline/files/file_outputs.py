@@ -188,7 +188,7 @@ def _main_sink(job: Job, source: Source, transparent: bool, output: OutputConfig
                 )
             return ImagesSink(path, alpha=transparent, overwrite=output.overwrite)
         if not path.parent.is_dir():
-            raise SinkError(f"there is no folder {path.parent} to write {path.name} to; make it")
+            raise SinkError(f"there is no folder {path.parent} for {path.name}; create it first")
         # by folder and name: a "%" in an image's name is not a number
         return ImagesSink(
             path.parent,

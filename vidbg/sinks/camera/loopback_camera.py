@@ -76,7 +76,7 @@ class LoopbackCamera(Closeable):
             raise SinkError(
                 f"the virtual camera {self.device} keeps its format {kept}, which vidbg cannot "
                 f"write (it can {', '.join((_NATIVE, *_CONVERSIONS))}). Next: close the programs "
-                f"that read from it{readers}; should its format be locked, "
+                f"that read from it{readers}; if its format is locked, "
                 f"`v4l2-ctl -d {self.device} -c keep_format=0`"
             )
         self._writer.close()

@@ -43,8 +43,8 @@ class PipeWireSink(ChildProcessSink):
     def __init__(self, info: StreamInfo, name: str = "vidbg") -> None:
         if not name.isprintable() or any(character in name for character in '"\\'):
             raise ConfigError(
-                f"{name!r} cannot be a camera's name; allowed are letters, digits, blanks and "
-                "signs, but no quotes and backslashes"
+                f"{name!r} cannot be a camera's name; allowed are printable characters "
+                "except quotes and backslashes"
             )
         problem = pipewire_problem()
         if problem is not None:
@@ -55,7 +55,7 @@ class PipeWireSink(ChildProcessSink):
                 f"the PipeWire camera {name}",
                 info,
                 _command(info, name),
-                advice="`systemctl --user status pipewire wireplumber` tells whether PipeWire runs",
+                advice="Check PipeWire with `systemctl --user status pipewire wireplumber`",
                 stall_s=STALL_S,
             )
         except BaseException:
@@ -115,8 +115,8 @@ def _connection() -> socket.socket:
     folder = os.environ.get("PIPEWIRE_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR")
     if not folder:
         raise SinkError(
-            "XDG_RUNTIME_DIR is not set, so PipeWire cannot be found: run vidbg as the user of the "
-            "desktop, without sudo"
+            "XDG_RUNTIME_DIR is not set, so PipeWire cannot be found: run vidbg as the desktop "
+            "user, without sudo"
         )
     path = Path(folder) / (os.environ.get("PIPEWIRE_REMOTE") or "pipewire-0")
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -125,8 +125,8 @@ def _connection() -> socket.socket:
     except OSError as error:
         connection.close()
         raise SinkError(
-            f"no PipeWire answers at {path} ({error.strerror or error}): "
-            "`systemctl --user start pipewire wireplumber`, as the user of the desktop"
+            f"PipeWire does not answer at {path} ({error.strerror or error}): "
+            "`systemctl --user start pipewire wireplumber`, as the desktop user"
         ) from None
     connection.setblocking(False)
     return connection

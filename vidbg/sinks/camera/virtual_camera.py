@@ -79,8 +79,8 @@ class VirtualCameraSink(LiveSink):
             self._camera.send(frame.image)
         except (RuntimeError, OSError) as error:
             raise SinkError(
-                f"the virtual camera {self.device} takes no more frames: {error}. Start again; "
-                "`vidbg doctor` tells the state of the device"
+                f"the virtual camera {self.device} accepts no more frames: {error}. Start again; "
+                "`vidbg doctor` shows the state of the device"
             ) from error
 
     def watched(self) -> bool | None:
@@ -164,7 +164,7 @@ def _writable(device: str | None, facts: LoopbackFacts) -> LoopbackNode:
         SinkError: it cannot be, or is not a v4l2loopback device.
     """
     if device is None:
-        raise SinkError(explain("there is none that is free", None, facts, "linux"))
+        raise SinkError(explain("none is free", None, facts, "linux"))
     node = facts.node(device)
     if node is None:
         there = "it is not a virtual camera" if Path(device).exists() else "it does not exist"
@@ -176,7 +176,7 @@ def _writable(device: str | None, facts: LoopbackFacts) -> LoopbackNode:
         except OSError as error:
             _log.debug("%s cannot be revived: %s", node.device, error)
         if free:
-            _log.info("%s was left used up by its last writer: freed", node.device)
+            _log.info("freed %s, which its last writer had left unusable", node.device)
     if not free:
         raise SinkError(explain(node.situation, node.device, facts, "linux"))
     return node
@@ -199,7 +199,7 @@ def _advice(device: str | None, facts: LoopbackFacts | None, platform: str) -> s
     if device is not None and facts.nodes:
         names = ", ".join(node.device for node in facts.nodes)
         return f"choose one of the virtual cameras of this computer: {names}"
-    return next_step(facts) or "`vidbg doctor` tells the state of the virtual cameras"
+    return next_step(facts) or "`vidbg doctor` shows the state of the virtual cameras"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def output_kind(path: str | Path, *, alpha: bool = False) -> OutputKind:
     folder = not suffix or str(path).endswith((os.sep, "/")) or is_folder(path)
     if suffix in PICTURE_SUFFIXES or folder:
         if alpha and suffix in (".jpg", ".jpeg"):
-            raise ConfigError(f"{path}: JPEG cannot store transparency; use .png or .webp")
+            raise ConfigError(f"{path}: JPEG cannot store transparency; allowed are .png and .webp")
         return OutputKind.PICTURES
     if suffix not in CONTAINERS:
         raise ConfigError(

@@ -30,7 +30,8 @@ class ImagesSink(Unwatched, Abortable):
 
     Args:
         target: a picture's name, for one frame; a name with a number in it such as
-            `person%05d.png`, which counts by `Frame.index`; or a folder, made if it is missing.
+            `person%05d.png`, which counts by `Frame.index`; or a folder, which is created if it is
+            missing.
         names: for a folder, the pictures' names by `Frame.index`, without suffix; None numbers
             them 00000, 00001 ...
         suffix: for a folder, the pictures' suffix: .png, .jpg or .webp.
@@ -78,7 +79,7 @@ class ImagesSink(Unwatched, Abortable):
                 self._target.mkdir(exist_ok=True)
             except OSError as error:
                 raise SinkError(
-                    f"the folder {self._target} cannot be made: {error.strerror}; "
+                    f"the folder {self._target} cannot be created: {error.strerror}; "
                     f"does {self._target.absolute().parent} exist?"
                 ) from error
         elif "%" not in self._target.name:
@@ -90,14 +91,14 @@ class ImagesSink(Unwatched, Abortable):
         path = self._path(frame.index)
         if path in self._written:
             raise SinkError(
-                f"{path} was just written, and now comes frame {frame.index}; give a folder, or a "
-                f"name with a number: {path.stem}%05d{path.suffix}"
+                f"{path} can hold one picture only, and frame {frame.index} is another; give a "
+                f"folder, or a name with a number: {path.stem}%05d{path.suffix}"
             )
         maximum = _LONGEST_SIDE_PX.get(self._suffix.lower())
         if maximum is not None and max(frame.height, frame.width) > maximum:
             raise SinkError(
-                f"{path} would have {frame.width}x{frame.height} pixels; {self._suffix} holds at "
-                f"most {maximum} a side: give a name that ends in .png"
+                f"{path} would have {frame.width}x{frame.height} pixels; {self._suffix} allows at "
+                f"most {maximum} per side: give a name that ends in .png"
             )
         file = PartialFile(path, overwrite=self._overwrite)
         try:

@@ -32,7 +32,7 @@ class PartialFile:
     Args:
         path: the final name.
         overwrite: an existing file of that name is replaced, once the new one is complete.
-        named: the file has its final name from the start, for content that survives a kill.
+        named: the file has its final name from the start, for content that must survive a kill.
 
     Attributes:
         path: the final name.
@@ -56,7 +56,7 @@ class PartialFile:
             folder = self._place.absolute().parent
             if not folder.is_dir():
                 raise SinkError(
-                    f"there is no folder {folder} to write {self._place.name} to; make it"
+                    f"there is no folder {folder} for {self._place.name}; create it first"
                 )
             if self.path.is_dir():
                 raise SinkError(f"{self.path} is a folder; give the name of a file")

@@ -41,7 +41,7 @@ _DISK_ERRORS = (
 )
 _FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AV_FIELD_PROGRESSIVE, _TT, _BB
 _DURABLE_MP4 = {
-    "movflags": "+hybrid_fragmented",  # fragments, which closing makes one piece with an index
+    "movflags": "+hybrid_fragmented",  # fragments; closing joins them and adds an index
     "frag_duration": "1000000",
     "flush_packets": "1",
 }
@@ -58,10 +58,10 @@ class VideoFileSink(Unwatched, Abortable):
     clock's time (`info.time_base` None) start at 0. A frame is encoded when the next one arrives,
     because only then is its duration known. Sizes may change, see EncoderPictures.
 
-    The file is written under a hidden name in the same folder and is renamed once it is
-    complete. A durable one has its name from the start, and what is in it by then can be played
-    after the program was killed: up to the last second, because it consists of fragments or
-    clusters until it is closed.
+    The file is written under a hidden name in the same folder and is renamed when it is complete.
+    With `durable` it has its final name from the start, and can be played even if the program is
+    killed, except for about the last second: it consists of fragments or clusters until it is
+    closed.
 
     Args:
         path: ending in .mp4, .m4v, .mov, .mkv or .webm.
@@ -71,11 +71,11 @@ class VideoFileSink(Unwatched, Abortable):
         encoding: quality and speed.
         relay: the packets to copy.
         overwrite: replace an existing file.
-        durable: see above; an abort then keeps what was written. Of a new file only.
+        durable: see above; abort() then keeps what was written. The file must be new.
     Raises:
         ConfigError: the suffix, the content and the encoding are not compatible.
-        SinkError: the file cannot be written; or, while writing, a frame has another size than
-            `info`, its time does not grow, the disk is full, or the encoder fails.
+        SinkError: the file cannot be written; or, while writing, a frame's size differs from
+            `info`, its time does not increase, the disk is full, or the encoder fails.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class VideoFileSink(Unwatched, Abortable):
             self.abort()
             raise SinkError(
                 f"{self._file.path}: a frame at {frame.pts} s came after one at "
-                f"{float(self._last_tick * self._time_base)} s; times must grow by at least "
+                f"{float(self._last_tick * self._time_base)} s; times must increase by at least "
                 f"{float(self._time_base)} s"
             )
         self._last_tick = tick

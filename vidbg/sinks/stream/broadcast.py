@@ -75,9 +75,9 @@ def broadcast_problem(protocol: str) -> str | None:
         return f"the program ffmpeg is not installed: {install_step(_PACKAGES)}"
     _, _, outputs = _listed("-protocols").partition("Output:")
     if protocol not in outputs.split():
-        return f"the ffmpeg here cannot do {protocol}: {install_step(_PACKAGES)} has one that can"
+        return f"this ffmpeg does not support {protocol}; one that does: {install_step(_PACKAGES)}"
     if " libx264 " not in _listed("-encoders"):
-        return f"the ffmpeg here has no libx264: {install_step(_PACKAGES)} has one with it"
+        return f"this ffmpeg has no libx264; one that has: {install_step(_PACKAGES)}"
     return None
 
 

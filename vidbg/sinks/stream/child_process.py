@@ -145,11 +145,11 @@ class ChildProcessSink(NewestFrameSink):
                 self._process.kill()
                 self._process.wait()
         elif self._failure is None and self._process.returncode:
-            _log.warning("%s did not end well: %s", self._name, self._last_words())
+            _log.warning("%s ended with an error: %s", self._name, self._last_words())
         self._thread.join(_WORDS_S)
         self._listener.join(_WORDS_S)
         if self.dropped:
-            _log.info("%s left out %d frames", self._name, self.dropped)
+            _log.info("%s dropped %d frames", self._name, self.dropped)
 
     def _ends_within(self, seconds: float) -> bool:
         with suppress(subprocess.TimeoutExpired):

@@ -67,7 +67,7 @@ class NetworkStreamSink(NewestFrameSink):
 
     def _deliver_until_end(self) -> None:
         super()._deliver_until_end()
-        self._answered.set()  # if only with a failure
+        self._answered.set()  # even if it failed
 
     def deliver_frames(self, frames: Iterator[Frame]) -> None:
         host = urlsplit(self._url)
@@ -82,9 +82,9 @@ class NetworkStreamSink(NewestFrameSink):
         self._newest.close()
         self._thread.join(PATIENCE_S)
         if self._thread.is_alive():
-            _log.info("the connection to %s hangs and is left behind", self._address)
+            _log.info("the connection to %s hangs and is abandoned", self._address)
         elif self._failure is not None and not self._reported:
-            _log.warning("the stream to %s did not end well: %s", self._address, self._failure)
+            _log.warning("the stream to %s ended with an error: %s", self._address, self._failure)
         if self.dropped:
             _log.info("%d frames were not streamed to %s", self.dropped, self._address)
 

@@ -110,7 +110,7 @@ class RawPipeSink(LiveSink):
                     "Write it to another disk, or into a program that encodes it"
                 ) from error
             raise SinkError(
-                f"the program that reads the raw pipe has gone ({error}) after {self._periods} "
+                f"the program that reads the raw pipe has exited ({error}) after {self._periods} "
                 "frames: keep it running for as long as vidbg writes"
             ) from error
         self._held_up = time.monotonic() - begun_s > HELD_UP * float(1 / self._rate)

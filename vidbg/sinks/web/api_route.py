@@ -98,8 +98,8 @@ def route(
 ) -> Callable[[Handler], Handler]:
     """Mark a method as the answer to a route; see Route for the arguments.
 
-    Texts of the path are its parameters of those names, the request's content is its parameter
-    `body`, and query parameters are its keyword-only ones. It is called in a thread.
+    The method gets path parameters by name, the request's content as `body`, and query parameters
+    as keyword-only arguments. It is called in a thread.
     """
     options = {"media_type": media_type, "exclusive": exclusive, "max_bytes": max_bytes}
 

@@ -49,7 +49,7 @@ class OutsideAddress:
             )
         if self.certificate is None:
             raise ConfigError(
-                f"--host {self.host} takes a certificate, because without TLS the network could "
+                f"--host {self.host} needs a certificate, because without TLS the network could "
                 f"read the token: `mkcert {self.host}` makes one for --tls-cert and --tls-key. "
                 f"From another computer, `ssh -L 8091:127.0.0.1:8091 {self.host}` needs neither"
             )

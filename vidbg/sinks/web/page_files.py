@@ -22,8 +22,8 @@ class PageFiles:
 
     The browser gets what it needs for its first paint in one answer, and asks for all modules at
     once: index.html is sent with its style sheet and its classic scripts inside, which the page's
-    content policy names by their hashes, and with a hint for each module. All of that took 17
-    requests in four rounds before.
+    content policy names by their hashes, and with a hint for each module. As separate
+    files, that took 17 requests in four rounds.
 
     Args:
         folder: of the files; it must not change while they are served.

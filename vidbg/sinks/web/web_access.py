@@ -18,10 +18,10 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def content_policy(styles: Sequence[str] = (), scripts: Sequence[str] = ()) -> str:
-    """Return the Content-Security-Policy: nothing from elsewhere, nothing inside the page.
+    """Return the Content-Security-Policy: nothing from other hosts, nothing inline.
 
     Args:
-        styles, scripts: hashes, such as "'sha256-...'", of those that may stand in the page.
+        styles, scripts: hashes, such as "'sha256-...'", of inline ones that are allowed.
     """
     own_scripts, own_styles = ("'self'", *scripts), ("'self'", *styles)
     return (
@@ -43,9 +43,9 @@ _HEADERS = {
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Forbid browsers to frame, keep or hand on any answer; for `on_response_prepare`.
+    """Forbid browsers to embed, cache or share any response; for `on_response_prepare`.
 
-    A header that an answer has already stays.
+    Headers that a response already has stay as they are.
     """
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

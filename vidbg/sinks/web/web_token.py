@@ -52,7 +52,7 @@ def _stored_secret(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     if data is None:
-        _log.warning("%s could be read by other accounts: a new secret takes its place", file)
+        _log.warning("%s could be read by other accounts and is replaced by a new secret", file)
         return None
     text = data.decode("ascii", "replace").strip()
     return text if len(text) == _LENGTH else None
