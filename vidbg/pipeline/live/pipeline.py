@@ -2,15 +2,16 @@
 
     camera ──frame──▶ matting ──alpha──▶ compositing ──composite──▶ gate ──▶ outputs
 
-Each of them has a thread, so the network works on one frame while the last is composited, and each
-passes its result to the next:
+Camera, stages and outputs have a thread each, so the network works on one frame while the last is
+composited. Each part calls the next:
 
     capture/reader.py              Reader._read_camera reads it
-    stages/matting_stage.py        MattingStage.take, MattingWorker mattes it
-    stages/compositing_stage.py    CompositingStage.submit, CompositingWorker composites it
+    stages/matting_stage.py        MattingStage.take, and MattingWorker mattes it
+    stages/compositing_stage.py    CompositingStage.submit, and CompositingWorker composites it
     outputs/output_gate.py         OutputGate.deliver lets viewers see it, or not
     outputs/output_set.py          OutputSet.deliver gives it to every output
-    outputs/output_writer.py       OutputWriter._write_frames writes it when it is due
+    outputs/frame_buffer.py        FrameBuffer.deliver keeps it until it is due
+    outputs/output_writer.py       OutputWriter._write_frames writes it
 
 The newest frame wins: one that waits when the next arrives is dropped. Where the network runs on
 one frame of two or three, the others wait for it, and are written as far apart as they arrived.
