@@ -107,6 +107,7 @@ def test_no_command_is_imported_before_it_is_called(word: str) -> None:
     assert {name for name in imported if name.startswith("vidbg.")} == {
         "vidbg.cli",
         "vidbg.errors",
+        "vidbg.version",
         *(f"vidbg.cli.{name}" for name in needed),
     }
     if word == "--version":
@@ -528,7 +529,7 @@ def test_a_closed_reader_is_reported(clip: Path, spawn: Callable[..., Any]) -> N
     assert process.wait(timeout=20) == 1
     lines = process.stderr.read().decode().splitlines()
     assert len(lines) == 1
-    assert "has gone" in lines[0]
+    assert "has exited" in lines[0]
 
 
 def test_the_progress_bar_is_for_terminals(
