@@ -81,6 +81,7 @@ def camera_rows(cameras: Iterable[CameraInfo], *, formats: bool = False) -> list
 
 
 def virtual_camera_rows(report: VirtualCameraReport) -> list[Row]:
+    """Return a row per finding about virtual cameras."""
     mark: Literal["ok", "no"] = "ok" if report.usable else "no"
     lines = (line.partition(": ") for line in report.found)
     return [Row(mark, name, state) for name, _, state in lines]

@@ -51,6 +51,7 @@ def log_to(file: Path | None, level: str) -> Iterator[None]:
 
 
 def _open_log_file(file: Path, level: str) -> logging.Handler:
+    """Return a handler that writes to a file or to a pipe that is being read."""
     from vidbg.cli.log_file import LogFile
 
     reader = None

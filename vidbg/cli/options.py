@@ -74,6 +74,7 @@ def takes_options(command: Command) -> Callable[[Callable[..., None]], Callable[
 
 
 def _parameter(option: Option[Any], command: Command) -> inspect.Parameter:
+    """Return the parameter of a command's function that typer makes an option of."""
     default = option.default_for(command)
     names = [f"--{option.key}"]
     if option.value_type is bool and not option.switch:
@@ -142,18 +143,21 @@ def values_for(target: Target, command: Command, params: Params) -> dict[str, An
 
 
 def matting_config(command: Command, params: Params) -> MattingConfig:
+    """Return the config of a command's options for matting."""
     from vidbg.config import MattingConfig
 
     return MattingConfig(**values_for("matting", command, params))
 
 
 def compositing_config(command: Command, params: Params) -> CompositingConfig:
+    """Return the config of a command's options for compositing."""
     from vidbg.compositing import CompositingConfig
 
     return CompositingConfig(**values_for("compositing", command, params))
 
 
 def picture_config(command: Command, params: Params) -> PictureConfig:
+    """Return the config of a command's options for the camera's picture."""
     from vidbg.picture.picture_config import PictureConfig
 
     return PictureConfig(**values_for("picture", command, params))

@@ -79,6 +79,7 @@ def in_words(seconds: float) -> str:
 
 
 def _bar() -> Progress:
+    """Return an empty progress bar on standard error."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

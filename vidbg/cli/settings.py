@@ -98,6 +98,7 @@ def load_settings(file: Path | None, profile: str | None) -> Settings:
 
 
 def _read_settings(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    """Read a file as TOML; an empty table if it is missing and need not exist."""
     import tomllib
 
     try:

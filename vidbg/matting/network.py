@@ -104,6 +104,7 @@ def load_by_name(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def _layer(in_channels: int, width: int, blocks: int, stride: int) -> nn.Sequential:
+    """Make a layer of ResNet-50 with v1 strides."""
     out_channels = width * Bottleneck.expansion
     downsample = nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),

@@ -73,6 +73,7 @@ def profiles(ctx: typer.Context, incomplete: str) -> Items:
 
 
 def _values(ctx: typer.Context, option: setting_values.OptionAnswer) -> Iterable[tuple[str, str]]:
+    """Return the values that an option offers, with their explanations."""
     lists: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
         "background": lambda: _backgrounds(ctx, "value"),
         "camera": lambda: _choices(ctx, "/cameras"),

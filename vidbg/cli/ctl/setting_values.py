@@ -64,6 +64,7 @@ def parse_settings(
 
 
 def _parsed(option: OptionAnswer, word: str, *, local: bool) -> Any:
+    """Read the text of one value as the API takes it."""
     if word == "" and option["optional"]:
         return None
     match option["kind"]:

@@ -63,6 +63,7 @@ class Tray:
             self._bus.disconnect()
 
     async def _follow(self) -> None:
+        """Find a run and show its states until it ends, again and again."""
         while True:
             pages = running_pages() if self._only is None else []
             self._client = self._only or (of_page(pages[0].url) if pages else None)
@@ -84,6 +85,7 @@ class Tray:
             await asyncio.sleep(SEARCH_PERIOD_S)
 
     def _show_no_run(self, why: str = "") -> None:
+        """Show that vidbg is off, and why."""
         self._item.show("off", why or "off")
         self._menu.show(
             [

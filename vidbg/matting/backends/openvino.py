@@ -126,6 +126,11 @@ def try_here(target: str, precision: str) -> None:
 
 
 def _core(target: str) -> Any:
+    """Return OpenVINO's core if it sees a device.
+
+    Raises:
+        BackendError: OpenVINO is not installed or does not see the device.
+    """
     try:
         core = import_openvino().Core()
     except ImportError as error:

@@ -60,6 +60,11 @@ def offered(target: str) -> tuple[str, ...]:
 
 
 def _torch(target: str) -> Any:
+    """Import torch, if it can use a device.
+
+    Raises:
+        BackendError: torch or the device is missing.
+    """
     # Refuse impossible devices before importing torch, which takes seconds and 600 MB.
     if target == "cuda" and not has_driver():
         raise BackendError("there is no NVIDIA driver here, so PyTorch can use no cuda device")
@@ -110,10 +115,8 @@ class PyTorchBackend(NativeBackend):
 
         super().__init__(f"PyTorch {target}", precision)
         self._torch = torch
-        self._type = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[
-            precision
-        ]
-
+        types = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+        self._type = types[precision]
         numbers = load_file(weights or engine_file(CARDS[network].weights, ".safetensors"))
         kind = NETWORKS[network_name(numbers)]
 

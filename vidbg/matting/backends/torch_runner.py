@@ -109,12 +109,14 @@ class TorchRunner(Closeable):
         self._inputs, self._outputs, self._pinned, self._results = {}, {}, [], []
 
     def _compute(self) -> dict[str, torch.Tensor]:
+        """Run the module, then copy the state to the next run's inputs."""
         outputs = dict(zip(self._names, self._module(*self._inputs.values()), strict=True))
         for taken, given in self._bindings.feedback.items():
             self._inputs[taken].copy_(outputs[given])
         return outputs
 
     def _capture(self) -> None:
+        """Record a run as a CUDA graph."""
         for _ in range(WARM_UP_RUNS):
             self._compute()
         torch.cuda.synchronize(self._device)

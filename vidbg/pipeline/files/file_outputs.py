@@ -172,6 +172,7 @@ def open_sink(job: Job, source: Source, *, transparent: bool, output: OutputConf
 
 
 def _main_sink(job: Job, source: Source, transparent: bool, output: OutputConfig) -> Sink:
+    """Open the output that carries the composited frames."""
     if job.target == PIPE:
         from vidbg.sinks.stream.raw_pipe import RawPipeSink
 
@@ -201,6 +202,7 @@ def _main_sink(job: Job, source: Source, transparent: bool, output: OutputConfig
 
 
 def _video(path: Path, source: Source, content: Any, output: OutputConfig) -> Sink:
+    """Open a video file; `content` is "opaque", "transparent" or "mask"."""
     from vidbg.sinks.files.video_file_sink import VideoFileSink
 
     if source.info.stills and content == "mask":

@@ -123,6 +123,7 @@ class Stream:
         return StreamReport(self._frames, self._inbox.dropped, seconds, list(self._latencies_s))
 
     def _read_frames(self) -> None:
+        """Read frames into the inbox, in the reader's thread."""
         frames = islice(self._source, self._frame_limit)
         try:
             while not self._stopping.is_set():
@@ -150,6 +151,7 @@ class Stream:
         return None
 
     def _write_frames(self) -> None:
+        """Composite and write the frames of the outbox, in the writer's thread."""
         try:
             for frame, matte, arrived in self._outbox:
                 composed = self._processor.finish(frame, matte)

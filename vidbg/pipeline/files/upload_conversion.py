@@ -57,6 +57,7 @@ def main() -> None:
 
 
 def _limit_process() -> None:
+    """Limit the priority, time and memory of this process, where the system can."""
     cv2.setNumThreads(1)
     if sys.platform == "win32":
         return

@@ -72,6 +72,7 @@ def formats(node: VideoNode, capability: Capability) -> tuple[CameraFormat, ...]
 
 
 def _sizes(node: VideoNode, code: bytes) -> Iterator[FrameSize]:
+    """Yield the sizes of a pixel format, each with its highest frame rate."""
     asked = (FRMSIZEENUM.pack(index, code, 0, *[0] * 6) for index in range(_MAX_ENTRIES))
     for answer in _answers(node, ENUM_FRAMESIZES, FRMSIZEENUM, asked):
         kind, union = answer[2], answer[3:]
@@ -86,6 +87,7 @@ def _sizes(node: VideoNode, code: bytes) -> Iterator[FrameSize]:
 
 
 def _top_rate(node: VideoNode, code: bytes, width: int, height: int) -> Fraction | None:
+    """Return the highest frame rate at a size; None if the driver does not report any."""
     rates = []
     asked = (FRMIVALENUM.pack(i, code, width, height, 0, *[0] * 6) for i in range(_MAX_ENTRIES))
     for answer in _answers(node, ENUM_FRAMEINTERVALS, FRMIVALENUM, asked):

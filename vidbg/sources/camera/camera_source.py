@@ -134,6 +134,7 @@ class CameraSource(Closeable):
         return picture
 
     def _next_picture(self, timeout_s: float | None) -> Image | None:
+        """Read an image from the camera; None if it was closed while this waited."""
         import cv2
 
         try:

@@ -100,6 +100,7 @@ def _checked_file(path: Path, name: str) -> object:
 
 
 def _why_refused(file: str | Path | BinaryIO, name: str, error: Exception) -> str:
+    """Say why FFmpeg cannot open an input, and what to do."""
     if isinstance(error, PermissionError) and "://" not in name:
         return f"{name} may not be read: permission denied; check its rights (ls -l)"
     if isinstance(error, av.error.InvalidDataError):

@@ -65,6 +65,7 @@ class Deinterlacer:
         return ready
 
     def _pull(self) -> list[VideoFrame]:
+        """Return the frames that the filter has ready, in the time base of its input."""
         ready = []
         while self._graph is not None:
             try:

@@ -95,6 +95,7 @@ class FrameDecoder:
         self._container.close()
 
     def _whole_frames(self) -> Generator[VideoFrame]:
+        """Yield whole frames with their times; pass other streams' packets to the relay."""
         stored_without_pts = self._container.format.name == "avi"
         for packet in self._packets():
             if packet is not None and packet.stream.index != self.stream.index:
@@ -128,6 +129,7 @@ class FrameDecoder:
             yield None
 
     def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        """Decode a packet; note it and return nothing if that fails."""
         if packet is not None and packet.is_corrupt and not self._clock_breaks:
             self.health.note(packet, ValueError("the packet is cut off"))
             return []

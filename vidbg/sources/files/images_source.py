@@ -80,6 +80,7 @@ def is_picture(path: Path) -> bool:
 
 
 def _read_photo(path: Path) -> Picture:
+    """Read a photo, or raise SourceError with what is wrong with it."""
     picture = read_picture(path)
     if picture is None:
         size = path.stat().st_size

@@ -154,6 +154,7 @@ class VideoFileSource(Closeable):
         yield held
 
     def _frame(self, decoded: VideoFrame, index: int) -> Frame:
+        """Convert a decoded frame."""
         try:
             image, alpha = self._pixels.read(decoded)
         except av.FFmpegError as error:
