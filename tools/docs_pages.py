@@ -242,7 +242,8 @@ def _option_entry(option: Any, heading: str, prefix: str) -> list[str]:
     if option.envvar:
         if option.name not in ("config", "profile"):
             facts.append(f"key `{long[2:]}`")
-        facts.append(f"variable `{option.envvar}`")
+        variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
+        facts.append(f"variable `{variables[0]}`")
     names = ", ".join(f"`{name}`" for name in option.secondary_opts)
     facts += [f"also {names}"] if names else []
     short = [name for name in option.opts if not name.startswith("--")]

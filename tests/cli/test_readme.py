@@ -116,3 +116,5 @@ def test_the_page_of_options_has_every_option() -> None:
             name = next(word for word in option.opts if word.startswith("--"))
             assert name in headings
             assert option.help in text, name
+            if name == "--fit":
+                assert "key `fit`; variable `VIDBG_FIT`" in text

@@ -86,6 +86,14 @@ def heed_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def waiting_bytes(pipe: IO[bytes]) -> int:
+    """Return the number of bytes in a pipe that were not read yet."""
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 @pytest.mark.parametrize("reads", [True, False], ids=["read", "not read"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_run(number: signal.Signals, code: int, reads: bool, tmp_path: Path) -> None:
@@ -97,7 +105,10 @@ def test_signals_end_a_run(number: signal.Signals, code: int, reads: bool, tmp_p
     ) as process:
         out: IO[bytes] = process.stdout  # type: ignore[assignment]  # a pipe
         out.read(20_000)
-        time.sleep(0 if reads else 1.5)  # enough for the pipe to be full
+        before = -1
+        while not reads and (waiting := waiting_bytes(out)) != before:  # until the pipe is full
+            before = waiting
+            time.sleep(0.3)
         process.send_signal(number)
         if reads:
             _, err = process.communicate(timeout=20)

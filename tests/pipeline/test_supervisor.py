@@ -146,7 +146,8 @@ def test_the_person_stays_visible_during_a_fault_of_two_seconds(
         time.sleep(1.9)
         monkeypatch.setattr(Compositor, "__call__", compose)
         rig.source.fault = rig.backend.fault = None
-        time.sleep(1.5)
+        rig.wait(lambda: rig.state == State.LIVE.value)
+        time.sleep(0.5)
         assert all(observed.person for observed in rig.seen[count:])
         assert rig.state == State.LIVE.value
     assert rig.leaked == 0

@@ -23,6 +23,7 @@ from vidbg.errors import ConfigError, SourceError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live.capture.camera_opener import CameraOpener
 from vidbg.sources import Source, open_frames
+from vidbg.sources.camera import network_camera
 from vidbg.sources.camera import played_file as played_module
 from vidbg.sources.camera.cameras import camera_source
 from vidbg.sources.camera.network_camera import NetworkSource, open_stream
@@ -325,7 +326,10 @@ def test_a_stream_without_video_is_refused(stream: Callable[[bytes], str]) -> No
         camera_source(stream(b"no video\n" * 500), ASKED, "auto")()
 
 
-def test_closing_does_not_wait_for_a_stream_that_hangs(tmp_path: Path) -> None:
+def test_closing_does_not_wait_for_a_stream_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_camera, "READ_S", 1.5)
     clip = write_clip(tmp_path / "a.ts", ticks=range(40)).read_bytes()
     with socket.create_server(("127.0.0.1", 0)) as server:
         kept = []

@@ -347,10 +347,14 @@ def test_a_failed_training_is_reported(
         there.follow(machine, 60)
 
 
-def test_a_network_trains_even_if_the_one_before_failed() -> None:
+def test_a_network_trains_even_if_the_one_before_failed(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "__init__.py").touch()
+    command = "import sys; print('Usage') if '--help' in sys.argv else sys.exit(2)"
+    (tmp_path / "training" / "train.py").write_text(command)
     plan = [Lesson("resnet50", ("--no-such-option",)), Lesson("light", ("--help",))]
     done = subprocess.run(
-        ["bash", "-c", there._script(plan)], cwd=ROOT, capture_output=True, text=True
+        ["bash", "-c", there._script(plan)], cwd=tmp_path, capture_output=True, text=True
     )
     assert "Usage" in done.stdout
     assert done.stdout.rstrip().endswith("training is over, failed: resnet50")
