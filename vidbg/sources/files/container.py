@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from vidbg.errors import SourceError
 from vidbg.util.paths import exists, has_long_name
 from vidbg.util.photo_file import needs_repacking
+from vidbg.util.quiet_opencv import quiet_opencv
 
 _ALLOWED = "any video that FFmpeg reads (.mp4, .mov, .mkv, .webm, .avi, .ts, .y4m, .gif ...)"
 _TEXT_ART = {"tty", "idf", "bin", "xbin", "adf"}  # FFmpeg renders text files as on a terminal
@@ -92,9 +93,13 @@ def _checked_file(path: Path, name: str) -> object:
         raise SourceError(f"{name} is empty (0 bytes); allowed is {_ALLOWED}")
     if path.is_file() and needs_repacking(path):
         # OpenCV decodes this animation, FFmpeg does not
-        done, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
+        with quiet_opencv():  # it prints an error of its own
+            done, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
         if not done:
-            raise SourceError(f"{name}: this animation cannot be decoded; convert it to GIF or MP4")
+            raise SourceError(
+                f"{name}: this animation cannot be decoded; is it complete? Else convert it to GIF "
+                "or MP4"
+            )
         return io.BytesIO(cv2.imencodeanimation(".png", animation)[1].tobytes())
     return str(path.absolute())  # absolute: a colon in the name must not look like a protocol
 
