@@ -75,7 +75,7 @@ gpu-report: .venv/dev
 # has, up to where the card is asked for. See tools/gpu/README.md.
 gpu-rehearsal: .venv/dev
 	$(BIN)/python -m tools.gpu rehearse
-	$(BIN)/python -m tools.gpu rehearse --plan train
+	$(BIN)/python -m tools.gpu rehearse --plan full
 
 bench: .venv/base
 	$(BIN)/vidbg bench

@@ -20,8 +20,8 @@ from tools.gpu import __main__ as commands  # noqa: E402
 from tools.gpu import lean, limits, there  # noqa: E402
 from tools.gpu.calls import as_call, minutes_of, planned  # noqa: E402
 from tools.gpu.learn import Lesson, lessons  # noqa: E402
-from tools.gpu.pack import LIGHT, pack  # noqa: E402
-from tools.gpu.plan import PLANS, Call, Step  # noqa: E402
+from tools.gpu.pack import LIGHT, pack, room  # noqa: E402
+from tools.gpu.plan import PLANS, Call, Step, seconds_before_training  # noqa: E402
 from tools.gpu.rehearse import (  # noqa: E402
     RehearsalFailed,
     check_returned,
@@ -155,6 +155,9 @@ def test_a_plan_fits_the_lease(plan: str, shards: int, tmp_path: Path) -> None:
     calls = planned(plan, tmp_path)
     minutes = minutes_of(calls)
     assert minutes * 60 >= limits.TRAINING_S
+    before = seconds_before_training(calls) - seconds_before_training(calls, started=True)
+    assert minutes_of(calls, limits.LEASE_S - before) == minutes
+    assert minutes_of(calls, limits.LEASE_S - before - 90) == pytest.approx(minutes - 1.5)
     assert sorted(part for call in calls for part in call.parts) == sorted(parts)
     steps = [step.name for call in calls for step in call.steps]
     assert steps.count("train") == 1
@@ -178,6 +181,10 @@ def test_a_plan_without_time_for_training_is_refused() -> None:
     calls = [Call("slow", (), (Step("pytorch", 500), Step("train", 10), Step("finish", 100)))]
     with pytest.raises(ConfigError, match="it must be 420"):
         minutes_of(calls)
+    with pytest.raises(ConfigError, match="130 s leave -40 s of training; it must be 60"):
+        minutes_of(
+            [Call("train", (), (Step("train", 10), Step("finish", 99), Step("tests", 100)))], 130
+        )
 
 
 def test_what_is_beyond_a_limit_is_refused(checkout: Path, tmp_path: Path) -> None:
@@ -190,6 +197,7 @@ def test_what_is_beyond_a_limit_is_refused(checkout: Path, tmp_path: Path) -> No
     many = tuple(Step("follow", 1) for _ in range(200))
     with pytest.raises(ConfigError, match="characters; allowed are 2000"):
         as_call(Call("long", (), many), 7, checkout, part.parent)
+    assert room(checkout) + lean.tree_bytes(checkout, lean=True) < 0.951 * limits.CARRIED_BYTES
     with pytest.raises(ConfigError, match="seconds; allowed are 600"):
         as_call(Call("slow", (), (Step("follow", 600),)), 7, checkout, part.parent)
 
@@ -206,7 +214,7 @@ def test_commands_say_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / ".gpu" / "carry" / "engines").mkdir(parents=True)
     (tmp_path / ".gpu" / "carry" / "data-0").mkdir()
     result = CliRunner().invoke(commands.app, ["prepare", "cook"])
-    assert "no command 'cook'; there are ['measure', 'data-0', 'end', 'more']" in str(
+    assert "no command 'cook'; there are ['engines', 'data-0', 'follow-0', 'end']" in str(
         result.exception
     )
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WHEELS, RESULTS = ROOT / ".gpu" / "wheels", ROOT / ".gpu" / "results"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-Plan = Annotated[str, typer.Option(help="full, or train: nothing but training, on a later card.")]
+Plan = Annotated[str, typer.Option(help="train, or full: measure everything, then train.")]
 
 
 @app.command("pack")
@@ -45,7 +45,7 @@ def _pack(
 
 
 @app.command("plan")
-def _plan(plan: Plan = "full") -> None:
+def _plan(plan: Plan = "train") -> None:
     """List the plan's commands, with what each takes along and how long it may last."""
     calls = planned(plan, ROOT / CARRY)
     minutes = minutes_of(calls)
@@ -59,17 +59,17 @@ def _plan(plan: Plan = "full") -> None:
 @app.command("prepare")
 def _prepare(
     name: Annotated[str, typer.Argument(help="One of the plan's commands.")],
-    plan: Plan = "full",
-    minutes: Annotated[
-        float | None, typer.Option(help="Of training; else what the plan leaves for it.")
+    plan: Plan = "train",
+    left: Annotated[
+        float | None,
+        typer.Option(help="Seconds of the machine that are left; training gets what fits."),
     ] = None,
 ) -> None:
     """Make the checkout lean and print what to run on the machine, as JSON."""
     calls = {call.name: call for call in planned(plan, ROOT / CARRY)}
     if name not in calls:
         raise ConfigError(f"no command {name!r}; there are {[*calls]}")
-    if minutes is None:
-        minutes = minutes_of([*calls.values()])
+    minutes = minutes_of([*calls.values()], left)
     prepared = as_call(calls[name], minutes, ROOT, ROOT / CARRY)
     set_aside(ROOT)
     start_guard(ROOT)
@@ -100,7 +100,7 @@ def _unpack(
 
 @app.command("rehearse")
 def _rehearse(
-    plan: Plan = "full",
+    plan: Plan = "train",
     python: Annotated[
         Path | None, typer.Option(help="Whose packages stand for the machine's; else this one's.")
     ] = None,

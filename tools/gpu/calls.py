@@ -32,11 +32,29 @@ def planned(plan: str, carry: Path) -> list[Call]:
     return PLANS[plan](parts)
 
 
-def minutes_of(calls: list[Call]) -> float:
-    """Of training, so that the plan ends with the lease if every step takes its whole budget."""
-    seconds = LEASE_S - seconds_before_training(calls) - seconds_after_training(calls)
-    if seconds < TRAINING_S:
-        raise ConfigError(f"this plan leaves {seconds} s of training; it must be {TRAINING_S}")
+def minutes_of(calls: list[Call], left_s: float | None = None) -> float:
+    """Of training, so that the plan ends with the lease if every step takes its whole budget.
+
+    Args:
+        left_s: of the lease just before the command that trains; None: what the plan leaves.
+    Raises:
+        ConfigError: too little is left: seven minutes in a plan, one on the machine.
+    """
+    after = seconds_after_training(calls)
+    if left_s is None:
+        seconds: float = LEASE_S - seconds_before_training(calls) - after
+        if seconds < TRAINING_S:
+            raise ConfigError(
+                f"this plan leaves {seconds} s of training; it must be {TRAINING_S}. Pack less "
+                "data, or take `--plan train`"
+            )
+    else:
+        seconds = left_s - seconds_before_training(calls, started=True) - after
+        if seconds < 60:
+            raise ConfigError(
+                f"{left_s:g} s leave {seconds:g} s of training; it must be 60. `--plan train` does "
+                "nothing after it"
+            )
     return int(seconds / 6) / 10
 
 

@@ -19,6 +19,12 @@ SET_WEIGHTS = ("portraits=60", "street=50")
 ROUGH, BACKDROPS = "voc_pets", "keyed"
 """The sets for `--coarse` and `--plain`, used where they were carried (LOG 26)."""
 
+LIGHT_SCENES = (
+    *("nobody=0.28", "composite=0.4", "objects=0.15", "motion_blur=0.06", "held=0.06"),
+    *("camouflage=0.04", "backlight=0.04"),
+)
+"""Shares for `--augment` of the recipe that made the light network's weights (LOG 30)."""
+
 MADE_BY_NETWORKS = "pseudo=0.6"
 """`--trust` in the teacher over masks that another network made."""
 
@@ -56,6 +62,7 @@ def lessons(state: Path, engines: Path, minutes: float, *, rehearsal: bool) -> l
 def _taught(lesson: Lesson, teacher: Path, data: Path) -> Lesson:
     """Return the same with ResNet-50 as the teacher, and with images that only it can label."""
     words = ["--teacher", str(teacher), "--teacher-pixels", "147456"]
+    words += [word for share in LIGHT_SCENES for word in ("--augment", share)]
     if (data / "train" / "pseudo").is_dir():
         words += ["--trust", MADE_BY_NETWORKS]
     unlabelled = data / "unlabelled"

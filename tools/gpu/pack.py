@@ -22,13 +22,14 @@ from vidbg.errors import ConfigError
 from vidbg.frame import Image
 from vidbg.matting.engines import engine_folder
 
-SPARE_BYTES = 256 * 1024
-"""For files of the checkout that grow between packing and the last command."""
+SPARE_BYTES = CARRIED_BYTES // 20
+"""For files of the checkout that grow between packing and the last command, and for bytes that are
+counted there in another way."""
 
 CLIP_FRAMES, CLIP_QUALITY = 60, 80
 """WebP: both sides read the same files, so the codec's loss is no difference between them."""
 
-GRAPHS = "graphs.tar.xz"
+WEIGHTS, GRAPHS = "weights.tar.gz", "graphs.tar.xz"
 LIGHT = "vidbg-light.safetensors"
 TENSORRT_PACKAGES = ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings")
 TENSORRT_VERSION = "1.7.1.116"
@@ -83,14 +84,16 @@ def pack(
 def _pack_engines(part: Path, light: Path | None, clip: Path | None) -> None:
     """Pack the weights and graphs; what OpenVINO alone reads stays here."""
     part.mkdir(parents=True)
-    for path in engine_folder().glob("*.safetensors"):
-        shutil.copyfile(path, part / path.name)
-    # The graphs are mostly names: xz makes 150 KB of 3 MB, without which the part would not fit
+    weights = {path.name: path for path in engine_folder().glob("*.safetensors")}
+    if light is not None:
+        weights[LIGHT] = light
+    # gzip takes a twelfth off the weights; xz makes 150 KB of 3 MB of graphs, but unpacks slowly
+    with tarfile.open(part / WEIGHTS, "w:gz", compresslevel=6) as tar:
+        for name, path in sorted(weights.items()):
+            tar.add(path, name)
     with tarfile.open(part / GRAPHS, "w:xz") as tar:
         for path in sorted(engine_folder().glob("*.onnx")):
             tar.add(path, path.name)
-    if light is not None:
-        shutil.copyfile(light, part / LIGHT)
     if clip is not None:
         for index, image in enumerate(islice(_pictures(clip), CLIP_FRAMES)):
             settings = [cv2.IMWRITE_WEBP_QUALITY, CLIP_QUALITY]

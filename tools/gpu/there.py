@@ -28,7 +28,7 @@ import typer
 
 from tools.gpu.learn import Lesson, lessons
 from tools.gpu.limits import RETURNED_BYTES
-from tools.gpu.pack import GRAPHS, LIGHT
+from tools.gpu.pack import GRAPHS, LIGHT, WEIGHTS
 from tools.gpu.plan import ENGINES, TENSORRT
 from training.tools import shards
 from training.tools.file_parts import join, split
@@ -127,7 +127,8 @@ def take_in(machine: Machine, parts: Sequence[Path]) -> None:
     for part in parts:
         if part.name == ENGINES:
             shutil.copytree(part, machine.engines, dirs_exist_ok=True)
-            shutil.unpack_archive(machine.engines / GRAPHS, machine.engines, filter="data")
+            for archive in (WEIGHTS, GRAPHS):
+                shutil.unpack_archive(machine.engines / archive, machine.engines, filter="data")
         elif part.name.startswith(TENSORRT):
             shutil.copytree(part, machine.state / "wheels", dirs_exist_ok=True)
         else:
