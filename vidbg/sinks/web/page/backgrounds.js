@@ -1,6 +1,6 @@
 // The gallery: kinds of backgrounds, included and own pictures and videos, and how they get in.
 import { address, get, post, request, upload } from "./api.js";
-import { $, ask, attribute, button, complain, element, fileName, icon, makeStop, notice, rebuild, roving, tell } from "./dom.js";
+import { $, ask, attempt, attribute, button, complain, element, fileName, icon, makeStop, notice, rebuild, roving, tell } from "./dom.js";
 import { change, isPending, onList, store, subscribe, takeState, valueOf } from "./store.js";
 import { settingRow } from "./controls.js";
 import { text } from "./strings.js";
@@ -36,11 +36,7 @@ export function backgroundPane() {
   });
 
   async function load() {
-    try {
-      listed = await get("backgrounds");
-    } catch (error) {
-      complain(error);
-    }
+    await attempt(async () => { listed = await get("backgrounds"); });
     show(store);
   }
   onList("backgrounds", load);
@@ -145,12 +141,10 @@ function tile(item) {
 
 async function remove(item) {
   if (!(await ask({ title: text.background.removeAsk(item.name), body: text.background.removeBody, yes: text.background.removeYes, danger: true }))) return;
-  try {
+  await attempt(async () => {
     await request("DELETE", `backgrounds/${encodeURIComponent(item.id)}`);
     notice(text.background.removed(item.name));
-  } catch (error) {
-    complain(error);
-  }
+  });
 }
 
 function chooseKind(kind) {
@@ -158,12 +152,10 @@ function chooseKind(kind) {
 }
 
 async function showRoom() {
-  try {
+  await attempt(async () => {
     const { token } = await post("room/question", { purpose: "output" });
     if (await ask({ title: text.room.ask, body: text.room.askBody, yes: text.room.yes, danger: true })) takeState(await post("room", { token, confirm: true }));
-  } catch (error) {
-    complain(error);
-  }
+  });
 }
 
 // --- files that are added -------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // Cameras: what is there, what is wrong with each, and in which format it runs.
 import { get } from "./api.js";
-import { complain, element, rebuild, withCode } from "./dom.js";
+import { attempt, element, rebuild, withCode } from "./dom.js";
 import { change, onConnection, store, subscribe, valueOf } from "./store.js";
 import { text } from "./strings.js";
 
@@ -21,11 +21,7 @@ export function cameraPane(visible) {
 
   async function load() {
     if (!visible() || document.hidden) return;
-    try {
-      cameras = await get("cameras");
-    } catch (error) {
-      complain(error);
-    }
+    await attempt(async () => { cameras = await get("cameras"); });
     show(store);
   }
   onConnection(() => { load(); });  // nothing waits for it

@@ -103,6 +103,14 @@ export function notice(words, { urgent = false, action = null } = {}) {
   return end;
 }
 export function complain(error) { return notice(error.message ?? String(error), { urgent: true }); }
+// Runs what may fail; what went wrong is shown.
+export async function attempt(action) {
+  try {
+    await action();
+  } catch (error) {
+    complain(error);
+  }
+}
 export function dismissErrors() { $("notices-urgent").replaceChildren(); }
 
 // Ask a question; resolves to the form's fields if it is answered with `yes`, otherwise to null.

@@ -1,6 +1,6 @@
-// Puts the page together: tabs, settings by section, theme, quitting.
+// The page as a whole: tabs, settings by section, theme, quitting.
 import { post, request } from "./api.js";
-import { $, ask, attribute, button, complain, dismissErrors, element, fillStrings, icon, makeStop, notice, rebuild, roving, setIcon } from "./dom.js";
+import { $, ask, attempt, attribute, button, complain, dismissErrors, element, fillStrings, icon, makeStop, notice, rebuild, roving, setIcon } from "./dom.js";
 import { backgroundPane } from "./backgrounds.js";
 import { cameraPane } from "./camera.js";
 import { sectionCards } from "./controls.js";
@@ -13,7 +13,7 @@ import { connect, markEnded, onConnection, onFailure, store, subscribe, takeStat
 import { text } from "./strings.js";
 
 const TABS = ["background", "look", "camera", "output", "profiles", "status"];
-// The tab of each section of the options; any other section stands under "look".
+// The tab of each section of the options; any other section is under "look".
 const TAB_OF = { Background: "background", Camera: "camera", Away: "camera", Output: "output" };
 // Options that a tab shows in its own way.
 const SHOWN_ELSEWHERE = new Set(["background", "camera", "output"]);
@@ -69,11 +69,7 @@ function makeSettings() {
 function resetCard() {
   const reset = button({ onclick: async () => {
     if (!(await ask({ title: text.setting.resetAsk, body: text.setting.resetBody, yes: text.setting.resetYes }))) return;
-    try {
-      takeState(await post("settings/reset"));
-    } catch (error) {
-      complain(error);
-    }
+    await attempt(async () => takeState(await post("settings/reset")));
   } }, "reset", text.setting.resetAll);
   subscribe(({ link }) => { reset.disabled = link !== "open"; });
   return element("section", { className: "card" }, element("p", { className: "help" }, text.setting.lasting), reset);
@@ -96,7 +92,7 @@ function showTheme(name) {
   setIcon($("theme"), name);
 }
 
-// A choice for this page alone, kept by the browser: an attribute of the document.
+// A choice for this page only, kept by the browser and set as an attribute of the document.
 function keep(choice, value) {
   if (value) { document.documentElement.dataset[choice] = value; localStorage.setItem(`vidbg-${choice}`, value); }
   else { delete document.documentElement.dataset[choice]; localStorage.removeItem(`vidbg-${choice}`); }
@@ -113,12 +109,10 @@ function startHeader() {
   $("theme").onclick = () => showTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
   $("quit").onclick = async () => {
     if (!(await ask({ title: text.quit.ask, body: text.quit.body, yes: text.quit.yes, danger: true }))) return;
-    try {
+    await attempt(async () => {
       await request("POST", "quit");
       markEnded();
-    } catch (error) {
-      complain(error);
-    }
+    });
   };
   subscribe(({ link }) => { $("quit").disabled = link !== "open"; });
 }

@@ -1,6 +1,6 @@
 // Outputs: which run, which could, and what is missing for the others.
 import { get } from "./api.js";
-import { button, complain, element, rebuild, tell, withCode } from "./dom.js";
+import { attempt, button, element, rebuild, tell, withCode } from "./dom.js";
 import { change, onConnection, store, subscribe, valueOf } from "./store.js";
 import { onSetup, stepList } from "./setup.js";
 import { text } from "./strings.js";
@@ -19,11 +19,7 @@ export function outputPane(visible) {
 
   async function load() {
     if (!visible()) return;
-    try {
-      choices = await get("outputs");
-    } catch (error) {
-      complain(error);
-    }
+    await attempt(async () => { choices = await get("outputs"); });
     show(store);
   }
   onConnection(() => { load(); });  // nothing waits for it

@@ -1,6 +1,6 @@
 // Profiles: the settings under a name.
 import { get, post, request } from "./api.js";
-import { ask, button, complain, element, notice, rebuild } from "./dom.js";
+import { ask, attempt, button, element, notice, rebuild } from "./dom.js";
 import { onList, store, subscribe } from "./store.js";
 import { text } from "./strings.js";
 
@@ -17,21 +17,15 @@ export function profilePane() {
   name.oninput = () => name.setCustomValidity("");
 
   async function load() {
-    try {
-      profiles = await get("profiles");
-    } catch (error) {
-      complain(error);
-    }
+    await attempt(async () => { profiles = await get("profiles"); });
     show(store);
   }
   async function act(action, words) {
-    try {
+    await attempt(async () => {
       await action();
       notice(words);
       await load();
-    } catch (error) {
-      complain(error);
-    }
+    });
   }
   onList("profiles", load);
 

@@ -1,6 +1,6 @@
 // What this computer lacks for a live run, and what to do about it, as `vidbg doctor` says it.
 import { get } from "./api.js";
-import { button, complain, element, notice, withCode } from "./dom.js";
+import { attempt, button, element, notice, withCode } from "./dom.js";
 import { onConnection, store, subscribe } from "./store.js";
 import { text } from "./strings.js";
 
@@ -15,12 +15,10 @@ export function onSetup(about, listener) {
 }
 
 async function ask() {
-  try {
+  await attempt(async () => {
     missing = await get("setup");
     for (const tell of listeners) tell();
-  } catch (error) {
-    complain(error);
-  }
+  });
 }
 onConnection(() => { askedFor = null; });
 // Asked again when the run or its outputs come and go: it takes a second to find out.

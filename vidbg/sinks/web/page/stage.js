@@ -1,6 +1,6 @@
 // The picture with its banner, and what is done with one click: view, pause, snapshot, recording.
 import { post, request } from "./api.js";
-import { $, ask, attribute, button, complain, element, fileName, makeStop, notice, roving, setIcon, tell } from "./dom.js";
+import { $, ask, attempt, attribute, button, complain, element, fileName, makeStop, notice, roving, setIcon, tell } from "./dom.js";
 import { showPicture } from "./preview.js";
 import { change, store, subscribe, takeState } from "./store.js";
 import { onSetup, stepList } from "./setup.js";
@@ -8,10 +8,10 @@ import { text } from "./strings.js";
 
 const VIEWS = ["output", "camera", "mask"];
 let view = "output";
-let ticket = null;  // that vidbg gave to see the room, for one connection
+let ticket = null;  // from vidbg, allows one connection to see the room
 let hasPicture = false;
 let reportedFailure = null;  // of the last recording
-let cameraSteps = [];  // towards a camera that works
+let cameraSteps = [];  // what to do about the camera
 let picture = null;
 
 export function startStage() {
@@ -36,20 +36,12 @@ export function startStage() {
   makeStop(choices, choices[0]);
   roving($("views"), () => choices);
 
-  $("away").onclick = () => act(() => post("away", { away: !store.state.away }).then(takeState));
-  $("snapshot").onclick = () => act(takeSnapshot);
-  $("record").onclick = () => act(isRecording() ? stopRecording : startRecording);
+  $("away").onclick = () => attempt(() => post("away", { away: !store.state.away }).then(takeState));
+  $("snapshot").onclick = () => attempt(takeSnapshot);
+  $("record").onclick = () => attempt(isRecording() ? stopRecording : startRecording);
   $("room-end").onclick = () => (onAir() ? change({ background: "blur" }) : setView("output"));
   onSetup("camera", (steps) => { cameraSteps = steps; if (store.state) showEmpty(); });
   subscribe(showState);
-}
-
-async function act(action) {
-  try {
-    await action();
-  } catch (error) {
-    complain(error);
-  }
 }
 
 // --- views ----------------------------------------------------------------------------------------
@@ -57,7 +49,7 @@ async function act(action) {
 async function chooseView(name) {
   if (name === view) return;
   if (name !== "camera") { setView(name); return; }
-  await act(async () => {
+  await attempt(async () => {
     const { token } = await post("room/question", { purpose: "preview" });
     if (!(await ask({ title: text.view.ask, body: text.view.askBody, yes: text.view.yes, danger: true }))) return;
     ticket = token;
@@ -127,41 +119,50 @@ function showState({ state, link }) {
   const open = link === "open" && state !== null;
   for (const control of [$("away"), $("snapshot"), $("record"), ...$("views").children]) control.disabled = !open;
   const status = open ? state.status : null;
-  const lamp = !status ? "off" : status.state;
-  $("lamp").dataset.state = lamp;
   const words = status?.words ?? (open ? text.link.starting : text.link[link]);
+  $("lamp").dataset.state = status?.state ?? "off";
   tell($("words"), words);
   const title = text.title(words);
   if (document.title !== title) document.title = title;
-
-  const recording = open && state.recording?.problem === null ? state.recording : null;
-  const failure = (open && state.recording?.problem) || null;
-  if (failure && failure !== reportedFailure) complain(new Error(text.recording.failed(fileName(state.recording.path), failure)));
-  reportedFailure = failure;
-  attribute($("record"), "aria-pressed", recording ? "true" : "false");
-  tell($("record").querySelector("span"), recording ? text.recording.stop : text.recording.start);
-  setIcon($("record"), recording ? "stop" : "record");
-  $("recording").hidden = !recording;
-  if (recording) tell($("recording-time"), text.recording.running(recording.seconds, recording.bytes));
-
-  const away = open && state.away;
-  attribute($("away"), "aria-pressed", away ? "true" : "false");
-  tell($("away").querySelector("span"), away ? text.away.resume : text.away.pause);
-  $("away").title = away ? text.away.resumeTitle : text.away.pauseTitle;
-  setIcon($("away"), away ? "play" : "away");
-
   attribute($("picture"), "aria-label", text.stage.picture[view]);
-  const live = status?.state === "live";
-  tell($("glance-fps"), live ? text.glance.fpsValue(status.fps) : "–");
-  tell($("glance-latency"), live && status.latency_ms ? text.glance.latencyValue(status.latency_ms) : "–");
-  tell($("glance-cpu"), status ? text.glance.cpuValue(status.cpu_percent) : "–");
-  tell($("glance-watched"), !status ? "–" : status.watched === null ? text.glance.unknown : status.watched ? text.glance.watching : text.glance.nobody);
-  tell($("reason"), (status && (status.reason || (status.state === "live" && status.reduced))) || "");
+  showRecording(open ? state.recording : null);
+  showAway(open && state.away);
+  showGlance(status);
   showRoom();
   showEmpty();
 }
 
-// What stands in the place of the picture while there is none: why, and what to do.
+function showRecording(recording) {
+  const failure = recording?.problem ?? null;
+  if (failure && failure !== reportedFailure) complain(new Error(text.recording.failed(fileName(recording.path), failure)));
+  reportedFailure = failure;
+  const running = Boolean(recording) && failure === null;
+  attribute($("record"), "aria-pressed", String(running));
+  tell($("record").querySelector("span"), running ? text.recording.stop : text.recording.start);
+  setIcon($("record"), running ? "stop" : "record");
+  $("recording").hidden = !running;
+  if (running) tell($("recording-time"), text.recording.running(recording.seconds, recording.bytes));
+}
+
+function showAway(away) {
+  attribute($("away"), "aria-pressed", String(away));
+  tell($("away").querySelector("span"), away ? text.away.resume : text.away.pause);
+  $("away").title = away ? text.away.resumeTitle : text.away.pauseTitle;
+  setIcon($("away"), away ? "play" : "away");
+}
+
+// The figures below the picture; "–" for what is not known.
+function showGlance(status) {
+  const live = status?.state === "live";
+  tell($("glance-fps"), live ? text.glance.fpsValue(status.fps) : "–");
+  tell($("glance-latency"), live && status.latency_ms ? text.glance.latencyValue(status.latency_ms) : "–");
+  tell($("glance-cpu"), status ? text.glance.cpuValue(status.cpu_percent) : "–");
+  const { watched } = status ?? {};
+  tell($("glance-watched"), !status ? "–" : watched === null ? text.glance.unknown : watched ? text.glance.watching : text.glance.nobody);
+  tell($("reason"), (status && (status.reason || (live && status.reduced))) || "");
+}
+
+// Shown while there is no picture: why, and what to do.
 function showEmpty() {
   const { state, link } = store;
   const lacking = link === "open" && state.status && ["starting", "degraded"].includes(state.status.state) && cameraSteps.length > 0;

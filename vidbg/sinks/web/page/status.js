@@ -1,6 +1,6 @@
 // Figures of the last ten minutes as charts with their words, the log, and diagnostics.
 import { get } from "./api.js";
-import { button, complain, element, notice, rebuild, svg, tell } from "./dom.js";
+import { attempt, button, complain, element, notice, rebuild, svg, tell } from "./dom.js";
 import { onConnection, store, subscribe } from "./store.js";
 import { text } from "./strings.js";
 
@@ -27,7 +27,7 @@ export function statusPane(visible) {
   const copy = button({ id: "diagnostics", onclick: copyDiagnostics }, "copy", text.status.copy);
 
   async function copyDiagnostics() {
-    try {
+    await attempt(async () => {
       const words = await get("diagnostics");
       try {
         await navigator.clipboard.writeText(words);
@@ -38,9 +38,7 @@ export function statusPane(visible) {
         spare.select();
         notice(text.status.notCopied);
       }
-    } catch (error) {
-      complain(error);
-    }
+    });
   }
 
   let failed = false;
