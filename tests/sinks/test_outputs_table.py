@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Callable
@@ -12,7 +13,15 @@ import pytest
 
 from vidbg.errors import ConfigError
 from vidbg.frame import StreamInfo
-from vidbg.sinks import OUTPUTS, VIRTUAL_CAMERA, find_output, open_output
+from vidbg.sinks import (
+    FIRST_FREE,
+    OUTPUTS,
+    VIRTUAL_CAMERA,
+    Late,
+    LiveOutput,
+    find_output,
+    open_output,
+)
 
 INFO = StreamInfo(64, 48, frame_rate=Fraction(30), live=True)
 
@@ -33,7 +42,21 @@ INFO = StreamInfo(64, 48, frame_rate=Fraction(30), live=True)
     ],
 )
 def test_every_kind_is_found_by_its_name(output: str, name: str) -> None:
-    assert find_output(output) is OUTPUTS[name]
+    kind = find_output(output)
+    assert kind is OUTPUTS[name]
+    check_arguments(kind, output)
+
+
+def check_arguments(kind: LiveOutput, output: str) -> None:
+    """Check that the sink and the look-up for doctor exist, and take what the table gives them."""
+    inspect.signature(kind.sink.resolve()).bind(INFO, *kind.parse(output))
+    if isinstance(kind.problem, Late):
+        inspect.signature(kind.problem.resolve()).bind(*kind.problem.fixed)
+
+
+@pytest.mark.parametrize("output", [FIRST_FREE, "/dev/video10"])
+def test_the_virtual_camera_takes_a_device(output: str) -> None:
+    check_arguments(VIRTUAL_CAMERA, output)
 
 
 def test_a_device_is_a_virtual_camera(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,22 +44,28 @@ class Adaptable(Protocol):
         ...
 
 
-def late(target: str, *fixed: Any) -> Callable[..., Any]:
-    """Return a function that imports another one when it is called.
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A function that is imported when it is called.
 
     The table of outputs is part of the command line's help, which must not load their libraries.
 
-    Args:
+    Attributes:
         target: "module:name", with a module of this package.
         fixed: its first arguments.
     """
 
-    def call(*arguments: Any, **options: Any) -> Any:
-        module, _, name = target.partition(":")
-        function = getattr(import_module(f"{__name__}.{module}"), name)
-        return function(*fixed, *arguments, **options)
+    target: str
+    fixed: tuple[Any, ...] = ()
 
-    return call
+    def resolve(self) -> Callable[..., Any]:
+        """Import the function."""
+        module, _, name = self.target.partition(":")
+        function: Callable[..., Any] = getattr(import_module(f"{__name__}.{module}"), name)
+        return function
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self.resolve()(*self.fixed, *arguments, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class LiveOutput:
 
     usage: str
     purpose: str
-    sink: Callable[..., Sink]
+    sink: Late
     parse: Callable[[str], Sequence[Any]] = lambda _: ()
     problem: Callable[[], str | None] = lambda: None
     label: str = ""
@@ -98,7 +104,7 @@ class LiveOutput:
 VIRTUAL_CAMERA = LiveOutput(
     "/dev/videoN" if sys.platform == "linux" else "NAME",
     "a virtual camera (default: the first free one)",
-    late("camera.virtual_camera:VirtualCameraSink"),
+    Late("camera.virtual_camera:VirtualCameraSink"),
     lambda device: [None if device == FIRST_FREE else device],
     label="Virtual camera",
 )
@@ -113,68 +119,68 @@ OUTPUTS = {
     "pipewire": LiveOutput(
         "pipewire[:NAME]",
         "a camera for PipeWire's programs",
-        late("camera.pipewire:PipeWireSink"),
+        Late("camera.pipewire:PipeWireSink"),
         lambda output: [pipewire_name(output)],
-        late("camera.pipewire:pipewire_problem"),
+        Late("camera.pipewire:pipewire_problem"),
         "PipeWire camera",
         ("Name", "vidbg"),
     ),
     "web": LiveOutput(
         "web:PORT",
         "browsers and OBS browser sources",
-        late("web.web_sink:WebSink"),
+        Late("web.web_sink:WebSink"),
         web_address,
-        late("web.web_service:web_problem"),
+        Late("web.web_service:web_problem"),
         "Web page",
         ("Port", "8090"),
     ),
     "http": LiveOutput(
         "http://HOST:PORT/",
         "the same page, at another address of this computer",
-        late("web.web_sink:WebSink"),
+        Late("web.web_sink:WebSink"),
         web_address,
-        late("web.web_service:web_problem"),
+        Late("web.web_service:web_problem"),
         "Web page for other devices",
         ("Address", "192.168.1.20:8090/"),
     ),
     "udp": LiveOutput(
         "udp://HOST:PORT",
         "H.264 in MPEG-TS",
-        late("stream.network_stream:NetworkStreamSink"),
+        Late("stream.network_stream:NetworkStreamSink"),
         lambda output: [stream_url(output)],
-        late("stream.network_stream:stream_problem"),
+        Late("stream.network_stream:stream_problem"),
         "UDP stream",
         ("Address", "127.0.0.1:5000"),
     ),
     "rtmp": LiveOutput(
         "rtmp://HOST/APP/KEY",
         "a streaming service",
-        late("stream.broadcast:BroadcastSink"),
+        Late("stream.broadcast:BroadcastSink"),
         lambda output: [broadcast_url(output)],
-        late("stream.broadcast:broadcast_problem", "rtmp"),
+        Late("stream.broadcast:broadcast_problem", ("rtmp",)),
         "RTMP stream",
         ("Address", "live.example.org/app/KEY"),
     ),
     "rtmps": LiveOutput(
         "rtmps://HOST/APP/KEY",
         "the same, encrypted",
-        late("stream.broadcast:BroadcastSink"),
+        Late("stream.broadcast:BroadcastSink"),
         lambda output: [broadcast_url(output)],
-        late("stream.broadcast:broadcast_problem", "rtmps"),
+        Late("stream.broadcast:broadcast_problem", ("rtmps",)),
         "RTMPS stream",
         ("Address", "live.example.org/app/KEY"),
     ),
     "srt": LiveOutput(
         "srt://HOST:PORT",
         "an SRT listener",
-        late("stream.broadcast:BroadcastSink"),
+        Late("stream.broadcast:BroadcastSink"),
         lambda output: [broadcast_url(output)],
-        late("stream.broadcast:broadcast_problem", "srt"),
+        Late("stream.broadcast:broadcast_problem", ("srt",)),
         "SRT stream",
         ("Address", "203.0.113.5:9000"),
     ),
-    PIPE: LiveOutput(PIPE, "raw video on standard output", late("stream.raw_pipe:RawPipeSink")),
-    NO_OUTPUT: LiveOutput(NO_OUTPUT, "nobody: a preview alone", late("fan_out:open_nothing")),
+    PIPE: LiveOutput(PIPE, "raw video on standard output", Late("stream.raw_pipe:RawPipeSink")),
+    NO_OUTPUT: LiveOutput(NO_OUTPUT, "nobody: a preview alone", Late("fan_out:open_nothing")),
 }
 """The kinds of output, by the word or URL scheme that an output starts with."""
 
@@ -249,7 +255,7 @@ def open_output(
     output = FIRST_FREE if output is None else output
     kind = find_output(output)
     options = {"raw_format": raw_format} if output == PIPE else {}
-    sink = kind.sink(info, *kind.parse(output), **options)
+    sink: Sink = kind.sink(info, *kind.parse(output), **options)
     url: str | None = getattr(sink, "url", None)
     if on_address is not None and url is not None:
         on_address(url)
