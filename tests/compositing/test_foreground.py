@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vidbg.compositing import foreground
 from vidbg.compositing.blend import composite
 from vidbg.compositing.foreground import OPAQUE, composite_foreground, estimate_foreground
+from vidbg.compositing.still_composite import StillComposite
 from vidbg.frame import Alpha, Image
 
 RED, GREEN = (40, 50, 200), (60, 220, 80)
@@ -144,3 +145,31 @@ def test_differing_sizes_are_refused_with_both() -> None:
             np.zeros((4, 4), np.float32),
             np.zeros((4, 3, 3), np.uint8),
         )
+
+
+def test_the_edge_is_used_again_while_alpha_and_background_stay() -> None:
+    """Only for a shared alpha, and not where brightness or colours have changed."""
+    alpha, background = soft_disc(360, 640, 4), plain(360, 640, (200, 40, 30))
+    image = mix(plain(360, 640, RED), alpha, plain(360, 640, GREEN))
+    noise = np.random.default_rng(1).integers(-3, 4, image.shape)
+    inside = cv2.erode((alpha == 1).astype(np.uint8), np.ones((33, 33), np.uint8)) > 0
+    again = np.clip(image.astype(int) + noise, 0, 255).astype(np.uint8)
+    fresh = composite_foreground(again, alpha, background)
+    for shared in (False, True):
+        still = StillComposite()
+        alpha.flags.writeable = not shared
+        first = still(image, alpha, background)
+        np.testing.assert_array_equal(first, composite_foreground(image, alpha, background))
+        first[:] = 0  # the caller's own
+        second = still(again, alpha, background)
+        np.testing.assert_array_equal(second[inside], again[inside])
+        np.testing.assert_array_equal(second[alpha == 0], background[alpha == 0])
+        assert np.abs(second.astype(int) - fresh).max() <= 6
+        assert np.array_equal(second, fresh) is not shared
+    brighter = np.minimum(again, 245) + np.uint8(10)
+    expected = composite_foreground(brighter, alpha, background)
+    np.testing.assert_array_equal(still(brighter, alpha, background), expected)
+    other = plain(360, 640, GREEN)
+    np.testing.assert_array_equal(
+        still(image, alpha, other), composite_foreground(image, alpha, other)
+    )

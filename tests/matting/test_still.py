@@ -33,6 +33,13 @@ def room(seed: int = 0) -> Image:
     return image + grain
 
 
+def noisy(image: Image, seed: int, sigma: float) -> Image:
+    """Add a sensor's noise, another for each seed."""
+    field = np.random.default_rng(0).normal(0, sigma, (HEIGHT, 96, 3)).astype(np.float32)
+    noise = np.tile(np.roll(field, (37 * seed, 11 * seed), (0, 1)), (1, 14, 1))[:, :WIDTH]
+    return np.asarray(np.clip(image + noise + 0.5, 0, 255), np.uint8)
+
+
 def counted(**options: bool) -> tuple[VideoMatting, Counting]:
     network = Counting()
     return VideoMatting(backend=ConstantBackend(network), config=MattingConfig(**options)), network  # type: ignore[arg-type]
@@ -46,6 +53,53 @@ def test_the_network_rests_while_only_grain_changes() -> None:
     assert np.abs(alphas[-1] - fresh).max() < 0.05
     alphas[-1][:] = 0  # the caller's own
     assert matter(room(39), 2.0).max() == 1
+
+
+@pytest.mark.parametrize("sigma", [2, 4, 6])
+def test_the_network_rests_in_a_camera_s_noise_for_seconds(sigma: float) -> None:
+    matter, network = counted()
+    for step in range(11):
+        matter(noisy(room(), step, sigma), 0.45 * step)
+    assert (network.asked, matter.reused) == (2, 9)
+
+
+@pytest.mark.parametrize(("side", "rise"), [(8, 60), (12, 30), (24, 12), (40, 6)])
+@pytest.mark.parametrize("sigma", [2, 4])
+def test_what_appears_in_noise_asks_the_network_at_once(sigma: float, side: int, rise: int) -> None:
+    matter, network = counted()
+    for step in range(3):
+        matter(noisy(room(), step, sigma), step / 30)
+    image = room()
+    image[100 : 100 + side, 900 : 900 + side] += np.uint8(rise)
+    matter(noisy(image, 3, sigma), 3 / 30)
+    assert network.asked == 2
+
+
+def test_a_person_who_moves_by_a_pixel_in_noise_asks_the_network() -> None:
+    matter, network = counted()
+    for step in range(3):
+        matter(noisy(np.roll(room(), step, axis=1), step, 4), step / 30)
+    assert network.asked == 3
+
+
+def test_the_same_alpha_is_shared_while_nothing_moves() -> None:
+    matter, _ = counted()
+    shared = [matter.shared_alpha(room(seed), seed / 30) for seed in range(30)]
+    assert shared[-1] is shared[-2]
+    assert not shared[-1].flags.writeable
+    own = matter(room(30), 1.0)
+    assert own is not shared[-1]
+    assert own.flags.writeable
+    np.testing.assert_array_equal(own, shared[-1])
+    moved = np.roll(room(), 30, axis=1)
+    assert matter.shared_alpha(moved, 1.1).flags.writeable
+
+
+def test_propagated_frames_rest_as_well() -> None:
+    matter, network = counted()
+    for step in range(9):
+        matter.shared_alpha(noisy(room(), step, 3), step / 30, propagates=step % 3 > 0)
+    assert (network.asked, matter.reused) == (1, 8)
 
 
 @pytest.mark.parametrize("side", [2, 3, 8])

@@ -414,7 +414,7 @@ def test_a_closed_matting_computes_no_more() -> None:
         matter(PICTURE)  # a still picture would need no network
     for call in (
         lambda: matter(PICTURE),
-        lambda: matter.propagate(PICTURE, 1.0),
+        lambda: matter.shared_alpha(PICTURE, 1.0, propagates=True),
         lambda: matter.prepare(48, 64, Step("resnet50", 64 * 64)),
     ):
         with pytest.raises(BackendError, match="this VideoMatting is closed"):

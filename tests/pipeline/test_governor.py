@@ -304,11 +304,11 @@ def test_the_matter_carries_between_calls_and_asks_where_it_cannot() -> None:
     config = MattingConfig(smoothing_s=0, reuse=False)
     matter = VideoMatting(config=config, backend=ConstantBackend(network))
     frames = [np.dstack([blob(x)[0]] * 3) for x in (0, 5)]
-    matter.propagate(frames[0], 0.0)  # nothing to propagate yet
-    propagated = matter.propagate(frames[1], 1 / 30)
+    matter.shared_alpha(frames[0], 0.0, propagates=True)  # nothing to propagate yet
+    propagated = matter.shared_alpha(frames[1], 1 / 30, propagates=True)
     assert len(asked) == 1
     assert np.abs(propagated - blob(5)[1]).mean() < 0.5 * np.abs(blob(0)[1] - blob(5)[1]).mean()
-    matter.propagate(frames[0], 9.0)  # a gap
+    matter.shared_alpha(frames[0], 9.0, propagates=True)  # a gap
     assert len(asked) == 2
 
 

@@ -27,10 +27,11 @@ from vidbg.compositing.blend import blend, flatten
 from vidbg.compositing.cut_outs import is_cut_out
 from vidbg.compositing.edges import adjust_alpha, wrap_light
 from vidbg.compositing.fade import Fade
-from vidbg.compositing.foreground import composite_foreground, estimate_foreground
+from vidbg.compositing.foreground import estimate_foreground
 from vidbg.compositing.foreground_layer import ForegroundLayer, Placement
 from vidbg.compositing.scaling import Fit
 from vidbg.compositing.scenes import draw_scene
+from vidbg.compositing.still_composite import StillComposite
 from vidbg.errors import ConfigError
 from vidbg.frame import Alpha, Frame, Image
 from vidbg.option_table import (
@@ -150,6 +151,7 @@ class Compositor:
         self._background = self._open_background(config)
         self._config = config
         self._fade: Fade | None = None
+        self._still = StillComposite()
 
     def change(self, config: CompositingConfig) -> None:
         """Use another config from the next frame on.
@@ -279,7 +281,7 @@ class Compositor:
         if cut_out or self._config.background.made_of_frame:
             foreground = image
         elif soft is moved and not wrap:
-            return composite_foreground(image, moved, background)
+            return self._still(image, moved, background)
         else:
             foreground = estimate_foreground(image, moved)
         return blend(wrap_light(foreground, soft, background, wrap), soft, background)

@@ -6,6 +6,8 @@ then run `make graphs`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +53,7 @@ def estimate_foreground(image: Image, alpha: Alpha) -> Image:
     weight = shrink(alpha, GRID_LINES)
     means = _layer_means(image, weight)
     result = resize(means[0].copy(), *alpha.shape)  # resize copies nothing at the grid's own size
-    mixed = _copy_opaque(image, weight, result)
+    _, mixed = _copy_opaque(image, weight, result)
     halves = _halves(means, result)
     for edge in mixed:
         observed, share = edge.take(image), edge.take(alpha)
@@ -77,23 +79,62 @@ def composite_foreground(image: Image, alpha: Alpha, background: Image) -> Image
     Raises:
         ValueError: shapes differ; the message gives both.
     """
+    return composite_parts(image, alpha, background).image
+
+
+@dataclass(frozen=True, slots=True)
+class CompositedEdge:
+    """Blocks of a composite that are neither wholly person nor wholly background.
+
+    Attributes:
+        observed, composited: uint8 (K, N, 3), BGR, as `Blocks.take` gives them: the camera's
+            colours, and those of the composite.
+    """
+
+    blocks: Blocks
+    observed: Image
+    composited: Image
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeParts:
+    """A composite and what it was made of.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR.
+        opaque: the parts of it that were copied from the camera's image.
+        edges: the parts that were computed; everything else is background.
+    """
+
+    image: Image
+    opaque: list[tuple[slice, slice]]
+    edges: list[CompositedEdge]
+
+
+def composite_parts(image: Image, alpha: Alpha, background: Image) -> CompositeParts:
+    """Do the work of `composite_foreground`, whose arguments and errors are the same."""
     check_size(image, alpha)
     check_size(background, alpha)
     weight = shrink(alpha, GRID_LINES)
     result = background.copy()
-    mixed = _copy_opaque(image, weight, result)
+    opaque, mixed = _copy_opaque(image, weight, result)
     if mixed:
         halves = _halves(_layer_means(image, weight), result)
-    for edge in mixed:
-        observed, share, new = edge.take(image), edge.take(alpha), edge.take(background)
-        colours = _edge_colours(observed, share, halves, edge)
+    edges = []
+    for blocks in mixed:
+        observed, share, new = blocks.take(image), blocks.take(alpha), blocks.take(background)
+        colours = _edge_colours(observed, share, halves, blocks)
         blended = np.asarray(cv2.blendLinear(colours, new, share, 1 - share), np.uint8)
-        edge.put(result, _where_soft(share, blended, observed, new))
-    return result
+        composited = _where_soft(share, blended, observed, new)
+        blocks.put(result, composited)
+        edges.append(CompositedEdge(blocks, observed, composited))
+    return CompositeParts(result, opaque, edges)
 
 
-def _copy_opaque(image: Image, weight: Alpha, result: Image) -> list[Blocks]:
-    """Copy the blocks that are wholly person into `result`; returns the mixed ones.
+def _copy_opaque(
+    image: Image, weight: Alpha, result: Image
+) -> tuple[list[tuple[slice, slice]], list[Blocks]]:
+    """Copy the blocks that are wholly person into `result`; returns these parts and mixed blocks.
 
     Args:
         weight: float32 (h, w), alpha on the grid.
@@ -103,10 +144,11 @@ def _copy_opaque(image: Image, weight: Alpha, result: Image) -> list[Blocks]:
     minimum, maximum = _block_extremes(weight, side, (height, width))
     # Half of what one pixel of a block may differ by: the rounding of the mean is far below that
     opaque = minimum >= 1 - (1 - OPAQUE) / (2 * side * side)
-    for part in runs_of(opaque, side):
+    parts = list(runs_of(opaque, side))
+    for part in parts:
         result[part] = image[part]
     mixed = ~opaque & (maximum > CLEAR / (2 * side * side))
-    return list(blocks_of(mixed, side, (height, width)))
+    return parts, list(blocks_of(mixed, side, (height, width)))
 
 
 def _block_extremes(weight: Alpha, side: int, shape: tuple[int, int]) -> tuple[Alpha, Alpha]:

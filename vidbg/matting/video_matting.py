@@ -112,26 +112,49 @@ class VideoMatting(Closeable):
                 message says which.
             BackendError: the device failed or returned no valid alpha, or this instance is closed.
         """
+        alpha = self.shared_alpha(image, pts)
+        return alpha if alpha.flags.writeable else alpha.copy()
+
+    def shared_alpha(
+        self, image: Image, pts: float | None = None, *, propagates: bool = False
+    ) -> Alpha:
+        """Compute the alpha of the next image; while nothing moves, it is the same array again.
+
+        By this the compositor knows that it can reuse its work.
+
+        Args:
+            propagates: estimate the alpha from the last one's, by motion, for machines that are too
+                slow to run the network on every frame. After a reset, a cut or a gap the network
+                runs anyway.
+        Returns:
+            As a call does, but read-only where it is shared.
+        """
         self._require_open()
         check_image(image)
         if pts is not None and not (isinstance(pts, numbers.Real) and math.isfinite(pts)):
             raise ValueError(f"pts is {pts!r}; it must be a time in seconds, or None")
         self._pts = self._pts + NOMINAL_INTERVAL_S if pts is None else pts
         with under_way():
-            return self._next_alpha(image)
+            return self._next_alpha(image, propagates)
 
-    def _next_alpha(self, image: Image) -> Alpha:
+    def _next_alpha(self, image: Image, propagates: bool) -> Alpha:
         """Compute an alpha step by step, but reuse the last one while nothing moves."""
         geometry = self._plan(image)
         with self.clock.stage("resize"):
             small = shrink(image, geometry)
-        with self.clock.beginning("smooth"):
+        with self.clock.beginning("propagate" if propagates else "smooth"):
             before = self._filter.look(small, self._pts)
-            answer = self._still.answer(small) if self._reuses else None
+            answer = self._still.answer(small, self._pts) if self._reuses else None
         still = answer is not None
+        self.reused += still
+        if propagates and not still:
+            with self.clock.stage("propagate"):
+                moved = self._filter.propagate(self._motion)
+            if moved is not None:
+                with self.clock.stage("upsample"):
+                    return self._enlarge(apply_levels(moved), small, image)
         if answer is None:
             answer = self._ask(small, before, geometry)
-        self.reused += still
         with self.clock.stage("smooth"):
             alpha = apply_levels(self._filter.smooth(answer))
         with self.clock.stage("upsample"):
@@ -140,29 +163,9 @@ class VideoMatting(Closeable):
             if full is None:
                 full = self._enlarge(alpha, small, image)
                 if still:
+                    full.flags.writeable = False
                     self._still.keep(alpha, full)
-            return full.copy() if still else full
-
-    def propagate(self, image: Image, pts: float) -> Alpha:
-        """Estimate the alpha of the next image from the last one's, by motion.
-
-        For machines that are too slow to run the network on every frame. After a reset, a cut or a
-        gap the network runs anyway. Arguments, result and errors are those of a call.
-        """
-        self._require_open()
-        check_image(image)
-        with under_way():
-            geometry = self._plan(image)
-            with self.clock.stage("resize"):
-                small = shrink(image, geometry)
-            with self.clock.stage("propagate"):
-                self._filter.look(small, pts)
-                propagated = self._filter.propagate(self._motion)
-            if propagated is None:
-                return self(image, pts)
-            self._pts = pts
-            with self.clock.stage("upsample"):
-                return self._enlarge(apply_levels(propagated), small, image)
+            return full
 
     @property
     def step(self) -> Step:
@@ -250,7 +253,7 @@ class VideoMatting(Closeable):
                 if before is None:
                     self._main.reset()
                 answer = self._main(answer)
-        self._still.learn(small, answer)
+        self._still.learn(small, answer, self._pts)
         return answer
 
     def _enlarge(self, alpha: Alpha, small: Image, image: Image) -> Alpha:

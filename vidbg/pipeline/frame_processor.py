@@ -83,7 +83,7 @@ class CpuCompositing:
         frame = self._framing(frame, self._picture)
         if self._matter is None:
             return frame, np.ones(frame.image.shape[:2], np.float32)
-        alpha = self._matter(frame.image, frame.pts)
+        alpha = self._matter.shared_alpha(frame.image, frame.pts)
         self._framing.follow(alpha, self._picture)
         return frame, alpha
 

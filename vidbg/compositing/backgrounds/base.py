@@ -40,7 +40,8 @@ class Background(ABC):
             frame: the camera's frame, for its size, pts and pixel aspect; not to be written to.
             alpha: float32 (H, W) in [0, 1], of that frame.
         Returns:
-            uint8 (H, W, 3), BGR, of the frame's size; the caller must not write to it.
+            uint8 (H, W, 3), BGR, of the frame's size; the caller must not write to it. The same
+            array again has the same content.
         """
 
     def close(self) -> None:  # noqa: B027  (most backgrounds hold nothing)

@@ -144,8 +144,10 @@ class NetworkInUse(Closeable):
         # Some levels run the network on one frame of several, and move its alpha on the others
         start = time.monotonic()
         skips = frame.index % self._level.every > 0
-        work, reused = network.propagate if skips else network, network.reused
-        alpha = self._timed("network", lambda: work(frame.image, frame.pts))
+        reused = network.reused
+        alpha = self._timed(
+            "network", lambda: network.shared_alpha(frame.image, frame.pts, propagates=skips)
+        )
         worked = not skips and network.reused == reused
         # The governor may choose another level, which is compiled in the background. While it is,
         # the time that frames take says nothing about any level
