@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -23,6 +23,9 @@ from running import Cli, Run, running
 
 from vidbg.cli import leaving
 from vidbg.cli.app import main
+
+if TYPE_CHECKING:
+    from fake_cuda import FakeCuda
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """PyTorch in one thread: on small inputs, its threads spend most of their time waiting."""
@@ -49,6 +52,18 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{sorted(required)} must not skip here: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    """Simulate CUDA in place of the real one."""
+    from fake_cuda import FakeCuda
+
+    from vidbg.matting.backends.tensorrt import session
+
+    fake = FakeCuda()
+    monkeypatch.setattr(session, "load_runtime", lambda: fake)
+    return fake
 
 
 @pytest.fixture(autouse=True)

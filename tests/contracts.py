@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vidbg.errors import BackendError, SinkError
-from vidbg.frame import Frame
+from vidbg.frame import Frame, Image
 from vidbg.matting import backends
 from vidbg.matting.backends import CANDIDATES, Backend
 from vidbg.sinks import Sink
@@ -105,6 +106,17 @@ def _check_frame(source: Source, frame: Frame) -> None:
         assert frame.alpha.shape == frame.image.shape[:2]
         assert frame.alpha.dtype == np.float32
         assert 0 <= float(frame.alpha.min()) < 1 >= float(frame.alpha.max())
+
+
+def write_until_it_fails(sink: Sink, image: Image) -> SinkError:
+    """Write an image a hundred times a second until the sink fails; return its error."""
+    for index in range(500):
+        try:
+            sink.write(Frame(image, index / 100, index))
+        except SinkError as error:
+            return error
+        time.sleep(0.01)
+    raise AssertionError("nothing failed in five seconds")
 
 
 def precisions_here(device: str) -> list[str]:

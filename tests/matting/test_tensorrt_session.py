@@ -14,19 +14,12 @@ from fake_cuda import KERNELS, Arrays, FakeCuda, FakeEngine, fake_package
 from vidbg.errors import BackendError
 from vidbg.matting.backends import tensorrt
 from vidbg.matting.backends.graphs import GraphBindings
-from vidbg.matting.backends.tensorrt import TensorRtBackend, cuda, session
+from vidbg.matting.backends.tensorrt import TensorRtBackend, cuda
 from vidbg.matting.backends.tensorrt.package import TensorRtPackage
 from vidbg.matting.backends.tensorrt.session import Session
 
 INPUT, ALPHA = np.zeros((1, 4, 32, 64), np.float32), np.zeros((1, 1, 32, 64), np.float32)
 NUMBER = np.zeros(1, np.float32)
-
-
-@pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
-    fake = FakeCuda()
-    monkeypatch.setattr(session, "load_runtime", lambda: fake)
-    return fake
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from vidbg.matting.backends import Backend, load_backend, tensorrt
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.graphs import GraphPlan
 from vidbg.matting.backends.pytorch import PyTorchBackend
-from vidbg.matting.backends.tensorrt import TensorRtBackend, session
+from vidbg.matting.backends.tensorrt import TensorRtBackend
 from vidbg.matting.engines import CARDS, engine_file
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.files.stream import MAX_UNDER_WAY, Stream
@@ -68,13 +68,6 @@ def clip() -> list[Image]:
 def frames() -> Iterator[Frame]:
     for index, picture in enumerate(clip()):
         yield Frame(picture, index / RATE, index)
-
-
-@pytest.fixture
-def runtime(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
-    fake = FakeCuda()
-    monkeypatch.setattr(session, "load_runtime", lambda: fake)
-    return fake
 
 
 class Spoilt:

@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from contracts import write_until_it_fails
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Colour, Frame, StreamInfo
@@ -113,16 +114,6 @@ def test_closing_a_stream_twice_leaves_no_thread() -> None:
         sink.write(Frame(IMAGE, 1.0, 1))
 
 
-def _write_until_it_fails(sink: NetworkStreamSink) -> SinkError:
-    for index in range(300):
-        try:
-            sink.write(Frame(IMAGE, index / 100, index))
-        except SinkError as error:
-            return error
-        time.sleep(0.01)
-    raise AssertionError("nothing failed in three seconds")
-
-
 def test_having_no_listener_is_no_failure() -> None:
     with NetworkStreamSink(INFO, "udp://127.0.0.1:9") as sink:
         for index in range(40):
@@ -133,7 +124,7 @@ def test_having_no_listener_is_no_failure() -> None:
 def test_a_host_that_refuses_is_reported() -> None:
     """As where the network asks for it: `connect=1` has the answers of the host heard."""
     with NetworkStreamSink(INFO, "udp://127.0.0.1:9?connect=1") as sink:
-        error = _write_until_it_fails(sink)
+        error = write_until_it_fails(sink, IMAGE)
     assert str(error) == (
         "the stream to udp://127.0.0.1:9 failed: Connection refused. Check the host, the port and "
         "the network connection"
@@ -179,7 +170,7 @@ def test_a_network_that_goes_down_is_reported(monkeypatch: pytest.MonkeyPatch) -
 
     _fake(monkeypatch, unreachable)
     with NetworkStreamSink(INFO, "udp://10.0.0.1:9") as sink:
-        error = _write_until_it_fails(sink)
+        error = write_until_it_fails(sink, IMAGE)
         with pytest.raises(SinkError, match="Network is unreachable"):
             sink.write(Frame(IMAGE, 9.0, 9))
     assert "udp://10.0.0.1:9 failed: Network is unreachable. Check" in str(error)
@@ -207,7 +198,7 @@ def test_a_connection_that_accepts_no_data_delays_no_other_output(
             time.sleep(0.005)
         assert slowest_s < 0.2
         assert sink.dropped > 10
-        assert "failed: it took nothing for 0.3 s" in str(_write_until_it_fails(sink))
+        assert "failed: it took nothing for 0.3 s" in str(write_until_it_fails(sink, IMAGE))
     assert "hangs and is abandoned" in caplog.text
     moving.set()
 

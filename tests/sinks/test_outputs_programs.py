@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contracts import check_sink_completes
+from contracts import check_sink_completes, write_until_it_fails
 
 from vidbg.errors import ConfigError, SinkError
 from vidbg.frame import Frame, StreamInfo
@@ -95,16 +95,6 @@ def report(tmp_path: Path) -> tuple[int, list[str]]:
     return content["taken"], content["arguments"]
 
 
-def write_until_it_fails(sink: ChildProcessSink) -> SinkError:
-    for index in range(500):
-        try:
-            sink.write(Frame(IMAGE, index / 100, index))
-        except SinkError as error:
-            return error
-        time.sleep(0.01)
-    raise AssertionError("nothing failed in five seconds")
-
-
 def assert_gone(sink: ChildProcessSink) -> None:
     """Check that the program has ended and was waited for, and that its threads are gone."""
     assert sink._process.returncode is not None
@@ -149,7 +139,7 @@ def test_a_program_that_dies_is_reported_at_a_later_write(
 ) -> None:
     monkeypatch.setenv("FAKE", "die")
     with opened() as sink:
-        error = write_until_it_fails(sink)
+        error = write_until_it_fails(sink, IMAGE)
         with pytest.raises(SinkError, match="exit code 3"):
             sink.write(Frame(IMAGE, 9.0, 9))
     assert "failed" in str(error)
@@ -174,7 +164,7 @@ def test_a_program_that_accepts_no_data_delays_no_other_output(
         time.sleep(0.01)
     assert slowest_s < 0.1
     assert sink.dropped >= 15
-    error = write_until_it_fails(sink)
+    error = write_until_it_fails(sink, IMAGE)
     assert "it took nothing for 0.3 s" in str(error)
     start = time.monotonic()
     sink.close()
@@ -318,7 +308,7 @@ def test_stream_keys_are_neither_shown_nor_logged(
     caplog.set_level(logging.DEBUG)
     programs.setenv("FAKE", "die")
     with BroadcastSink(INFO, url) as sink:
-        error = str(write_until_it_fails(sink))
+        error = str(write_until_it_fails(sink, IMAGE))
     assert f"(no route; {public_name(url)}: Input/output error)" in error
     for secret in ("secret-key", "hush", "publish"):
         assert secret not in error + caplog.text
