@@ -38,7 +38,7 @@ def app(
         bool,
         typer.Option(
             "--tray",
-            help="Show an icon in the tray of a Linux desktop, too.",
+            help="Also show an icon in the tray of a Linux desktop.",
             rich_help_panel="App",
         ),
     ] = False,

@@ -13,7 +13,7 @@ COMMANDS = {
     "process": ("process_command", "Replace the background of video files and images."),
     "run": (
         "run",
-        "Run a virtual webcam with another background, until Ctrl-C (exits 130) or SIGTERM (143).",
+        "Replace your background in a virtual webcam, until Ctrl-C (exits 130) or SIGTERM (143).",
     ),
     "app": (
         "app_command",
@@ -43,7 +43,9 @@ COMMANDS = {
 """Module in vidbg.cli and first paragraph of the help, by the name of a command and its function,
 in the order of `vidbg --help`."""
 
-_ELSEWHERE = "Options may also stand in a file (vidbg config) and in VIDBG_OPTION, as VIDBG_FIT."
+_ELSEWHERE = (
+    "Options can also be set in a file (vidbg config) or the environment, such as VIDBG_FIT."
+)
 
 
 class CommandGroup(TyperGroup):

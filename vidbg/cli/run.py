@@ -28,7 +28,7 @@ FIXED_OPTIONS = [option for option in options_of("run") if not option.live]
 
 @options.takes_options("run")
 def run(ctx: typer.Context, **params: Any) -> None:
-    """Run a virtual webcam with another background, until Ctrl-C (exits 130) or SIGTERM (143).
+    """Replace your background in a virtual webcam, until Ctrl-C (exits 130) or SIGTERM (143).
 
     The output stays alive whatever happens to the camera, and never shows the real room: while
     there is no image of the person it shows the background, or a slate. SIGHUP reads the settings

@@ -130,7 +130,7 @@ def uninstall() -> None:
 def preview(
     ctx: typer.Context, config: options.ConfigFile = None, profile: options.Profile = None
 ) -> None:
-    """`vidbg run --show`, what the menu entry does; the service pauses meanwhile.
+    """Run `vidbg run --show`, as the menu entry does; the service pauses meanwhile.
 
     A camera and a virtual camera serve one program at a time.
     """

@@ -19,7 +19,7 @@ WANTED_BY = "graphical-session.target"
 _UNIT_TEXT = """\
 # {marker}, which replaces the file; remove this line to keep your own.
 [Unit]
-Description=vidbg, a webcam with another background
+Description=vidbg, a webcam that replaces your background
 # Releases the camera at log-out, not only at shutdown.
 PartOf={wanted_by}
 After={wanted_by}
@@ -79,7 +79,7 @@ _ENTRY_TEXT = """\
 Type=Application
 Name=vidbg
 GenericName=Webcam background
-Comment=Another background behind you, for video calls
+Comment=Replace the background behind you in video calls
 Exec={preview}
 TryExec={program}
 Icon=vidbg

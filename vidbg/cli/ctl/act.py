@@ -28,7 +28,7 @@ def pause(ctx: typer.Context) -> None:
 
 @ctl.command()
 def resume(ctx: typer.Context) -> None:
-    """Come back from `pause`."""
+    """Resume after `pause`."""
     client_of(ctx).ask("POST", "/away", {"away": False})
 
 
@@ -38,7 +38,8 @@ def snapshot(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="FILE", help="A .png, or - for standard output. Default: by the time, here."
+            metavar="FILE",
+            help="A .png, or - for standard output. Default: named by the time, here.",
         ),
     ] = None,
     save: Annotated[
@@ -73,7 +74,7 @@ def start(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="FILE", help="A video. Default: by the time, in the videos' folder."
+            metavar="FILE", help="A video. Default: named by the time, in the videos folder."
         ),
     ] = None,
 ) -> None:
@@ -102,7 +103,7 @@ def upload(
         ),
     ] = False,
 ) -> None:
-    """Add a copy of a file to the backgrounds, also of another computer, and print its name."""
+    """Copy a file to the backgrounds, even on another computer, and print its name there."""
     path = "/pictures" if picture else "/backgrounds"
     answer = client_of(ctx).ask("POST", path, file=file, patience_s=UPLOAD_PATIENCE_S)
     typer.echo(answer["value" if picture else "name"])
@@ -157,7 +158,7 @@ def token(ctx: typer.Context) -> None:
 def tray(ctx: typer.Context) -> None:
     """Show an icon in the tray of a Linux desktop: on air, paused or off, with a menu.
 
-    It follows whichever run there is, now and later; with --url it ends with that run.
+    It follows whichever run there is; with --url it ends with that run.
     """
     if sys.platform != "linux":
         raise VidbgError(

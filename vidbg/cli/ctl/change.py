@@ -133,7 +133,7 @@ def reset(
         typer.Argument(autocompletion=completion.keys, help="Default: all of them."),
     ] = None,
 ) -> None:
-    """Set settings back to how the run started."""
+    """Reset settings to how the run started."""
     client_of(ctx).ask("POST", "/settings/reset", {"keys": keys or None})
 
 
@@ -247,13 +247,15 @@ def profiles(ctx: typer.Context, as_json: AsJson = False) -> None:
 def profile(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(autocompletion=completion.profiles)],
-    save: Annotated[bool, typer.Option("--save", help="Save the settings of now as it.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Save the current settings as this profile.")
+    ] = False,
     rename: Annotated[
         str | None, typer.Option("--rename", metavar="NAME", help="Give it another name.")
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete it.")] = False,
 ) -> None:
-    """Use the settings of a profile, or save, rename or delete it."""
+    """Apply a profile, or save, rename or delete it."""
     if save + delete + (rename is not None) > 1:
         raise ConfigError("--save, --rename and --delete exclude one another; give one of them")
     client, path = client_of(ctx), f"/profiles/{quote(name, safe='')}"

@@ -13,7 +13,7 @@ ctl = typer.Typer(
     no_args_is_help=True,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as the API answers.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
 
 
 @ctl.callback()

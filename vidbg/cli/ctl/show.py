@@ -60,7 +60,7 @@ def _facts(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 @ctl.command()
 def statistics(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Show the figures of the last ten minutes; frame rate and latency while it is live."""
+    """Show figures of the last ten minutes; frame rate and latency only while live."""
     answer = client_of(ctx).ask("GET", "/statistics")
     if as_json:
         print_json(answer)
@@ -176,5 +176,5 @@ def log(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 @ctl.command()
 def diagnostics(ctx: typer.Context) -> None:
-    """Print what a report of a problem should contain, without personal paths."""
+    """Print what a problem report should contain, without personal paths."""
     typer.echo(client_of(ctx).ask("GET", "/diagnostics"))

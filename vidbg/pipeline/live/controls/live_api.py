@@ -160,7 +160,7 @@ class LiveApi(Closeable):
 
     @route("POST", "/settings/reset")
     def reset_settings(self, body: types.ResetRequest) -> types.RunState:
-        """Set settings back to how the run started."""
+        """Reset settings to how the run started."""
         run, at_start = self._live_run(), self._at_start
         keys = list(SETTINGS) if body.keys is None else body.keys
         with self._changing:
