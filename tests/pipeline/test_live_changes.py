@@ -660,6 +660,23 @@ def test_the_processor_limit_changes(monkeypatch: pytest.MonkeyPatch) -> None:
             desk.change(cpu_limit_percent=limit)
             assert desk.run._networks.cpu_limit == share
             assert desk.run._supervisor.pipeline.governor._cpu_limit == share
+        # It also holds for a network that is being loaded meanwhile
+        desk.wait(lambda: not desk.run._networks._loading)
+        started = threading.Event()
+
+        def hang(usual: Any) -> Any:
+            started.set()
+            return desk.loading.hang(usual)
+
+        desk.loading.fault = hang
+        desk.change(output_size=(64, 48))
+        assert started.wait(10)
+        desk.change(cpu_limit_percent=70.0)
+        desk.loading.released.set()
+        desk.wait(partial(has_size, desk, "web:1", (64, 48)))
+        desk.wait_person()
+        assert desk.run._networks.cpu_limit == 0.7
+        assert desk.run._supervisor.pipeline.governor._cpu_limit == 0.7
 
 
 @pytest.mark.parametrize("camera", ["one", "two"])

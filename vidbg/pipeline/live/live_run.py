@@ -130,13 +130,13 @@ class LiveRun(Closeable):
                 lambda name: tell(f"network: {name}"),
                 self._settle_size,
             )
-            pipeline = LivePipeline(context, replace(request, open=camera), networks, gate)
+            self._pipeline = LivePipeline(context, replace(request, open=camera), networks, gate)
             # What shows it to the user, and what supervises it
             own = OwnPreviews(config, files, info, tell)
             opened.callback(own.close)
             self.page = own.page
             self._supervisor = Supervisor(
-                pipeline,
+                self._pipeline,
                 SupervisorConfig(
                     on_demand=config.on_demand,
                     needs_preview=parts.opens_outputs and config.is_preview_only,
@@ -181,7 +181,7 @@ class LiveRun(Closeable):
     @property
     def config(self) -> LiveConfig:
         """The current settings, with everything that was changed since the start."""
-        config, camera = with_look(self._config, self.look), self._supervisor.pipeline.camera
+        config, camera = with_look(self._config, self.look), self._pipeline.camera
         refused = camera.refused
         if refused is not None and refused.settings == config.camera_settings:
             return replace(config, **camera.camera.settings)
@@ -190,7 +190,7 @@ class LiveRun(Closeable):
     @property
     def camera(self) -> CameraStatus:
         """What the camera is doing."""
-        pipeline = self._supervisor.pipeline
+        pipeline = self._pipeline
         faults = pipeline.context.faults
         fault = faults.of(CAMERA_PART) or faults.of(CAMERA_SWITCH)
         return CameraStatus(pipeline.camera.camera.name, pipeline.camera.mode, fault)
@@ -198,7 +198,7 @@ class LiveRun(Closeable):
     @property
     def outputs(self) -> list[OutputStatus]:
         """What each output is doing, in the order of `LiveConfig.output`."""
-        return self._supervisor.pipeline.outputs.statuses()
+        return self._pipeline.outputs.statuses()
 
     @property
     def history(self) -> list[Sample]:
@@ -213,7 +213,7 @@ class LiveRun(Closeable):
         return BackendStatus(
             name="" if loaded is None else loaded.name,
             precision="" if loaded is None else loaded.precision,
-            network=str(self._supervisor.pipeline.governor.level),
+            network=str(self._pipeline.governor.level),
             refused=dict(networks.refused),
         )
 
@@ -225,7 +225,7 @@ class LiveRun(Closeable):
         Returns:
             uint8 (H, W, 3), BGR, of the output's size; a new array.
         """
-        return view_image(self._supervisor.pipeline, view).copy()
+        return view_image(self._pipeline, view).copy()
 
     # --- recording ---
 
@@ -284,7 +284,7 @@ class LiveRun(Closeable):
             changed = changed_fields(before, config)
             # Everything that can be refused, before anything has changed
             self._parts.check_change(before, changed)
-            supervisor, pipeline = self._supervisor, self._supervisor.pipeline
+            supervisor, pipeline = self._supervisor, self._pipeline
             request = targets = None
             if changed & CAMERA_FIELDS:
                 pipeline.camera.require_room()
@@ -315,7 +315,7 @@ class LiveRun(Closeable):
 
     def _change_output(self, config: LiveConfig) -> None:
         """Change the outputs' size and rate: the rate at once, the size with its network."""
-        info, pipeline = config.output_info(self._first_camera.info), self._supervisor.pipeline
+        info, pipeline = config.output_info(self._first_camera.info), self._pipeline
         self._context.thins_frames = config.output_fps is not None
         if not self._started:
             self._networks.replace_unused(self._network_settings(config))
