@@ -10,7 +10,7 @@ from typing import Any
 NAME = "vidbg"
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-"""Of the source; without a pyproject.toml it is none."""
+"""The folder that would be the checkout; it is one if it has a pyproject.toml."""
 
 
 def install_command(extra: str = "", *options: str) -> str:

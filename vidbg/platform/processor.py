@@ -11,7 +11,7 @@ from pathlib import Path
 from vidbg.platform.system_files import content
 
 FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-"""What decides how fast a network runs, by Linux's names."""
+"""Features that decide how fast a network runs, by Linux's names."""
 
 
 _CPUINFO = Path("/proc/cpuinfo")  # Linux's

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def content(file: Path) -> str:
-    """Read a small file without blanks around it; "" if it cannot be read."""
+    """Read a small file, stripped of white space; "" if it cannot be read."""
     try:
         return file.read_text(errors="replace").strip()
     except OSError:

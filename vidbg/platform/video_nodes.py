@@ -82,7 +82,7 @@ class Capability:
 
     @property
     def virtual(self) -> bool:
-        """Another program feeds this camera."""
+        """Whether another program feeds this camera."""
         return self.driver == _LOOPBACK
 
 

@@ -110,7 +110,7 @@ VIRTUAL_CAMERA = LiveOutput(
 )
 
 FIRST_FREE = "virtual-camera"
-"""The first free virtual camera, as None is, but as a word that can stand among others."""
+"""Name of the first free virtual camera, which None means too; usable in a list of outputs."""
 
 PIPE, NO_OUTPUT = "-", "none"
 """Raw video on standard output; no output, for a preview alone."""

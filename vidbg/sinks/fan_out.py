@@ -22,7 +22,7 @@ class FanOutSink(Abortable):
         self._open = True
 
     def write(self, frame: Frame) -> None:
-        if not self._open:  # none of the sinks says so if there are none
+        if not self._open:  # without sinks, none of them would say so
             raise SinkError("an output was written to after it was closed")
         for sink in self._sinks:
             sink.write(frame)

@@ -26,7 +26,7 @@ def replace_file(file: Path, content: bytes, *, private: bool = False) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         kept = None if private or not target.exists() else stat.S_IMODE(target.stat().st_mode)
-        mode = 0o666 if kept is None else kept  # not a moment more open than it was
+        mode = 0o666 if kept is None else kept  # never more permissive than it was
         with os.fdopen(os.open(part, flags, 0o600 if private else mode), "wb") as opened:
             opened.write(content)
             opened.flush()

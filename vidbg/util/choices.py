@@ -49,7 +49,7 @@ Preset = Literal[
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LIKENESS = 0.6
-"""How alike two words must be for one to be suggested, from 0 to 1 (difflib's measure)."""
+"""How similar two words must be for one to be suggested, from 0 to 1 (difflib's measure)."""
 
 
 def check_choice(what: str, value: object, allowed: Iterable[str]) -> None:
@@ -68,7 +68,7 @@ def check_choice(what: str, value: object, allowed: Iterable[str]) -> None:
 
 
 def refusal(what: str, value: object, allowed: Iterable[str]) -> str:
-    """Say that a value is unknown, which one was probably meant, and which there are.
+    """Say that a value is unknown, which one was probably meant, and which are allowed.
 
     Args:
         what: names the kind of value, such as "device".

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 MAX_BYTES = 1_000_000
-"""Of a file of settings."""
+"""Largest file of settings, in bytes."""
 
 _BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF32_LE: "utf-32",
@@ -25,7 +25,7 @@ def settings_text(file: Path) -> str:
         OSError: it cannot be read, is a pipe, or is larger than MAX_BYTES; `strerror` says which.
         UnicodeDecodeError: see `decoded`.
     """
-    if stat.S_ISFIFO(file.stat().st_mode):  # which would be waited for without end
+    if stat.S_ISFIFO(file.stat().st_mode):  # reading it could wait forever
         raise OSError(
             errno.ESPIPE, "it is a pipe, and settings are read again and again: save a file"
         )

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 _LONGEST = 60  # characters of a stem
-_UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f\x7f]+')  # what Windows allows in no name
+_UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f\x7f]+')  # characters that Windows forbids in names
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 

@@ -38,7 +38,7 @@ SIDE_PX = Limits(16, 8192)
 """Width and height of the frames that a camera is asked for."""
 
 MIN_PIXELS, MAX_PIXELS = 128 * 128, 2048 * 2048
-"""Of the network's input."""
+"""Pixels of the network's input."""
 
 
 def check_size(name: str, width: int, height: int) -> None:

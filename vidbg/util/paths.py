@@ -13,7 +13,7 @@ from pathlib import Path
 StrPath = str | os.PathLike[str]
 
 MISSING = "does not exist"
-"""What `file_problem` says of a path where nothing is."""
+"""What `file_problem` returns for a path that does not exist."""
 
 
 def exists(path: StrPath) -> bool:

@@ -41,7 +41,7 @@ UNREAD_SUFFIXES = (
 )  # fmt: skip
 """Suffixes of pictures that cannot be decoded, or only as a thumbnail."""
 
-_UNREAD = {  # by content, whatever the name is
+_UNREAD = {  # by content, not by name
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL ": "JPEG XL",
     b"\x76\x2f\x31\x01": "OpenEXR",
@@ -265,7 +265,7 @@ def _decoded(data: bytes, path: Path) -> Picture | None:
         return decode_picture(mapped_to_srgb(picture, data, path), path)
     except MemoryError:
         raise
-    except Exception as error:  # the same at damaged data
+    except Exception as error:  # likewise on damaged data
         log.debug("%s: Pillow cannot decode it: %s", path, error)
         return None if picture.format in _WHOLE_IN_PILLOW else _by_opencv(data, path)
 

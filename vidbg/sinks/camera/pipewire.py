@@ -78,7 +78,7 @@ class PipeWireSink(ChildProcessSink):
         super().release()
 
     def summary(self, lines: Sequence[str]) -> str:
-        """Return the first error or warning: gst-launch prints the reason before its reaction."""
+        """Return the first error or warning: gst-launch prints the cause before the effects."""
         return next((line for line in lines if "ERROR" in line or "WARNING" in line), "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 KEYFRAME_S = 2.0
-"""Seconds between keyframes: how long a viewer who joins waits at most."""
+"""Seconds between keyframes, and the longest wait of a viewer who joins."""
 
 _BITS_PER_PIXEL = 0.1  # at most: 2.8 Mbit/s at 720p30, 6.2 at 1080p30, as services advise
 
@@ -20,7 +20,7 @@ def x264_options(width: int, height: int, rate: Fraction) -> dict[str, str]:
     bits = str(int(_BITS_PER_PIXEL * width * height * rate))
     return {
         "preset": "veryfast",
-        "tune": "zerolatency",  # no B-frames, no look-ahead: a picture in, its packet out
+        "tune": "zerolatency",  # no B-frames, no look-ahead: each picture gives a packet at once
         "crf": "23",
         "maxrate": bits,
         "bufsize": bits,

@@ -169,7 +169,7 @@ def numbered_pictures(target: Path) -> dict[int, Path]:
     Returns:
         In the order of the numbers; empty where the name has no decimal number in it.
     """
-    pieces = _NUMBER.split(target.name)  # text and codes in turn
+    pieces = _NUMBER.split(target.name)  # text and codes, alternating
     codes = [code for code in pieces[1::2] if code != "%%"]
     if len(codes) != 1 or "%" in "".join(pieces[::2]) or not target.parent.is_dir():
         return {}

@@ -71,7 +71,7 @@ class PartialFile:
 
         # Make the file under its temporary name, and lock it
         token = secrets.token_hex(4)
-        stem = self.path.stem[:40]  # so that a name as long as allowed does not become too long
+        stem = self.path.stem[:40]  # keeps the longest possible name within the limit
         hidden = f".{stem}.{token}.partial{self.path.suffix}"
         self.temporary = self._place if named else self._place.with_name(hidden)
         try:
@@ -112,7 +112,7 @@ class PartialFile:
             self._unlock()
 
     def _set_aside(self) -> Path:
-        """Give the complete file a visible name that no later run treats as left over."""
+        """Give the complete file a visible name, so that no later run removes it as left over."""
         aside = self.temporary.with_name(
             self.temporary.name.removeprefix(".").replace(".partial", "", 1)
         )

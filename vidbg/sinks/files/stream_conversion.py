@@ -119,7 +119,7 @@ class ConvertedText:
 
     def __init__(self, container: OutputContainer, stream: SubtitleStream, codec: str) -> None:
         self._decoder = stream.codec_context
-        self._decoder.open(strict=False)  # which makes the header that the encoder needs
+        self._decoder.open(strict=False)  # creates the header that the encoder needs
         self.output: SubtitleStream = container.add_stream(codec)  # type: ignore[assignment]
         self.output.codec_context.subtitle_header = self._decoder.subtitle_header
         self.output.codec_context.time_base = stream.time_base or Fraction(1, 1000)

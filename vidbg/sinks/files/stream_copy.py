@@ -99,10 +99,10 @@ class CopiedStreams:
     def _route(self, stream: Stream, suffix: str) -> _Route | None:
         """Add a stream to the container: as it is, else converted; None if neither is possible."""
         name = self._container.format.name
-        if stream.type == "video" and name != "mp4":  # others hold covers in ways of their own
+        if stream.type == "video" and name != "mp4":  # others store covers differently
             return None
         codec = "" if stream.codec_context is None else stream.codec_context.codec.canonical_name
-        # Many players play PCM of other than 16 bits in MP4 as loud noise
+        # In MP4, many players play PCM of more or fewer than 16 bits as loud noise
         misread = name == "mp4" and codec.startswith("pcm_") and "16" not in codec
         if not misread and _holds(name, lambda container: _Copy(container, stream)):
             return _Copy(self._container, stream)

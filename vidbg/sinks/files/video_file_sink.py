@@ -178,7 +178,7 @@ class VideoFileSink(Unwatched, Abortable):
         kept = self._durable and self._last_tick is not None
         if not kept:
             self._file.discard()
-        with suppress(av.FFmpegError, OSError):  # PyAV writes the file's end: into nothing
+        with suppress(av.FFmpegError, OSError):  # PyAV writes the file's end, which is discarded
             self._container.close()
         if kept:
             self._file.commit()
@@ -201,7 +201,7 @@ class VideoFileSink(Unwatched, Abortable):
             picture.duration = next_tick - start
         else:
             said = round((self._held_s or 0) / self._time_base)
-            usual = abs(said - period) <= period / 20  # which containers round
+            usual = abs(said - period) <= period / 20  # containers round durations
             picture.duration = period if usual or not said else said
             if said > 1.5 * period:
                 picture.pict_type = PictureType.I
@@ -214,7 +214,7 @@ class VideoFileSink(Unwatched, Abortable):
             self._container.mux(packet)
 
     def _copy_metadata(self, relay: PacketRelay) -> None:
-        """Copy tags, chapters and attached files, which Matroska alone can hold."""
+        """Copy tags, chapters and attached files; only Matroska can hold the last."""
         path = self._file.path
         self._container.metadata.update(relay.tags)
         self._stream.metadata.update(written_tags(relay.video_tags, path.suffix))

@@ -105,7 +105,7 @@ def draw_view(image: Image, view: View) -> Image:
         _draw_panel(canvas, [[view.corner]], x_share=0.0, top=top)
     note = None if view.status is None else view.status.note
     if foot := note or ("h: keys" if view.hint and not view.help else ""):
-        # As many letters a line as fit into the image at the default font size
+        # As many letters per line as fit into the image at the default font size
         letter = _text_width("n" * 20, _font_scale(canvas), 1) / 20
         lines = textwrap.wrap(foot, max(10, int(canvas.shape[1] * 0.85 / letter)))
         _draw_panel(canvas, [[line] for line in lines], y_share=1.0)

@@ -123,7 +123,7 @@ class WindowSink(LiveSink):
 
         try:
             for _ in range(_KEYS_A_FRAME):
-                code = cv2.waitKeyEx(1)  # it lets the window system draw, too
+                code = cv2.waitKeyEx(1)  # which also lets the window system draw
                 if code == -1:
                     break
                 character = _character(code)
@@ -142,7 +142,7 @@ class WindowSink(LiveSink):
             try:
                 cv2.destroyWindow(self._title)
                 cv2.waitKey(1)  # lets the window system take it down
-            except cv2.error:  # the user's click was first
+            except cv2.error:  # the user has closed it already
                 return
 
 

@@ -103,7 +103,7 @@ def _command(info: StreamInfo, url: str, protocol: str) -> list[str]:
     }
     # YouTube and some other services reject streams without an audio track.
     silence = {"f": "lavfi", "i": "anullsrc=sample_rate=44100:channel_layout=stereo"}
-    audio = {"c:a": "aac", "b:a": "128k", "shortest": None}  # silence has no end of its own
+    audio = {"c:a": "aac", "b:a": "128k", "shortest": None}  # the silence never ends
     matrix = "bt709" if Colour().matrix_at(info.height) == 1 else "smpte170m"
     video = {
         # 4:2:0 has even sides only; chroma is averaged as in EncoderPictures.

@@ -21,12 +21,12 @@ _log = logging.getLogger(__name__)
 START_S = 0.4
 """How long opening waits to see whether the program exits at once, in seconds."""
 
-_WORDS_S = 0.5  # for the last words of a program that has just gone
+_WORDS_S = 0.5  # for the last messages of a program that has just exited
 _TERMINATE_S = 1.0  # between SIGTERM and SIGKILL
 _LINES = 20  # of standard error that are kept
 
 # Ctrl-C at the terminal must reach vidbg only, which then closes the program.
-_NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows' word for it
+_NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # the same on Windows
 
 
 class ChildProcessSink(NewestFrameSink):
@@ -94,7 +94,7 @@ class ChildProcessSink(NewestFrameSink):
                 stdin.write(frame.image.data)
                 stdin.flush()
         finally:
-            with suppress(OSError):  # it has gone before it took the last frame
+            with suppress(OSError):  # the program exited before it took the last frame
                 stdin.close()
 
     def _listen(self) -> None:
@@ -118,7 +118,7 @@ class ChildProcessSink(NewestFrameSink):
         return SinkError(f"{self._name} {what}: {reason}. {self._advice}")
 
     def _last_words(self) -> str:
-        """Return why the program ended, as far as its output says."""
+        """Return why the program ended, according to its output."""
         ended = "takes no more frames"
         if self._ends_within(_WORDS_S):
             ended = f"ended with exit code {self._process.returncode}"

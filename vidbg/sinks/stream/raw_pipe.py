@@ -120,8 +120,10 @@ class RawPipeSink(LiveSink):
         super().abort()
 
     def release(self) -> None:
-        """Repeat the last frame for as long as its source says. The stream stays open: it is the
-        caller's, and every frame was flushed."""
+        """Repeat the last frame for the duration given by its source.
+
+        The stream stays open: it belongs to the caller, and every frame was flushed.
+        """
         if self._last is not None:
             data, end_s = self._last
             self._repeat(data, round((end_s - self._start) * self._rate) - self._periods)

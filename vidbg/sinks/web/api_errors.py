@@ -1,4 +1,4 @@
-"""What is wrong with the types in a request, in words."""
+"""Messages for requests whose content has the wrong types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TYPES = {
     "float": "a number",
     "bool": "true or false",
 }
-"""What msgspec's names of JSON's types mean."""
+"""Words for msgspec's names of JSON types."""
 
 _LONGEST = 80
 
@@ -58,7 +58,7 @@ def type_error(
         return ApiError(400, f"{place or 'the body'}: {problem}", field)
     try:
         value = msgspec.json.encode(content).decode()
-    except (ValueError, OverflowError):  # JSON can be read that msgspec does not write
+    except (ValueError, OverflowError):  # msgspec reads some JSON that it cannot write
         value = "of another kind"
     value = value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
     return ApiError(400, f"{place or 'the body'} is {value}; it must be {allowed}", field)

@@ -1,4 +1,4 @@
-"""What a request to an API brings: query parameters, JSON or a file."""
+"""The content of an API request: query parameters, JSON or a file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from vidbg.sinks.web.api_errors import type_error
 from vidbg.sinks.web.api_route import JSON, ApiError, Route, Upload
 
 MAX_BYTES = 64 * 1024
-"""Of the JSON in a request."""
+"""Largest JSON in a request, in bytes."""
 
 REQUEST_S = 10.0
-"""A client that sends nothing of its request for so long, in seconds, has gone."""
+"""A client that sends nothing of its request for this many seconds has gone."""
 
 _UPLOAD_S = 600.0  # for a whole upload
 
@@ -126,9 +126,9 @@ async def _file_part(request: web.Request) -> BodyPartReader:
 
 
 def _temporary_folder() -> str:
-    """Make a folder on a disk, which the system's for temporary files may not be on.
+    """Make a folder on a disk; the system's temporary folder may be in memory.
 
-    Those that killed runs left behind are removed.
+    Folders that killed runs left behind are removed.
     """
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)

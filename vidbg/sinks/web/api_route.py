@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 PREFIX = "/api/v1"
-"""Of every path; a change that breaks clients gets another number."""
+"""Prefix of every path; a change that breaks clients gets a new number."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 JSON = "application/json"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 _START_S, _STOP_S = 10.0, 5.0
-_IDLE_S = 10.0  # a connection without a whole request for so long is closed
-_LINGER_S = 2.0  # that an answered client may take to send the rest of what it announced
+_IDLE_S = 10.0  # a connection without a complete request for this long is closed
+_LINGER_S = 2.0  # how long an answered client may take to send the rest of its request
 
 
 class AppThread(Closeable):

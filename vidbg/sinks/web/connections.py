@@ -26,7 +26,7 @@ def drop_connection(request: web.Request) -> None:
 
 
 def limit_buffer(request: web.Request) -> None:
-    """Let the system hold little for a client, so that a slow one sees the newest frame."""
+    """Limit the system's send buffer, so that a slow client sees the newest frame."""
     if request.transport is not None:
         request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, _SEND_BUFFER)
 

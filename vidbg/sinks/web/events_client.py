@@ -26,7 +26,7 @@ async def run_events(address: str, headers: Mapping[str, str]) -> AsyncGenerator
         raise VidbgError(
             f"events need aiohttp, which is not installed: `{install_command('web')}`"
         ) from error
-    # Made now, because aiohttp's own keeps the certificates that were trusted at its import.
+    # Made now, because aiohttp's own context has the certificates that were trusted at import.
     trust = ssl.create_default_context() if address.startswith("https:") else True
     url = address.replace("http", "ws", 1) + "/events"
     try:

@@ -11,7 +11,7 @@ import cv2
 from vidbg.frame import Image
 
 _QUALITY = 85  # of JPEG
-_VIEWER_S = 0.5  # a client that has taken frames for so long is a viewer, not a probe
+_VIEWER_S = 0.5  # a client that takes frames for this long is a viewer, not a probe
 
 
 class NewestJpeg:

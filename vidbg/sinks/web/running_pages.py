@@ -1,7 +1,7 @@
-"""How this account's other programs find a running page: a file with its address, for its owner.
+"""Files with the addresses of running pages, by which this account's other programs find them.
 
-`vidbg ctl`, a second `vidbg app` and the tray read it. It stands beside the secret of the tokens,
-with the same rights, and says nothing that the secret does not.
+`vidbg ctl`, a second `vidbg app` and the tray read them. They are stored beside the secret of the
+tokens, with the same permissions, and reveal nothing that the secret does not.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Announcement(Closeable):
         try:
             folder = state_folder() / _FOLDER
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor, name = tempfile.mkstemp(".json", dir=folder)  # for the owner alone
+            self._descriptor, name = tempfile.mkstemp(
+                ".json", dir=folder
+            )  # readable by the owner only
             self._file = Path(name)
             lock_file(self._descriptor)  # before anything is in it: see running_pages()
             os.write(self._descriptor, json.dumps(asdict(page)).encode())

@@ -49,7 +49,7 @@ class WebPages:
     async def index(self, request: web.Request) -> web.StreamResponse:
         """Send the page, which requests its files with the same token."""
         token = request.query.get("token")
-        # quoted: a client that needs no token may have been sent here with any text as one
+        # quoted: a client that needs no token may have followed a link with any text as one
         query = "" if token is None else f"?token={quote(token, safe='')}"
         text = (_FOLDER / "web_page.html").read_text(encoding="utf-8").replace("{query}", query)
         return web.Response(text=text, content_type="text/html")
