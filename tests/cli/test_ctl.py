@@ -47,7 +47,7 @@ def test_another_terminal_controls_the_run(run: Run) -> None:
 
 
 def test_its_start_is_fast(run: Run) -> None:
-    code = "import sys, vidbg.cli.ctl.commands; print(sorted({*sys.argv[1:]} & {*sys.modules}))"
+    code = "import sys, vidbg.cli.ctl.ctl_commands; print(sorted({*sys.argv[1:]} & {*sys.modules}))"
     heavy = ["numpy", "cv2", "aiohttp", "av", "PIL", "msgspec", "dbus_fast", "asyncio"]
     heavy += ["vidbg.cli.settings", "vidbg.option_table", "vidbg.compositing"]
     command = [sys.executable, "-c", code, *heavy]

@@ -32,7 +32,7 @@ COMMANDS = {
     "demo": ("demo_command", "Make a sample clip and replace its background."),
     "config": ("config_command", "The settings file: show, path, init."),
     "ctl": (
-        "ctl.commands",
+        "ctl.ctl_commands",
         "Control a running vidbg from another terminal, a script or a hotkey.",
     ),
     "service": (

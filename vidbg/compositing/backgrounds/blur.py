@@ -21,6 +21,11 @@ BLUR_STRENGTH = Limits(20, 100)
 
 DEFAULT_BLUR = 50.0
 
+_REFUSED = (
+    f"blur strength {{!r}} cannot be used; give a number from {BLUR_STRENGTH} (below "
+    f"{BLUR_STRENGTH.minimum:g} the room could be recognised; only none shows it)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BlurSpec(BackgroundSpec):
@@ -43,7 +48,7 @@ class BlurSpec(BackgroundSpec):
 
     def __post_init__(self) -> None:
         if not BLUR_STRENGTH.minimum <= self.strength <= BLUR_STRENGTH.maximum:
-            raise ConfigError(_refused_strength(f"{self.strength:g}"))
+            raise ConfigError(_REFUSED.format(f"{self.strength:g}"))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -53,7 +58,7 @@ class BlurSpec(BackgroundSpec):
         try:
             return cls(float(strength)) if colon else cls()
         except ValueError:
-            raise ConfigError(_refused_strength(strength)) from None
+            raise ConfigError(_REFUSED.format(strength)) from None
 
     def open(self, _options: OpenOptions) -> Background:
         from vidbg.compositing.backgrounds.camera_blur import CameraBackground, blur_background
@@ -62,10 +67,3 @@ class BlurSpec(BackgroundSpec):
 
     def __str__(self) -> str:
         return f"{self.name}:{self.strength:.12g}"
-
-
-def _refused_strength(strength: str) -> str:
-    return (
-        f"blur strength {strength!r} cannot be used; give a number from {BLUR_STRENGTH} (below "
-        f"{BLUR_STRENGTH.minimum:g} the room could be recognised; only none shows it)"
-    )

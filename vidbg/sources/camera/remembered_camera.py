@@ -18,6 +18,8 @@ from vidbg.util.paths import resolved
 OUR_LABEL = "vidbg"
 """The label of the virtual camera that vidbg's own advice creates (see sinks.loopback)."""
 
+_OURS = "{} is what vidbg writes to, not a camera to read from: choose another camera"
+
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +57,7 @@ class RememberedCamera:
         cameras = self._cameras() if linux else []
         camera = self._find(cameras) if linux else None
         if camera is not None and camera.virtual and opened_by_us([camera.device]):
-            raise SourceError(_ours(camera))
+            raise SourceError(_OURS.format(camera))
         source = CameraSource(self._device if camera is None else camera.device, **options)
         if camera is not None:
             # Remember which camera it was, and which others were there
@@ -103,7 +105,7 @@ def find_camera(device: int | str, cameras: Sequence[CameraInfo]) -> CameraInfo:
         camera = _at(f"/dev/video{wanted}", cameras)
         if camera.virtual and camera.name == OUR_LABEL:
             raise SourceError(
-                f"{_ours(camera)}; to read what another vidbg writes, give its path, "
+                f"{_OURS.format(camera)}; to read what another vidbg writes, give its path, "
                 f"{camera.device}"
             )
         return camera
@@ -131,10 +133,6 @@ def _at(path: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
     if Path(target).exists() and (reason := v4l2.refusal(target)) is not None:
         raise SourceError(reason)
     raise SourceError(f"there is no camera {path}. {_what_there_is(cameras)}")
-
-
-def _ours(camera: CameraInfo) -> str:
-    return f"{camera} is what vidbg writes to, not a camera to read from: choose another camera"
 
 
 def _what_there_is(cameras: Sequence[CameraInfo]) -> str:

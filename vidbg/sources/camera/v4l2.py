@@ -10,6 +10,11 @@ from vidbg.platform.system_files import content
 from vidbg.platform.video_nodes import OpenNode, VideoNode, capability
 from vidbg.sources.camera.camera_formats import CameraFormat, formats
 
+_NO_PERMISSION = (
+    "no permission to open the camera {}. Add yourself to its group with "
+    "`sudo usermod -aG video $USER`, then log out and in"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class CameraInfo:
@@ -50,7 +55,7 @@ def cameras(root: Path = Path("/"), open_node: OpenNode = VideoNode) -> Iterator
         except PermissionError:
             # If the node cannot be queried, only a device's first node is assumed to be its camera
             if content(entry / "index") in ("", "0"):
-                yield CameraInfo(index, device, name, problem=_no_permission(device))
+                yield CameraInfo(index, device, name, problem=_NO_PERMISSION.format(device))
         except OSError as error:
             yield CameraInfo(index, device, name, problem=f"{device} does not answer: {error}")
         else:
@@ -66,7 +71,7 @@ def refusal(device: str, open_node: OpenNode = VideoNode) -> str | None:
         with open_node(device) as node:
             capabilities = capability(node)
     except PermissionError:
-        return _no_permission(device)
+        return _NO_PERMISSION.format(device)
     except OSError as error:
         return f"{device} is not a camera ({error.strerror}). `vidbg devices` lists the cameras"
     if not capabilities.captures:
@@ -75,10 +80,3 @@ def refusal(device: str, open_node: OpenNode = VideoNode) -> str | None:
             "node. `vidbg devices` lists the cameras"
         )
     return None
-
-
-def _no_permission(device: str) -> str:
-    return (
-        f"no permission to open the camera {device}. Add yourself to its group with "
-        "`sudo usermod -aG video $USER`, then log out and in"
-    )
