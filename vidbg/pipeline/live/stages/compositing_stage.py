@@ -4,46 +4,17 @@ from __future__ import annotations
 
 import time
 
-from vidbg.compositing import CompositingConfig, Compositor
 from vidbg.picture.colours import PictureColours
-from vidbg.pipeline.live.appearance import Appearance
 from vidbg.pipeline.live.context import RunContext
 from vidbg.pipeline.live.live_frames import Arrived, Composited, Matted
 from vidbg.pipeline.live.outputs.output_gate import OutputGate
 from vidbg.pipeline.live.stages import stage
+from vidbg.pipeline.live.stages.look_compositor import LookCompositor
 from vidbg.pipeline.live.stages.stage import Stage, StageWorker
 from vidbg.pipeline.live.threads.backoff import Backoff
 from vidbg.pipeline.live.threads.replaceable_thread import Deadline
-from vidbg.sources import open_frames
-from vidbg.util.lifecycle import Closeable
 
 PART = "background"
-
-
-class LookCompositor(Closeable):
-    """Keeps one compositor and changes it for another look."""
-
-    def __init__(self) -> None:
-        self._compositor: Compositor | None = None
-        self._made_for: CompositingConfig | None = None
-
-    def of(self, look: Appearance) -> Compositor:
-        """Return the compositor for this look.
-
-        Raises:
-            ConfigError: its background cannot be read.
-        """
-        if self._compositor is None:
-            self._compositor = Compositor(look.compositing, open_frames)
-        elif self._made_for is not look.compositing:
-            self._compositor.change(look.compositing)
-        self._made_for = look.compositing
-        return self._compositor
-
-    def close(self) -> None:
-        if self._compositor is not None:
-            compositor, self._compositor = self._compositor, None
-            compositor.close()
 
 
 class CompositingStage(Stage[Matted, Composited]):
@@ -88,19 +59,22 @@ class CompositingWorker(StageWorker[Matted, Composited]):
     def __call__(self, matted: Matted) -> Composited | None:
         if time.monotonic() < self._retry_s:
             return None
-        look = self._context.look  # newer than the alpha, so that a change is seen sooner
+        # The look of now is newer than the alpha, so that a change is seen sooner
+        look = self._context.look
         if not look.fits_alpha_of(matted.look):
             look = matted.look
         if matted.session != self._session:  # the light of another room
             self._session = matted.session
             self._colours.reset()
         try:
-            with self._deadline.over(stage.FIRST_PATIENCE_S):  # another background is opened
+            # Opening another background may take a while, one frame takes about as long as the last
+            with self._deadline.over(stage.FIRST_PATIENCE_S):
                 compositor = self._compositor.of(look)
             start = time.monotonic()
             with self._deadline.over(self._allowed_s), self._context.clock.stage("composite"):
                 frame = compositor(self._colours(matted.frame, look.picture), matted.alpha)
         except Exception as error:
+            # The background is opened anew after a while; until then frames go no further
             self._context.faults.raised(PART, error)
             self.close()
             self._retry_s = time.monotonic() + self._backoff.next_s()

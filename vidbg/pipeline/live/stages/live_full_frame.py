@@ -14,7 +14,7 @@ from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.gpu.frame_inputs import frame_plan
 from vidbg.pipeline.gpu.full_frame import Composite, FullFrame, frame_device
 from vidbg.pipeline.live.appearance import Appearance
-from vidbg.pipeline.live.stages.compositing_stage import LookCompositor
+from vidbg.pipeline.live.stages.look_compositor import LookCompositor
 from vidbg.util.lifecycle import Closeable
 
 logger = logging.getLogger(__name__)
