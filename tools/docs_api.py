@@ -22,7 +22,9 @@ def api_reference() -> str:
     lines = ["| request | what it does |", "|---|---|"]
     for path, methods in document["paths"].items():
         for method, route in methods.items():
-            request = f"`{method.upper()} {path.removeprefix(PREFIX)}{_query(route)}`"
+            queries = [f"{p['name']}=" for p in route["parameters"] if p["in"] == "query"]
+            query = "?" + "&".join(queries) if queries else ""
+            request = f"`{method.upper()} {path.removeprefix(PREFIX)}{query}`"
             body = _content(route.get("requestBody", {}))
             answer = _content(route["responses"].get("200", {}))
             description = [route["summary"].replace("|", "\\|")]
@@ -34,11 +36,6 @@ def api_reference() -> str:
         if name not in HIDDEN:
             lines += _type_entry(name, schema)
     return "\n".join(lines)
-
-
-def _query(route: dict[str, Any]) -> str:
-    names = [p["name"] for p in route["parameters"] if p["in"] == "query"]
-    return "?" + "&".join(f"{name}=" for name in names) if names else ""
 
 
 def _content(holder: dict[str, Any]) -> str:
@@ -53,8 +50,9 @@ def _content(holder: dict[str, Any]) -> str:
 
 
 def _type_entry(name: str, schema: dict[str, Any]) -> list[str]:
-    about, fields = _described(schema.get("description", ""))
-    entry = [f"**{name}** {about}".rstrip(), f"{{ #type-{name.lower()} }}", ""]
+    about, _, attributes = schema.get("description", "").partition("\n\nAttributes:\n")
+    fields = dict(_attributes(attributes))
+    entry = [f"**{name}** {' '.join(about.split())}".rstrip(), f"{{ #type-{name.lower()} }}", ""]
     entry += ["| field | type | |", "|---|---|---|"]
     required = schema.get("required", [])
     for field, kind in schema.get("properties", {}).items():
@@ -64,12 +62,6 @@ def _type_entry(name: str, schema: dict[str, Any]) -> list[str]:
         note = " ".join(filter(None, (text, f"({optional})" if optional else "")))
         entry.append(f"| `{field}` | {_words(kind)} | {note} |")
     return [*entry, ""]
-
-
-def _described(docstring: str) -> tuple[str, dict[str, str]]:
-    """Return the text of a docstring, and its attributes' descriptions by name."""
-    about, _, attributes = docstring.partition("\n\nAttributes:\n")
-    return " ".join(about.split()), dict(_attributes(attributes))
 
 
 def _attributes(text: str) -> Iterator[tuple[str, str]]:

@@ -110,7 +110,11 @@ def public_names() -> str:
     classes = [name for name, value in named if inspect.isclass(value)]
     functions = [name for name, value in named if inspect.isfunction(value)]
     first = [name for name in ("VideoMatting",) if name in classes]
-    rest = sorted(name for name in classes if name not in first and not _is_error(name))
+    rest = sorted(
+        name
+        for name in classes
+        if name not in first and not issubclass(getattr(vidbg, name), BaseException)
+    )
     return "\n\n".join(f"::: vidbg.{name}" for name in [*first, *sorted(functions), *rest])
 
 
@@ -263,7 +267,9 @@ def _command_entry(names: Sequence[str], command: Any) -> list[str]:
     heading = "##" if len(names) < 2 else "###"
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     usage = [title, *(["COMMAND"] if hasattr(command, "commands") else []), "[OPTIONS]"]
-    usage += [_argument(argument) for argument in arguments]
+    for argument in arguments:
+        name = str(argument.metavar or argument.name.upper())
+        usage.append(name if argument.required else f"[{name}]")
     about = inspect.cleandoc(command.help or "")
     lines = [f"{heading} {title}", "", "```text", " ".join(usage), "```", "", _escaped(about), ""]
     rows = [f"| `{a.metavar or a.name.upper()}` | {_cell(a)} |" for a in arguments]
@@ -271,11 +277,6 @@ def _command_entry(names: Sequence[str], command: Any) -> list[str]:
     if rows:
         lines += ["| | |", "|---|---|", *rows, ""]
     return lines
-
-
-def _argument(argument: Any) -> str:
-    name = str(argument.metavar or argument.name.upper())
-    return name if argument.required else f"[{name}]"
 
 
 def _cell(parameter: Any) -> str:
@@ -289,7 +290,3 @@ def _escaped(text: str) -> str:
     """Help as Markdown: what stands in backticks stays, what Markdown would eat is escaped."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(p if p.startswith("`") else re.sub(r"([*_<>\[\]#])", r"\\\1", p) for p in parts)
-
-
-def _is_error(name: str) -> bool:
-    return issubclass(getattr(vidbg, name), BaseException)

@@ -26,7 +26,7 @@ Plan = Annotated[str, typer.Option(help="train, or full: measure everything, the
 
 
 @app.command("pack")
-def _pack(
+def pack_command(
     data: Annotated[Path, typer.Option(help="Folder with the picture sets train/ and val/.")],
     light: Annotated[Path | None, typer.Option(help="Other weights of the light network.")] = None,
     clip: Annotated[
@@ -45,7 +45,7 @@ def _pack(
 
 
 @app.command("plan")
-def _plan(plan: Plan = "train") -> None:
+def plan_command(plan: Plan = "train") -> None:
     """List the plan's commands, with what each takes along and how long it may last."""
     calls = planned(plan, ROOT / CARRY)
     minutes = minutes_of(calls)
@@ -57,7 +57,7 @@ def _plan(plan: Plan = "train") -> None:
 
 
 @app.command("prepare")
-def _prepare(
+def prepare_command(
     name: Annotated[str, typer.Argument(help="One of the plan's commands.")],
     plan: Plan = "train",
     left: Annotated[
@@ -77,13 +77,13 @@ def _prepare(
 
 
 @app.command("restore")
-def _restore() -> None:
+def restore_command() -> None:
     """Put the large files of the checkout back; again does no harm."""
     typer.echo(f"{len(restore(ROOT))} files are back")
 
 
 @app.command("unpack")
-def _unpack(
+def unpack_command(
     folder: Annotated[Path, typer.Argument(help="What came back from the machine.")],
     out: Annotated[
         Path, typer.Option(help="Later commands' results go over earlier ones'.")
@@ -99,7 +99,7 @@ def _unpack(
 
 
 @app.command("rehearse")
-def _rehearse(
+def rehearse_command(
     plan: Plan = "train",
     python: Annotated[
         Path | None, typer.Option(help="Whose packages stand for the machine's; else this one's.")

@@ -175,19 +175,18 @@ def write_sheets(backend: Backend, result: Result, count: int, out: Path) -> Non
     """Write worst.png for all images with people, and worst-SET.png for each set."""
     predict = served(backend, result.pixels)
     for name, rows in group(result.rows).items():
-        chosen = worst_cases(rows, count)
+        chosen, means = worst_cases(rows, count), result.scores[name]
+        mean = (
+            f"mean IoU {means['iou']:.4f}, MAD {means['mad']:.2f}"
+            if "iou" in means
+            else f"{means['false_person']:.1%} taken for people"
+        )
         title = (
             f"The worst {len(chosen)} of {len(rows)} images, {name}: {result.engine}, "
-            f"{result.pixels} pixels, as served; {_mean_line(result.scores[name])}"
+            f"{result.pixels} pixels, as served; {mean}"
         )
         file = "worst.png" if name == OVERALL else f"worst-{name.replace('/', '_')}.png"
         cv2.imwrite(str(out / file), worst_sheet(predict, chosen, title))
-
-
-def _mean_line(scores: Mapping[str, float]) -> str:
-    if "iou" in scores:
-        return f"mean IoU {scores['iou']:.4f}, MAD {scores['mad']:.2f}"
-    return f"{scores['false_person']:.1%} taken for people"
 
 
 def _subjects(weights: Path | None, engines: list[str] | None) -> dict[str, Callable[[], Backend]]:

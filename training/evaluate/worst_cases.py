@@ -45,9 +45,13 @@ def worst_sheet(predict: Predict, rows: Sequence[Scored], title: str) -> Image:
     Returns:
         uint8 (H, SHEET_WIDTH, 3), BGR.
     """
-    tiles: list[Tile] = [
-        (_captions(place, row), _panels(predict, row)) for place, row in enumerate(rows, 1)
-    ]
+    tiles: list[Tile] = []
+    for place, row in enumerate(rows, 1):
+        image, mask = read_sample(row.sample)
+        alpha = predict(image)
+        person = composite_foreground(image, alpha, np.full_like(image, GREEN))
+        panels = image, person, _errors(image, alpha, np.float32(1 / 255) * mask)
+        tiles.append((_captions(place, row), panels))
     lines = [_draw_line(line) for line in _lines(tiles)]
     head = _text([title, LEGEND], SHEET_WIDTH - 2 * GAP)
     return np.vstack([_pad(head, GAP, GAP, 2 * GAP), *lines])
@@ -59,13 +63,6 @@ def _captions(place: int, row: Scored) -> list[str]:
     else:
         line = f"{row.scores['person_share']:.1%} called person"
     return [f"{place}. {row.set_name}/{row.sample.image.stem}", line]
-
-
-def _panels(predict: Predict, row: Scored) -> Panels:
-    image, mask = read_sample(row.sample)
-    alpha = predict(image)
-    person = composite_foreground(image, alpha, np.full_like(image, GREEN))
-    return image, person, _errors(image, alpha, np.float32(1 / 255) * mask)
 
 
 def _errors(image: Image, alpha: Alpha, truth: Alpha) -> Image:
@@ -102,17 +99,13 @@ def _draw_line(line: Sequence[Tile]) -> Image:
     height = min(_panel_height(line), MAX_PANEL_HEIGHT)
     tiles = []
     for captions, panels in line:
-        strip = np.hstack([_at_height(panel, height) for panel in panels])
+        scale = height / panels[0].shape[0]
+        size = (max(1, int(panels[0].shape[1] * scale)), height)
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        strip = np.hstack([cv2.resize(panel, size, interpolation=method) for panel in panels])
         tiles.append(_pad(np.vstack([_text(captions, strip.shape[1]), strip]), GAP, GAP, 0))
     drawn = np.hstack(tiles)
     return _pad(drawn, 0, SHEET_WIDTH - drawn.shape[1], 2 * GAP)
-
-
-def _at_height(image: Image, height: int) -> Image:
-    scale = height / image.shape[0]
-    size = (max(1, int(image.shape[1] * scale)), height)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
 def _text(lines: Sequence[str], width: int) -> Image:

@@ -123,7 +123,16 @@ class NetworkGraphs:
 
     @cached_property
     def _traced_frame(self) -> ModelProto:
-        tensors = tuple(torch.from_numpy(array) for array in _example_frame().values())
+        # A smaller network input than any in use
+        height, width = _EXAMPLE_SIZE
+        content = np.zeros((1, 1, height - 4, width), np.float32)
+        example = {
+            **first_inputs(90, 160, MIN_PIXELS),
+            **{"past_alpha": content, "past_luma": content},
+            "rows": np.zeros((height, 90), np.float16),
+            "columns": np.zeros((160, width), np.float16),
+        }
+        tensors = tuple(torch.from_numpy(array) for array in example.values())
         module = FrameGraph(load_network(self._weights)).eval()
         return _trace(module, tensors, list(INPUTS), list(OUTPUTS), _FRAME_AXES)
 
@@ -141,18 +150,6 @@ def write_graph(model: ModelProto, path: Path) -> None:
 def _trace_network(module: nn.Module) -> ModelProto:
     example = torch.zeros(1, 4, *_EXAMPLE_SIZE)
     return _trace(module, (example,), ["input"], ["alpha"], {"input": _SIZE, "alpha": _SIZE})
-
-
-def _example_frame() -> dict[str, NDArray[np.generic]]:
-    """Make inputs for tracing the full frame, with a smaller network input than any in use."""
-    inputs = first_inputs(90, 160, MIN_PIXELS)
-    height, width = _EXAMPLE_SIZE
-    content = np.zeros((1, 1, height - 4, width), np.float32)
-    matrices = {
-        "rows": np.zeros((height, 90), np.float16),
-        "columns": np.zeros((160, width), np.float16),
-    }
-    return {**inputs, "past_alpha": content, "past_luma": content, **matrices}
 
 
 def _trace(

@@ -42,7 +42,9 @@ def limit_weights(model: Any, batches: Sequence[NDArray[np.float32]]) -> int:
     kernels = _kernels([quantiser for _, quantiser in weighted])
     changed = 0
     for (_, quantiser), kernel, activations in zip(weighted, kernels, largest, strict=True):
-        factors = widening(kernel / _step(quantiser), activations)
+        low, high = _constant(quantiser, 1), _constant(quantiser, 2)
+        step = (high - low) / (quantiser.get_attributes()["levels"] - 1)
+        factors = widening(np.asarray(kernel / step, np.float32), activations)
         if (factors > 1).any():
             _widen(quantiser, factors)
             changed += int((factors > 1).sum())
@@ -97,11 +99,6 @@ def _kernels(quantisers: Sequence[Any]) -> list[NDArray[np.float32]]:
     return [np.array(results[index]) for index in range(len(quantisers))]
 
 
-def _step(quantiser: Any) -> NDArray[np.float32]:
-    low, high = _constant(quantiser, 1), _constant(quantiser, 2)
-    return np.asarray((high - low) / (quantiser.get_attributes()["levels"] - 1), np.float32)
-
-
 def _constant(node: Any, index: int) -> NDArray[np.float32]:
     return np.asarray(node.input_value(index).get_node().data, np.float32)
 
@@ -145,7 +142,8 @@ def _largest_activations(
 
 def _activation_range(output: Any) -> tuple[float, float] | None:
     """Return low and high of a convolution's input if all of its channels share one range."""
-    ranges = {_range_of(q) for q in _activation_quantisers(output.get_node())}
+    quantisers = _activation_quantisers(output.get_node())
+    ranges = {(float(_constant(q, 1).min()), float(_constant(q, 2).max())) for q in quantisers}
     return ranges.pop() if len(ranges) == 1 else None
 
 
@@ -157,8 +155,3 @@ def _activation_quantisers(node: Any) -> list[Any]:
         return []
     sources = range(node.get_input_size()) if kind == "Concat" else [0]
     return [q for i in sources for q in _activation_quantisers(node.input_value(i).get_node())]
-
-
-def _range_of(quantiser: Any) -> tuple[float, float]:
-    low, high = _constant(quantiser, 1), _constant(quantiser, 2)
-    return float(low.min()), float(high.max())

@@ -200,7 +200,7 @@ LimitMb = Annotated[float, typer.Option(min=0.1, help="Megabytes that no file ex
 
 
 @app.command("pack")
-def _pack(
+def pack_command(
     data: Annotated[Path, typer.Option(help="Folder with image sets.")],
     out: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("shards"),
     limit_mb: LimitMb = 60,
@@ -214,7 +214,7 @@ def _pack(
 
 
 @app.command("unpack")
-def _unpack(
+def unpack_command(
     out: Annotated[Path, typer.Option(help="Folder for the image sets.")],
     shard: Annotated[list[Path] | None, typer.Argument(help="Tar files.")] = None,
     shards: Annotated[Path | None, typer.Option(help="All that its list names.")] = None,
@@ -229,7 +229,7 @@ def _unpack(
 
 
 @app.command("missing")
-def _missing(
+def missing_command(
     shards: Annotated[Path, typer.Option(help="Folder with the list.")],
     out: Annotated[Path, typer.Option(help="Folder that was unpacked into.")],
 ) -> None:
@@ -239,7 +239,7 @@ def _missing(
 
 
 @app.command("split")
-def _split(
+def split_command(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="Folder for the parts.")],
     limit_mb: LimitMb = 15,
@@ -250,7 +250,7 @@ def _split(
 
 
 @app.command("join")
-def _join(
+def join_command(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option(help="The file to write.")],
 ) -> None:
