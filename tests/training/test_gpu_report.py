@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,11 +16,15 @@ pytest.importorskip("torchvision")
 pytest.importorskip("onnxruntime")
 
 import typer  # noqa: E402
+from torch import nn  # noqa: E402
 
 from tools.gpu import report as gpu_report  # noqa: E402
 from tools.gpu.measure import attempt, floor, shares, within  # noqa: E402
+from tools.gpu.profile import training_step_ms  # noqa: E402
 from tools.gpu.report import Report  # noqa: E402
 from tools.gpu.tables import as_markdown  # noqa: E402
+from vidbg.matting.backends.graphs import GraphBindings, GraphPlan, GraphSpec  # noqa: E402
+from vidbg.matting.backends.torch_runner import TorchRunner  # noqa: E402
 from vidbg.platform.nvidia import has_driver  # noqa: E402
 
 
@@ -137,3 +142,28 @@ def test_tables_hold_figures_and_refusals() -> None:
     assert "| light | it failed |  |  |" in table
     assert "| graph | 1.000 | 2.000 | 900.000 | 0.500 |" in table
     assert "| compiled | no compiler |  |  |  |" in table
+
+
+def test_cudnn_is_on_where_its_algorithms_are_tried() -> None:
+    seen = []
+
+    class Recorder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def logits(self, x: Any) -> Any:
+            seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark))
+            return x * self.scale
+
+        def forward(self, x: Any) -> tuple[Any]:
+            return (self.logits(x),)
+
+    training_step_ms("cpu", Recorder, "contiguous", (1, 8, 8), 1)
+    inputs = {"image": np.ones((1, 4), np.float32)}
+    spec = GraphSpec("network", "4x1", {"image": (1, 4)})
+    plan = GraphPlan(spec, lambda network: network, inputs, ("image",), GraphBindings())
+    with TorchRunner(plan, Recorder(), torch.device("cpu"), 1):
+        pass
+    assert seen == [(True, True), (True, True)]
+    assert not torch.backends.cudnn.benchmark

@@ -75,7 +75,7 @@ def training_step_ms(
     batch = torch.randn(images, 4, height, width, device=device)
     batch = batch.contiguous(memory_format=memory_format)
     seconds = []
-    with torch.backends.cudnn.flags(benchmark=True):
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True):
         for _ in range(steps):
             synchronise(device)
             start = time.perf_counter()

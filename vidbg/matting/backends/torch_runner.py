@@ -59,7 +59,7 @@ class TorchRunner(Closeable):
             self._graph: Any = None
             # With `benchmark`, the runs before the capture time cuDNN's algorithms and keep the
             # fastest one for each convolution.
-            fastest = torch.backends.cudnn.flags(benchmark=True)
+            fastest = torch.backends.cudnn.flags(enabled=True, benchmark=True)
             with torch.inference_mode(), self._queue(), fastest:
                 self._outputs = self._compute()
                 if self._on_cuda:
