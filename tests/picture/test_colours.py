@@ -164,7 +164,7 @@ def test_viewers_see_the_adjusted_picture_and_the_network_the_cameras() -> None:
         backend = Seen()
         compositor = Compositor(CompositingConfig(ColourSpec((9, 9, 9))), open_frames)
         processor = CpuCompositing(VideoMatting(backend=backend), compositor, picture)
-        shown = processor.finish(frame, processor.start(frame)).image
+        shown = processor.finish(*processor.start(frame)).image
         np.testing.assert_array_equal(shown, PictureColours()(frame, picture).image)
         batches.append(backend.batches[0])
     np.testing.assert_array_equal(batches[0], batches[1])
@@ -175,7 +175,7 @@ def test_the_background_keeps_its_colours() -> None:
     compositor = Compositor(CompositingConfig(ColourSpec((9, 99, 199))), open_frames)
     nobody = VideoMatting(backend=ConstantBackend(lambda b: np.zeros(b.shape[2:], np.float32)))
     processor = CpuCompositing(nobody, compositor, PictureConfig(brightness=1, saturation=1))
-    assert (processor.finish(frame, processor.start(frame)).image == (9, 99, 199)).all()
+    assert (processor.finish(*processor.start(frame)).image == (9, 99, 199)).all()
 
 
 def test_a_device_that_composites_full_frames_is_not_given_them() -> None:

@@ -174,7 +174,7 @@ def test_alpha_belongs_to_the_pixels_that_are_shown() -> None:
     matter = VideoMatting(backend=ConstantBackend(answer))
     processor = CpuCompositing(matter, compositor, PictureConfig(zoom=2, pan_x=1))
     frame = Frame(image, 0.0, 0)
-    assert (processor.finish(frame, processor.start(frame)).image == 200).all()
+    assert (processor.finish(*processor.start(frame)).image == 200).all()
     assert shapes == [pytest.approx(0, abs=1e-5)]
 
 
@@ -194,7 +194,7 @@ def test_automatic_framing_of_a_video() -> None:
     processor = CpuCompositing(matter, compositor, PictureConfig(auto_frame=True))
     for number in range(150):
         frame = Frame(room, number / 30, number)
-        made = processor.finish(frame, processor.start(frame)).image
+        made = processor.finish(*processor.start(frame)).image
     person = np.flatnonzero(made[-1, :, 0] > 100)
     assert person.mean() == pytest.approx(110, abs=8)  # 125 before; the frame ends at the right
     assert person.size >= 42  # 30 before

@@ -119,7 +119,7 @@ def reference(frame_list: list[Frame], config: MattingConfig = CONFIG) -> list[I
     """Run both steps over the frames."""
     with VideoMatting(CPU, "fp32", config=config) as matter:
         processor = CpuCompositing(matter, Compositor(GREEN, open_frames))
-        return [processor.finish(frame, processor.start(frame)).image for frame in frame_list]
+        return [processor.finish(*processor.start(frame)).image for frame in frame_list]
 
 
 def assert_same(given: Image, expected: Image) -> None:

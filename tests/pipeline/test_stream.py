@@ -5,18 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from vidbg.compositing import CompositingConfig, Compositor
+from vidbg.compositing.backgrounds import ColourSpec
+from vidbg.config import MattingConfig
 from vidbg.errors import SinkError, SourceError, SourceIncomplete
 from vidbg.frame import Alpha, Frame, StreamInfo
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.pipeline.files.stream import Stream
-from vidbg.pipeline.frame_processor import CpuCompositing
+from vidbg.pipeline.frame_processor import CpuCompositing, FrameProcessors
 from vidbg.sinks.memory_sink import MemorySink
+from vidbg.sources import open_frames
 from vidbg.sources.synthetic import SyntheticSource
 
 
@@ -84,6 +89,45 @@ def test_what_an_incomplete_source_gave_is_written_first() -> None:
     assert len(sink.frames) == 3
 
 
+@pytest.mark.parametrize("frames", [1, 3, 30])
+def test_the_best_quality_waits_for_later_frames_and_loses_none(
+    frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames come in order, also where the source breaks off; a hole in one frame is closed."""
+
+    def one_hole(batch: np.ndarray) -> np.ndarray:
+        calls.append(len(calls))
+        return np.full(batch.shape[2:], 0.0 if len(calls) == 9 else 1.0, np.float32)
+
+    calls: list[int] = []
+    config = MattingConfig(quality="best", reuse=False)
+    still = replace(next(iter(source(1))), image=np.full((48, 64, 3), 90, np.uint8))
+
+    class Still(SyntheticSource):
+        def __iter__(self) -> Iterator[Frame]:
+            for index in range(frames):
+                yield replace(still, index=index, pts=index / 30)
+            raise SourceIncomplete("broke off")
+
+    written: list[tuple[int, float]] = []
+
+    def keep(frame: Frame, alpha: Alpha) -> Frame:
+        written.append((frame.index, float(alpha.min())))
+        return frame
+
+    given = Still(64, 48, Fraction(30), frames)
+    compositor = Compositor(CompositingConfig(ColourSpec((0, 0, 0))), open_frames)
+    monkeypatch.setattr(Compositor, "__call__", lambda _, frame, alpha: keep(frame, alpha))
+    with (
+        VideoMatting(config=config, backend=ConstantBackend(one_hole)) as matter,
+        FrameProcessors(4) as processors,
+        pytest.raises(SourceIncomplete),
+    ):
+        processor = processors.choose(matter, compositor, given.info)
+        Stream(given, processor, MemorySink()).run()
+    assert written == [(index, 1.0) for index in range(frames)]
+
+
 def test_the_backends_failure_reaches_the_caller() -> None:
     def broken(_: np.ndarray) -> np.ndarray:
         raise RuntimeError("driver")
@@ -145,7 +189,6 @@ def test_a_limit_counts_frames_read() -> None:
 
 def test_unrelated_pictures_share_no_state() -> None:
     """Stills reset the matter, so an alpha never leaks from one picture into the next."""
-    from dataclasses import replace
 
     class Stills(SyntheticSource):
         @property

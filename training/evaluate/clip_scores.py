@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from training.data.image_sets import ImageSet, find_sets, read_sample
 from training.evaluate.metrics import boundary_f, dtssd, flicker, mad, mse, segmentation_scores
 from training.evaluate.quick_scores import OVERALL, Scores, mean_scores
 from vidbg.config import MattingConfig
+from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend
+from vidbg.matting.lookahead import Lookahead
 from vidbg.matting.video_matting import VideoMatting
 
 FRAME_RATE = 25.0
@@ -21,6 +24,7 @@ FRAME_RATE = 25.0
 
 STATES: dict[str, dict[str, Any]] = {
     "smoothed": {"prior": False},
+    "looking ahead": {"prior": False, "quality": "best"},
     "not smoothed": {"prior": False, "smoothing_s": 0.0},
     "prior, smoothed": {"prior": True},
     "prior": {"prior": True, "smoothing_s": 0.0},
@@ -53,7 +57,7 @@ def score_clip(matter: VideoMatting, clip: ImageSet) -> Scores:
     pairs = [read_sample(sample) for sample in clip.samples]
     images = np.stack([image for image, _ in pairs])
     truths: NDArray[np.float32] = np.stack([m for _, m in pairs]) * np.float32(1 / 255)
-    alphas = np.stack([matter(image, i / FRAME_RATE) for i, image in enumerate(images)])
+    alphas = np.stack(clip_alphas(matter, list(images)))
     frames = list(zip(alphas, truths, strict=True))
     return {
         "iou": float(np.mean([segmentation_scores(a, t).iou for a, t in frames])),
@@ -63,3 +67,16 @@ def score_clip(matter: VideoMatting, clip: ImageSet) -> Scores:
         "dtssd": dtssd(alphas, truths),
         "flicker": flicker(alphas, truths, images),
     }
+
+
+def clip_alphas(matter: VideoMatting, images: Sequence[Image]) -> list[Alpha]:
+    """Compute the alphas of a clip as `vidbg process` does at the matter's quality."""
+    if matter.config.quality != "best":
+        return [matter(image, i / FRAME_RATE) for i, image in enumerate(images)]
+    lookahead = Lookahead[tuple[Image, Image]](matter.config.smoothing_s)
+    ready = []
+    for number, image in enumerate(images):
+        small, estimate = matter.estimate(image, number / FRAME_RATE)
+        ready += lookahead.push((small, image), small, estimate, number / FRAME_RATE)
+    ready += lookahead.flush()
+    return [matter.enlarge(alpha, small, image) for (small, image), alpha in ready]

@@ -192,11 +192,13 @@ def run_benchmark(
         with config.open() as source:
             processor = processors.choose(matter, compositor, source.info)
             frame = next(iter(source))
-            processor.finish(frame, processor.start(frame))
+            for matte in processor.start(frame):
+                processor.finish(matte)
         first_frame_s = time.perf_counter() - start
         for index in range(config.warm_up):
             again = replace(frame, pts=frame.pts + (index + 1) / 30)
-            processor.finish(again, processor.start(again))
+            for matte in processor.start(again):
+                processor.finish(matte)
         plan = plan_geometry(frame.height, frame.width, file_step(matting).pixels)
         cpu_s = time.process_time()
         network_s = _time_network(matter.backend, frame, plan, config.frames)

@@ -85,16 +85,12 @@ class TemporalFilter:
             The previous frame's alpha, float32 (h, w) in [0, 1], read-only; None after a seek, a
             scene cut or a reset, when it does not apply.
         """
-        luma = np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.uint8)
+        luma = to_luma(small)
         self._observed, self._keep, past = (luma, pts), None, self._past
-        # The past does not apply after a gap, a change of size or a cut
-        self._past = None
-        if past is None or past.luma.shape != luma.shape or not 0 < pts - past.pts <= MAX_GAP_S:
+        change = None if past is None else change_between(past.luma, luma, pts - past.pts)
+        if past is None or change is None:
+            self._past = None
             return None
-        change = np.asarray(cv2.absdiff(luma, past.luma), np.uint8)
-        if int(np.count_nonzero(change > CUT_CHANGE)) > CUT_SHARE * change.size:
-            return None
-        self._past = past
         if self._time_constant_s > 0:
             keep = float(np.exp(-(pts - past.pts) / self._time_constant_s))
             self._keep = stillness(change, keep)
@@ -126,6 +122,24 @@ class TemporalFilter:
             smoothed += self._keep * (self._past.alpha - alpha)
         self._past = _Past(smoothed, *self._observed)
         return smoothed.copy()
+
+
+def to_luma(small: Image) -> Levels:
+    """Return the slightly blurred luma, uint8 (h, w), of an image, uint8 (h, w, 3) BGR."""
+    return np.asarray(cv2.blur(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), (3, 3)), np.uint8)
+
+
+def change_between(before: Levels, now: Levels, gap_s: float) -> Levels | None:
+    """Compute the change of each pixel in grey levels; None after a gap or at a cut.
+
+    Args:
+        gap_s: time from `before` to `now` in seconds.
+    """
+    if before.shape != now.shape or not 0 < gap_s <= MAX_GAP_S:
+        return None
+    change = np.asarray(cv2.absdiff(now, before), np.uint8)
+    is_cut = int(np.count_nonzero(change > CUT_CHANGE)) > CUT_SHARE * change.size
+    return None if is_cut else change
 
 
 def stillness(change: Levels, maximum: float = 1.0) -> NDArray[np.float32]:

@@ -120,7 +120,7 @@ class VideoMatting(Closeable):
     ) -> Alpha:
         """Compute the alpha of the next image; while nothing moves, it is the same array again.
 
-        By this the compositor knows that it can reuse its work.
+        This tells the compositor that it can reuse its work.
 
         Args:
             propagates: estimate the alpha from the last one's, by motion, for machines that are too
@@ -139,14 +139,8 @@ class VideoMatting(Closeable):
 
     def _next_alpha(self, image: Image, propagates: bool) -> Alpha:
         """Compute an alpha step by step, but reuse the last one while nothing moves."""
-        geometry = self._plan(image)
-        with self.clock.stage("resize"):
-            small = shrink(image, geometry)
-        with self.clock.beginning("propagate" if propagates else "smooth"):
-            before = self._filter.look(small, self._pts)
-            answer = self._still.answer(small, self._pts) if self._reuses else None
+        geometry, small, before, answer = self._look(image, "propagate" if propagates else "smooth")
         still = answer is not None
-        self.reused += still
         if propagates and not still:
             with self.clock.stage("propagate"):
                 moved = self._filter.propagate(self._motion)
@@ -166,6 +160,57 @@ class VideoMatting(Closeable):
                     full.flags.writeable = False
                     self._still.keep(alpha, full)
             return full
+
+    def _look(self, image: Image, stage: str) -> tuple[Geometry, Image, Alpha | None, Alpha | None]:
+        """Shrink an image and compare it with earlier ones.
+
+        Args:
+            stage: that the comparison is a part of.
+        Returns:
+            Geometry, small image, the last alpha if it applies, and the network's last alpha if
+            nothing has moved since.
+        """
+        geometry = self._plan(image)
+        with self.clock.stage("resize"):
+            small = shrink(image, geometry)
+        with self.clock.beginning(stage):
+            before = self._filter.look(small, self._pts)
+            answer = self._still.answer(small, self._pts) if self._reuses else None
+        self.reused += answer is not None
+        return geometry, small, before, answer
+
+    def estimate(self, image: Image, pts: float) -> tuple[Image, Alpha]:
+        """Compute the network's alpha of the next image, for smoothing elsewhere and `enlarge`.
+
+        Arguments and errors are those of a call.
+
+        Returns:
+            The image at the network's size, uint8 (h, w, 3) BGR, and its alpha, float32 (h, w) in
+            [0, 1], which must not be changed.
+        """
+        self._require_open()
+        check_image(image)
+        self._pts = pts
+        with under_way():
+            geometry, small, before, answer = self._look(image, "smooth")
+            if answer is None:
+                answer = self._ask(small, before, geometry)
+            with self.clock.stage("smooth"):  # the prior and `people` look at the last alpha
+                self._filter.smooth(answer)
+            return small, answer
+
+    def enlarge(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
+        """Enlarge an alpha at the network's size to its image, along the image's edges.
+
+        Args:
+            alpha: float32 (h, w) in [0, 1], smoothed.
+            small: uint8 (h, w, 3), BGR, as `estimate` returned it.
+            image: uint8 (H, W, 3), BGR.
+        Returns:
+            float32 (H, W) in [0, 1]; a new array.
+        """
+        with under_way(), self.clock.stage("upsample"):
+            return self._enlarge(apply_levels(alpha), small, image)
 
     @property
     def step(self) -> Step:

@@ -14,7 +14,8 @@ import numpy as np
 
 from vidbg.compositing import Compositor
 from vidbg.errors import BackendError
-from vidbg.frame import Alpha, Frame, StreamInfo
+from vidbg.frame import Alpha, Frame, Image, StreamInfo
+from vidbg.matting.lookahead import Lookahead
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.picture.colours import PictureColours
 from vidbg.picture.framing import Framing
@@ -38,16 +39,23 @@ class FrameProcessor(Protocol):
 
     clock: StageClock
 
-    def start(self, frame: Frame) -> Any:
-        """Run the matting half and return what `finish` needs.
+    def start(self, frame: Frame) -> list[Any]:
+        """Run the matting half of the next frame.
 
+        Returns:
+            What `finish` needs, for each frame that is ready: this one, or earlier ones that have
+            waited for it.
         Raises:
             BackendError: the device failed.
         """
         ...
 
-    def finish(self, frame: Frame, matte: Any) -> Frame:
-        """Run the compositing half for the same frame.
+    def flush(self) -> list[Any]:
+        """Return what `finish` needs for the frames that still wait, after the last frame."""
+        ...
+
+    def finish(self, matte: Any) -> Frame:
+        """Run the compositing half of a frame.
 
         Raises:
             VidbgError: the device failed, or the background can no longer be read.
@@ -65,6 +73,7 @@ class CpuCompositing:
     Args:
         matter: None for passthrough, where `finish` ignores alpha.
         picture: how the frames' own colours are adjusted.
+        lookahead: smooths the alphas by later frames, too, which their frames wait for.
     """
 
     def __init__(
@@ -72,22 +81,40 @@ class CpuCompositing:
         matter: VideoMatting | None,
         compose: Compose,
         picture: PictureConfig | None = None,
+        lookahead: Lookahead[tuple[Frame, Image]] | None = None,
     ) -> None:
-        self._matter, self._compose = matter, compose
+        self._matter, self._compose, self._lookahead = matter, compose, lookahead
         self._picture = picture or PictureConfig()
         self._framing, self._colours = Framing(), PictureColours()
         self.clock = StageClock() if matter is None else matter.clock
 
-    def start(self, frame: Frame) -> tuple[Frame, Alpha]:
-        """Crop a frame; return it with its alpha."""
+    def start(self, frame: Frame) -> list[tuple[Frame, Alpha]]:
+        """Crop a frame; return the frames that are ready, with their alphas."""
         frame = self._framing(frame, self._picture)
         if self._matter is None:
-            return frame, np.ones(frame.image.shape[:2], np.float32)
+            return [(frame, np.ones(frame.image.shape[:2], np.float32))]
+        if self._lookahead is not None:
+            small, estimate = self._matter.estimate(frame.image, frame.pts)
+            with self.clock.stage("smooth"):
+                smoothed = self._lookahead.push((frame, small), small, estimate, frame.pts)
+            return self._enlarged(smoothed)
         alpha = self._matter.shared_alpha(frame.image, frame.pts)
         self._framing.follow(alpha, self._picture)
-        return frame, alpha
+        return [(frame, alpha)]
 
-    def finish(self, _frame: Frame, matte: tuple[Frame, Alpha]) -> Frame:
+    def flush(self) -> list[tuple[Frame, Alpha]]:
+        return [] if self._lookahead is None else self._enlarged(self._lookahead.flush())
+
+    def _enlarged(
+        self, smoothed: list[tuple[tuple[Frame, Image], Alpha]]
+    ) -> list[tuple[Frame, Alpha]]:
+        assert self._matter is not None
+        return [
+            (frame, self._matter.enlarge(alpha, small, frame.image))
+            for (frame, small), alpha in smoothed
+        ]
+
+    def finish(self, matte: tuple[Frame, Alpha]) -> Frame:
         frame, alpha = matte
         with self.clock.stage("composite"):
             return self._compose(self._colours(frame, self._picture), alpha)
@@ -97,6 +124,8 @@ class CpuCompositing:
         self._colours.reset()
         if self._matter is not None:
             self._matter.reset()
+        if self._lookahead is not None:
+            self._lookahead.reset()
 
 
 class GpuFrame:
@@ -114,14 +143,18 @@ class GpuFrame:
         self._whole, self._compositor, self.clock = whole, compositor, clock
         self._picture, self._framing = picture, Framing()
 
-    def start(self, frame: Frame) -> Ticket:
-        frame = self._framing(frame, self._picture)
+    def start(self, frame: Frame) -> list[tuple[Frame, Ticket]]:
+        shown = self._framing(frame, self._picture)
         with self.clock.stage("send"):
-            return self._whole.start(frame, self._compositor.background_image(frame))
+            return [(frame, self._whole.start(shown, self._compositor.background_image(shown)))]
 
-    def finish(self, frame: Frame, matte: Ticket) -> Frame:
+    def flush(self) -> list[tuple[Frame, Ticket]]:
+        return []
+
+    def finish(self, matte: tuple[Frame, Ticket]) -> Frame:
+        frame, ticket = matte
         with self.clock.stage("fetch"):
-            return replace(frame, image=self._whole.finish(matte).image)
+            return replace(frame, image=self._whole.finish(ticket).image)
 
     def reset(self) -> None:
         self._whole.reset()
@@ -146,14 +179,23 @@ class FrameProcessors(Closeable):
         info: StreamInfo,
         picture: PictureConfig | None = None,
     ) -> FrameProcessor:
-        """Choose the processor for a new stream, on the device where it supports the full frame."""
+        """Choose the processor for a new stream.
+
+        At the quality "best", alpha is smoothed by later frames, too. Otherwise frames are
+        processed on the device where it supports the full frame. Automatic framing needs the last
+        frame's alpha at once, and a live stream cannot wait.
+        """
         picture = picture or PictureConfig()
-        whole = None
+        whole = lookahead = None
+        if matter is not None and not (info.stills or info.live or picture.auto_frame):
+            config = matter.config
+            if config.quality == "best" and config.smoothing_s > 0:
+                lookahead = Lookahead[tuple[Frame, Image]](config.smoothing_s)
         one_step = compositor.plain and picture.plain and not info.stills and not info.has_alpha
-        if matter is not None and one_step:
+        if matter is not None and lookahead is None and one_step:
             whole = self._for(matter, info.height, info.width)
         if matter is None or whole is None:
-            processor: FrameProcessor = CpuCompositing(matter, compositor, picture)
+            processor: FrameProcessor = CpuCompositing(matter, compositor, picture, lookahead)
         else:
             processor = GpuFrame(whole, compositor, matter.clock, picture)
         processor.reset()

@@ -78,7 +78,7 @@ class Stream:
         self._frame_limit = frame_limit
         live = source.info.live
         self._inbox: Mailbox[tuple[Frame, float]] = Mailbox(1 if live else READ_AHEAD, newest=live)
-        self._outbox: Mailbox[tuple[Frame, Any, float]] = Mailbox(WRITE_BEHIND)
+        self._outbox: Mailbox[tuple[Any, float]] = Mailbox(WRITE_BEHIND)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._latencies_s: deque[float] = deque(maxlen=KEPT)
@@ -141,20 +141,26 @@ class Stream:
     def _mat(self) -> SourceIncomplete | None:
         """Run the matting half for every frame; return SourceIncomplete if the source broke off."""
         stills = self._source.info.stills
+        arrivals: deque[float] = deque()  # of the frames that wait for later ones, and of this one
+        incomplete = None
         try:
             for frame, arrived in self._inbox:
                 if stills:
                     self._processor.reset()
-                self._outbox.put((frame, self._processor.start(frame), arrived))
+                arrivals.append(arrived)
+                for matte in self._processor.start(frame):
+                    self._outbox.put((matte, arrivals.popleft()))
         except SourceIncomplete as error:
-            return error
-        return None
+            incomplete = error
+        for matte in self._processor.flush():
+            self._outbox.put((matte, arrivals.popleft()))
+        return incomplete
 
     def _write_frames(self) -> None:
         """Composite and write the frames of the outbox, in the writer's thread."""
         try:
-            for frame, matte, arrived in self._outbox:
-                composed = self._processor.finish(frame, matte)
+            for matte, arrived in self._outbox:
+                composed = self._processor.finish(matte)
                 with self._clock.stage("write"):
                     self._sink.write(composed)
                 self._frames += 1
