@@ -12,7 +12,7 @@ import pytest
 
 from vidbg.config import MattingConfig
 from vidbg.errors import BackendError, ConfigError
-from vidbg.matting.backends import parse_engine
+from vidbg.matting.backends import parse_engine, switchable
 from vidbg.matting.backends.constant import ConstantBackend
 from vidbg.matting.backends.switchable import SwitchableBackend
 from vidbg.matting.ladder import LADDER, USUAL_PIXELS, Step, file_step, live_steps
@@ -88,7 +88,9 @@ def test_engines_name_their_network() -> None:
             parse_engine(wrong)
 
 
-def test_networks_are_opened_once_and_closed_together() -> None:
+def test_networks_are_opened_once_and_closed_together_or_when_unused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     opened: list[str] = []
     closed: list[str] = []
 
@@ -110,8 +112,14 @@ def test_networks_are_opened_once_and_closed_together() -> None:
     assert backend(batch).max() == pytest.approx(0.75)
     backend.use("resnet50")
     assert backend(batch).max() == pytest.approx(0.25)
+    assert not closed
+    monkeypatch.setattr(switchable, "UNUSED_S", -1.0)
+    assert backend(batch).max() == pytest.approx(0.25)
+    assert len(closed) == 1
+    backend.prepare_network("light", 64, 64)
+    assert opened == ["resnet50", "light"]
     backend.close()
-    assert (opened, len(closed)) == (["resnet50"], 2)
+    assert len(closed) == 3
 
 
 def test_a_change_of_network_keeps_the_smoothed_past() -> None:

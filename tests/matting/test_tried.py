@@ -18,6 +18,7 @@ from vidbg.errors import BackendError
 from vidbg.frame import Alpha
 from vidbg.matting import backends
 from vidbg.matting import video_matting as matter_module
+from vidbg.matting.backends import kept as kept_module
 from vidbg.matting.backends import lifetime, load_backend, load_first, measure, openvino
 from vidbg.matting.backends.alpha_checks import try_out
 from vidbg.matting.backends.constant import ConstantBackend
@@ -373,12 +374,30 @@ def test_the_least_recently_used_makes_room() -> None:
     assert (len(kept), dropped) == (0, [2, 1, 3])
 
 
-def test_openvino_keeps_the_last_few_sizes() -> None:
+def test_what_was_not_used_for_a_while_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(kept_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    dropped: list[int] = []
+    kept = Kept[str, int](3, dropped.append)
+    kept.add("a", 1)
+    kept.add("b", 2)
+    now[0] = 50
+    assert not kept.drop_unused(60)
+    assert kept.get("a") == 1
+    now[0] = 70
+    assert kept.drop_unused(60)
+    assert (kept.get("a"), kept.get("b"), dropped) == (1, None, [2])
+
+
+def test_openvino_keeps_the_last_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = load_backend("cpu", "fp32")
     assert isinstance(backend, openvino.OpenVinoBackend)
     for side in range(64, 64 + 32 * 4, 32):
         backend(np.zeros((1, 4, 64, side), np.float32))
         assert len(backend._requests) <= 2
+    monkeypatch.setattr(openvino, "UNUSED_S", -1.0)
+    backend(np.zeros((1, 4, 64, 160), np.float32))
+    assert len(backend._requests) == 0
     first = backend(np.zeros((1, 4, 64, 64), np.float32))  # compiled anew
     assert first.shape == (64, 64)
     backend.close()

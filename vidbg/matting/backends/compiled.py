@@ -50,10 +50,10 @@ class CompiledNetworks:
         """Return the network compiled for an input shape; None if there is none that is intact."""
         path = self._path(shape)
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:  # in two parts, or the second would be copied
+                digest, compiled = file.read(_DIGEST_BYTES), file.read()
         except OSError:
             return None
-        digest, compiled = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if hashlib.sha256(compiled).digest() != digest:
             logger.info("%s is damaged; the network is compiled again", path)
             return None

@@ -39,6 +39,9 @@ _SIZES = 2
 """Number of compiled input sizes that stay in memory: the present one, and one to go to or come
 from. Each takes about 40 MB, and 0.13 s of CPU time to load again from the cache folder."""
 
+UNUSED_S = 60.0
+"""How long a network stays in memory that is not used."""
+
 _TOOLS = "openvino.tools"
 _importing = threading.Lock()
 
@@ -215,6 +218,8 @@ class OpenVinoBackend(NativeBackend):
             request = self._requests.get(batch.shape) or self._compile(batch.shape)
             request.infer([batch], share_inputs=True)
             alpha: NDArray[np.float32] = np.array(request.get_output_tensor().data[0, 0])
+            if self._requests.drop_unused(UNUSED_S):
+                return_freed_memory()
             return alpha
 
     def ready(self, height: int, width: int) -> bool:  # noqa: ARG002  (every backend's)
