@@ -132,7 +132,8 @@ def test_the_list_of_commands_matches_their_help() -> None:
     assert list(group.commands) == group.list_commands(context)
     for name, command in group.commands.items():
         listed = group.get_command(context, name)
-        assert listed.help == " ".join(command.help.partition("\n\n")[0].split()), name
+        assert listed.help == command.help.partition("\n\n")[0], name
+        assert all("\n" not in each for each in command.help.split("\n\n")), name
         assert (listed.name, listed.hidden, listed.deprecated) == (
             command.name,
             command.hidden,

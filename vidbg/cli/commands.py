@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
@@ -92,7 +93,7 @@ class _Imported(Mapping[str, Any]):
 def click_command(name: str, member: Any) -> Any:
     """Return the command of click that typer makes of a function or a group."""
     if isinstance(member, typer.Typer):
-        return typer.main.get_group(member)
+        return unwrap_help(typer.main.get_group(member))
     holder = typer.Typer(add_completion=False)
     if name in ("process", "run", "app"):
         from vidbg.cli.settings import FileCommand, LiveCommand
@@ -101,4 +102,16 @@ def click_command(name: str, member: Any) -> Any:
         holder.command(name, cls=kind, epilog=_ELSEWHERE)(member)
     else:
         holder.command(name)(member)
-    return typer.main.get_command(holder)
+    return unwrap_help(typer.main.get_command(holder))
+
+
+def unwrap_help(command: Any) -> Any:
+    """Join the lines of each paragraph of the help of a command and of those in its group.
+
+    Typer would keep a docstring's line breaks, and wrap its lines again in a narrower terminal.
+    """
+    if command.help:
+        command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", command.help)
+    for each in getattr(command, "commands", {}).values():
+        unwrap_help(each)
+    return command

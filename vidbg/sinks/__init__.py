@@ -180,7 +180,7 @@ OUTPUTS = {
         ("Address", "203.0.113.5:9000"),
     ),
     PIPE: LiveOutput(PIPE, "raw video on standard output", Late("stream.raw_pipe:RawPipeSink")),
-    NO_OUTPUT: LiveOutput(NO_OUTPUT, "nobody: a preview alone", Late("fan_out:open_nothing")),
+    NO_OUTPUT: LiveOutput(NO_OUTPUT, "nowhere, for a preview only", Late("fan_out:open_nothing")),
 }
 """The kinds of output, by the word or URL scheme that an output starts with."""
 
