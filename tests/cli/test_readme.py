@@ -93,6 +93,11 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
         assert Path(link).name in GENERATED or (page.parent / link).exists(), link
+    if page.parent.name == "docs":
+        pytest.importorskip("mkdocs")
+        from tools.docs_pages import relinked
+
+        relinked(text, Path("docs"), only="../")  # raises if the site does not have the file
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
