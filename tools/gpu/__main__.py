@@ -16,7 +16,7 @@ from tools.gpu.pack import fetch_wheels, pack, room
 from tools.gpu.plan import CARRY
 from tools.gpu.rehearse import rehearse
 from training.tools.file_parts import join
-from vidbg.errors import ConfigError
+from vidbg.errors import ConfigError, VidbgError
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS, RESULTS = ROOT / ".gpu" / "wheels", ROOT / ".gpu" / "results"
@@ -118,7 +118,7 @@ def rehearse_command(
 def main() -> None:
     try:
         app()
-    except ConfigError as error:
+    except VidbgError as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(1) from None
 
