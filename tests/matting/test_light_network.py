@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+from network_checks import check_alpha, check_disk, check_learning  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from torch import Tensor  # noqa: E402
 
@@ -45,10 +47,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96), (160, 32)])
 def test_alpha_has_the_inputs_size_and_range(network: LightNetwork, size: tuple[int, int]) -> None:
-    with torch.inference_mode():
-        alpha = network(torch.randn(2, 4, *size))
-    assert alpha.shape == (2, 1, *size)
-    assert 0 <= float(alpha.min()) <= float(alpha.max()) <= 1
+    check_alpha(network, *size)
 
 
 def test_about_3_million_parameters(network: LightNetwork) -> None:
@@ -127,26 +126,12 @@ def test_weights_say_which_network_they_are_for(weights: Path) -> None:
 def test_four_pairs_are_learnt_and_survive_the_disk(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = LightNetwork().train()
-    images = torch.rand(4, 4, 32, 32)
-    images[:, 3] = 0
-    masks = torch.zeros(4, 1, 32, 32)
-    for index in range(4):
-        masks[index, :, 4 * index : 4 * index + 16, 8:24] = 1
-        images[index, :3] += masks[index]
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    losses = []
-    for _ in range(30):
-        loss = torch.stack(list(matting_loss(network.logits(images), masks).values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.5 * losses[0]
-    path = tmp_path / "four.safetensors"
-    save_weights(network.eval(), path)
-    again = load_network(path)
-    with torch.inference_mode():
-        torch.testing.assert_close(again(images), network(images), atol=0.02, rtol=0)
+
+    def loss_of(logits: Any, masks: Any) -> Any:
+        return torch.stack(list(matting_loss(logits, masks).values())).sum()
+
+    images = check_learning(network, loss_of, rate=2e-3, steps=20, share=0.5)
+    check_disk(network, images, tmp_path)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (160, 64)])

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+from network_checks import check_alpha, check_disk, check_learning  # noqa: E402
 from torchvision.models import resnet50  # noqa: E402
 
 from training.losses.matting_loss import matting_loss  # noqa: E402
-from training.model.checkpoint import load_init, save_weights  # noqa: E402
 from vidbg.matting.network import MattingNetwork  # noqa: E402
 
 
@@ -27,10 +27,7 @@ def network() -> MattingNetwork:
 def test_alpha_has_the_inputs_size_and_range(
     network: MattingNetwork, size: tuple[int, int]
 ) -> None:
-    with torch.inference_mode():
-        alpha = network(torch.randn(2, 4, *size))
-    assert alpha.shape == (2, 1, *size)
-    assert 0 <= float(alpha.min()) <= float(alpha.max()) <= 1
+    check_alpha(network, *size)
 
 
 def test_about_27_million_parameters(network: MattingNetwork) -> None:
@@ -58,28 +55,10 @@ def test_v1_strides(network: MattingNetwork) -> None:
 def test_four_pairs_are_learnt_and_survive_the_disk(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = MattingNetwork()
-    network.encoder.requires_grad_(False)  # the decoder is enough for four pictures, and faster
-    images = torch.zeros(4, 4, 64, 64)
-    masks = torch.zeros(4, 1, 64, 64)
-    for index in range(4):
-        masks[index, :, 16:48, 8 * index : 8 * index + 24] = 1
-    images[:, :3] = masks * 2 - 1
-    optimizer = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), 3e-3)
-    losses = []
-    for _ in range(15):
-        terms = matting_loss(network.logits(images), masks)
-        loss = torch.stack(list(terms.values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.35 * losses[0]
+    network.encoder.requires_grad_(False)  # the decoder is enough for four images, and faster
 
-    path = tmp_path / "weights.safetensors"
-    save_weights(network, path)
-    again = MattingNetwork()
-    assert load_init(again, path).startswith("whole network")
-    with torch.inference_mode():
-        before, after = network.eval()(images), again.eval()(images)
-    # Convolutions are stored in fp16, with 11 bits of mantissa.
-    np.testing.assert_allclose(before.numpy(), after.numpy(), atol=0.01)
+    def loss_of(logits: Any, masks: Any) -> Any:
+        return torch.stack(list(matting_loss(logits, masks).values())).sum()
+
+    images = check_learning(network, loss_of, rate=3e-3, steps=15, share=0.35)
+    check_disk(network, images, tmp_path)

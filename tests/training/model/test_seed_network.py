@@ -9,10 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from safetensors.torch import load_file  # noqa: E402
+from network_checks import check_alpha, check_disk, check_learning  # noqa: E402
 from torchvision.models import resnet50  # noqa: E402
 
-from training.model.checkpoint import save_weights  # noqa: E402
 from training.model.seed_network import SeedNetwork  # noqa: E402
 
 functional = torch.nn.functional
@@ -26,10 +25,7 @@ def network() -> SeedNetwork:
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 96), (160, 48)])
 def test_alpha_has_the_inputs_size_and_range(network: SeedNetwork, size: tuple[int, int]) -> None:
-    with torch.inference_mode():
-        alpha = network(torch.randn(2, 4, *size))
-    assert alpha.shape == (2, 1, *size)
-    assert 0 <= float(alpha.min()) <= float(alpha.max()) <= 1
+    check_alpha(network, *size)
 
 
 def test_the_encoder_ends_at_conv4_with_v1_strides(network: SeedNetwork) -> None:
@@ -74,24 +70,6 @@ def test_four_pairs_are_learnt_and_survive_the_disk(tmp_path: Path) -> None:
     network = SeedNetwork()
     network.encoder.requires_grad_(False)  # the decoder is enough for four images, and faster
     network.encoder.eval()
-    masks = torch.zeros(4, 1, 64, 64)
-    for index in range(4):
-        masks[index, :, 16:48, 8 * index : 8 * index + 24] = 1
-    images = functional.pad(masks.expand(-1, 3, -1, -1) * 2 - 1, (0, 0, 0, 0, 0, 1))
-    optimizer = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), 3e-3)
-    losses = []
-    for _ in range(6):
-        loss = functional.binary_cross_entropy_with_logits(network.logits(images), masks)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.5 * losses[0]
-
-    save_weights(network, tmp_path / "weights.safetensors")
-    again = SeedNetwork()
-    again.load_weights(load_file(tmp_path / "weights.safetensors"))
-    with torch.inference_mode():
-        before, after = network.eval()(images), again.eval()(images)
-    # Convolutions are stored in fp16, with 11 bits of mantissa.
-    torch.testing.assert_close(before, after, atol=0.01, rtol=0)
+    cross_entropy = functional.binary_cross_entropy_with_logits
+    images = check_learning(network, cross_entropy, rate=3e-3, steps=6, share=0.5)
+    check_disk(network, images, tmp_path)
