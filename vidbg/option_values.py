@@ -28,8 +28,6 @@ EXPECTED = {
 }
 """What a value must be, by the option's kind; a string otherwise."""
 
-_TEXT = 'a string in quotes, such as "blur"'
-
 
 def from_json(option: Option[Any], value: Any) -> Any:
     """Convert a value of JSON or TOML to the option's type, and check range and choices.
@@ -40,7 +38,9 @@ def from_json(option: Option[Any], value: Any) -> Any:
     if value is None and option.default is None:
         return None
     kind = option.value_type
-    expected = "a whole number" if kind is int else EXPECTED.get(option.kind, _TEXT)
+    texts = [text for text in (option.example, option.default, "blur") if isinstance(text, str)]
+    text = f'a string in quotes, such as "{texts[0]}"'
+    expected = "a whole number" if kind is int else EXPECTED.get(option.kind, text)
     wrong = ConfigError(f"{option.key} is {_shortened(value)}; it must be {expected}")
     if kind in (int, float):
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -68,6 +68,8 @@ def from_json(option: Option[Any], value: Any) -> Any:
     elif not isinstance(value, str):
         raise wrong
     elif kind is Path:
+        if not value.strip():
+            raise ConfigError(f"{option.key} is empty; give a path, or leave it out")
         value = Path(value).expanduser()
     return option.checked(value, option.key)
 

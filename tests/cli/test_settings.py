@@ -133,6 +133,8 @@ def test_process_takes_matting_and_background_alone(vidbg: Vidbg, tmp_path: Path
         ("frames = 0", ": frames is 0; allowed are 1 or more"),
         ("refine = 1", ": refine is 1; it must be true or false"),
         ("fit = ['cover']", ": fit is ['cover']; it must be a string"),
+        ("size = 5", ': size is 5; it must be a string in quotes, such as "'),
+        ("overlay = ''", ": overlay is empty; give a path, or leave it out"),
         ("background = 'blur:900'", ": blur strength '900'"),
         ("[profile.z]\nfit = 3", ", [profile.z]: fit is 3"),
         ("profile = 'z'", ": profile is not a table; write [profile.NAME]"),
@@ -198,7 +200,7 @@ def test_a_home_that_is_no_folder_has_no_file(
 def test_help_needs_no_file_in_order(vidbg: Vidbg) -> None:
     write("nonsense")
     code, out, _ = vidbg("run", "--help")
-    assert (code, "VIDBG_OPTION" in out) == (0, True)
+    assert (code, "VIDBG_FIT" in out) == (0, True)
 
 
 def test_the_example_is_written_once_and_is_right(

@@ -193,6 +193,21 @@ def test_pipes_need_a_name_for_the_output() -> None:
             plan_jobs(PIPE, output, transparent=False)
 
 
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("", "the output is empty"),
+        (" ", "the output is empty"),
+        (".mp4", "has a suffix but no name; give one, such as result.mp4"),
+        ("out/.PNG", "has a suffix but no name; give one, such as out/result.PNG"),
+    ],
+)
+def test_an_output_without_a_name_is_refused(output: str, reason: str) -> None:
+    for source in ("a.mp4", ["a.mp4", "b.mp4"]):
+        with pytest.raises(ConfigError, match=reason):
+            plan_jobs(source, output, transparent=False)
+
+
 def test_impossible_jobs_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "empty/notes.txt", "a.jpg", "b.jpg")
     for nothing in (tmp_path / "empty", tmp_path / "*.mp4"):

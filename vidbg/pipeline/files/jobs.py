@@ -12,6 +12,7 @@ from vidbg.errors import ConfigError
 from vidbg.pipeline.files.result_names import distinct_names, result_name
 from vidbg.pipeline.media_files import media_in, visible_in
 from vidbg.sinks import PIPE
+from vidbg.sinks.encoding.formats import CONTAINERS
 from vidbg.sinks.encoding.formats import PICTURE_SUFFIXES as WRITTEN_PICTURES
 from vidbg.sources.files.images_source import is_picture
 from vidbg.util.paths import exists, is_folder, resolved
@@ -71,6 +72,13 @@ def plan_jobs(source: str | Sequence[str], output: str | None, *, transparent: b
         )
     for name in [*sources, output or ""]:
         check_name(name)
+    if output is not None and Path(output).name.lower() in (*CONTAINERS, *WRITTEN_PICTURES):
+        named = Path(output).with_name(f"result{Path(output).name}")
+        raise ConfigError(
+            f"the output {output} has a suffix but no name; give one, such as {named}"
+        )
+    if output is not None and not output.strip():
+        raise ConfigError("the output is empty; give a file, a folder or - (is $FILE set?)")
     if len(sources) == 1:
         return _jobs_of(sources[0], output, transparent)
     if PIPE in sources:
