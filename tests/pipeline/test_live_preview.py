@@ -101,6 +101,14 @@ def test_passthrough_and_back() -> None:
     assert not desk.window.passthrough
 
 
+def test_the_room_is_hidden_also_if_the_background_can_no_longer_be_read() -> None:
+    desk = Desk(GREEN, [MISSING, RED])
+    desk.press(Action.PASSTHROUGH)
+    assert desk.press(Action.BACKGROUND) == BlurSpec()
+    assert not desk.window.passthrough
+    assert "does not exist" in desk.window.status.note
+
+
 def test_closing_the_window_ends_the_run() -> None:
     desk = Desk(GREEN, [GREEN])
     desk.press(Action.QUIT)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from vidbg.compositing import BackgroundSpec
-from vidbg.compositing.backgrounds import PassthroughSpec
+from vidbg.compositing.backgrounds import BlurSpec, PassthroughSpec
 from vidbg.errors import VidbgError
 from vidbg.frame import Frame, StreamInfo
 from vidbg.pipeline.live.appearance import Appearance
@@ -66,7 +66,11 @@ class LivePreview:
                 case Action.PASSTHROUGH:
                     self._take(self.run, PassthroughSpec())
                 case Action.BACKGROUND:
-                    self._take(self.run, self._backgrounds[self._chosen])
+                    # The room has to be hidden even if this background's file has gone
+                    if not self._take(self.run, self._backgrounds[self._chosen]):
+                        note = self._note
+                        self._take(self.run, BlurSpec())
+                        self._note = note
                 case Action.NEXT_BACKGROUND | Action.PREVIOUS_BACKGROUND:
                     step = 1 if action is Action.NEXT_BACKGROUND else -1
                     for _ in self._backgrounds:  # the next one that can be read
