@@ -44,6 +44,7 @@ from vidbg.pipeline.live.outputs import frame_buffer
 from vidbg.pipeline.live.outputs.fallback import fallback_image
 from vidbg.pipeline.live.outputs.pacing import Pacer
 from vidbg.pipeline.live.stages import stage
+from vidbg.pipeline.live.status import LOADING
 from vidbg.pipeline.live.threads.backoff import Backoff
 
 SAFE_S = 0.2
@@ -707,3 +708,17 @@ def test_the_rig_sees_what_it_should() -> None:
     assert isinstance(Seen(0, True, 0), Seen)
     assert INFO.live
     assert isinstance(iter([]), Iterator)
+
+
+def test_a_run_that_starts_says_that_the_network_is_being_loaded() -> None:
+    rig = Rig()
+    rig.loading.fault = rig.loading.hang
+    with rig:
+        rig.wait(lambda: bool(rig.statuses) and rig.statuses[-1].reason == LOADING)
+        assert rig.statuses[-1].state is State.STARTING
+        rig.wait(lambda: len(rig.seen) > 3)  # viewers see the background meanwhile
+        assert not any(seen.person for seen in rig.seen)
+        rig.loading.released.set()
+        rig.wait_live()
+        rig.wait(lambda: rig.statuses[-1].reason is None)
+    assert rig.leaked == 0

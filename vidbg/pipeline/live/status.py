@@ -14,6 +14,9 @@ TOO_LATE = (
 )
 """Reason given when viewers see the background although nothing has failed."""
 
+LOADING = "the network is being loaded; the first time, it is also compiled for this computer"
+"""Reason given at the start, until the network has run."""
+
 EASED = (
     "This computer is busy, so the edge of your picture is less exact: close other programs, or "
     "choose a smaller size or frame rate of the camera"

@@ -10,6 +10,7 @@ from vidbg.pipeline.live.pipeline import LivePipeline
 from vidbg.pipeline.live.status import (
     EASED,
     LIMITED,
+    LOADING,
     TOO_LATE,
     LiveReport,
     LiveStatus,
@@ -84,7 +85,8 @@ class StatusReporter:
             return State.LIVE, fault  # one frame failed, the previous one is still shown
         is_new = outputs.frames == 0 or self._state in (State.PAUSED, State.AWAY, State.STARTING)
         if stopped_by is None and is_new:
-            return State.STARTING, fault
+            loads = not self._context.network_ran.is_set() and not self._context.look.shows_room
+            return State.STARTING, fault or (LOADING if loads else None)
         return State.DEGRADED, stopped_by or self._why_late()
 
     def _why_late(self) -> str:
