@@ -20,7 +20,11 @@ PATIENCE_S = 3.0
 
 
 @contextmanager
-def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) -> Iterator[None]:
+def reloading(
+    context: typer.Context,
+    apply: Callable[[typer.Context], None],
+    refused: Callable[[], None],
+) -> Iterator[None]:
     """Reload the settings on SIGHUP inside the `with` block.
 
     At a terminal SIGHUP still ends the run, because there it means that the terminal was closed.
@@ -28,6 +32,7 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
     Args:
         context: context of the running command.
         apply: called with the new values of LIVE_OPTIONS; if it raises, nothing has changed.
+        refused: called if nothing has changed because the settings cannot be used.
     """
     number = getattr(signal, "SIGHUP", None)
     if number is None or has_terminal():
@@ -44,6 +49,7 @@ def reloading(context: typer.Context, apply: Callable[[typer.Context], None]) ->
             apply(new)
         except Exception as error:
             logger.warning("the settings are not reloaded: %s", error)
+            refused()
             return
         log_changes(current.params, new.params)
         current = new

@@ -72,7 +72,10 @@ def run_until_end(
             # Everything is open: run, with all faults handled inside, until somebody ends it
             warn_of_room(config.look, settings.origin_of(ctx, "background"))
             on_open(live)
-            with reloading(ctx, NewSettings(ctx, live, completed)):
+            kept = "as before, because the new settings cannot be used"
+            with reloading(
+                ctx, NewSettings(ctx, live, completed), lambda: warn_of_room(live.look, kept)
+            ):
                 report = live.run()
         logger.info("ended: %s", report)
         tell(f"{report.frames} frames, {report.dropped} dropped")
