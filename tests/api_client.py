@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
@@ -82,6 +83,10 @@ class FakeRun:
             raise ConfigError("it does not exist")
         look = config.look.with_room_hidden(self.look) if keep_hidden else config.look
         self.config = with_look(config, look)
+
+    def hide_room(self) -> None:
+        if self.look.shows_room:
+            self.change(replace(self.config, background=BlurSpec()))
 
     def stop(self) -> None:
         self.stopped = True

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -282,6 +283,35 @@ def test_the_room_is_shown_only_after_a_question(
     assert client.send("PATCH", "/settings", {"mirror": True})[0] == 200  # it is on air anyway
     assert client.send("PATCH", "/settings", {"background": "blur"})[1]["room_on_air"] is False
     assert shown(token) == 409  # used up
+
+
+def test_another_background_hides_the_room_whatever_becomes_of_it() -> None:
+    """A file that is missing, or on a disk that hangs."""
+    with Served(background="none") as served:
+        assert served.client.send("PATCH", "/settings", {"background": "/gone.jpg"})[0] == 400
+        assert served.run.look.compositing.background == BlurSpec()
+    with Served(background="none") as served, ThreadPoolExecutor(2) as pool:
+        change, reading, readable = served.run.change, threading.Event(), threading.Event()
+
+        def hangs(config: LiveConfig, *, keep_hidden: bool = False) -> None:
+            reading.set()
+            assert readable.wait(20)
+            change(config, keep_hidden=keep_hidden)
+
+        served.run.change = hangs  # type: ignore[method-assign]
+        served.run.hide_room = lambda: change(  # type: ignore[method-assign]
+            replace(served.run.config, background="blur")
+        )
+        first = pool.submit(served.client.send, "PATCH", "/settings", {"mirror": True})
+        assert reading.wait(10)
+        second = pool.submit(served.client.send, "PATCH", "/settings", {"background": "green"})
+        deadline = time.monotonic() + 10
+        while served.run.look.shows_room:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        readable.set()
+        assert (first.result()[0], second.result()[0]) == (200, 200)
+        assert not served.run.look.shows_room
 
 
 def test_a_reset_puts_no_room_on_air() -> None:

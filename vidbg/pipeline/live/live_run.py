@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
+from vidbg.compositing import CompositingConfig
+from vidbg.compositing.backgrounds import BlurSpec
 from vidbg.frame import Image, StreamInfo
 from vidbg.pipeline.live.appearance import Appearance, warn_of_room
 from vidbg.pipeline.live.away.away_switch import AwaySwitch
@@ -264,6 +266,12 @@ class LiveRun(Closeable):
         self._away.set(away)
 
     # --- changes ---
+
+    def hide_room(self) -> None:
+        """Blur the real room at once if it is on air, even if another change hangs in a file."""
+        if self.look.shows_room:
+            blurred = Appearance(CompositingConfig(BlurSpec()))
+            self._supervisor.change(self.look.with_room_hidden(blurred))
 
     def change(self, config: LiveConfig, *, keep_hidden: bool = False) -> None:
         """Take other settings. Returns at once; what needs time to open is opened beside the run.

@@ -150,8 +150,11 @@ class LiveApi(Closeable):
 
     @route("PATCH", "/settings")
     def change_settings(self, body: dict[str, types.Json]) -> types.RunState:
-        """Change any of the settings, all of them or none."""
+        """Change any of the settings, all of them or none. Another background hides the room."""
         run = self._live_run()
+        background = body.get("background", "none")
+        if isinstance(background, str) and background.strip() != "none":
+            run.hide_room()  # at once: another change may hang, and this background may be missing
         with self._changing:
             self._apply(
                 with_settings(run.config, body), next(iter(body)) if len(body) == 1 else None
