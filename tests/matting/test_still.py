@@ -75,6 +75,14 @@ def test_what_appears_in_noise_asks_the_network_at_once(sigma: float, side: int,
     assert network.asked == 2
 
 
+def test_noise_in_the_dark_asks_the_network() -> None:
+    """There the network is shown a brightened image, and sees what the noise hides here."""
+    matter, network = counted()
+    for step in range(4):
+        matter(noisy(room() // 3, step, 4), step / 30)
+    assert network.asked == 4
+
+
 def test_a_person_who_moves_by_a_pixel_in_noise_asks_the_network() -> None:
     matter, network = counted()
     for step in range(3):

@@ -51,6 +51,7 @@ class _Observed:
     small: Image
     answer: Alpha
     pts: float
+    noisy: bool
     enlarged: tuple[Alpha, Alpha] | None = None
 
 
@@ -67,15 +68,17 @@ class StillPicture:
         """Clear the cache. Call it at a reset or a change of size."""
         self._observed = None
 
-    def learn(self, small: Image, answer: Alpha, pts: float) -> None:
+    def learn(self, small: Image, answer: Alpha, pts: float, *, noisy: bool = True) -> None:
         """Remember the network's alpha for an image.
 
         Args:
             small: uint8 (h, w, 3), the image; copied because it may be a camera's own buffer.
             answer: float32 (h, w).
             pts: time of the image, in seconds.
+            noisy: whether noise counts as no change: not in the dark, where the network is shown
+                what is too faint to be told from it.
         """
-        self._observed = _Observed(small.copy(), answer, pts)
+        self._observed = _Observed(small.copy(), answer, pts, noisy)
 
     def answer(self, small: Image, pts: float) -> Alpha | None:
         """Return the network's last alpha if the image has not changed, else None.
@@ -89,8 +92,8 @@ class StillPicture:
             return None
         change = cv2.norm(observed.small, small, cv2.NORM_INF)
         if change > STILL_LEVELS:
-            recent = 0 <= pts - observed.pts <= NOISY_S
-            if not recent or change > STILL_LEVELS + NOISY_PIXEL * MAX_NOISE:
+            allowed = observed.noisy and 0 <= pts - observed.pts <= NOISY_S
+            if not allowed or change > STILL_LEVELS + NOISY_PIXEL * MAX_NOISE:
                 return None
             if not _only_noise(observed.small, small, change):
                 return None

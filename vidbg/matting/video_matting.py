@@ -288,9 +288,8 @@ class VideoMatting(Closeable):
     def _ask(self, small: Image, before: Alpha | None, geometry: Geometry) -> Alpha:
         """Run the network; `before` is the previous alpha, None where it does not apply."""
         with self.clock.stage("normalise"):
-            batch = network_input(
-                apply_gain(small), before if self._config.prior else None, geometry
-            )
+            bright = apply_gain(small)
+            batch = network_input(bright, before if self._config.prior else None, geometry)
         with self.clock.stage("network"):
             answer = content(trusted(self._backend(batch), batch), geometry)
         if self._main is not None:
@@ -298,7 +297,7 @@ class VideoMatting(Closeable):
                 if before is None:
                     self._main.reset()
                 answer = self._main(answer)
-        self._still.learn(small, answer, self._pts)
+        self._still.learn(small, answer, self._pts, noisy=bright is small)
         return answer
 
     def _enlarge(self, alpha: Alpha, small: Image, image: Image) -> Alpha:
