@@ -129,7 +129,7 @@ def open_log(package: TensorRtPackage) -> Any:
     severity = package.api.ILogger.Severity
     errors = (severity.INTERNAL_ERROR, severity.ERROR)
 
-    class Log(package.api.ILogger):  # type: ignore[misc, name-defined]
+    class TensorRtLog(package.api.ILogger):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.errors: list[str] = []
@@ -140,4 +140,4 @@ def open_log(package: TensorRtPackage) -> Any:
             if of in errors:
                 self.errors.append(message)
 
-    return Log()
+    return TensorRtLog()
