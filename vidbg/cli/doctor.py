@@ -37,7 +37,7 @@ _PACKAGES = {
     "typer": "the command line",
     "aiohttp": "web:PORT and --panel (optional)",
     "torch": "the network on NVIDIA and Apple GPUs, training (optional)",
-    "torchvision": "training (optional)",
+    "torchvision": "the encoder for torch, training (optional)",
     "safetensors": "weights for torch (optional)",
     "nncf": "quantisation (optional)",
 }
