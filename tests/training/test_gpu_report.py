@@ -159,11 +159,12 @@ def test_cudnn_is_on_where_its_algorithms_are_tried() -> None:
         def forward(self, x: Any) -> tuple[Any]:
             return (self.logits(x),)
 
-    training_step_ms("cpu", Recorder, "contiguous", (1, 8, 8), 1)
     inputs = {"image": np.ones((1, 4), np.float32)}
     spec = GraphSpec("network", "4x1", {"image": (1, 4)})
     plan = GraphPlan(spec, lambda network: network, inputs, ("image",), GraphBindings())
-    with TorchRunner(plan, Recorder(), torch.device("cpu"), 1):
-        pass
-    assert seen == [(True, True), (True, True)]
-    assert not torch.backends.cudnn.benchmark
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False):  # a training may have set it
+        training_step_ms("cpu", Recorder, "contiguous", (1, 8, 8), 1)
+        with TorchRunner(plan, Recorder(), torch.device("cpu"), 1):
+            pass
+        assert seen == [(True, True), (True, True)]
+        assert not torch.backends.cudnn.benchmark
