@@ -16,7 +16,7 @@ from training.evaluate.quick_scores import OVERALL, Scores, mean_scores
 from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
 from vidbg.matting.backends import Backend
-from vidbg.matting.lookahead import Lookahead
+from vidbg.matting.lookahead import lookahead_for
 from vidbg.matting.video_matting import VideoMatting
 
 FRAME_RATE = 25.0
@@ -71,9 +71,9 @@ def score_clip(matter: VideoMatting, clip: ImageSet) -> Scores:
 
 def clip_alphas(matter: VideoMatting, images: Sequence[Image]) -> list[Alpha]:
     """Compute the alphas of a clip as `vidbg process` does at the matter's quality."""
-    if matter.config.quality != "best":
+    lookahead = lookahead_for(matter.config)
+    if lookahead is None:
         return [matter(image, i / FRAME_RATE) for i, image in enumerate(images)]
-    lookahead = Lookahead[tuple[Image, Image]](matter.config.smoothing_s)
     ready = []
     for number, image in enumerate(images):
         small, estimate = matter.estimate(image, number / FRAME_RATE)

@@ -19,7 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidbg.config import MattingConfig
 from vidbg.frame import Alpha, Image
+from vidbg.matting.motion import Flow, Motion, pixel_grid, sampled
 from vidbg.matting.temporal import Levels, change_between, to_luma
 
 MAX_NEIGHBOURS = 8
@@ -38,8 +40,6 @@ _LIKENESS_SIDE = 5
 """Side in pixels of the square over which images are compared."""
 
 T = TypeVar("T")
-Flow = NDArray[np.float32]
-"""Where each pixel comes from: offsets (x, y) in pixels, float32 (h, w, 2)."""
 
 
 @dataclass(slots=True)
@@ -82,8 +82,7 @@ class _Votes:
 class Lookahead(Generic[T]):
     """Filter that smooths the alphas of one file, a few frames late.
 
-    The flow is OpenCV's dense inverse search (Kroeger et al., Fast Optical Flow using Dense Inverse
-    Search, ECCV 2016). Neighbours beyond a cut or a gap are not used.
+    Neighbours beyond a cut or a gap are not used.
 
     Args:
         time_constant_s: time in seconds in which a neighbour's weight falls to 1/e, above 0.
@@ -91,7 +90,8 @@ class Lookahead(Generic[T]):
 
     def __init__(self, time_constant_s: float) -> None:
         self._time_constant_s = time_constant_s
-        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._reach_s = REACH * time_constant_s
+        self._motion = Motion(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._entries: list[_Entry[T]] = []
         self._next = 0
         """Number of entries that have been returned but are still neighbours of later ones."""
@@ -114,12 +114,11 @@ class Lookahead(Generic[T]):
             if change_between(last.luma, entry.luma, pts - last.pts) is None:
                 ready = self.flush()
             else:
-                entry.to_previous = self._flow(entry.luma, last.luma)
-                last.to_next = self._flow(last.luma, entry.luma)
+                entry.to_previous = self._motion.flow(entry.luma, last.luma)
+                last.to_next = self._motion.flow(last.luma, entry.luma)
         self._entries.append(entry)
-        reach_s = REACH * self._time_constant_s
         while len(self._entries) - self._next > 1 and (
-            pts - self._entries[self._next].pts >= reach_s
+            pts - self._entries[self._next].pts >= self._reach_s
             or len(self._entries) - self._next > MAX_NEIGHBOURS
         ):
             ready.append(self._smooth_next())
@@ -136,10 +135,6 @@ class Lookahead(Generic[T]):
         self._entries.clear()
         self._next = 0
 
-    def _flow(self, now: Levels, other: Levels) -> Flow:
-        start = np.zeros((*now.shape, 2), np.float32)
-        return np.asarray(self._search.calc(now, other, start), np.float32)
-
     def _smooth_next(self) -> tuple[T, Alpha]:
         entries, index = self._entries, self._next
         entry = entries[index]
@@ -150,7 +145,7 @@ class Lookahead(Generic[T]):
         # Drop the entries that no later frame can use.
         self._next += 1
         while self._next > MAX_NEIGHBOURS or (
-            self._next and entry.pts - entries[0].pts >= REACH * self._time_constant_s
+            self._next and entry.pts - entries[0].pts >= self._reach_s
         ):
             del entries[0]
             self._next -= 1
@@ -164,30 +159,26 @@ class Lookahead(Generic[T]):
         flows: Sequence[Flow | None],
     ) -> None:
         """Add the neighbours on one side, nearest first; flows lead from each to the next."""
-        grid = _grid(*entry.luma.shape)
+        grid = pixel_grid(*entry.luma.shape)
         where: Any = None
         for neighbour, flow in zip(neighbours, flows, strict=False):
             away_s = abs(neighbour.pts - entry.pts)
-            if flow is None or away_s >= REACH * self._time_constant_s + 1e-6:
+            if flow is None or away_s >= self._reach_s + 1e-6:
                 return
-            where = grid + flow if where is None else where + _sampled(flow, where)
+            where = grid + flow if where is None else where + sampled(flow, where)
             moved = cv2.convertMaps(where, cast(Any, None), cv2.CV_16SC2)  # faster to remap by
-            unlike = cv2.absdiff(_sampled(neighbour.luma, *moved), entry.luma)
+            unlike = cv2.absdiff(sampled(neighbour.luma, *moved), entry.luma)
             unlike = cv2.blur(unlike, (_LIKENESS_SIDE, _LIKENESS_SIDE))
             nearness = np.exp(-away_s / self._time_constant_s)
             share = cv2.LUT(unlike, (_LIKENESS * nearness).astype(np.float32))
-            votes.add(_sampled(neighbour.alpha, *moved), np.asarray(share, np.float32))
+            votes.add(sampled(neighbour.alpha, *moved), np.asarray(share, np.float32))
 
 
 _LIKENESS = np.exp(-((np.arange(256) / UNLIKE_LEVELS) ** 2))
 
 
-def _sampled(plane: Any, where: Any, fractions: Any = None) -> Any:
-    return cv2.remap(plane, where, fractions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _grid(height: int, width: int) -> Flow:
-    columns, rows = np.meshgrid(
-        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-    )
-    return np.dstack([columns, rows])
+def lookahead_for(config: MattingConfig) -> Lookahead[Any] | None:
+    """Return the filter for a file at the config's quality; None where alpha waits for nothing."""
+    if config.quality != "best" or config.smoothing_s == 0:
+        return None
+    return Lookahead(config.smoothing_s)

@@ -15,7 +15,7 @@ import numpy as np
 from vidbg.compositing import Compositor
 from vidbg.errors import BackendError
 from vidbg.frame import Alpha, Frame, Image, StreamInfo
-from vidbg.matting.lookahead import Lookahead
+from vidbg.matting.lookahead import Lookahead, lookahead_for
 from vidbg.matting.video_matting import VideoMatting
 from vidbg.picture.colours import PictureColours
 from vidbg.picture.framing import Framing
@@ -188,9 +188,7 @@ class FrameProcessors(Closeable):
         picture = picture or PictureConfig()
         whole = lookahead = None
         if matter is not None and not (info.stills or info.live or picture.auto_frame):
-            config = matter.config
-            if config.quality == "best" and config.smoothing_s > 0:
-                lookahead = Lookahead[tuple[Frame, Image]](config.smoothing_s)
+            lookahead = lookahead_for(matter.config)
         one_step = compositor.plain and picture.plain and not info.stills and not info.has_alpha
         if matter is not None and lookahead is None and one_step:
             whole = self._for(matter, info.height, info.width)

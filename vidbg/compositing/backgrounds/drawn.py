@@ -16,7 +16,7 @@ class DrawnBackground(Background):
 
     Args:
         draw: takes the frame's height, width and pixel aspect; returns uint8 (height, width, 3),
-            BGR, a new array.
+            BGR, which stays unchanged.
     """
 
     def __init__(self, draw: Callable[[int, int, Fraction], Image]) -> None:
