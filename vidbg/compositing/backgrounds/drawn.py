@@ -16,7 +16,7 @@ class DrawnBackground(Background):
 
     Args:
         draw: takes the frame's height, width and pixel aspect; returns uint8 (height, width, 3),
-            BGR, which stays unchanged.
+            BGR, a new array.
     """
 
     def __init__(self, draw: Callable[[int, int, Fraction], Image]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from vidbg.compositing.backgrounds.base import Bgr
-from vidbg.compositing.backgrounds.drawn import DrawnBackground
+import numpy as np
+
+from vidbg.compositing.backgrounds.base import Background, Bgr
 from vidbg.compositing.scaling import Fit, fill
-from vidbg.frame import Image
+from vidbg.frame import Alpha, Frame, Image
 
 
-class ImageBackground(DrawnBackground):
+class ImageBackground(Background):
     """A still image, kept at the size of the last frame.
 
     Args:
@@ -23,7 +24,17 @@ class ImageBackground(DrawnBackground):
     def __init__(
         self, image: Image, fit: Fit, bars: Bgr, pixel_aspect: Fraction = Fraction(1)
     ) -> None:
-        def filled(height: int, width: int, frame_aspect: Fraction) -> Image:
-            return fill(image, height, width, fit, bars, float(pixel_aspect / frame_aspect))
+        self._image = image
+        self._fit: Fit = fit
+        self._bars = bars
+        self._pixel_aspect = pixel_aspect
+        self._filled: Image = np.empty((0, 0, 3), np.uint8)
+        self._filled_for: tuple[int, int, Fraction] | None = None
 
-        super().__init__(filled)
+    def at(self, frame: Frame, _alpha: Alpha) -> Image:
+        wanted = frame.height, frame.width, frame.pixel_aspect
+        if self._filled_for != wanted:
+            aspect = float(self._pixel_aspect / frame.pixel_aspect)
+            self._filled = fill(self._image, *wanted[:2], self._fit, self._bars, aspect)
+            self._filled_for = wanted
+        return self._filled
